@@ -1,0 +1,100 @@
+"""z and labels: of image i from (seed, i) alone, of a training step from (seed, step).
+
+The same on every device and at every batch size: the source of random numbers is
+Philox, counter-based and named here, since TensorFlow's default differs by device.
+"""
+
+import tensorflow as tf
+
+# Numbers drawn for two purposes under one seed must not be the same numbers.
+_Z, _LABELS, _TRAINING = 0, 1, 2
+
+
+def _fold(seed, *numbers):
+    """A seed pair for `tf.random.stateless_*`, a function of all arguments."""
+    pair = tf.stack([tf.cast(seed, tf.int64), tf.zeros([], tf.int64)])
+    for number in numbers:
+        pair = tf.random.fold_in(pair, tf.cast(number, tf.int64), alg="philox")
+    return pair
+
+
+def _normal(shape, pair, dtype=tf.float32):
+    return tf.random.stateless_normal(shape, pair, dtype=dtype, alg="philox")
+
+
+def _uniform_int(shape, pair, limit):
+    return tf.random.stateless_uniform(
+        shape, pair, maxval=limit, dtype=tf.int32, alg="philox"
+    )
+
+
+def draw_z(indices, z_dim, seed=0, truncation=None):
+    """Draws z of the images `indices`.
+
+    Args:
+        indices: `(N,)` int tensor or sequence, the numbers of the images.
+        z_dim: int, length of z.
+        seed: int.
+        truncation: `None` for z ~ N(0, I), or a float > 0: z is drawn from a normal
+            distribution cut at two standard deviations and multiplied by `truncation`
+            (the truncation trick of BigGAN, arXiv 1809.11096, section 3.1).
+
+    Returns:
+        `(N, z_dim)` float32 tensor; row n depends on `(seed, indices[n])` alone.
+    """
+
+    def one(index):
+        pair = _fold(seed, _Z, index)
+        if truncation is None:
+            return _normal([z_dim], pair)
+        return truncation * tf.random.stateless_truncated_normal(
+            [z_dim], pair, alg="philox"
+        )
+
+    return tf.map_fn(one, tf.cast(indices, tf.int64), fn_output_signature=tf.float32)
+
+
+def draw_labels(indices, num_classes, seed=0):
+    """Draws a uniform label for each of the images `indices`.
+
+    Args:
+        indices: `(N,)` int tensor or sequence, the numbers of the images.
+        num_classes: int >= 1.
+        seed: int.
+
+    Returns:
+        `(N,)` int32 tensor in [0, num_classes); entry n depends on
+        `(seed, indices[n])` alone.
+    """
+
+    def one(index):
+        return _uniform_int([], _fold(seed, _LABELS, index), num_classes)
+
+    return tf.map_fn(one, tf.cast(indices, tf.int64), fn_output_signature=tf.int32)
+
+
+def draw_training_z(seed, step, draw, batch_size, z_dim, dtype=tf.float32):
+    """Draws the z of one pass of a training step, for the global batch.
+
+    Args:
+        seed: int.
+        step: int or int tensor, the number of the step.
+        draw: int, which of the step's passes.
+        batch_size: int or int tensor, global.
+        z_dim: int, length of z.
+        dtype: float dtype of the result.
+
+    Returns:
+        `(batch_size, z_dim)` tensor ~ N(0, I).
+    """
+    pair = _fold(seed, _TRAINING, step, 2 * draw)
+    return _normal([batch_size, z_dim], pair, dtype)
+
+
+def draw_training_labels(seed, step, draw, batch_size, limit):
+    """Draws uniform ints in [0, limit) for one pass of a training step.
+
+    Args and returns as `draw_training_z`, but `(batch_size,)` int32.
+    """
+    pair = _fold(seed, _TRAINING, step, 2 * draw + 1)
+    return _uniform_int([batch_size], pair, limit)

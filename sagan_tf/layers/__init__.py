@@ -1,0 +1,25 @@
+"""The layers of SAGAN: `keras.ops` only, so they run on any Keras backend."""
+
+from sagan_tf.layers.conditional_batch_norm import ConditionalBatchNorm
+from sagan_tf.layers.projection_head import ProjectionHead
+from sagan_tf.layers.residual_blocks import (
+    DiscriminatorBlock,
+    DiscriminatorOptimizedBlock,
+    GeneratorBlock,
+)
+from sagan_tf.layers.self_attention import SelfAttention
+from sagan_tf.layers.spectral_normalization import (
+    SpectralNormalization,
+    fold_spectral_normalization,
+)
+
+__all__ = [
+    "ConditionalBatchNorm",
+    "DiscriminatorBlock",
+    "DiscriminatorOptimizedBlock",
+    "GeneratorBlock",
+    "ProjectionHead",
+    "SelfAttention",
+    "SpectralNormalization",
+    "fold_spectral_normalization",
+]

@@ -1,0 +1,132 @@
+"""Batch normalisation with a gain and a bias per class."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class ConditionalBatchNorm(keras.layers.Layer):
+    """Batch normalisation whose gamma and beta are looked up by class.
+
+        y = gamma[label] * (x - mean) / sqrt(variance + epsilon) + beta[label]
+
+    In training, mean and (biased) variance are the batch's, over B, H and W; the moving
+    values follow with `new = momentum * old + (1 - momentum) * batch`. In inference the
+    moving values are used. Without classes this is plain batch normalisation.
+    Statistics and result are computed in float32 (float64 for a float64 layer), also
+    under mixed precision.
+
+    Args:
+        num_classes: int, or `None` for one gamma and beta for all (unconditional).
+        momentum: float in [0, 1), decay of the moving statistics. Official: 0.999.
+        epsilon: float, added to the variance. Official: 1e-5.
+        synchronized: bool, whether the batch statistics are taken over all replicas.
+        unbiased_moving_variance: bool, whether the variance that enters the moving
+            average is multiplied by n / (n - 1), as TensorFlow 1's fused kernel does in
+            the official generator's last, unconditional normalisation.
+
+    Call arguments:
+        inputs: `(B, H, W, C)` float tensor.
+        labels: `(B,)` int tensor in [0, num_classes); only with classes.
+        training: bool, whether batch statistics are used and the moving ones follow.
+
+    Returns:
+        `(B, H, W, C)` tensor.
+
+    Raises:
+        ValueError: labels are missing although there are classes, or the reverse.
+
+    Reference:
+        - Dumoulin et al., A Learned Representation for Artistic Style, arXiv 1610.07629
+        - self-attention-gan `ops.py`: `ConditionalBatchNorm`
+    """
+
+    def __init__(
+        self,
+        num_classes=None,
+        momentum=0.999,
+        epsilon=1e-5,
+        synchronized=False,
+        unbiased_moving_variance=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes or None
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.synchronized = synchronized
+        self.unbiased_moving_variance = unbiased_moving_variance
+
+    def build(self, inputs_shape, labels_shape=None):
+        channels = inputs_shape[-1]
+        classes = () if self.num_classes is None else (self.num_classes,)
+        self.gamma = self.add_weight(
+            shape=(*classes, channels), initializer="ones", autocast=False, name="gamma"
+        )
+        self.beta = self.add_weight(
+            shape=(*classes, channels), initializer="zeros", autocast=False, name="beta"
+        )
+        self.moving_mean = self._add_statistic(channels, "zeros", "moving_mean")
+        self.moving_variance = self._add_statistic(channels, "ones", "moving_variance")
+
+    def call(self, inputs, labels=None, training=False):
+        self._check_labels(labels)
+        x = ops.cast(inputs, self.moving_mean.dtype)
+        if training and self.trainable:
+            mean, variance = self._batch_statistics(x)
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        gamma, beta = (
+            ops.convert_to_tensor(self.gamma),
+            ops.convert_to_tensor(self.beta),
+        )
+        if labels is not None:
+            gamma = ops.take(gamma, labels, axis=0)[:, None, None, :]
+            beta = ops.take(beta, labels, axis=0)[:, None, None, :]
+        scale = gamma * ops.rsqrt(variance + self.epsilon)
+        return ops.cast(x * scale + (beta - mean * scale), self.compute_dtype)
+
+    def _add_statistic(self, channels, initializer, name):
+        return self.add_weight(
+            shape=(channels,),
+            initializer=initializer,
+            trainable=False,
+            autocast=False,
+            aggregation="mean",
+            name=name,
+        )
+
+    def _batch_statistics(self, x):
+        mean, variance = ops.moments(x, (0, 1, 2), synchronized=self.synchronized)
+        moving_variance = variance
+        if self.unbiased_moving_variance:
+            n = ops.cast(ops.prod(ops.shape(x)[:3]), x.dtype)
+            moving_variance = variance * (n / ops.maximum(n - 1, 1))
+        for moving, batch in (
+            (self.moving_mean, mean),
+            (self.moving_variance, moving_variance),
+        ):
+            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        return mean, variance
+
+    def _check_labels(self, labels):
+        if (labels is None) == (self.num_classes is None):
+            return
+        raise ValueError(
+            f"{self.name} has num_classes={self.num_classes}, so it is called "
+            f"{'without' if self.num_classes is None else 'with'} labels. "
+            f"Received: labels={labels}."
+        )
+
+    def compute_output_shape(self, inputs_shape, labels_shape=None):
+        return inputs_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "synchronized": self.synchronized,
+            "unbiased_moving_variance": self.unbiased_moving_variance,
+        }

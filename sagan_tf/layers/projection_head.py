@@ -1,0 +1,81 @@
+"""The discriminator's last layer: a linear logit plus a class projection."""
+
+import keras
+from keras import ops
+
+from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class ProjectionHead(SpectrallyNormalizedLayer):
+    """The projection discriminator: `logit = w^T h + b + <h, embedding(y)>`.
+
+    `w` and the embedding table are both spectrally normalised (the table on its
+    transpose, as in the official code). Without classes only the linear part remains.
+
+    Args:
+        num_classes: int, or `None` for an unconditional head.
+        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
+            `SpectrallyNormalizedLayer`.
+
+    Call arguments:
+        inputs: `(B, C)` float tensor, the pooled features h.
+        labels: `(B,)` int tensor in [0, num_classes); only with classes.
+        training: bool, whether the `u` of spectral normalisation move.
+
+    Returns:
+        Logits, `(B, 1)`.
+
+    Raises:
+        ValueError: labels are missing although there are classes, or the reverse.
+
+    Reference:
+        - Miyato & Koyama, cGANs with Projection Discriminator, arXiv 1802.05637
+        - self-attention-gan `discriminator.py`: the end of `discriminator_test`
+    """
+
+    def __init__(self, num_classes=None, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes or None
+
+    def build(self, inputs_shape, labels_shape=None):
+        self.linear = self.normalized(
+            keras.layers.Dense(
+                1,
+                kernel_initializer=self.fresh_initializer(),
+                dtype=self.dtype_policy,
+                name="linear",
+            )
+        )
+        self.linear.build(inputs_shape)
+        self.embedding = None
+        if self.num_classes is not None:
+            self.embedding = self.normalized(
+                keras.layers.Embedding(
+                    self.num_classes,
+                    inputs_shape[-1],
+                    embeddings_initializer=self.fresh_initializer(),
+                    dtype=self.dtype_policy,
+                    name="embedding",
+                )
+            )
+            self.embedding.build((None,))
+
+    def call(self, inputs, labels=None, training=False):
+        if (labels is None) != (self.num_classes is None):
+            raise ValueError(
+                f"{self.name} has num_classes={self.num_classes}, so it is called "
+                f"{'without' if self.num_classes is None else 'with'} labels. "
+                f"Received: labels={labels}."
+            )
+        logits = self.linear(inputs, training=training)
+        if labels is None:
+            return logits
+        embedded = self.embedding(labels, training=training)
+        return logits + ops.sum(inputs * embedded, axis=-1, keepdims=True)
+
+    def compute_output_shape(self, inputs_shape, labels_shape=None):
+        return (inputs_shape[0], 1)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}

@@ -1,0 +1,227 @@
+"""The residual blocks of the generator and the discriminator."""
+
+import keras
+from keras import ops
+
+from sagan_tf.layers.conditional_batch_norm import ConditionalBatchNorm
+from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
+
+
+def _downsample(x):
+    return ops.average_pool(x, 2, 2, "valid", data_format="channels_last")
+
+
+def _upsample(x):
+    return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
+
+
+def _halved(size):
+    return None if size is None else size // 2
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class GeneratorBlock(SpectrallyNormalizedLayer):
+    """A residual block that doubles height and width.
+
+        h = conv3x3(up(relu(cbn(x)))),   h = conv3x3(relu(cbn(h))),
+        y = h + conv1x1(up(x))
+
+    `up` repeats each pixel 2x2 times. The shortcut starts from the raw x.
+
+    Args:
+        filters: int, channels of the output.
+        num_classes: int, or `None` for plain batch normalisation.
+        momentum, epsilon, synchronized: see `ConditionalBatchNorm`.
+        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
+            `SpectrallyNormalizedLayer`.
+
+    Call arguments:
+        inputs: `(B, H, W, C)` float tensor.
+        labels: `(B,)` int tensor; only with classes.
+        training: bool, whether batch statistics are used, and `u` and the moving
+            statistics move.
+
+    Returns:
+        `(B, 2H, 2W, filters)` tensor.
+
+    Raises:
+        ValueError: labels are missing although there are classes, or the reverse.
+
+    Reference: self-attention-gan `generator.py`: `block`
+    """
+
+    def __init__(
+        self,
+        filters,
+        num_classes=None,
+        momentum=0.999,
+        epsilon=1e-5,
+        synchronized=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.num_classes = num_classes or None
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.synchronized = synchronized
+
+    def build(self, inputs_shape, labels_shape=None):
+        hidden_shape = (*inputs_shape[:-1], self.filters)
+        self.batch_norm_1 = self._batch_norm("batch_norm_1")
+        self.batch_norm_1.build(inputs_shape)
+        self.convolution_1 = self.convolution(self.filters, 3, "convolution_1")
+        self.convolution_1.build(inputs_shape)
+        self.batch_norm_2 = self._batch_norm("batch_norm_2")
+        self.batch_norm_2.build(hidden_shape)
+        self.convolution_2 = self.convolution(self.filters, 3, "convolution_2")
+        self.convolution_2.build(hidden_shape)
+        self.shortcut = self.convolution(self.filters, 1, "shortcut")
+        self.shortcut.build(inputs_shape)
+
+    def call(self, inputs, labels=None, training=False):
+        x = ops.relu(self.batch_norm_1(inputs, labels, training=training))
+        x = self.convolution_1(_upsample(x), training=training)
+        x = ops.relu(self.batch_norm_2(x, labels, training=training))
+        x = self.convolution_2(x, training=training)
+        return x + self.shortcut(_upsample(inputs), training=training)
+
+    def _batch_norm(self, name):
+        return ConditionalBatchNorm(
+            self.num_classes,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+            synchronized=self.synchronized,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def compute_output_shape(self, inputs_shape, labels_shape=None):
+        batch, height, width, _ = inputs_shape
+        doubled = [None if size is None else 2 * size for size in (height, width)]
+        return (batch, *doubled, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "num_classes": self.num_classes,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "synchronized": self.synchronized,
+        }
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class DiscriminatorBlock(SpectrallyNormalizedLayer):
+    """A residual block of the discriminator.
+
+        h = conv3x3(relu(conv3x3(relu(x)))),   y = down(h) + down(conv1x1(x))
+
+    `down` is a 2x2 average pool, absent without `downsample`. The shortcut starts from
+    the raw x, the convolution before the pool; it is the identity when the block neither
+    pools nor changes the number of channels.
+
+    Args:
+        filters: int, channels of the output.
+        downsample: bool, whether height and width are halved.
+        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
+            `SpectrallyNormalizedLayer`.
+
+    Call arguments:
+        inputs: `(B, H, W, C)` float tensor.
+        training: bool, whether the `u` of spectral normalisation move.
+
+    Returns:
+        `(B, H // 2, W // 2, filters)` tensor, or `(B, H, W, filters)` without
+        `downsample`.
+
+    Reference: self-attention-gan `discriminator.py`: `block`
+    """
+
+    def __init__(self, filters, downsample=True, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.downsample = downsample
+
+    def build(self, input_shape):
+        self.convolution_1 = self.convolution(self.filters, 3, "convolution_1")
+        self.convolution_1.build(input_shape)
+        self.convolution_2 = self.convolution(self.filters, 3, "convolution_2")
+        self.convolution_2.build((*input_shape[:-1], self.filters))
+        self.shortcut = None
+        if self.downsample or input_shape[-1] != self.filters:
+            self.shortcut = self.convolution(self.filters, 1, "shortcut")
+            self.shortcut.build(input_shape)
+
+    def call(self, inputs, training=False):
+        x = self.convolution_1(ops.relu(inputs), training=training)
+        x = self.convolution_2(ops.relu(x), training=training)
+        shortcut = inputs
+        if self.shortcut is not None:
+            shortcut = self.shortcut(inputs, training=training)
+        if self.downsample:
+            x, shortcut = _downsample(x), _downsample(shortcut)
+        return x + shortcut
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, _ = input_shape
+        if self.downsample:
+            sizes = [_halved(size) for size in sizes]
+        return (batch, *sizes, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "downsample": self.downsample,
+        }
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class DiscriminatorOptimizedBlock(SpectrallyNormalizedLayer):
+    """The discriminator's first residual block, which sees the image.
+
+        y = down(conv3x3(relu(conv3x3(x)))) + conv1x1(down(x))
+
+    No activation comes before the first convolution, and the shortcut pools before it
+    convolves. `down` is a 2x2 average pool.
+
+    Args:
+        filters: int, channels of the output.
+        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
+            `SpectrallyNormalizedLayer`.
+
+    Call arguments:
+        inputs: images, `(B, H, W, C)` float tensor.
+        training: bool, whether the `u` of spectral normalisation move.
+
+    Returns:
+        `(B, H // 2, W // 2, filters)` tensor.
+
+    Reference: self-attention-gan `discriminator.py`: `optimized_block`
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape):
+        self.convolution_1 = self.convolution(self.filters, 3, "convolution_1")
+        self.convolution_1.build(input_shape)
+        self.convolution_2 = self.convolution(self.filters, 3, "convolution_2")
+        self.convolution_2.build((*input_shape[:-1], self.filters))
+        self.shortcut = self.convolution(self.filters, 1, "shortcut")
+        self.shortcut.build(input_shape)
+
+    def call(self, inputs, training=False):
+        x = ops.relu(self.convolution_1(inputs, training=training))
+        x = _downsample(self.convolution_2(x, training=training))
+        return x + self.shortcut(_downsample(inputs), training=training)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return (batch, _halved(height), _halved(width), self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}

@@ -1,0 +1,115 @@
+"""Self-attention over the locations of a feature map."""
+
+import keras
+from keras import ops
+
+from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
+
+VARIANTS = ("official", "paper_v1", "paper_icml")
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class SelfAttention(SpectrallyNormalizedLayer):
+    """The SAGAN attention block.
+
+    With f, g, h, v 1x1 convolutions without bias, and locations i (keys, values) and
+    j (queries),
+
+        beta_{j,i} = softmax_i(f(x_i)^T g(x_j)),   o_j = v(sum_i beta_{j,i} h(x_i)),
+        y = gamma * o + x                       (ICML paper, equations 1, 2 and 3)
+
+    without a 1/sqrt(d) scale. gamma is a trainable scalar that starts at 0 and is not
+    normalised. f and g have C/8 channels (integer division, at least 1). The variants:
+
+    | variant | h | v | keys and values |
+    | --- | --- | --- | --- |
+    | `official` | C/2 | C/2 -> C | max-pooled 2x2, stride 2 |
+    | `paper_v1` (arXiv v1) | C | none | all locations |
+    | `paper_icml` | C/8 | C/8 -> C | all locations |
+
+    Names in the official code: `theta` = g (queries), `phi` = f (keys), `g` = h (values),
+    `attn` = v, `sigma_ratio` = gamma. `official` has 1.25 C^2 + 1 parameters.
+
+    The softmax is computed in float32, also under mixed precision.
+
+    Args:
+        variant: one of the above.
+        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
+            `SpectrallyNormalizedLayer`.
+
+    Call arguments:
+        inputs: `(B, H, W, C)` float tensor.
+        return_attention_scores: bool, whether beta is returned as well.
+        training: bool, whether the `u` of spectral normalisation move.
+
+    Returns:
+        `(B, H, W, C)` tensor; with scores a pair of it and beta, `(B, H * W, N)`, where
+        row j (row-major over H, W) sums to 1 over the N = H * W keys, or, in the
+        official variant, N = (H // 2) * (W // 2) pooled keys.
+
+    Raises:
+        ValueError: unknown variant.
+
+    Reference:
+        - Zhang et al., Self-Attention GANs, arXiv 1805.08318, section 3
+        - self-attention-gan `non_local.py`: `sn_non_local_block_sim`
+    """
+
+    def __init__(self, variant="official", **kwargs):
+        super().__init__(**kwargs)
+        if variant not in VARIANTS:
+            raise ValueError(
+                f"variant must be one of {', '.join(VARIANTS)}. Received: {variant!r}."
+            )
+        self.variant = variant
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        narrow = max(channels // 8, 1)
+        values = {
+            "official": max(channels // 2, 1),
+            "paper_v1": channels,
+            "paper_icml": narrow,
+        }[self.variant]
+        self.query = self.convolution(narrow, 1, "query", use_bias=False)
+        self.key = self.convolution(narrow, 1, "key", use_bias=False)
+        self.value = self.convolution(values, 1, "value", use_bias=False)
+        for convolution in (self.query, self.key, self.value):
+            convolution.build(input_shape)
+        self.output_convolution = None
+        if self.variant != "paper_v1":
+            self.output_convolution = self.convolution(
+                channels, 1, "output", use_bias=False
+            )
+            self.output_convolution.build((*input_shape[:-1], values))
+        self.gamma = self.add_weight(shape=(), initializer="zeros", name="gamma")
+
+    def call(self, inputs, return_attention_scores=False, training=False):
+        queries = self._flat(self.query(inputs, training=training))
+        keys = self._flat(self._pooled(self.key(inputs, training=training)))
+        values = self._flat(self._pooled(self.value(inputs, training=training)))
+        scores = ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
+        softmax_dtype = keras.backend.result_type(scores.dtype, "float32")
+        scores = ops.softmax(ops.cast(scores, softmax_dtype), axis=-1)
+        output = ops.matmul(ops.cast(scores, values.dtype), values)
+        shape = ops.shape(inputs)
+        output = ops.reshape(output, (-1, shape[1], shape[2], values.shape[-1]))
+        if self.output_convolution is not None:
+            output = self.output_convolution(output, training=training)
+        output = inputs + self.gamma * output
+        return (output, scores) if return_attention_scores else output
+
+    def _pooled(self, x):
+        if self.variant != "official":
+            return x
+        return ops.max_pool(x, 2, 2, "valid", data_format="channels_last")
+
+    def _flat(self, x):
+        shape = ops.shape(x)
+        return ops.reshape(x, (-1, shape[1] * shape[2], x.shape[-1]))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "variant": self.variant}

@@ -1,0 +1,320 @@
+"""Spectral normalisation as a reparametrisation of any layer's weight."""
+
+import keras
+from keras import ops
+
+# Keras casts a variable that is read inside a mixed-precision layer. Sigma is computed
+# from the full-precision weight, and this scope, which has no public name, is the only
+# way to read it there.
+from keras.src.backend.common.variables import AutocastScope
+
+
+def _l2_normalize(x, epsilon):
+    """`x / (|x| + epsilon)`; a zero vector stays zero and has a finite gradient."""
+    squared = ops.sum(ops.square(x))
+    is_zero = ops.equal(squared, 0)
+    norm = ops.sqrt(ops.where(is_zero, ops.ones_like(squared), squared))
+    return x / (ops.where(is_zero, ops.zeros_like(norm), norm) + epsilon)
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class SpectralNormalization(keras.layers.Wrapper):
+    """Runs a layer with its weight divided by its largest singular value.
+
+    With `M` the weight as a matrix `(inputs, outputs)` and `u` a row vector that is
+    kept between steps, one power iteration is
+
+        v = u M^T / |u M^T|,   u' = v M / |v M|,   sigma = v M u'^T,
+
+    and the wrapped layer sees `W / sigma`. The stored weight stays `W`: the division is
+    part of the graph, so the gradient passes through sigma and, as in the official code,
+    through the power iteration. `u` takes the value `u'` only when `training=True` (and
+    the layer is trainable); in inference the iteration runs but nothing is stored.
+
+    Everything is computed in float32 (float64 for a float64 layer), also under mixed
+    precision. A zero weight gives zero, a zero gradient through sigma, and leaves `u`
+    alone.
+
+    Differs from the official code: there, the generator's `u` moves at inference too, so
+    that the same z gives another picture at each call.
+
+    `M` per kind of layer: kernels `(..., c_in, c_out)` are flattened to
+    `(... * c_in, c_out)`; the kernels of transposed convolutions
+    `(kh, kw, c_out, c_in)` to `(kh * kw * c_in, c_out)`; embeddings `(classes, dim)` are
+    transposed to `(dim, classes)`, as the official code does.
+
+    Args:
+        layer: a `keras.layers.Layer` that has a `kernel` or `embeddings` weight.
+        power_iterations: int >= 1, iterations per call.
+        stop_gradient: bool. `False` (official): differentiate through `u'` and `v`.
+            `True` (Miyato et al., most PyTorch code): hold both constant, so that
+            d sigma / dM = v^T u'.
+        epsilon: float, added to both norms.
+        dtype: defaults to the wrapped layer's.
+
+    Call arguments:
+        inputs: whatever the wrapped layer takes.
+        training: bool, whether `u` moves.
+
+    Returns:
+        What the wrapped layer returns.
+
+    Raises:
+        ValueError: `power_iterations` is not a positive int, or the layer has neither
+            `kernel` nor `embeddings`.
+
+    Reference:
+        - Miyato et al., Spectral Normalization for GANs, arXiv 1802.05957, Algorithm 1
+        - self-attention-gan `ops.py`: `spectral_normed_weight`
+    """
+
+    def __init__(
+        self,
+        layer,
+        power_iterations=1,
+        stop_gradient=False,
+        epsilon=1e-12,
+        dtype=None,
+        **kwargs,
+    ):
+        if not isinstance(power_iterations, int) or power_iterations < 1:
+            raise ValueError(
+                "power_iterations must be an int of at least 1. "
+                f"Received: power_iterations={power_iterations!r}. Try 1."
+            )
+        if not isinstance(layer, keras.layers.Layer):
+            raise ValueError(
+                "layer must be a keras.layers.Layer. "
+                f"Received: {layer!r}. Try keras.layers.Dense(10)."
+            )
+        if dtype is None:
+            dtype = layer.dtype_policy
+        super().__init__(layer, dtype=dtype, **kwargs)
+        self.power_iterations = power_iterations
+        self.stop_gradient = stop_gradient
+        self.epsilon = epsilon
+
+    def build(self, input_shape=None):
+        super().build(input_shape)
+        self.u = self.add_weight(
+            shape=(1, self._output_size()),
+            initializer=keras.initializers.TruncatedNormal(stddev=1.0),
+            dtype=self._sigma_dtype(),
+            trainable=False,
+            autocast=False,
+            # Every replica computes the same value from the same weight.
+            aggregation="only_first_replica",
+            name="u",
+        )
+
+    def call(self, inputs, training=False):
+        weight = self.normalized_weight(update_u=bool(training) and self.trainable)
+        # The other weights get their present values, so that a scope around this one
+        # (a functional training loop on JAX) is seen through.
+        values = [
+            (variable, weight if variable is self.weight else variable.value)
+            for variable in self.layer.variables
+        ]
+        with keras.StatelessScope(state_mapping=values):
+            return self.layer(inputs)
+
+    @property
+    def weight(self):
+        """The wrapped layer's weight variable that is normalised, unnormalised."""
+        for name in ("kernel", "embeddings"):
+            if hasattr(self.layer, name):
+                return getattr(self.layer, name)
+        raise ValueError(
+            "SpectralNormalization needs a layer with a `kernel` or `embeddings` "
+            f"weight. Received: {self.layer.__class__.__name__}. "
+            "Try a Dense, Conv or Embedding layer."
+        )
+
+    def normalized_weight(self, update_u=False):
+        """`W / sigma`, differentiable.
+
+        Args:
+            update_u: bool, whether to store the iterated `u`.
+
+        Returns:
+            Tensor of the weight's shape, float32 (float64 for a float64 weight).
+        """
+        weight, sigma, u = self._power_iteration()
+        if update_u:
+            self.u.assign(ops.where(ops.any(ops.not_equal(u, 0)), u, self.u))
+        return weight / ops.where(ops.equal(sigma, 0), ops.ones_like(sigma), sigma)
+
+    def sigma(self):
+        """The present estimate of the largest singular value: float scalar tensor."""
+        return self._power_iteration()[1]
+
+    def folded(self):
+        """A plain copy of the wrapped layer whose weight is `W / sigma`.
+
+        Returns:
+            A built layer that computes what this one computes in inference, without
+            the power iteration.
+        """
+        layer = self.layer.__class__.from_config(self.layer.get_config())
+        layer.build(self.layer._build_shapes_dict["input_shape"])
+        layer.set_weights(
+            [
+                self.normalized_weight() if variable is self.weight else variable
+                for variable in self.layer.weights
+            ]
+        )
+        return layer
+
+    def _power_iteration(self):
+        with AutocastScope(None):
+            weight = ops.cast(self.weight, self._sigma_dtype())
+            u = ops.convert_to_tensor(self.u)
+        matrix = self._as_matrix(weight)
+        for _ in range(self.power_iterations):
+            v = _l2_normalize(ops.matmul(u, ops.transpose(matrix)), self.epsilon)
+            if self.stop_gradient:
+                v = ops.stop_gradient(v)
+            projected = ops.matmul(v, matrix)
+            u = _l2_normalize(projected, self.epsilon)
+            if self.stop_gradient:
+                u = ops.stop_gradient(u)
+        return weight, ops.sum(projected * u), u
+
+    def _as_matrix(self, weight):
+        if self._is_embedding():
+            return ops.transpose(weight)
+        if self._is_transposed_convolution():
+            weight = ops.swapaxes(weight, -1, -2)
+        return ops.reshape(weight, (-1, self._output_size()))
+
+    def _output_size(self):
+        if self._is_embedding():
+            return self.weight.shape[0]
+        return self.weight.shape[-2 if self._is_transposed_convolution() else -1]
+
+    def _is_embedding(self):
+        return not hasattr(self.layer, "kernel")
+
+    def _is_transposed_convolution(self):
+        return isinstance(
+            self.layer,
+            (
+                keras.layers.Conv1DTranspose,
+                keras.layers.Conv2DTranspose,
+                keras.layers.Conv3DTranspose,
+            ),
+        )
+
+    def _sigma_dtype(self):
+        return keras.backend.result_type(self.layer.variable_dtype, "float32")
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "power_iterations": self.power_iterations,
+            "stop_gradient": self.stop_gradient,
+            "epsilon": self.epsilon,
+        }
+
+
+class SpectrallyNormalizedLayer(keras.layers.Layer):
+    """Base of the layers here that are made of convolutions and matrices.
+
+    It holds the choices that all of them share and makes their parts accordingly.
+
+    Args:
+        spectral_normalization: bool, whether the parts' weights are normalised.
+        power_iterations: int, see `SpectralNormalization`.
+        stop_gradient: bool, see `SpectralNormalization`.
+        kernel_initializer: initializer of every kernel and embedding. The official code
+            uses Glorot uniform.
+    """
+
+    def __init__(
+        self,
+        spectral_normalization=True,
+        power_iterations=1,
+        stop_gradient=False,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.spectral_normalization = spectral_normalization
+        self.power_iterations = power_iterations
+        self.stop_gradient = stop_gradient
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def convolution(self, filters, kernel_size, name, use_bias=True):
+        """A SAME convolution with stride 1, normalised if this layer is."""
+        return self.normalized(
+            keras.layers.Conv2D(
+                filters,
+                kernel_size,
+                padding="same",
+                data_format="channels_last",
+                use_bias=use_bias,
+                kernel_initializer=self.fresh_initializer(),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+        )
+
+    def normalized(self, layer):
+        """`layer`, wrapped in `SpectralNormalization` if this layer is normalised."""
+        if not self.spectral_normalization:
+            return layer
+        return SpectralNormalization(
+            layer,
+            power_iterations=self.power_iterations,
+            stop_gradient=self.stop_gradient,
+            name=layer.name,
+        )
+
+    def fresh_initializer(self):
+        """A copy of the initializer: one object draws the same values at each use."""
+        initializer = self.kernel_initializer
+        return initializer.__class__.from_config(initializer.get_config())
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "spectral_normalization": self.spectral_normalization,
+            "power_iterations": self.power_iterations,
+            "stop_gradient": self.stop_gradient,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+def fold_spectral_normalization(model):
+    """Copies a functional model with every `W / sigma` stored as a plain kernel.
+
+    The copy computes what `model(..., training=False)` computes, has no `u`, and runs
+    without a power iteration: made for export.
+
+    Args:
+        model: functional `keras.Model`. It is not changed.
+
+    Returns:
+        A new functional `keras.Model` of the same inputs and outputs.
+    """
+
+    def plain(layer):
+        if isinstance(layer, SpectralNormalization):
+            return layer.layer.__class__.from_config(layer.layer.get_config())
+        config = layer.get_config()
+        if isinstance(layer, SpectrallyNormalizedLayer):
+            config["spectral_normalization"] = False
+        return layer.__class__.from_config(config)
+
+    folded = keras.models.clone_model(model, clone_function=plain)
+    values = {id(variable): variable for variable in model.weights}
+    for layer in model._flatten_layers():
+        if isinstance(layer, SpectralNormalization):
+            values[id(layer.weight)] = layer.normalized_weight()
+            del values[id(layer.u)]
+    # Both models list their weights in the same order, but for the missing `u`.
+    folded.set_weights(list(values.values()))
+    return folded

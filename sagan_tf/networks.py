@@ -1,0 +1,280 @@
+"""The generator and the discriminator: channel tables and attention placement.
+
+At 128 pixels these are the official networks. The official code has no other size; the
+tables for 32, 64 and 256 pixels are those of BigGAN (arXiv 1809.11096, appendix B, in the
+form of its authors' PyTorch code), which at 128 pixels has the official widths too.
+"""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from sagan_tf.layers import (
+    ConditionalBatchNorm,
+    DiscriminatorBlock,
+    DiscriminatorOptimizedBlock,
+    GeneratorBlock,
+    ProjectionHead,
+    SelfAttention,
+    SpectralNormalization,
+)
+
+# Widths in multiples of `channels`. The first entry is that of the 4x4 map that the
+# linear layer makes; then one for each block, each of which doubles height and width.
+GENERATOR_WIDTHS = {
+    32: (4, 4, 4, 4),
+    64: (16, 16, 8, 4, 2),
+    128: (16, 16, 8, 4, 2, 1),
+    256: (16, 16, 8, 8, 4, 2, 1),
+}
+
+# (width, downsample) of each block; the first is the `DiscriminatorOptimizedBlock`.
+DISCRIMINATOR_BLOCKS = {
+    32: ((4, True), (4, True), (4, False), (4, False)),
+    64: ((1, True), (2, True), (4, True), (8, True), (16, False)),
+    128: ((1, True), (2, True), (4, True), (8, True), (16, True), (16, False)),
+    256: (
+        *((1, True), (2, True), (4, True), (8, True), (8, True), (16, True)),
+        (16, False),
+    ),
+}
+
+RESOLUTIONS = tuple(GENERATOR_WIDTHS)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Normalization:
+    """How the weights of one network are drawn and normalised."""
+
+    spectral_norm: bool
+    power_iterations: int
+    stop_gradient: bool
+    initializer_name: str
+
+    def initializer(self):
+        """A new initializer: one object draws the same values at each use."""
+        if self.initializer_name == "normal_0.02":
+            return keras.initializers.RandomNormal(stddev=0.02)
+        return keras.initializers.get(self.initializer_name)
+
+    def arguments(self):
+        """The arguments that every `SpectrallyNormalizedLayer` takes."""
+        return {
+            "spectral_normalization": self.spectral_norm,
+            "power_iterations": self.power_iterations,
+            "stop_gradient": self.stop_gradient,
+            "kernel_initializer": self.initializer(),
+        }
+
+    def wrap(self, layer):
+        """A Keras layer, normalised if the network is."""
+        if not self.spectral_norm:
+            return layer
+        return SpectralNormalization(
+            layer, self.power_iterations, self.stop_gradient, name=layer.name
+        )
+
+    def attention(self, size, variant):
+        """The attention layer of a size x size feature map."""
+        return SelfAttention(
+            variant, name=f"attention_{size}x{size}", **self.arguments()
+        )
+
+
+def _check(resolution, attention_resolution, largest, channels):
+    if resolution not in RESOLUTIONS:
+        raise ValueError(
+            f"resolution must be one of {RESOLUTIONS}. Received: {resolution}."
+        )
+    possible = [2**k for k in range(3, 9) if 2**k <= largest]
+    wrong = [size for size in attention_resolution if size not in possible]
+    if wrong:
+        raise ValueError(
+            f"attention_resolution must be among {possible} at {resolution} pixels. "
+            f"Received: {tuple(attention_resolution)}. Try {(min(32, largest),)}, or () "
+            "for no attention."
+        )
+    if channels < 1:
+        raise ValueError(f"channels must be at least 1. Received: {channels}. Try 64.")
+
+
+def _full_precision():
+    """The dtype of the variables: what the last, sensitive operations compute in."""
+    return keras.config.dtype_policy().variable_dtype
+
+
+def build_generator(
+    resolution=128,
+    z_dim=128,
+    num_classes=1000,
+    channels=64,
+    image_channels=3,
+    attention_resolution=(32,),
+    attention_variant="official",
+    spectral_norm=True,
+    power_iterations=1,
+    stop_gradient=False,
+    initializer="glorot_uniform",
+    batch_norm_momentum=0.999,
+    final_batch_norm_momentum=0.9999,
+    batch_norm_epsilon=1e-5,
+    cross_replica_batch_norm=False,
+    name="generator",
+):
+    """Builds the generator.
+
+    Linear to 4x4, residual blocks that each double the size, attention after the blocks
+    whose output has a resolution in `attention_resolution`, batch normalisation, ReLU,
+    3x3 convolution, tanh (float32 also under mixed precision). The dtype policy is
+    Keras' global one.
+
+    Args:
+        resolution: int, 32, 64, 128 (official) or 256 pixels.
+        z_dim: int, length of z. Official: 128.
+        num_classes: int; 0 or `None` for an unconditional generator.
+        channels: int, multiplier of the widths. Official: 64.
+        image_channels: int, 1 or 3.
+        attention_resolution: ints among 8, 16, ... resolution; `()` for none.
+            Official: `(32,)`.
+        attention_variant: see `SelfAttention`.
+        spectral_norm: bool, whether convolutions and linear layer are normalised.
+        power_iterations, stop_gradient: see `SpectralNormalization`.
+        initializer: `"glorot_uniform"` (official), `"orthogonal"`, `"normal_0.02"`, or
+            another name that Keras knows.
+        batch_norm_momentum: float, decay of the blocks' moving statistics.
+        final_batch_norm_momentum: float, decay of the last batch normalisation's.
+        batch_norm_epsilon: float.
+        cross_replica_batch_norm: bool, whether statistics are over all replicas.
+        name: name of the model.
+
+    Returns:
+        Functional `keras.Model`. Inputs `[z (B, z_dim) float32, labels (B,) int32]`, or
+        z alone when unconditional; output images `(B, R, R, image_channels)` float32 in
+        [-1, 1].
+
+    Raises:
+        ValueError: impossible resolution, attention resolution or channels.
+
+    Reference: self-attention-gan `generator.py`: `generator_test`
+    """
+    attention_resolution = tuple(attention_resolution)
+    _check(resolution, attention_resolution, resolution, channels)
+    normalization = _Normalization(
+        spectral_norm, power_iterations, stop_gradient, initializer
+    )
+    z = keras.Input((z_dim,), name="z")
+    labels = [keras.Input((), dtype="int32", name="labels")] if num_classes else []
+    first, *widths = (channels * width for width in GENERATOR_WIDTHS[resolution])
+    x = normalization.wrap(
+        keras.layers.Dense(
+            4 * 4 * first, kernel_initializer=normalization.initializer(), name="linear"
+        )
+    )(z)
+    x = keras.layers.Reshape((4, 4, first), name="reshape")(x)
+    size = 4
+    for width in widths:
+        size *= 2
+        x = GeneratorBlock(
+            width,
+            num_classes or None,
+            momentum=batch_norm_momentum,
+            epsilon=batch_norm_epsilon,
+            synchronized=cross_replica_batch_norm,
+            name=f"block_{size}x{size}",
+            **normalization.arguments(),
+        )(x, *labels)
+        if size in attention_resolution:
+            x = normalization.attention(size, attention_variant)(x)
+    # TensorFlow 1's fused batch normalisation raises the epsilon of 1e-5 that the
+    # official code asks for to 1.001e-5. So does this, to give the same numbers.
+    x = ConditionalBatchNorm(
+        momentum=final_batch_norm_momentum,
+        epsilon=max(batch_norm_epsilon, 1.001e-5),
+        synchronized=cross_replica_batch_norm,
+        unbiased_moving_variance=True,
+        name="batch_norm",
+    )(x)
+    x = keras.layers.ReLU(name="relu")(x)
+    x = normalization.wrap(
+        keras.layers.Conv2D(
+            image_channels,
+            3,
+            padding="same",
+            data_format="channels_last",
+            kernel_initializer=normalization.initializer(),
+            name="image_convolution",
+        )
+    )(x)
+    images = keras.layers.Activation("tanh", dtype=_full_precision(), name="tanh")(x)
+    return keras.Model([z, *labels] if labels else z, images, name=name)
+
+
+def build_discriminator(
+    resolution=128,
+    num_classes=1000,
+    channels=64,
+    image_channels=3,
+    attention_resolution=(32,),
+    attention_variant="official",
+    spectral_norm=True,
+    power_iterations=1,
+    stop_gradient=False,
+    initializer="glorot_uniform",
+    name="discriminator",
+):
+    """Builds the discriminator.
+
+    Residual blocks, attention after the first block whose output has a resolution in
+    `attention_resolution`, ReLU, sum over locations, `ProjectionHead` (both float32 also
+    under mixed precision). The dtype policy is Keras' global one.
+
+    Args:
+        resolution: int, 32, 64, 128 (official) or 256 pixels.
+        num_classes: int; 0 or `None` for an unconditional discriminator.
+        channels: int, multiplier of the widths. Official: 64.
+        image_channels: int, 1 or 3.
+        attention_resolution: ints among 8, 16, ... resolution / 2; `()` for none.
+            Official: `(32,)`.
+        attention_variant: see `SelfAttention`.
+        spectral_norm: bool, whether every weight is normalised.
+        power_iterations, stop_gradient: see `SpectralNormalization`.
+        initializer: see `build_generator`.
+        name: name of the model.
+
+    Returns:
+        Functional `keras.Model`. Inputs `[images (B, R, R, image_channels) float32 in
+        [-1, 1], labels (B,) int32]`, or images alone when unconditional; output logits
+        `(B, 1)` float32.
+
+    Raises:
+        ValueError: impossible resolution, attention resolution or channels.
+
+    Reference: self-attention-gan `discriminator.py`: `discriminator_test`
+    """
+    attention_resolution = tuple(attention_resolution)
+    _check(resolution, attention_resolution, resolution // 2, channels)
+    normalization = _Normalization(
+        spectral_norm, power_iterations, stop_gradient, initializer
+    )
+    images = keras.Input((resolution, resolution, image_channels), name="images")
+    labels = [keras.Input((), dtype="int32", name="labels")] if num_classes else []
+    x, size = images, resolution
+    for index, (width, downsample) in enumerate(DISCRIMINATOR_BLOCKS[resolution]):
+        size //= 2 if downsample else 1
+        options = {"name": f"block_{index + 1}", **normalization.arguments()}
+        if index == 0:
+            x = DiscriminatorOptimizedBlock(channels * width, **options)(x)
+        else:
+            x = DiscriminatorBlock(channels * width, downsample, **options)(x)
+        if downsample and size in attention_resolution:
+            x = normalization.attention(size, attention_variant)(x)
+    x = keras.layers.ReLU(name="relu")(x)
+    features = ops.sum(ops.cast(x, _full_precision()), axis=(1, 2))
+    logits = ProjectionHead(
+        num_classes or None,
+        dtype=_full_precision(),
+        name="projection_head",
+        **normalization.arguments(),
+    )(features, *labels)
+    return keras.Model([images, *labels] if labels else images, logits, name=name)
