@@ -163,10 +163,10 @@ class SAGAN(keras.Model):
         """
         batches = self._split(data)
         accumulated = self.gradient_accumulation_steps
-        g_loss = self._generator_step(list(enumerate(batches[:accumulated])))
+        g_loss = self.generator_step(list(enumerate(batches[:accumulated])))
         passes = list(enumerate(batches, start=accumulated))
         d_losses = [
-            self._discriminator_step(passes[first : first + accumulated])
+            self.discriminator_step(passes[first : first + accumulated])
             for first in range(0, len(passes), accumulated)
         ]
         self._note_nonfinite(g_loss, *d_losses)
@@ -175,6 +175,71 @@ class SAGAN(keras.Model):
         for name, gamma in self.gammas().items():
             self._trackers[name].update_state(gamma)
         return {tracker.name: tracker.result() for tracker in self.metrics}
+
+    def generator_step(self, passes):
+        """One update of the generator. Nothing in the discriminator moves.
+
+        Args:
+            passes: list of (draw, (images, labels)), one a micro-batch: the number of
+                the pass for `draw_latents`, and real data, used for its size (and its
+                labels if `fake_labels` is `"data"`).
+
+        Returns:
+            The loss, summed over the passes.
+        """
+        optimizer, variables = (
+            self.generator_optimizer,
+            self.generator.trainable_variables,
+        )
+        generator_loss = LOSSES[self.loss_name][1]
+        gradients, losses = [], []
+        for draw, (images, real_labels) in passes:
+            z, labels = self.draw_latents(draw, _count(images), real_labels)
+            with tf.GradientTape() as tape:
+                fakes = _call(self.generator, z, labels)
+                # Whatever D would update here stays as it is: its `u`.
+                with keras.StatelessScope():
+                    logits = _call(self.discriminator, fakes, labels)
+                loss = generator_loss(logits)
+                scaled = self._scaled(loss, optimizer)
+            gradients.append(tape.gradient(scaled, variables))
+            losses.append(loss)
+            self._trackers["g_loss"].update_state(loss)
+        optimizer.apply(_sum_each(gradients), variables)
+        return tf.add_n(losses)
+
+    def discriminator_step(self, passes):
+        """One update of the discriminator, on one pass over real and fake together.
+
+        The generator's `u` and moving statistics move, as in the official program.
+
+        Args:
+            passes: see `generator_step`.
+
+        Returns:
+            The loss, real and fake terms, summed over the passes.
+        """
+        optimizer = self.discriminator_optimizer
+        variables = self.discriminator.trainable_variables
+        discriminator_loss = LOSSES[self.loss_name][0]
+        gradients, losses = [], []
+        for draw, (images, real_labels) in passes:
+            count = _count(images)
+            z, labels = self.draw_latents(draw, count, real_labels)
+            fakes = _call(self.generator, z, labels)
+            both = tf.concat([tf.cast(images, fakes.dtype), fakes], 0)
+            if labels is not None:
+                labels = tf.concat([tf.cast(real_labels, tf.int32), labels], 0)
+            with tf.GradientTape() as tape:
+                logits = _call(self.discriminator, both, labels)
+                real_logits, fake_logits = logits[:count], logits[count:]
+                loss = sum(discriminator_loss(real_logits, fake_logits))
+                scaled = self._scaled(loss, optimizer)
+            gradients.append(tape.gradient(scaled, variables))
+            losses.append(loss)
+            self._track_discriminator(loss, real_logits, fake_logits)
+        optimizer.apply(_sum_each(gradients), variables)
+        return tf.add_n(losses)
 
     def draw_latents(self, draw, count, real_labels=None):
         """Draws z and fake labels for one pass of the present step.
@@ -227,6 +292,7 @@ class SAGAN(keras.Model):
                 f"{'without' if self.num_classes is None else 'with'} labels. "
                 f"Received: labels={labels!r}."
             )
+        z = tf.convert_to_tensor(z, network.inputs[0].dtype)
         if labels is None:
             return network(z, training=False)
         labels = tf.convert_to_tensor(labels, tf.int32)
@@ -295,51 +361,6 @@ class SAGAN(keras.Model):
         if self.ema_generator is not None:
             items["ema_generator"] = self.ema_generator
         return items
-
-    def _generator_step(self, passes):
-        optimizer, variables = (
-            self.generator_optimizer,
-            self.generator.trainable_variables,
-        )
-        generator_loss = LOSSES[self.loss_name][1]
-        gradients, losses = [], []
-        for draw, (images, real_labels) in passes:
-            z, labels = self.draw_latents(draw, _count(images), real_labels)
-            with tf.GradientTape() as tape:
-                fakes = _call(self.generator, z, labels)
-                # Whatever D would update here stays as it is: its `u`.
-                with keras.StatelessScope():
-                    logits = _call(self.discriminator, fakes, labels)
-                loss = generator_loss(logits)
-                scaled = self._scaled(loss, optimizer)
-            gradients.append(tape.gradient(scaled, variables))
-            losses.append(loss)
-            self._trackers["g_loss"].update_state(loss)
-        optimizer.apply(_sum_each(gradients), variables)
-        return tf.add_n(losses)
-
-    def _discriminator_step(self, passes):
-        optimizer = self.discriminator_optimizer
-        variables = self.discriminator.trainable_variables
-        discriminator_loss = LOSSES[self.loss_name][0]
-        gradients, losses = [], []
-        for draw, (images, real_labels) in passes:
-            count = _count(images)
-            z, labels = self.draw_latents(draw, count, real_labels)
-            fakes = _call(self.generator, z, labels)
-            both = tf.concat([tf.cast(images, fakes.dtype), fakes], 0)
-            if labels is not None:
-                labels = tf.concat([tf.cast(real_labels, tf.int32), labels], 0)
-            with tf.GradientTape() as tape:
-                logits = _call(self.discriminator, both, labels)
-                real_logits, fake_logits = logits[:count], logits[count:]
-                loss = sum(discriminator_loss(real_logits, fake_logits))
-                scaled = self._scaled(loss, optimizer)
-            gradients.append(tape.gradient(scaled, variables))
-            losses.append(loss)
-            self._track_discriminator(loss, real_logits, fake_logits)
-        optimizer.apply(_sum_each(gradients), variables)
-        return tf.add_n(losses)
 
     def _scaled(self, loss, optimizer):
         # Keras sums gradients over replicas, and the micro-batches' are summed here.

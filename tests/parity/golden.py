@@ -1,0 +1,219 @@
+"""Numbers recorded from the official code, and the way from its names to ours.
+
+The files in `golden/` were recorded from brain-research/self-attention-gan at commit
+ad9612e: float32 values with genuine TensorFlow 1.5, `exact` and `f64/` values with the
+same files in float64.
+"""
+
+import json
+import os
+import pathlib
+import re
+
+import keras
+import numpy as np
+
+from sagan_tf.model import SAGAN
+from sagan_tf.networks import build_discriminator, build_generator
+
+FOLDER = pathlib.Path(__file__).parent / "golden"
+
+# Attention resolution of each recorded configuration.
+CONFIGURATIONS = {
+    "A_attn32": (32,),
+    "A_attn32_warm": (32,),
+    "B_attn64": (64,),
+    "C_baseline": (),
+}
+
+# Official names of the parts of a block -> names of our attributes.
+_PARTS = {
+    "cbn_0": "batch_norm_1",
+    "cbn_1": "batch_norm_2",
+    "snconv1": "convolution_1",
+    "snconv2": "convolution_2",
+    "snconv3": "shortcut",
+    "sn_conv1": "convolution_1",
+    "sn_conv2": "convolution_2",
+    "sn_conv3": "shortcut",
+    "sn_conv_theta": "query",
+    "sn_conv_phi": "key",
+    "sn_conv_g": "value",
+    "sn_conv_attn": "output_convolution",
+}
+_BATCH_NORM = {
+    "mean": "moving_mean",
+    "var": "moving_variance",
+    **{name: name for name in ("gamma", "beta", "moving_mean", "moving_variance")},
+}
+
+
+def part(layer, path):
+    """The sub-layer of `layer` that the official code calls `path` ("" for itself)."""
+    for name in filter(None, path.split("/")):
+        layer = getattr(layer, _PARTS[name])
+    return layer
+
+
+def variable(layer, path):
+    """The variable of `layer` that the official code calls `path`.
+
+    Args:
+        layer: one of our layers.
+        path: e.g. `"snconv1/w"`, `"cbn_0/gamma"`, `"u"`, `"sigma_ratio"`.
+    """
+    scope, _, name = path.rpartition("/")
+    layer = part(layer, scope)
+    if name == "sigma_ratio":
+        return layer.gamma
+    if name == "u":
+        return layer.u
+    if name in _BATCH_NORM:
+        return getattr(layer, _BATCH_NORM[name])
+    plain = getattr(layer, "layer", layer)
+    if name in ("bias", "biases"):
+        return plain.bias
+    return plain.kernel if hasattr(plain, "kernel") else plain.embeddings
+
+
+def layer_of(network, scope):
+    """The layer of a network that the official code calls `scope`, and the rest."""
+    attention = [layer for layer in network.layers if "attention" in layer.name]
+    block = re.match(r"g_block(\d)|d_(?:optimized_)?block(\d)", scope)
+    if block and block[1]:
+        size = 4 * 2 ** int(block[1])
+        return network.get_layer(f"block_{size}x{size}")
+    if block:
+        return network.get_layer(f"block_{block[2]}")
+    if scope in ("g_non_local", "d_non_local"):
+        return attention[0]
+    if scope in ("d_sn_linear", "d_embedding"):
+        head = network.get_layer("projection_head")
+        return head.linear if scope == "d_sn_linear" else head.embedding
+    names = {
+        "g_snh0": "linear",
+        "g_bn": "batch_norm",
+        "g_snconv_last": "image_convolution",
+    }
+    return network.get_layer(names[scope])
+
+
+def model_layer(model, name):
+    """Our layer of the official scope `model/<scope>/<rest>`, and `<rest>`."""
+    _, scope, *rest = name.split("/", 2)
+    network = model.generator if scope.startswith("g_") else model.discriminator
+    return layer_of(network, scope), "".join(rest)
+
+
+def model_variable(model, name):
+    """Our variable of the official full name `model/...`."""
+    return variable(*model_layer(model, name))
+
+
+class FixedLatents(SAGAN):
+    """SAGAN with the z and fake labels that the recordings were made with."""
+
+    def fix(self, z, labels):
+        self.fixed_z, self.fixed_labels = z, labels
+
+    def draw_latents(self, draw, count, real_labels=None):
+        return self.fixed_z, self.fixed_labels
+
+
+class Golden:
+    """One recorded configuration: its data, and our model in its initial state."""
+
+    def __init__(self, name):
+        self.name = name
+        self.data = np.load(FOLDER / f"lite_{name}.npz")
+        self.meta = json.loads(str(self.data["meta"]))
+        self.z = self.data["input/z"]
+        self.fake_labels = keras.ops.convert_to_tensor(self.data["input/gen_labels"])
+        self.real_images = self.data["input/real_images"]
+        self.real_labels = keras.ops.convert_to_tensor(self.data["input/real_labels"])
+
+    def __getitem__(self, key):
+        return self.data[key]
+
+    def keys(self, prefix):
+        """Names that stand behind `prefix` in the keys."""
+        return [k[len(prefix) :] for k in self.data.files if k.startswith(prefix)]
+
+    def model(self, beta_2=0.999):
+        """Our networks with the recorded weights, in the global dtype, compiled."""
+        common = {
+            "num_classes": self.meta["num_classes"],
+            "channels": self.meta["gf_dim"],
+            "attention_resolution": CONFIGURATIONS[self.name],
+        }
+        model = FixedLatents(
+            build_generator(z_dim=self.meta["z_dim"], **common),
+            build_discriminator(**common),
+            num_classes=self.meta["num_classes"],
+        )
+        adam = {"beta_1": 0.0, "beta_2": beta_2, "epsilon": self.meta["adam_eps"]}
+        model.compile(
+            keras.optimizers.Adam(self.meta["g_lr"], **adam),
+            keras.optimizers.Adam(self.meta["d_lr"], **adam),
+        )
+        for name in self.keys("var/"):
+            assign(model_variable(model, name), self.data["var/" + name])
+        model.fix(self.cast(self.z), self.fake_labels)
+        return model
+
+    def cast(self, array):
+        return keras.ops.convert_to_tensor(array, keras.config.floatx())
+
+    def packed(self, group, skip=()):
+        """Yields (name, flat indices, values, largest magnitude) of a packed group."""
+        names = self.data[f"{group}/names"]
+        owner = self.data[f"{group}/var"]
+        for index, name in enumerate(names):
+            chosen = owner == index
+            if name not in skip and chosen.any():
+                yield (
+                    str(name),
+                    self.data[f"{group}/idx"][chosen],
+                    self.data[f"{group}/val"][chosen],
+                    self.data[f"{group}/maxabs"][index],
+                )
+
+
+def assign(ours, recorded):
+    """Assigns a recorded array; the official statistics are (1, 1, 1, C)."""
+    ours.assign(np.asarray(recorded).reshape(ours.shape))
+
+
+def value(ours):
+    """A variable or tensor as a float64 array."""
+    return np.asarray(keras.ops.convert_to_numpy(ours), np.float64)
+
+
+def true_size_weights(meta, stored):
+    """The weights of the true-size recording, made by its recipe.
+
+    Yields (name, array); `stored` holds the moving statistics.
+    """
+    import zlib
+
+    for name, shape in meta["variables"]:
+        seed = zlib.crc32(f"{meta['seed']}:{name}".encode()) & 0xFFFFFFFF
+        random = np.random.RandomState(seed)
+        last = os.path.basename(name)
+        if "var/" + name in stored:
+            array = stored["var/" + name]
+        elif last in ("w", "Matrix", "embedding_map"):
+            fans = (shape[-2] + shape[-1]) * np.prod(shape[:-2])
+            limit = np.sqrt(6 / fans)
+            array = random.uniform(-limit, limit, size=shape)
+        elif last == "u":
+            array = np.clip(random.standard_normal(shape), -2, 2)
+        elif last in ("biases", "bias"):
+            array = 0.1 * random.standard_normal(shape)
+        elif last == "gamma":
+            array = random.uniform(0.5, 1.5, size=shape)
+        elif last == "beta":
+            array = 0.3 * random.standard_normal(shape)
+        elif last == "sigma_ratio":
+            array = random.uniform(0.3, 0.7, size=())
+        yield name, np.asarray(array, np.float32)
