@@ -1,0 +1,44 @@
+# Sourced by the scripts beside it, after `cd` to the repository's root.
+#
+# prepare_venv EXTRAS   makes or reuses the virtual environment, installs the package
+#                       in place with these extras, and sets PYTHON_IN_VENV.
+#
+# PYTHON  the interpreter that makes the environment (default: the newest of
+#         python3.13 ... python3.10, else python3)
+# VENV    the environment's folder (default: .venv)
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3.10 python3}; do
+    if command -v "$candidate" >/dev/null && "$candidate" -c \
+        'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))'; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  echo "No Python 3.10 to 3.13 found. Received: PYTHON=${PYTHON:-(not set)}." \
+    "Try PYTHON=/path/to/python3.12 $0." >&2
+  return 2
+}
+
+prepare_venv() {
+  local extras=$1 venv=${VENV:-.venv} python stamp
+  PYTHON_IN_VENV=$venv/bin/python
+  # An environment whose interpreter has gone away, or half a one, is made anew.
+  if ! "$PYTHON_IN_VENV" -m pip --version >/dev/null 2>&1; then
+    python=$(find_python) || return
+    echo "Making $venv with $python"
+    if ! "$python" -m venv --clear "$venv"; then
+      echo "Could not make $venv. On Debian and Ubuntu: apt-get install python3-venv." >&2
+      return 2
+    fi
+  fi
+  # The stamp says what was installed: it changes with setup.py and the extras.
+  stamp=$venv/installed-$extras-$(cat setup.py pyproject.toml | sha256sum | cut -c1-16)
+  if [ ! -e "$stamp" ]; then
+    echo "Installing sagan_tf[$extras] into $venv (TensorFlow is large: some minutes)"
+    "$PYTHON_IN_VENV" -m pip install --quiet --disable-pip-version-check \
+      --editable ".[$extras]" || return
+    touch "$stamp"
+  fi
+}

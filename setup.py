@@ -1,0 +1,62 @@
+"""Packaging of sagan_tf. The tools' settings (ruff, pytest) are in pyproject.toml."""
+
+import pathlib
+import re
+
+import setuptools
+
+HERE = pathlib.Path(__file__).parent
+
+
+def read_version():
+    """Reads `__version__` without importing the package (and TensorFlow with it)."""
+    text = (HERE / "sagan_tf" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
+
+
+def read_readme():
+    """The long description; a checkout without a README installs too."""
+    path = HERE / "README.md"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+setuptools.setup(
+    name="sagan-tf",
+    version=read_version(),
+    description="Self-Attention GAN in TensorFlow 2 and Keras 3",
+    long_description=read_readme(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=setuptools.find_packages(include=["sagan_tf", "sagan_tf.*"]),
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        "absl-py>=2.1",
+        # TFDS needs it in `download_and_prepare` and does not declare it.
+        "importlib_resources",
+        "keras>=3.15,<4; python_version >= '3.11'",
+        # The last Keras that installs on Python 3.10.
+        "keras>=3.12,<4; python_version < '3.11'",
+        "numpy>=1.26",
+        "pillow>=10.3",
+        "scikit-learn>=1.4",
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-datasets>=4.9.9",
+        "tensorflow-gan==2.1.0",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        # JAX: layers and networks are tested on a second Keras backend.
+        "test": ["jax", "jaxlib", "pytest>=8", "ruff>=0.9", "tensorboard"],
+        "tensorboard": ["tensorboard"],
+        "notebook": ["ipykernel", "matplotlib", "notebook"],
+    },
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
