@@ -1,7 +1,8 @@
 """z and labels: of image i from (seed, i) alone, of a training step from (seed, step).
 
-The same on every device and at every batch size: the source of random numbers is
+The same at every batch size and number of replicas. The source of random numbers is
 Philox, counter-based and named here, since TensorFlow's default differs by device.
+Under XLA (`jit_compile`) TensorFlow derives other numbers from it than without.
 """
 
 import tensorflow as tf
@@ -28,6 +29,12 @@ def _uniform_int(shape, pair, limit):
     )
 
 
+def _as_indices(indices):
+    if isinstance(indices, range):
+        return tf.range(indices.start, indices.stop, indices.step, tf.int64)
+    return tf.cast(indices, tf.int64)
+
+
 def draw_z(indices, z_dim, seed=0, truncation=None):
     """Draws z of the images `indices`.
 
@@ -43,6 +50,11 @@ def draw_z(indices, z_dim, seed=0, truncation=None):
         `(N, z_dim)` float32 tensor; row n depends on `(seed, indices[n])` alone.
     """
 
+    return _draw_z(_as_indices(indices), z_dim, seed, truncation)
+
+
+@tf.function(reduce_retracing=True)
+def _draw_z(indices, z_dim, seed, truncation):
     def one(index):
         pair = _fold(seed, _Z, index)
         if truncation is None:
@@ -51,7 +63,7 @@ def draw_z(indices, z_dim, seed=0, truncation=None):
             [z_dim], pair, alg="philox"
         )
 
-    return tf.map_fn(one, tf.cast(indices, tf.int64), fn_output_signature=tf.float32)
+    return tf.map_fn(one, indices, fn_output_signature=tf.float32)
 
 
 def draw_labels(indices, num_classes, seed=0):
@@ -67,10 +79,15 @@ def draw_labels(indices, num_classes, seed=0):
         `(seed, indices[n])` alone.
     """
 
+    return _draw_labels(_as_indices(indices), num_classes, seed)
+
+
+@tf.function(reduce_retracing=True)
+def _draw_labels(indices, num_classes, seed):
     def one(index):
         return _uniform_int([], _fold(seed, _LABELS, index), num_classes)
 
-    return tf.map_fn(one, tf.cast(indices, tf.int64), fn_output_signature=tf.int32)
+    return tf.map_fn(one, indices, fn_output_signature=tf.int32)
 
 
 def draw_training_z(seed, step, draw, batch_size, z_dim, dtype=tf.float32):

@@ -23,7 +23,8 @@ class ConditionalBatchNorm(keras.layers.Layer):
         synchronized: bool, whether the batch statistics are taken over all replicas.
         unbiased_moving_variance: bool, whether the variance that enters the moving
             average is multiplied by n / (n - 1), as TensorFlow 1's fused kernel does in
-            the official generator's last, unconditional normalisation.
+            the official generator's last, unconditional normalisation; n is the number
+            of values that a replica sees of a channel.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.

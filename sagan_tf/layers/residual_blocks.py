@@ -7,11 +7,13 @@ from sagan_tf.layers.conditional_batch_norm import ConditionalBatchNorm
 from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
 
 
-def _downsample(x):
+def downsample(x):
+    """Averages 2x2 pixels: `(B, H, W, C)` to `(B, H // 2, W // 2, C)`."""
     return ops.average_pool(x, 2, 2, "valid", data_format="channels_last")
 
 
-def _upsample(x):
+def upsample(x):
+    """Repeats each pixel 2x2 times: `(B, H, W, C)` to `(B, 2H, 2W, C)`."""
     return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
 
 
@@ -81,10 +83,10 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
 
     def call(self, inputs, labels=None, training=False):
         x = ops.relu(self.batch_norm_1(inputs, labels, training=training))
-        x = self.convolution_1(_upsample(x), training=training)
+        x = self.convolution_1(upsample(x), training=training)
         x = ops.relu(self.batch_norm_2(x, labels, training=training))
         x = self.convolution_2(x, training=training)
-        return x + self.shortcut(_upsample(inputs), training=training)
+        return x + self.shortcut(upsample(inputs), training=training)
 
     def _batch_norm(self, name):
         return ConditionalBatchNorm(
@@ -161,7 +163,7 @@ class DiscriminatorBlock(SpectrallyNormalizedLayer):
         if self.shortcut is not None:
             shortcut = self.shortcut(inputs, training=training)
         if self.downsample:
-            x, shortcut = _downsample(x), _downsample(shortcut)
+            x, shortcut = downsample(x), downsample(shortcut)
         return x + shortcut
 
     def compute_output_shape(self, input_shape):
@@ -216,8 +218,8 @@ class DiscriminatorOptimizedBlock(SpectrallyNormalizedLayer):
 
     def call(self, inputs, training=False):
         x = ops.relu(self.convolution_1(inputs, training=training))
-        x = _downsample(self.convolution_2(x, training=training))
-        return x + self.shortcut(_downsample(inputs), training=training)
+        x = downsample(self.convolution_2(x, training=training))
+        return x + self.shortcut(downsample(inputs), training=training)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape

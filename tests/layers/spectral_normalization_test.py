@@ -1,0 +1,186 @@
+"""Properties of spectral normalisation."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from sagan_tf.layers import SpectralNormalization, fold_spectral_normalization
+from sagan_tf.networks import build_discriminator, build_generator
+
+
+def matrix_with_singular_values(values, rows, columns):
+    """A matrix whose singular vectors are not those of a diagonal matrix."""
+    random = np.random.default_rng(3)
+    left, _ = np.linalg.qr(random.normal(size=(rows, len(values))))
+    right, _ = np.linalg.qr(random.normal(size=(columns, len(values))))
+    return (left * values @ right.T).astype("float32")
+
+
+def normalized_dense(kernel, wrapper=SpectralNormalization, **options):
+    layer = wrapper(layers.Dense(kernel.shape[1], use_bias=False), **options)
+    layer.build((None, kernel.shape[0]))
+    layer.layer.kernel.assign(kernel)
+    return layer
+
+
+def test_sigma_converges_to_svd():
+    layer = normalized_dense(matrix_with_singular_values([5, 3, 1], 7, 4))
+    assert abs(float(layer.sigma()) - 5) > 0.01
+    for _ in range(30):
+        layer(np.ones((1, 7), "float32"), training=True)
+    assert float(layer.sigma()) == pytest.approx(5, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (layers.Dense(6), (None, 4)),
+        (layers.Conv1D(6, 3), (None, 9, 4)),
+        (layers.Conv2D(6, (3, 2)), (None, 9, 8, 4)),
+        (layers.Conv2DTranspose(6, (3, 2)), (None, 9, 8, 4)),
+        (layers.Embedding(6, 4), (None,)),
+    ],
+)
+def test_sigma_is_that_of_the_documented_matrix(layer, shape):
+    layer = SpectralNormalization(layer, power_iterations=200)
+    layer.build(shape)
+    weight = keras.ops.convert_to_numpy(layer.weight)
+    if isinstance(layer.layer, layers.Conv2DTranspose):
+        weight = weight.swapaxes(-1, -2)
+    matrix = weight.T if weight.shape == (6, 4) else weight.reshape(-1, 6)
+    assert layer.u.shape == (1, 6)
+    assert float(layer.sigma()) == pytest.approx(
+        np.linalg.svd(matrix, compute_uv=False)[0], rel=1e-5
+    )
+
+
+def loss_and_gradient(layer, x):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x) * tf.range(1.0, 5.0))
+    return loss, tape.gradient(loss, layer.layer.kernel.value).numpy()
+
+
+def numeric_gradient(layer, x, step=1e-3):
+    kernel = layer.layer.kernel.numpy()
+    gradient = np.zeros_like(kernel)
+    for index in np.ndindex(kernel.shape):
+        sides = []
+        for sign in (1, -1):
+            moved = kernel.copy()
+            moved[index] += sign * step
+            layer.layer.kernel.assign(moved)
+            sides.append(float(loss_and_gradient(layer, x)[0]))
+        gradient[index] = (sides[0] - sides[1]) / (2 * step)
+    layer.layer.kernel.assign(kernel)
+    return gradient
+
+
+def cosine(one, other):
+    return np.sum(one * other) / np.linalg.norm(one) / np.linalg.norm(other)
+
+
+def test_gradient_flows_through_sigma_and_power_iteration():
+    kernel = matrix_with_singular_values([5, 3, 1], 7, 4)
+    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
+    layer = normalized_dense(kernel)
+    exact = numeric_gradient(layer, x)
+    np.testing.assert_allclose(loss_and_gradient(layer, x)[1], exact, atol=2e-3)
+    # Holding u and v constant is another derivative as long as u has not converged.
+    constant = normalized_dense(kernel, stop_gradient=True)
+    constant.u.assign(layer.u)
+    assert cosine(loss_and_gradient(constant, x)[1], exact) < 0.999
+
+
+def test_keras_own_wrapper_has_no_gradient_through_sigma():
+    kernel = matrix_with_singular_values([5, 4.9, 4.8], 7, 4)
+    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
+    layer = normalized_dense(kernel)
+    exact = numeric_gradient(layer, x)
+    theirs = normalized_dense(kernel, wrapper=layers.SpectralNormalization)
+    theirs.layer.kernel.assign(kernel)
+    assert cosine(loss_and_gradient(theirs, x)[1], exact) < 0.97
+    assert cosine(loss_and_gradient(layer, x)[1], exact) > 0.9999
+
+
+def test_stop_gradient_is_miyatos_closed_form():
+    # d(W / sigma) with u, v constant: (dW_bar - <dW_bar, W_bar> v^T u) / sigma.
+    kernel = matrix_with_singular_values([5, 3, 1], 7, 4)
+    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
+    layer = normalized_dense(kernel, stop_gradient=True)
+    u = layer.u.numpy()
+    v = u @ kernel.T / np.linalg.norm(u @ kernel.T)
+    sigma = np.linalg.norm(v @ kernel)
+    u = v @ kernel / sigma
+    outer = x.T @ np.broadcast_to(np.arange(1.0, 5.0), (2, 4))
+    expected = (outer - np.sum(outer * kernel / sigma) * v.T @ u) / sigma
+    np.testing.assert_allclose(loss_and_gradient(layer, x)[1], expected, rtol=1e-4)
+
+
+def test_zero_kernel_gives_zero_and_recovers():
+    layer = normalized_dense(np.zeros((7, 4), "float32"))
+    u = layer.u.numpy()
+    x = np.ones((2, 7), "float32")
+    np.testing.assert_array_equal(layer(x, training=True), 0)
+    np.testing.assert_array_equal(layer.u, u)
+    assert np.all(np.isfinite(loss_and_gradient(layer, x)[1]))
+    layer.layer.kernel.assign(matrix_with_singular_values([5, 3, 1], 7, 4))
+    for _ in range(30):
+        layer(x, training=True)
+    assert float(layer.sigma()) == pytest.approx(5, abs=1e-5)
+
+
+def test_stored_weight_stays_as_it_is():
+    kernel = matrix_with_singular_values([5, 3, 1], 7, 4)
+    layer = normalized_dense(kernel)
+    layer(np.ones((2, 7), "float32"), training=True)
+    np.testing.assert_array_equal(layer.layer.kernel, kernel)
+
+
+def test_folded_layer_computes_the_same():
+    layer = SpectralNormalization(layers.Conv2D(3, 2))
+    x = np.random.default_rng(0).normal(size=(2, 5, 6, 4)).astype("float32")
+    expected = layer(x)
+    folded = layer.folded()
+    assert type(folded) is layers.Conv2D
+    np.testing.assert_allclose(folded(x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("variant", ["official", "paper_v1"])
+def test_folded_network_computes_the_same_without_u(variant):
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    options = {
+        "num_classes": 3,
+        "channels": 2,
+        "attention_resolution": (16,),
+        "attention_variant": variant,
+    }
+    labels = tf.constant([0, 2])
+    for network, x in (
+        (build_generator(32, 5, **options), random.normal(size=(2, 5))),
+        (build_discriminator(32, **options), random.normal(size=(2, 32, 32, 3))),
+    ):
+        network.get_layer("attention_16x16").gamma.assign(0.7)
+        inputs = [tf.constant(x, "float32"), labels]
+        folded = fold_spectral_normalization(network)
+        np.testing.assert_allclose(folded(inputs), network(inputs), atol=2e-5)
+        assert not [w.path for w in folded.weights if w.path.endswith("/u")]
+        assert len(folded.trainable_weights) == len(network.trainable_weights)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpectralNormalization(layers.Dense(2), 0), "at least 1"),
+        (lambda: SpectralNormalization("dense"), "keras.layers.Layer"),
+        (
+            lambda: SpectralNormalization(layers.ReLU()).build((None, 2)),
+            "needs a layer with a `kernel`",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
