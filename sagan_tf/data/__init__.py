@@ -1,0 +1,14 @@
+"""Data sets: `open_source` finds one, `make_dataset` makes batches of it."""
+
+from sagan_tf.data.pipeline import make_dataset, name_bad_image
+from sagan_tf.data.source import Source
+from sagan_tf.data.sources import DATASET_KINDS, open_source, resolve_num_classes
+
+__all__ = [
+    "DATASET_KINDS",
+    "Source",
+    "make_dataset",
+    "name_bad_image",
+    "open_source",
+    "resolve_num_classes",
+]

@@ -1,0 +1,142 @@
+"""Data sets that fit in memory: scikit-learn's digits and NumPy files."""
+
+import os
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+
+from sagan_tf.data.source import RandomAccessSource
+
+
+class ArraySource(RandomAccessSource):
+    """Pictures of one size in one array.
+
+    Args:
+      pixels: uint8 array `(N, H, W, C)`, C = 1, 2, 3 or 4.
+      labels: integer array `(N,)` in 0..num_classes-1, or None.
+      origin: how to call the data set.
+    """
+
+    def __init__(self, pixels, labels, origin, num_classes, class_names=()):
+        count, height, width, channels = pixels.shape
+        description = (
+            f"{origin}: {count:,} pictures of {height} x {width} x {channels}, "
+            + (f"{num_classes} classes" if num_classes else "no labels")
+        )
+        super().__init__(description, count, num_classes, class_names)
+        self.pixels = pixels
+        self.labels = np.zeros([count], np.int32) if labels is None else labels
+        self.labels = self.labels.astype(np.int32)
+        self._origin = origin
+        self._tensors = None
+
+    def decode(self, element):
+        if self._tensors is None:
+            with tf.init_scope():  # A constant of the program, not of one graph.
+                self._tensors = tf.constant(self.pixels), tf.constant(self.labels)
+        pixels, labels = self._tensors
+        index = element["index"]
+        return {"image": tf.gather(pixels, index), "label": tf.gather(labels, index)}
+
+    def name(self, index):
+        return f"{self._origin}, picture {index}"
+
+
+def open_digits():
+    """scikit-learn's handwritten digits: 1,797 grey pictures of 8 x 8, 10 classes.
+
+    They are part of the scikit-learn package, nothing is downloaded. Their values
+    0..16 are spread over 0..255.
+    """
+    # Imported here: no other data set needs scikit-learn.
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    names = [str(name) for name in digits.target_names]
+    return ArraySource(pixels, digits.target, "digits", len(names), names)
+
+
+def open_npz(path, label_offset=0):
+    """A NumPy file with `images`, and perhaps `labels` and `class_names`.
+
+    Args:
+      path: `.npz` with `images` uint8 `(N, H, W, C)` (C = 1, 2, 3 or 4), optionally
+        `labels` integer `(N,)` and `class_names` `(num_classes,)`. Without names the
+        number of classes is the largest label + 1.
+      label_offset: added to every label.
+
+    Raises:
+      ValueError: if the file is missing, damaged or holds something else.
+    """
+    arrays = _load(path)
+    if "images" not in arrays:
+        raise ValueError(
+            f"{path} must have an array 'images' (uint8, N x H x W x C) and may have "
+            f"'labels' and 'class_names'. Received: {', '.join(arrays) or 'no arrays'}."
+        )
+    pixels = arrays["images"]
+    if (
+        pixels.dtype != np.uint8
+        or pixels.ndim != 4
+        or pixels.shape[-1] not in (1, 2, 3, 4)
+    ):
+        raise ValueError(
+            f"{path}: 'images' must be uint8 (N, H, W, C) with 1 to 4 channels. "
+            f"Received: {pixels.dtype} {pixels.shape}. Try "
+            "images[..., None] for grey pictures, and values 0..255."
+        )
+    if 0 in pixels.shape:
+        raise ValueError(f"{path}: 'images' is empty. Received: shape={pixels.shape}.")
+    names = [str(name) for name in arrays.get("class_names", ())]
+    labels, num_classes = arrays.get("labels"), 0
+    if labels is not None:
+        labels = _checked_labels(path, labels, len(pixels), label_offset, len(names))
+        num_classes = len(names) or int(labels.max()) + 1
+    return ArraySource(
+        pixels,
+        labels,
+        os.path.basename(path),
+        num_classes,
+        names if num_classes else (),
+    )
+
+
+def _load(path):
+    """The arrays that are needed: the file may hold others, they are not read."""
+    if not os.path.isfile(path):
+        raise ValueError(f"There is no file {path}. Try an absolute path.")
+    wanted = ("images", "labels", "class_names")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not hasattr(file, "files"):
+                raise ValueError("it holds a single array (.npy), not named ones")
+            arrays = {key: file[key] for key in wanted if key in file.files}
+            # Names of the others, for the error message of a file without `images`.
+            return arrays or dict.fromkeys(file.files)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} cannot be read as a NumPy .npz file: {error}. Try "
+            "numpy.savez_compressed(path, images=..., labels=...) with plain arrays."
+        ) from error
+
+
+def _checked_labels(path, labels, count, label_offset, num_names):
+    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"{path}: 'labels' must be integers of shape ({count},), one for each "
+            f"picture. Received: {labels.dtype} {labels.shape}."
+        )
+    # Python integers: an unsigned array would wrap around below 0.
+    lowest, highest = (int(f()) + label_offset for f in (labels.min, labels.max))
+    if lowest < 0 or (num_names and highest >= num_names):
+        bad = lowest if lowest < 0 else highest
+        where = int(np.flatnonzero(labels.astype(np.int64) + label_offset == bad)[0])
+        limit = num_names - 1 if num_names else "the number of classes - 1"
+        raise ValueError(
+            f"{path}: labels must be in 0..{limit} after adding label_offset. "
+            f"Received: {bad} for picture {where} with label_offset={label_offset}. "
+            "Try another --label_offset, or correct 'labels' or 'class_names'."
+        )
+    return labels.astype(np.int64) + label_offset

@@ -1,0 +1,169 @@
+"""Pictures in folders: `DIR/class_name/*.jpg`, or a flat folder without classes."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from sagan_tf.data.decoding import PICTURE_SUFFIXES, decode_picture
+from sagan_tf.data.source import RandomAccessSource
+
+# Folders of these names hold parts of a data set, not classes.
+_SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
+
+
+class FolderSource(RandomAccessSource):
+    """Picture files.
+
+    Args:
+      folder: what they have in common.
+      files: dictionary from class name to the paths of its pictures, or a list of
+        paths if there are no classes.
+      ignored: number of other files that were met.
+    """
+
+    def __init__(self, folder, files, ignored):
+        names = sorted(files) if isinstance(files, dict) else []
+        self._paths = [path for name in names for path in files[name]] or list(files)
+        counts = [len(files[name]) for name in names] or [len(files)]
+        labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        description = f"{folder}: {len(self._paths):,} pictures, " + (
+            f"{len(names)} classes of {min(counts):,} to {max(counts):,}"
+            if names
+            else "no classes"
+        )
+        if ignored:
+            description += f" ({ignored:,} other files ignored)"
+        super().__init__(description, len(self._paths), len(names), names)
+        self._labels = labels
+        self._tensors = None
+
+    def decode(self, element):
+        if self._tensors is None:
+            with tf.init_scope():  # A constant of the program, not of one graph.
+                self._tensors = tf.constant(self._paths), tf.constant(self._labels)
+        paths, labels = self._tensors
+        contents = tf.io.read_file(tf.gather(paths, element["index"]))
+        label = tf.gather(labels, element["index"])
+        return {"image": decode_picture(contents), "label": label}
+
+    def name(self, index):
+        return self._paths[index]
+
+
+def open_folder(folder):
+    """Finds the pictures of a folder and their classes.
+
+    A folder of folders has classes: one for each folder, in the order of their names,
+    with all pictures in and below it. A folder with pictures alone has none. Files of
+    other types and hidden files and folders (`.x`, `._x`, `__MACOSX`) are ignored.
+
+    Args:
+      folder: a local path.
+
+    Raises:
+      ValueError: if there are no pictures, or if the folder seems to be the wrong one.
+    """
+    if not os.path.isdir(folder):
+        raise ValueError(
+            f"There is no folder {folder}. Try an absolute path, of a local disk."
+        )
+    # Without this "DIR/" and "DIR" would have different parents.
+    folder = os.path.normpath(folder)
+    pictures, subfolders, ignored = _list(folder)
+    classes, nested_only = {}, []
+    for name in subfolders:
+        classes[name], below, more_ignored = _walk(os.path.join(folder, name))
+        ignored += more_ignored
+        if below and len(below) == len(classes[name]):
+            nested_only.append(name)
+    if not pictures and not any(classes.values()):
+        raise ValueError(
+            f"{folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)}). Received: "
+            f"{len(subfolders)} folders and {ignored} other files."
+        )
+    if not any(classes.values()):
+        source = FolderSource(folder, sorted(pictures), ignored)
+        source.neighbours = _neighbours(folder)
+        return source
+    _check_classes(folder, pictures, classes, nested_only)
+    return FolderSource(folder, classes, ignored)
+
+
+def _check_classes(folder, pictures, classes, nested_only):
+    """Refuses what is probably not a folder of class folders."""
+    if pictures:
+        raise ValueError(
+            f"{folder} must hold either pictures or class folders. Received: "
+            f"{len(pictures)} pictures ({os.path.basename(min(pictures))}, ...) beside "
+            f"{len(classes)} folders ({min(classes)}, ...). Try moving the pictures."
+        )
+    if len(classes) == 1:
+        (name,) = classes
+        below = os.path.join(folder, name)
+        purpose = "whose folders are the classes" if nested_only else "without classes"
+        raise ValueError(
+            f"{folder} holds one folder alone, '{name}': every label would be 0. Try "
+            f"--dataset=folder:{below}, {purpose}."
+        )
+    if len(nested_only) == len(classes) and _SPLIT_NAMES.issuperset(
+        name.lower() for name in classes
+    ):
+        tries = " or ".join(
+            f"--dataset=folder:{os.path.join(folder, name)}" for name in sorted(classes)
+        )
+        raise ValueError(
+            f"{folder} holds the parts of a data set ({', '.join(sorted(classes))}), not "
+            f"its classes. Try {tries}."
+        )
+    empty = sorted(name for name, files in classes.items() if not files)
+    if empty:
+        raise ValueError(
+            f"The class folder {os.path.join(folder, empty[0])} holds no pictures "
+            f"({len(empty)} of {len(classes)} folders are like that). Try filling or "
+            "removing it."
+        )
+
+
+def _list(folder):
+    """Picture paths, names of folders and number of ignored files, not below."""
+    pictures, subfolders, ignored = [], [], 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith((".", "__MACOSX")):
+                ignored += not entry.is_dir()
+            elif entry.is_dir():
+                subfolders.append(entry.name)
+            elif entry.name.lower().endswith(PICTURE_SUFFIXES):
+                pictures.append(entry.path)
+            else:
+                ignored += 1
+    return pictures, sorted(subfolders), ignored
+
+
+def _walk(folder, seen=frozenset()):
+    """All picture paths in and below, those below alone, number of ignored files."""
+    real = os.path.realpath(folder)
+    if real in seen:  # A link to a folder above.
+        return [], [], 0
+    pictures, subfolders, ignored = _list(folder)
+    below = []
+    for name in subfolders:
+        deeper, _, more_ignored = _walk(os.path.join(folder, name), seen | {real})
+        below.extend(deeper)
+        ignored += more_ignored
+    return sorted(pictures) + below, below, ignored
+
+
+def _neighbours(folder):
+    """Folders beside this one that hold pictures too."""
+    parent = os.path.dirname(os.path.abspath(folder))
+    try:
+        names = _list(parent)[1]
+        paths = (os.path.join(parent, name) for name in names)
+        own = os.path.realpath(folder)
+        return tuple(
+            path for path in paths if os.path.realpath(path) != own and _list(path)[0]
+        )
+    except OSError:  # A neighbour that may not be read is no business of ours.
+        return ()

@@ -1,0 +1,147 @@
+"""Data sets in TFRecord files: read from beginning to end, shuffled in a buffer."""
+
+import bisect
+import dataclasses
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from sagan_tf.data.decoding import decode_picture
+from sagan_tf.data.source import Source, order_seed, permutation
+
+# Files that are read in turn when shuffling, one record from each.
+_FILES_AT_ONCE = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordFile:
+    """A part of a TFRecord file: `count` records after the first `skip` ones."""
+
+    path: str
+    count: int
+    skip: int = 0
+
+
+class RecordSource(Source):
+    """Pictures in TFRecord files of `tf.train.Example`.
+
+    The order of an epoch: the files in random order, `_FILES_AT_ONCE` of them read in
+    turn, then a shuffle buffer. Records are decoded after that, so that to skip
+    records means to read them, no more.
+
+    Args:
+      files: sequence of `RecordFile`.
+      image_key: name of the feature with the picture.
+      label_key: name of the feature with the label, or None.
+      raw_shape: `(H, W, C)` if the picture is stored as plain uint8 values; None if it
+        is a picture file.
+    """
+
+    def __init__(
+        self,
+        files,
+        description,
+        num_classes,
+        class_names=(),
+        *,
+        image_key,
+        label_key=None,
+        label_offset=0,
+        raw_shape=None,
+    ):
+        self._files = list(files)
+        counts = (file.count for file in self._files)
+        self._starts = list(itertools.accumulate(counts, initial=0))
+        super().__init__(description, self._starts[-1], num_classes, class_names)
+        self._image_key = image_key
+        self._label_key = label_key
+        self._label_offset = label_offset
+        self._raw_shape = raw_shape
+
+    def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
+        def elements(epoch):
+            # tf.data mixes the program-wide seed into its own; the order shall depend
+            # on the arguments alone. This graph is that of this function only.
+            tf.compat.v1.get_default_graph().seed = None
+            order = tf.range(len(self._files), dtype=tf.int64)
+            pair = order_seed(seed, epoch)
+            if shuffle:
+                order = permutation(len(self._files), pair)
+            files = tf.data.Dataset.from_tensor_slices(order)
+            records = files.interleave(
+                self._read,
+                cycle_length=min(_FILES_AT_ONCE, len(self._files)) if shuffle else 1,
+                num_parallel_calls=tf.data.AUTOTUNE,
+                deterministic=True,
+            )
+            if not self.kept.all():
+                kept = tf.constant(self.kept)
+                records = records.filter(lambda item: tf.gather(kept, item["index"]))
+            if shuffle:
+                records = records.shuffle(
+                    shuffle_buffer_images,
+                    seed=tf.random.stateless_uniform(
+                        [],
+                        pair,
+                        minval=1,
+                        maxval=2**31 - 1,
+                        dtype=tf.int64,
+                        alg="philox",
+                    ),
+                    reshuffle_each_iteration=False,
+                )
+            return records
+
+        return tf.data.Dataset.from_tensors(tf.cast(epoch, tf.int64)).flat_map(elements)
+
+    def _read(self, file):
+        """The elements of one file, given by its place in `files`."""
+        path = tf.gather(tf.constant([each.path for each in self._files]), file)
+        skip = tf.gather(
+            tf.constant([each.skip for each in self._files], tf.int64), file
+        )
+        start = tf.gather(tf.constant(self._starts[:-1], tf.int64), file)
+        # Not further than the last record that is used: after it a file may be damaged.
+        ends = [
+            max(np.flatnonzero(self.kept[first:end]), default=-1) + 1
+            for first, end in itertools.pairwise(self._starts)
+        ]
+        records = tf.data.TFRecordDataset(path, buffer_size=2**20).skip(skip)
+        records = records.take(tf.gather(tf.constant(ends, tf.int64), file))
+        return records.enumerate(start).map(
+            lambda index, record: {"index": index, "record": record}
+        )
+
+    def decode(self, element):
+        spec = {self._image_key: tf.io.FixedLenFeature([], tf.string)}
+        if self.num_classes:
+            spec[self._label_key] = tf.io.FixedLenFeature([], tf.int64)
+        features = tf.io.parse_single_example(element["record"], spec)
+        if self._raw_shape:
+            flat = tf.io.decode_raw(features[self._image_key], tf.uint8)
+            image = tf.reshape(flat, self._raw_shape)
+        else:
+            image = decode_picture(features[self._image_key])
+        if not self.num_classes:
+            return {"image": image, "label": tf.zeros([], tf.int32)}
+        # Looked up among the valid labels: the look-up fails for any other.
+        valid = tf.range(self.num_classes)
+        label = tf.gather(valid, features[self._label_key] + self._label_offset)
+        return {"image": image, "label": label}
+
+    def name(self, index):
+        place = bisect.bisect_right(self._starts, index) - 1
+        file = self._files[place]
+        return f"{file.path}, record {index - self._starts[place] + file.skip}"
+
+    def damaged_file(self):
+        for file in self._files:
+            try:
+                for _ in tf.data.TFRecordDataset(file.path).take(
+                    file.skip + file.count
+                ):
+                    pass
+            except tf.errors.OpError as error:
+                return f"{file.path} ({error.message})"
+        return None

@@ -1,0 +1,122 @@
+"""What all data sets have in common: a seeded order and a decoder.
+
+A `Source` hands out cheap, undecoded *elements* (an index, or an index and a
+serialized record) and can decode one. Whatever is done to the order (skip to where a
+run stopped, share among machines) is done to elements, before any picture is decoded.
+"""
+
+import abc
+
+import numpy as np
+import tensorflow as tf
+
+# What a random number is for; folded into the seed, so that no two purposes share one.
+# (`latents.py` has its own, smaller ones.)
+_ORDER = 10
+
+# Far more than any data set has: a larger label is a mistake.
+MAX_CLASSES = 1_000_000
+
+
+def order_seed(seed, epoch):
+    """The seed pair for the order of one epoch: int64 tensor `(2,)`."""
+    pair = tf.stack([tf.cast(seed, tf.int64), tf.constant(_ORDER, tf.int64)])
+    return tf.random.fold_in(pair, tf.cast(epoch, tf.int64), alg="philox")
+
+
+def permutation(count, seed):
+    """A random order of 0..count-1 from a stateless seed: int64 tensor `(count,)`."""
+    # Sorting 64-bit keys: ties, which would favour the earlier one, do not happen.
+    keys = tf.random.stateless_uniform(
+        [count], seed, minval=None, maxval=None, dtype=tf.int64, alg="philox"
+    )
+    return tf.cast(tf.argsort(keys), tf.int64)
+
+
+class Source(abc.ABC):
+    """A data set.
+
+    Attributes:
+      description: one line for a person.
+      num_images: how many pictures an epoch has; skipped ones are not counted.
+      num_classes: 0 when there are no labels.
+      class_names: tuple of `num_classes` names; empty when they are not known.
+      random_access: whether any element can be had at once, in any order; the element
+        is then its index alone.
+      neighbours: for a flat folder, the other folders with pictures beside it: a sign
+        that it is one class of a larger data set.
+    """
+
+    random_access = False
+    neighbours = ()
+
+    def __init__(self, description, total, num_classes, class_names=()):
+        if num_classes > MAX_CLASSES:
+            raise ValueError(
+                f"{description}: labels must be below {MAX_CLASSES:,}. Received: a label "
+                f"of {num_classes - 1:,}. Try numbering the classes from 0."
+            )
+        self.description = description
+        self.num_classes = int(num_classes)
+        self.class_names = tuple(str(name) for name in class_names)
+        self.kept = np.ones([total], bool)
+
+    @property
+    def num_images(self):
+        return int(self.kept.sum())
+
+    @property
+    def total(self):
+        """Number of indices: pictures that are used and pictures that are skipped."""
+        return len(self.kept)
+
+    def skip(self, indices):
+        """Leaves these pictures out of every epoch."""
+        self.kept[list(indices)] = False
+
+    @abc.abstractmethod
+    def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
+        """The undecoded elements of one epoch, in an order given by the arguments.
+
+        Args:
+          seed, epoch: integers or scalar tensors; nothing else decides the order.
+          shuffle: False for the order in which the pictures are stored.
+          shuffle_buffer_images: size of the shuffle buffer, for sources that are read
+            from beginning to end; others draw from all their pictures.
+
+        Returns:
+          `tf.data.Dataset` of dictionaries with at least "index", int64.
+        """
+
+    @abc.abstractmethod
+    def decode(self, element):
+        """Decodes one element; works in graph mode.
+
+        Returns:
+          `{"image": uint8 (H, W, C) with C from 1 to 4, "label": int32 ()}`; the label
+          is 0 when there are no labels.
+
+        Raises:
+          tf.errors.OpError: when it runs, if the picture or label cannot be used.
+        """
+
+    @abc.abstractmethod
+    def name(self, index):
+        """Where the picture with this index is: a path, or a file and a position."""
+
+    def damaged_file(self):
+        """Names the first file that cannot be read to its end, or returns None."""
+        return None
+
+
+class RandomAccessSource(Source):
+    """A source whose elements are indices, in an entirely random order."""
+
+    random_access = True
+
+    def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
+        indices = tf.constant(np.flatnonzero(self.kept), tf.int64)
+        if shuffle:
+            order = permutation(self.num_images, order_seed(seed, epoch))
+            indices = tf.gather(indices, order)
+        return tf.data.Dataset.from_tensor_slices({"index": indices})

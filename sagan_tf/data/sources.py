@@ -1,0 +1,114 @@
+"""The data sets by name: what `--dataset` understands."""
+
+import os
+
+from sagan_tf.data.arrays import open_digits, open_npz
+from sagan_tf.data.folder import open_folder
+from sagan_tf.data.tfds_source import open_tfds
+from sagan_tf.data.tfrecord import open_tfrecord
+from sagan_tf.data.verification import skip_bad_images as skip_bad
+
+DATASET_KINDS = {
+    "digits": "scikit-learn's 1,797 handwritten digits",
+    "npz:FILE": "uint8 'images' (N, H, W, C), integer 'labels'",
+    "folder:DIR": "DIR/class_name/*.jpg, *.png, ..., or DIR/*.jpg without classes",
+    "tfrecord:GLOB": "records with 'image_raw' and 'label', as the official code's",
+    "tfds:NAME": "a data set of TensorFlow Datasets",
+}
+
+
+def open_source(
+    dataset,
+    split=None,
+    data_dir=None,
+    manual_dir=None,
+    label_offset=0,
+    skip_bad_images=False,
+):
+    """Opens a data set; counts its pictures and classes.
+
+    Args:
+      dataset: one of the forms in `DATASET_KINDS`.
+      split: for tfds, "train" or any other TFDS knows; None for "train".
+      data_dir: for tfds, where prepared data sets are.
+      manual_dir: for tfds, where files are that the user has to download.
+      label_offset: added to every label (npz, tfrecord, tfds).
+      skip_bad_images: decode every picture once, now, and leave out those that cannot
+        be read; each is named in the log. Otherwise the first of them is an error when
+        its turn comes.
+
+    Returns:
+      a `Source`.
+
+    Raises:
+      ValueError: one line that says what was expected and received, and what to try.
+    """
+    kind, colon, place = dataset.partition(":")
+    if kind not in ("digits", "npz", "folder", "tfrecord", "tfds") or (
+        (kind == "digits") == bool(colon) or (colon and not place)
+    ):
+        kinds = "; ".join(f"{form} ({text})" for form, text in DATASET_KINDS.items())
+        raise ValueError(
+            f"dataset must be one of: {kinds}. Received: dataset={dataset!r}."
+        )
+    for name, value, allowed in (
+        ("split", split, ("tfds",)),
+        ("data_dir", data_dir, ("tfds",)),
+        ("manual_dir", manual_dir, ("tfds",)),
+        ("label_offset", label_offset, ("npz", "tfrecord", "tfds")),
+    ):
+        if value and kind not in allowed:
+            raise ValueError(
+                f"{name} is for {' and '.join(f'{k}:' for k in allowed)} data sets only. "
+                f"Received: dataset={dataset!r}, {name}={value!r}. Try without it."
+            )
+    if kind == "digits":
+        source = open_digits()
+    elif kind == "npz":
+        source = open_npz(place, label_offset)
+    elif kind == "folder":
+        source = open_folder(place)
+    elif kind == "tfrecord":
+        source = open_tfrecord(place, label_offset, skip_bad_images)
+    else:
+        source = open_tfds(place, split, data_dir, manual_dir, label_offset)
+    if skip_bad_images:
+        skip_bad(source)
+    return source
+
+
+def resolve_num_classes(source, num_classes=None):
+    """The number of classes to train with, checked against the data.
+
+    Args:
+      source: a `Source`.
+      num_classes: None for what the data set says; 0 for training without labels.
+
+    Returns:
+      int, 0 for training without labels.
+
+    Raises:
+      ValueError: if the data set has other classes, or has none although its folder
+        looks like one class of a larger data set.
+    """
+    found = source.num_classes
+    if num_classes is None and not found and source.neighbours:
+        parent = os.path.dirname(source.neighbours[0])
+        raise ValueError(
+            f"{source.description}, and there are pictures beside it in "
+            f"{source.neighbours[0]}: is it one class of several? Try "
+            f"--dataset=folder:{parent} for all classes, or --num_classes=0 to train on "
+            "this folder alone, without labels."
+        )
+    if num_classes is None or num_classes == 0:
+        return found if num_classes is None else 0
+    # Without names the largest label is all that is known: there may be more classes.
+    if num_classes < found or (
+        num_classes > found and (source.class_names or not found)
+    ):
+        shift = " or --label_offset=-1, if labels start at 1" if found else ""
+        raise ValueError(
+            f"num_classes must fit the data set. Received: num_classes={num_classes}, "
+            f"{source.description}. Try --num_classes={found}{shift}."
+        )
+    return num_classes

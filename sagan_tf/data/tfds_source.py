@@ -1,0 +1,139 @@
+"""Data sets of TensorFlow Datasets (TFDS), read from the files that it prepares.
+
+TFDS downloads and prepares; the prepared TFRecord files are then read as other TFRecord
+files are. Its own `as_dataset` decodes before it shuffles and cannot start in the
+middle.
+"""
+
+import difflib
+import logging
+
+import tensorflow as tf
+
+from sagan_tf.data.records import RecordFile, RecordSource
+
+
+def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
+    """Opens a data set of TFDS, and prepares it first if that was not done before.
+
+    The picture is the feature `image` (or the only picture feature), the label is
+    `label` (or the only class label); without one there are no classes.
+
+    Args:
+      name: `NAME`, `NAME/CONFIG` or `NAME:VERSION` in TFDS' catalogue.
+      split: a split or a part of one (`train[:90%]`); None for "train".
+      data_dir: where prepared data sets are; None for TFDS' default.
+      manual_dir: folder with files that the user has to download (ImageNet's tars).
+      label_offset: added to every label.
+
+    Raises:
+      ValueError: if there is no such data set, split or feature, or if it cannot be
+        prepared.
+    """
+    # Imported here: it takes a second, and no other data set needs it.
+    import tensorflow_datasets as tfds
+
+    builder = _builder(tfds, name, data_dir)
+    if not builder.data_path.exists():
+        _prepare(tfds, builder, name, manual_dir)
+    if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+        raise ValueError(
+            f"tfds:{name} is prepared in {builder.data_path} as "
+            f"{builder.info.file_format.value}. Only tfrecord can be read: try another "
+            "--data_dir, where it is prepared again."
+        )
+    split = split or "train"
+    try:
+        info = builder.info.splits[split]
+    except (KeyError, ValueError, AssertionError) as error:
+        raise ValueError(
+            f"tfds:{name} has the splits {', '.join(sorted(builder.info.splits))}. "
+            f"Received: split={split!r}."
+        ) from error
+    image_key, label_key = _keys(tfds, builder.info, name)
+    label = builder.info.features[label_key] if label_key else None
+    num_classes = label.num_classes if label else 0
+    classes = f"{num_classes} classes" if num_classes else "no labels"
+    return RecordSource(
+        [RecordFile(f.filename, f.take, f.skip) for f in info.file_instructions],
+        f"{builder.info.full_name}, {split}: {info.num_examples:,} pictures, {classes}",
+        num_classes,
+        label.names if label else (),
+        image_key=image_key,
+        label_key=label_key,
+        label_offset=label_offset,
+    )
+
+
+def _builder(tfds, name, data_dir):
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError as error:
+        known = tfds.list_builders(with_community_datasets=False)
+        close = difflib.get_close_matches(name.split("/")[0].split(":")[0], known)
+        tries = f" Try {', '.join(f'tfds:{each}' for each in close)}." if close else ""
+        raise ValueError(
+            f"TensorFlow Datasets {tfds.__version__} has no data set '{name}', and "
+            f"none is prepared in {data_dir or 'its default folder'}.{tries}"
+        ) from error
+    except (ValueError, AssertionError, ImportError) as error:
+        raise ValueError(f"tfds:{name}: {_one_line(error)}") from error
+
+
+def _prepare(tfds, builder, name, manual_dir):
+    logging.warning(
+        "tfds:%s is not in %s yet: preparing it. Downloads need an internet connection; "
+        "without one TensorFlow Datasets gives up after some minutes.",
+        name,
+        builder.data_path,
+    )
+    config = tfds.download.DownloadConfig(manual_dir=manual_dir)
+    try:
+        builder.download_and_prepare(download_config=config, file_format="tfrecord")
+    except (
+        OSError,  # No internet connection, a full disk, an unwritable folder.
+        AssertionError,  # Files that have to be downloaded by hand are not there.
+        ValueError,
+        ImportError,
+        tf.errors.OpError,
+        tfds.download.DownloadError,
+        tfds.download.download_manager.NonMatchingChecksumError,
+    ) as error:
+        by_hand = (
+            " Files downloaded by hand belong into --manual_dir. Received: "
+            f"manual_dir={manual_dir}."
+            if builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+            else ""
+        )
+        raise ValueError(
+            f"tfds:{name} is not prepared in {builder.data_path}, and cannot be: "
+            f"{_one_line(error)}{by_hand} Without an internet connection, prepare it on "
+            f"another machine (tfds build {name} --data_dir=DIR) and give a copy of that "
+            "folder as --data_dir."
+        ) from error
+
+
+def _keys(tfds, info, name):
+    """The names of the picture feature and of the label feature (or None)."""
+    features = dict(info.features.items())
+    pictures = [k for k, v in features.items() if isinstance(v, tfds.features.Image)]
+    labels = [k for k, v in features.items() if isinstance(v, tfds.features.ClassLabel)]
+    image_key = "image" if "image" in pictures else pictures[0] if pictures else None
+    if image_key is None or (image_key != "image" and len(pictures) > 1):
+        raise ValueError(
+            f"tfds:{name} must have one picture feature, or one named 'image'. Received "
+            f"the features: {', '.join(features)}."
+        )
+    dtype = tf.as_dtype(features[image_key].dtype)
+    if dtype != tf.uint8:
+        raise ValueError(
+            f"tfds:{name} must have uint8 pictures. Received: '{image_key}' of "
+            f"{dtype.name}."
+        )
+    if "label" in labels:
+        return image_key, "label"
+    return image_key, labels[0] if len(labels) == 1 else None
+
+
+def _one_line(error):
+    return " ".join(str(error).split())[:400]

@@ -1,0 +1,126 @@
+"""The official code's TFRecord files, looked through before they are used.
+
+A record is a `tf.train.Example` with `image_raw` (plain uint8 values of a square, as
+the official code reads them, or else a JPEG, PNG, ... file) and `label` (int64).
+"""
+
+import array
+import collections
+import logging
+import math
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from sagan_tf.data.framing import summarize_records
+from sagan_tf.data.records import RecordFile, RecordSource
+
+_IMAGE, _LABEL = "image_raw", "label"
+_MISSING = np.iinfo(np.int64).min
+
+
+def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
+    """Opens files with the official layout; counts records, checks sizes and labels.
+
+    Args:
+      pattern: a path or glob; files are taken in the order of their names.
+      label_offset: added to every label (-1 for labels that start at 1).
+      skip_bad_images: warn of damaged files, and leave it to the caller to exclude
+        records that cannot be decoded, instead of failing.
+
+    Raises:
+      ValueError: naming the file and the record, if there is something wrong.
+    """
+    paths = sorted(tf.io.gfile.glob(pattern))
+    if not paths:
+        raise ValueError(
+            f"No file matches tfrecord:{pattern}. Try quotes around the glob, as in "
+            "--dataset='tfrecord:/data/train-*'."
+        )
+    files, sizes, labels, is_picture = _look_through(paths, skip_bad_images)
+    if not files:
+        raise ValueError(f"{pattern} holds no records. Received: {len(paths)} files.")
+
+    raw_shape = _raw_shape(sizes, is_picture)
+    labelled = bool(np.any(labels != _MISSING))
+    good = sizes == math.prod(raw_shape) if raw_shape else is_picture
+    if labelled:
+        good &= (labels != _MISSING) & (labels + label_offset >= 0)
+    used = labels[good] + label_offset
+    stored = "raw {} x {} x {}".format(*raw_shape) if raw_shape else "picture files"
+    classes = f"labels {used.min()}..{used.max()}" if labelled and used.size else "none"
+    source = RecordSource(
+        files,
+        f"{pattern}: {len(sizes):,} pictures ({stored}) in {len(files)} files, "
+        + (classes if labelled else "no labels"),
+        int(used.max()) + 1 if labelled and used.size else 0,
+        image_key=_IMAGE,
+        label_key=_LABEL,
+        label_offset=label_offset,
+        raw_shape=raw_shape,
+    )
+    if not good.all() and not (skip_bad_images and good.any()):
+        first = int(np.flatnonzero(~good)[0])
+        problem = _problem(sizes[first], labels[first], raw_shape, label_offset)
+        count = int(np.sum(~good))
+        raise ValueError(f"{source.name(first)}: {problem} ({count:,} such records)")
+    return source
+
+
+def _look_through(paths, skip_bad_images):
+    """The files with their number of records, and three arrays over all records."""
+    files = []
+    # Compact arrays: there may be millions of records.
+    sizes, labels, is_picture = array.array("q"), array.array("q"), array.array("b")
+    for path in tqdm(paths, "Counting records", unit=" files", delay=2, leave=False):
+        start = len(sizes)
+        try:
+            for record in tqdm(
+                summarize_records(path, _IMAGE, _LABEL), path, delay=2, leave=False
+            ):
+                size, label = record.image_bytes, record.label
+                sizes.append(-1 if size is None else size)
+                labels.append(_MISSING if label is None else label)
+                is_picture.append(record.looks_like_picture)
+        except ValueError as error:
+            if not skip_bad_images:
+                raise
+            logging.warning("The rest of a file is not used: %s", error)
+        if len(sizes) > start:
+            files.append(RecordFile(path, len(sizes) - start))
+    return files, np.array(sizes), np.array(labels), np.array(is_picture, bool)
+
+
+def _raw_shape(sizes, is_picture):
+    """(side, side, channels) if most records have that size, else None."""
+    if np.mean(is_picture) > 0.5:
+        return None
+    size = collections.Counter(sizes.tolist()).most_common(1)[0][0]
+    for channels in (3, 1):
+        side = math.isqrt(max(size, 0) // channels)
+        if side and side * side * channels == size:
+            return side, side, channels
+    return None
+
+
+def _problem(size, label, raw_shape, label_offset):
+    if size < 0:
+        return f"there is no feature '{_IMAGE}' with bytes."
+    if raw_shape and size != math.prod(raw_shape):
+        return (
+            f"'{_IMAGE}' must have {math.prod(raw_shape)} bytes ("
+            + " x ".join(map(str, raw_shape))
+            + f"), as most records here. Received: {size} bytes."
+        )
+    if label == _MISSING:
+        return f"there is no feature '{_LABEL}' with one int64, as other records have."
+    if label + label_offset < 0:
+        return (
+            "labels must be at least 0 after adding label_offset. Received: "
+            f"label={label}, label_offset={label_offset}. Try another --label_offset."
+        )
+    return (
+        f"'{_IMAGE}' must be a JPEG, PNG, GIF, BMP or WebP file, or the plain uint8 "
+        f"values of a square with 3 channels or 1. Received: {size} other bytes."
+    )

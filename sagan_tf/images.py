@@ -1,0 +1,230 @@
+"""Pictures: the pixel range both ways, crop and resize, grids, PNG files.
+
+This is the only place that knows the two ranges: *pixels* are uint8 in 0..255,
+*images* are float32 in [-1, 1]. Shapes: N pictures, H rows, W columns, C channels,
+R the resolution (pictures are square once they are cropped).
+"""
+
+import contextlib
+import os
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+# name: (method of tf.image.resize, antialias)
+_RESIZE = {
+    "antialiased_bilinear": ("bilinear", True),
+    "bilinear": ("bilinear", False),
+    "antialiased_bicubic": ("bicubic", True),
+    "bicubic": ("bicubic", False),
+    "lanczos3": ("lanczos3", True),
+    "area": ("area", False),
+    "nearest": ("nearest", False),
+}
+RESIZE_METHODS = tuple(_RESIZE)
+
+
+def from_pixels(pixels):
+    """Turns pixels into images: `x * (2 / 255) - 1`, as the official code.
+
+    Args:
+      pixels: uint8 tensor or NumPy array of any shape, 0..255.
+
+    Returns:
+      float32 of the same shape and kind (tensor or array), in [-1, 1].
+    """
+    if isinstance(pixels, np.ndarray):
+        return pixels.astype(np.float32) * np.float32(2 / 255) - np.float32(1)
+    return tf.cast(pixels, tf.float32) * (2 / 255) - 1
+
+
+def to_pixels(images):
+    """Turns images into pixels: `clip(x * 127.5 + 128, 0, 255)`, cut to an integer.
+
+    It is the inverse of `from_pixels`: all 256 values survive the round trip.
+    `(x + 1) * 127.5`, often seen, loses 47 of them.
+
+    Args:
+      images: float tensor or NumPy array of any shape; what lies outside [-1, 1] is
+        clipped. Half precision is computed in float32.
+
+    Returns:
+      uint8 of the same shape and kind (tensor or array).
+    """
+    if isinstance(images, np.ndarray):
+        scaled = images.astype(np.float32) * np.float32(127.5) + np.float32(128)
+        return np.clip(scaled, 0, 255).astype(np.uint8)
+    scaled = tf.cast(images, tf.float32) * 127.5 + 128
+    return tf.cast(tf.clip_by_value(scaled, 0, 255), tf.uint8)
+
+
+def adapt_channels(pixels, channels):
+    """Turns grey, grey + alpha, RGB or RGBA pixels into grey or RGB ones.
+
+    Transparent parts are laid over white. RGB becomes grey by ITU-R 601 luma in
+    Pillow's fixed-point form, so that both give the same values.
+
+    Args:
+      pixels: uint8 `(..., C)`, C = 1, 2, 3 or 4. C may be unknown in graph mode.
+      channels: 1 or 3.
+
+    Returns:
+      uint8 tensor `(..., channels)`.
+
+    Raises:
+      ValueError: if `channels`, or C where it is known, is something else.
+    """
+    if channels not in (1, 3):
+        raise ValueError(
+            f"channels must be 1 (grey) or 3 (RGB). Received: channels={channels}."
+        )
+    pixels = tf.convert_to_tensor(pixels)
+    known = pixels.shape[-1]
+    if known is None:
+        branches = [
+            lambda given=given: _adapt(pixels, given, channels) for given in range(1, 5)
+        ]
+        adapted = tf.switch_case(tf.shape(pixels)[-1] - 1, branches)
+    elif 1 <= known <= 4:
+        adapted = _adapt(pixels, known, channels)
+    else:
+        raise ValueError(
+            "Pixels must have 1, 2, 3 or 4 channels on their last axis. Received: "
+            f"shape={tuple(pixels.shape)}."
+        )
+    adapted.set_shape(pixels.shape[:-1].concatenate([channels]))
+    return adapted
+
+
+def _adapt(pixels, given, channels):
+    if given == channels:
+        return pixels
+    has_alpha = given in (2, 4)
+    colours = tf.cast(pixels[..., : given - has_alpha], tf.int32)
+    if has_alpha:
+        alpha = tf.cast(pixels[..., given - 1 : given], tf.int32)
+        colours = (colours * alpha + 255 * (255 - alpha) + 127) // 255
+    if given >= 3 and channels == 1:
+        weighted = colours * tf.constant([19595, 38470, 7471])
+        colours = (tf.reduce_sum(weighted, axis=-1, keepdims=True) + 0x8000) // 0x10000
+    if given <= 2 and channels == 3:
+        colours = tf.concat([colours] * 3, axis=-1)
+    return tf.cast(colours, tf.uint8)
+
+
+def center_crop_and_resize(pixels, resolution, method="antialiased_bilinear"):
+    """Cuts out the largest square in the middle and resizes it.
+
+    The result is rounded to whole pixel values: real pictures then go through the
+    same 256 values as generated ones that are written to a file, and can be kept in
+    memory in a quarter of the space. A square that has the resolution already is not
+    resampled. When the picture's sides differ by an odd number, the square lies half
+    a pixel up or to the left.
+
+    Args:
+      pixels: uint8 `(H, W, C)` or `(N, H, W, C)`.
+      resolution: R, the side of the result.
+      method: one of `RESIZE_METHODS`; "antialiased" widens the filter when a picture
+        is made smaller, as Pillow does. "lanczos3" is antialiased.
+
+    Returns:
+      uint8 tensor `(R, R, C)` or `(N, R, R, C)`.
+
+    Raises:
+      ValueError: if the method is unknown.
+    """
+    if method not in _RESIZE:
+        raise ValueError(
+            f"resize must be one of {', '.join(RESIZE_METHODS)}. Received: "
+            f"resize={method!r}."
+        )
+    pixels = tf.convert_to_tensor(pixels)
+    shape = tf.shape(pixels)
+    height, width = shape[-3], shape[-2]
+    side = tf.minimum(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[..., top : top + side, left : left + side, :]
+
+    def resampled():
+        kind, antialias = _RESIZE[method]
+        values = tf.image.resize(
+            tf.cast(square, tf.float32),
+            [resolution, resolution],
+            kind,
+            False,
+            antialias,
+        )
+        return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8)
+
+    result = tf.cond(tf.equal(side, resolution), lambda: square, resampled)
+    result.set_shape([*pixels.shape[:-3], resolution, resolution, pixels.shape[-1]])
+    return result
+
+
+def grid(pixels, columns, pad=2, background=255):
+    """Lays pictures out row by row in one big picture.
+
+    Args:
+      pixels: uint8 tensor or array `(N, H, W, C)`.
+      columns: pictures in a row; the last row may be shorter.
+      pad: pixels between neighbours (none around the outside).
+      background: value between the pictures and in empty places, 0..255.
+
+    Returns:
+      uint8 array `(rows * (H + pad) - pad, columns * (W + pad) - pad, C)`.
+
+    Raises:
+      ValueError: if the shape or dtype is another one, or there are no pictures.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape or columns < 1:
+        raise ValueError(
+            "grid needs uint8 pixels (N, H, W, C) and at least one column. Received: "
+            f"dtype={pixels.dtype}, shape={pixels.shape}, columns={columns}. Try "
+            "to_pixels for images in [-1, 1]."
+        )
+    count, height, width, channels = pixels.shape
+    rows = -(-count // columns)
+    shape = (rows * (height + pad) - pad, columns * (width + pad) - pad, channels)
+    canvas = np.full(shape, background, np.uint8)
+    for index, picture in enumerate(pixels):
+        top = index // columns * (height + pad)
+        left = index % columns * (width + pad)
+        canvas[top : top + height, left : left + width] = picture
+    return canvas
+
+
+def write_png(path, pixels, scale=1):
+    """Writes one picture as PNG: whole, or not at all.
+
+    The file is written under a temporary name beside `path` and then renamed, so that
+    a reader or an interrupted run never sees half a picture.
+
+    Args:
+      path: where to; the folder exists already.
+      pixels: uint8 tensor or array `(H, W, 1)` or `(H, W, 3)`.
+      scale: every pixel becomes a square of `scale` x `scale` (for tiny pictures).
+
+    Raises:
+      ValueError: if the shape or dtype is another one.
+      OSError: if the file cannot be written.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
+        raise ValueError(
+            "write_png needs uint8 pixels (H, W, 1) or (H, W, 3). Received: "
+            f"dtype={pixels.dtype}, shape={pixels.shape}. Try to_pixels for images in "
+            "[-1, 1], and grid for several pictures."
+        )
+    pixels = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            picture.save(file, format="PNG")
+        os.replace(temporary, path)
+    finally:
+        # Still there only if something failed, or somebody pressed Ctrl-C.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
