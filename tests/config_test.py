@@ -1,0 +1,135 @@
+"""`Config`: what it accepts, and that nothing is lost on the way to JSON and back."""
+
+import dataclasses
+
+import pytest
+
+from sagan_tf import images, losses, model, networks
+from sagan_tf.config import NETWORK_FIELDS, Config
+
+
+def other_value(field):
+    """A valid value that is not the field's default."""
+    special = {
+        "attention_resolution": (8, 16),
+        "discriminator_attention_resolution": (),
+        "batch_size": 128,
+        "ema_decay": 0.999,
+        "num_classes": 7,
+    }
+    if field.name in special:
+        return special[field.name]
+    if field.metadata["choices"]:
+        return next(c for c in field.metadata["choices"] if c != field.default)
+    if field.type is bool:
+        return not field.default
+    if isinstance(field.default, float):
+        return field.default / 2 + 0.001
+    if isinstance(field.default, int):
+        return field.default + 1
+    return "something"
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda f: f.name)
+def test_every_field_survives_json(field):
+    config = Config(**{field.name: other_value(field)})
+    assert config != Config()
+    assert Config.from_json(config.to_json()) == config
+
+
+def test_json_names_a_key_that_is_no_field():
+    with pytest.raises(ValueError, match="learning_rate"):
+        Config.from_json('{"learning_rate": 1}')
+
+
+def test_a_key_that_is_missing_takes_the_default():
+    assert Config.from_json('{"seed": 3}') == Config(seed=3)
+
+
+def test_the_defaults_are_valid():
+    assert Config().validate() == Config()
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda f: f.name)
+def test_every_field_has_a_help_text_and_a_group(field):
+    assert field.metadata["help"]
+    assert field.metadata["group"] in ("data", "networks", "training", "run")
+
+
+@pytest.mark.parametrize(
+    ("values", "received", "remedy"),
+    [
+        ({"resolution": 48}, "48", "--resolution=128"),
+        ({"loss": "hinges"}, "hinges", "--loss=hinge"),
+        ({"seed": 1.5}, "1.5", "int"),
+        ({"flip": 1}, "1", "bool"),
+        ({"num_classes": -1}, "-1", "--num_classes=none"),
+        ({"batch_size": 0}, "0", "--batch_size=256"),
+        ({"adam_beta1": 1.0}, "1.0", "--adam_beta1=0.0"),
+        ({"ema_decay": 1.0}, "1.0", "--ema_decay=none"),
+        ({"ema_start_step": 5}, "ema_decay=none", "--ema_decay=0.9999"),
+        ({"generator_learning_rate": 0.0}, "0.0", "--generator_learning_rate=0.0001"),
+        ({"generator_learning_rate": float("nan")}, "nan", "--generator_learning"),
+        ({"seed": 2**31}, "2147483648", "--seed=0"),
+        (
+            {"batch_size": 250, "gradient_accumulation_steps": 4},
+            "batch_size=250",
+            "--batch_size=252",
+        ),
+        (
+            {"total_steps": 7, "steps_per_execution": 5, "log_every_steps": 5},
+            "total_steps=7",
+            "--total_steps=10",
+        ),
+        ({"resolution": 64, "attention_resolution": (128,)}, "[128]", "=32"),
+        ({"attention_resolution": (32, 32)}, "[32, 32]", "none"),
+        ({"attention_resolution": (12,)}, "[12]", "=32"),
+        ({"resolution": 32}, "[32]", "--discriminator_attention_resolution=16"),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else None,
+)
+def test_a_bad_value_is_named_with_a_remedy(values, received, remedy):
+    with pytest.raises(ValueError) as error:
+        Config(**values).validate()
+    text = str(error.value)
+    assert next(iter(values)) in text
+    assert received in text.split("Received:")[1]
+    assert remedy in text
+
+
+def test_the_discriminator_follows_the_generators_attention_unless_told_otherwise():
+    assert Config(attention_resolution=(8, 16)).discriminator_attention == (8, 16)
+    own = Config(discriminator_attention_resolution=())
+    assert (own.generator_attention, own.discriminator_attention) == ((32,), ())
+
+
+def test_a_step_takes_the_images_of_all_discriminator_steps():
+    assert Config(batch_size=6, discriminator_steps=5).images_per_step == 30
+
+
+@pytest.mark.parametrize("name", NETWORK_FIELDS)
+def test_a_field_that_changes_the_network_is_a_network_difference(name):
+    (field,) = (f for f in dataclasses.fields(Config) if f.name == name)
+    other = Config(**{name: other_value(field)})
+    assert set(Config().network_difference(other)) == {name}
+
+
+def test_learning_rates_and_steps_may_change():
+    other = Config(generator_learning_rate=1.0, total_steps=3, seed=5)
+    assert Config().network_difference(other) == {}
+    assert Config().difference(other)["seed"] == (0, 5)
+
+
+def test_a_moving_average_may_change_its_decay_but_not_appear():
+    some = Config(ema_decay=0.9)
+    assert not some.network_difference(Config(ema_decay=0.99))
+    assert set(Config().network_difference(some)) == {"ema_decay"}
+
+
+def test_the_choices_are_those_of_the_parts():
+    """`config.py` imports no part, so the names stand in two places."""
+    choices = {f.name: f.metadata["choices"] for f in dataclasses.fields(Config)}
+    assert set(choices["loss"]) == set(losses.LOSSES)
+    assert set(choices["fake_labels"]) == set(model.FAKE_LABELS)
+    assert set(choices["resolution"]) == set(networks.RESOLUTIONS)
+    assert set(choices["resize"]) == set(images.RESIZE_METHODS)
