@@ -1,0 +1,416 @@
+"""The training step and what surrounds it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sagan_tf.layers import SelfAttention
+from sagan_tf.model import SAGAN, official_adam
+from sagan_tf.networks import build_discriminator, build_generator
+
+CLASSES, BATCH = 3, 4
+
+
+def networks(num_classes=CLASSES, seed=0, **options):
+    keras.utils.set_random_seed(seed)
+    common = {"num_classes": num_classes, "channels": 2, "image_channels": 1}
+    common["attention_resolution"] = (16,)
+    generator = build_generator(32, z_dim=5, **common, **options)
+    return generator, build_discriminator(32, **common)
+
+
+def sagan(num_classes=CLASSES, loss="hinge", network_options=None, **options):
+    model = SAGAN(
+        *networks(num_classes, **(network_options or {})),
+        num_classes=num_classes,
+        **options,
+    )
+    model.compile(official_adam(1e-2), official_adam(4e-2), loss=loss)
+    return model
+
+
+def data(count=BATCH, num_classes=CLASSES, seed=0):
+    random = np.random.default_rng(seed)
+    images = random.uniform(-1, 1, (count, 32, 32, 1)).astype("float32")
+    labels = random.integers(0, CLASSES, count).astype("int32")
+    return (
+        (tf.constant(images), tf.constant(labels))
+        if num_classes
+        else tf.constant(images)
+    )
+
+
+def snapshot(model):
+    return {id(v): v.numpy() for v in model.variables}
+
+
+def moved(variables, before):
+    return [v for v in variables if not np.array_equal(v.numpy(), before[id(v)])]
+
+
+def state(model):
+    """All that a step changes, as a list of arrays."""
+    items = model.checkpoint_items().values()
+    lists = [x.variables if hasattr(x, "variables") else [x] for x in items]
+    return [v.numpy() for variables in lists for v in variables]
+
+
+def assert_same(one, other):
+    for a, b in zip(state(one), state(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def passes(model, count=1):
+    return [(draw, data(seed=draw)) for draw in range(count)]
+
+
+def test_generator_step_leaves_discriminator_alone():
+    model = sagan()
+    before = snapshot(model)
+    model.generator_step(passes(model))
+    assert not moved(model.discriminator.variables, before)
+    still = {v.path for v in model.generator.variables} - {
+        v.path for v in moved(model.generator.variables, before)
+    }
+    # gamma is 0 at the start, so nothing reaches the attention's convolutions. Biases
+    # whose gradient batch normalisation removes may or may not move by rounding.
+    assert all("attention" in path or path.endswith("bias") for path in still), still
+
+
+def test_discriminator_step_leaves_the_generators_weights_alone():
+    model = sagan()
+    before = snapshot(model)
+    model.discriminator_step(passes(model))
+    assert not moved(model.generator.trainable_variables, before)
+    states = model.generator.non_trainable_variables
+    assert len(moved(states, before)) == len(states)
+    assert moved(model.discriminator.trainable_variables, before)
+
+
+def test_discriminator_sees_real_and_fake_under_the_same_weights():
+    # Two calls, real then fake, would move u twice, and give other logits to the fakes.
+    model = sagan()
+    layer = model.discriminator.get_layer("block_1").convolution_1
+    kernel, u = layer.weight.numpy().reshape(-1, 8), layer.u.numpy()
+    v = u @ kernel.T / np.linalg.norm(u @ kernel.T)
+    expected = v @ kernel / np.linalg.norm(v @ kernel)
+    model.discriminator_step(passes(model))
+    np.testing.assert_allclose(layer.u, expected, atol=1e-5)
+
+
+def test_the_two_learning_rates_are_separate():
+    model = sagan()
+    model.generator_optimizer.learning_rate = 0.0
+    before = snapshot(model)
+    model.train_step(data())
+    assert not moved(model.generator.trainable_variables, before)
+    assert moved(model.discriminator.trainable_variables, before)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "kl", "non_saturating", "wasserstein"])
+@pytest.mark.parametrize("num_classes", [CLASSES, None])
+def test_every_loss_trains_with_and_without_classes(loss, num_classes):
+    model = sagan(num_classes, loss=loss)
+    before = snapshot(model)
+    logs = model.train_step(data(num_classes=num_classes))
+    assert all(np.isfinite(float(value)) for value in logs.values())
+    assert moved(model.generator.trainable_variables, before)
+    assert moved(model.discriminator.trainable_variables, before)
+    assert int(model.step) == 1
+    assert int(model.first_nonfinite_step) == -1
+
+
+def test_logs_hold_losses_logits_accuracy_and_gammas():
+    logs = sagan().train_step(data())
+    assert set(logs) == {
+        *("g_loss", "d_loss", "real_logits", "fake_logits", "d_accuracy"),
+        *("gamma_g_attention_16x16", "gamma_d_attention_16x16"),
+    }
+
+
+def endless(num_classes=CLASSES, batch=BATCH):
+    dataset = tf.data.Dataset.from_tensor_slices(data(16, num_classes))
+    return dataset.repeat().batch(batch, drop_remainder=True)
+
+
+def sgd(rate=0.01):
+    """For comparisons: Adam's first step is the sign of a gradient's rounding error."""
+    return keras.optimizers.SGD(rate, momentum=0.9)
+
+
+def fitted(steps, **options):
+    model = sagan()
+    model.compile(sgd(), sgd(), **options)
+    model.fit(endless(), steps_per_epoch=steps, verbose=0)
+    return model
+
+
+def test_every_mode_of_execution_makes_the_same_steps():
+    eager, graph = fitted(3, run_eagerly=True), fitted(3)
+    assert_same(graph, fitted(3, steps_per_execution=3))
+    for a, b in zip(state(eager), state(graph), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_whole_step_compiles_with_xla():
+    # XLA draws other numbers from the same seed, so the weights are others too.
+    model = fitted(4, jit_compile=True, steps_per_execution=2)
+    assert int(model.step) == 4
+    assert int(model.first_nonfinite_step) == -1
+
+
+def test_fit_without_classes():
+    model = sagan(num_classes=None)
+    model.fit(endless(None), steps_per_epoch=2, verbose=0)
+    assert int(model.step) == 2
+
+
+@pytest.mark.parametrize("discriminator_steps", [1, 2])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_number_of_updates(discriminator_steps, accumulate):
+    model = sagan(
+        discriminator_steps=discriminator_steps, gradient_accumulation_steps=accumulate
+    )
+    model.train_step(data(4 * discriminator_steps * accumulate))
+    assert int(model.generator_optimizer.iterations) == 1
+    assert int(model.discriminator_optimizer.iterations) == discriminator_steps
+
+
+def test_each_discriminator_step_sees_its_own_part_of_the_batch():
+    # With a zero learning rate, the mean real logit tells which images were seen.
+    model = sagan(discriminator_steps=2)
+    seen = []
+    model.discriminator_step = lambda passes: seen.append(passes) or tf.constant(0.0)
+    images, labels = data(8)
+    model.train_step((images, labels))
+    parts = [part for _, part in seen[0] + seen[1]]
+    np.testing.assert_array_equal(tf.concat([p[0] for p in parts], 0), images)
+    np.testing.assert_array_equal(tf.concat([p[1] for p in parts], 0), labels)
+    draws = [draw for draw, _ in seen[0] + seen[1]]
+    assert draws == [1, 2]
+
+
+class NumberedLatents(SAGAN):
+    """z and labels of pass n are rows n * count and on of one fixed table."""
+
+    def draw_latents(self, draw, count, real_labels=None):
+        rows = np.arange(draw * count, (draw + 1) * count)
+        z = np.random.default_rng(0).normal(size=(64, 5)).astype("float32")
+        return tf.constant(z[rows]), tf.constant(rows % CLASSES, tf.int32)
+
+
+def plain_generator():
+    """A generator without batch statistics."""
+    z, labels = keras.Input((5,)), keras.Input((), dtype="int32")
+    x = keras.layers.Embedding(CLASSES, 5)(labels) + z
+    x = keras.layers.Dense(32 * 32, activation="tanh")(x)
+    return keras.Model([z, labels], keras.layers.Reshape((32, 32, 1))(x))
+
+
+def test_accumulated_gradients_are_those_of_the_large_batch():
+    # Without batch norm and u, which see micro-batches by definition.
+    def trained(accumulate):
+        keras.utils.set_random_seed(0)
+        discriminator = build_discriminator(
+            32, CLASSES, 2, 1, attention_resolution=(), spectral_norm=False
+        )
+        model = NumberedLatents(
+            plain_generator(),
+            discriminator,
+            num_classes=CLASSES,
+            gradient_accumulation_steps=accumulate,
+        )
+        model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+        model.train_step(data(8))
+        return model
+
+    for one, other in zip(trained(1).variables, trained(2).variables, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5, err_msg=one.path)
+
+
+def test_two_replicas_make_the_same_update_as_one(two_replicas):
+    options = {"network_options": {"cross_replica_batch_norm": True}}
+    images, labels = data(2 * BATCH)
+    single = sagan(**options)
+    single.compile(sgd(), sgd())
+    single.fit(tf.data.Dataset.from_tensors((images, labels)), verbose=0)
+    with two_replicas.scope():
+        model = sagan(**options)
+        model.compile(sgd(), sgd())
+    model.fit(tf.data.Dataset.from_tensors((images, labels)), verbose=0)
+    for one, both in zip(single.variables, model.variables, strict=True):
+        values = two_replicas.experimental_local_results(both.value)
+        np.testing.assert_array_equal(values[0], values[1], err_msg=both.path)
+        if both.name not in ("total", "count"):
+            np.testing.assert_allclose(one, values[0], 1e-5, 1e-5, err_msg=both.path)
+
+
+def test_noise_does_not_depend_on_the_number_of_replicas(two_replicas):
+    model = sagan()
+    model.step.assign(7)
+    z, labels = model.draw_latents(1, 2 * BATCH)
+    with two_replicas.scope():
+        spread = sagan()
+        spread.step.assign(7)
+    parts = two_replicas.run(lambda: spread.draw_latents(1, BATCH))
+    for part, whole in zip(parts, (z, labels), strict=True):
+        local = two_replicas.experimental_local_results(part)
+        np.testing.assert_array_equal(tf.concat(local, 0), whole)
+
+
+def test_generator_and_discriminator_step_draw_anew():
+    model = sagan()
+    draws = [model.draw_latents(draw, 64) for draw in (0, 1)]
+    model.step.assign(1)
+    draws.append(model.draw_latents(0, 64))
+    for i in range(3):
+        for j in range(i):
+            assert np.all(draws[i][0] != draws[j][0])
+            assert np.any(draws[i][1] != draws[j][1])
+
+
+def test_fake_labels_from_the_data_have_the_frequencies_of_the_batch():
+    model = sagan(fake_labels="data")
+    real = tf.constant([2] * 90 + [0] * 10, tf.int32)
+    _, labels = model.draw_latents(0, 100, real)
+    counts = np.bincount(labels, minlength=CLASSES)
+    assert counts[1] == 0
+    assert 80 < counts[2] < 100
+
+
+def test_uniform_fake_labels_do_not_look_at_the_data():
+    _, labels = sagan().draw_latents(0, 300, tf.zeros([300], tf.int32))
+    assert np.bincount(labels, minlength=CLASSES).min() > 70
+
+
+def test_ema_copies_before_its_start_and_averages_after():
+    model = sagan(ema_decay=0.75, ema_start_step=2)
+    name = "image_convolution"
+    average = model.ema_generator.get_layer(name)
+    live = model.generator.get_layer(name)
+    for _ in range(2):
+        model.train_step(data())
+        np.testing.assert_array_equal(average.weight, live.weight)
+    before = live.weight.numpy()
+    model.train_step(data())
+    expected = 0.75 * before + 0.25 * live.weight.numpy()
+    np.testing.assert_allclose(average.weight, expected, rtol=1e-6)
+    np.testing.assert_array_equal(average.u, live.u)
+    moving = [
+        n.get_layer("batch_norm").moving_mean
+        for n in (model.ema_generator, model.generator)
+    ]
+    assert np.any(moving[0].numpy() != moving[1].numpy())
+
+
+def test_generate_uses_the_average_unless_told_otherwise():
+    model = sagan(ema_decay=0.9)
+    model.train_step(data())
+    model.train_step(data())
+    z, labels = np.ones((2, 5), "float32"), [0, 2]
+    averaged, live = model.generate(z, labels), model.generate(z, labels, ema=False)
+    np.testing.assert_array_equal(
+        averaged, model.ema_generator([tf.constant(z), tf.constant(labels)])
+    )
+    assert np.any(averaged != live)
+
+
+def test_image_17_does_not_depend_on_batch_size():
+    model = sagan()
+    many = model.sample(20, labels=1, seed=4)
+    few = model.sample(18, labels=1, seed=4)
+    np.testing.assert_allclose(many[17], few[17], atol=1e-6)
+    other = model.sample(18, labels=1, seed=5)
+    assert np.abs(few - other).max() > 0.01
+
+
+def test_generate_moves_nothing():
+    model = sagan()
+    before = snapshot(model)
+    first = model.sample(3)
+    np.testing.assert_array_equal(first, model.sample(3))
+    assert not moved(model.variables, before)
+
+
+def test_first_nonfinite_step_is_noted_and_kept():
+    model = sagan()
+    model.train_step(data())
+    images, labels = data()
+    model.train_step((images * np.nan, labels))
+    model.train_step(data())
+    assert int(model.first_nonfinite_step) == 2
+
+
+def test_saved_model_goes_on_as_the_original(tmp_path):
+    model = sagan(ema_decay=0.9)
+    model.fit(endless(), steps_per_epoch=2, verbose=0)
+    model.save(tmp_path / "sagan.keras")
+    loaded = keras.models.load_model(tmp_path / "sagan.keras")
+    assert_same(model, loaded)
+    for each in (model, loaded):
+        each.fit(endless(), steps_per_epoch=2, verbose=0)
+    assert_same(model, loaded)
+
+
+def test_checkpoint_goes_on_as_the_original(tmp_path):
+    model, resumed = sagan(ema_decay=0.9), sagan(ema_decay=0.9)
+    model.fit(endless(), steps_per_epoch=2, verbose=0)
+    path = tf.train.Checkpoint(**model.checkpoint_items()).write(str(tmp_path / "c"))
+    status = tf.train.Checkpoint(**resumed.checkpoint_items()).read(path)
+    status.assert_consumed()
+    assert_same(model, resumed)
+    for each in (model, resumed):
+        each.fit(endless(), steps_per_epoch=2, verbose=0)
+    assert_same(model, resumed)
+
+
+def test_float16_wraps_both_optimizers():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = sagan()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
+        assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def test_float16_trains_both_networks():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = SAGAN(*networks(), num_classes=CLASSES)
+        model.compile(
+            # The default scale overflows at first, which skips steps.
+            *[keras.optimizers.LossScaleOptimizer(sgd(), 128.0) for _ in range(2)]
+        )
+        before = snapshot(model)
+        logs = model.train_step(data())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert all(np.isfinite(float(value)) for value in logs.values())
+    for network in (model.generator, model.discriminator):
+        kernels = [w for w in network.trainable_variables if w.name == "kernel"]
+        still = {id(w) for w in kernels} - {id(w) for w in moved(kernels, before)}
+        attention = [x for x in network.layers if isinstance(x, SelfAttention)][0]
+        # Nothing reaches the attention's convolutions while gamma is 0.
+        assert still == {id(w) for w in attention.trainable_weights[1:]}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SAGAN(*networks(), num_classes=None), "2. Received|1 input"),
+        (lambda: sagan(fake_labels="real"), "uniform, data"),
+        (lambda: sagan(loss="bce"), "hinge, kl"),
+        (lambda: sagan(discriminator_steps=0), "at least 1"),
+        (lambda: sagan(ema_decay=1.0), "between 0 and 1"),
+        (lambda: SAGAN(*networks(), z_dim=6, num_classes=CLASSES), "5. Received"),
+        (lambda: sagan().generate(np.ones((1, 5))), "with labels"),
+        (lambda: sagan().generate(np.ones((1, 5)), [3]), r"\[0, 3\)"),
+        (lambda: sagan(discriminator_steps=2).train_step(data(3)), "multiple of"),
+        (lambda: sagan().train_step(data(num_classes=None)), "images alone"),
+    ],
+)
+def test_wrong_arguments_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
