@@ -113,8 +113,8 @@ def _check_classes(folder, pictures, classes, nested_only):
             f"--dataset=folder:{os.path.join(folder, name)}" for name in sorted(classes)
         )
         raise ValueError(
-            f"{folder} holds the parts of a data set ({', '.join(sorted(classes))}), not "
-            f"its classes. Try {tries}."
+            f"{folder} holds the parts of a data set ({', '.join(sorted(classes))}), "
+            f"not its classes. Try {tries}."
         )
     empty = sorted(name for name, files in classes.items() if not files)
     if empty:

@@ -72,7 +72,7 @@ def _records(path, data):
 def _truncated(path, position, size):
     return ValueError(
         f"{path} ends in the middle of the record at byte {position}. Received: "
-        f"{size} bytes. Try copying it again, or --skip_bad_images to use what is whole."
+        f"{size} bytes. Try copying it again, or --skip_bad_images to use the rest."
     )
 
 

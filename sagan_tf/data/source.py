@@ -53,8 +53,8 @@ class Source(abc.ABC):
     def __init__(self, description, total, num_classes, class_names=()):
         if num_classes > MAX_CLASSES:
             raise ValueError(
-                f"{description}: labels must be below {MAX_CLASSES:,}. Received: a label "
-                f"of {num_classes - 1:,}. Try numbering the classes from 0."
+                f"{description}: labels must be below {MAX_CLASSES:,}. Received: a "
+                f"label of {num_classes - 1:,}. Try numbering the classes from 0."
             )
         self.description = description
         self.num_classes = int(num_classes)

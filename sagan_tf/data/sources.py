@@ -59,8 +59,8 @@ def open_source(
     ):
         if value and kind not in allowed:
             raise ValueError(
-                f"{name} is for {' and '.join(f'{k}:' for k in allowed)} data sets only. "
-                f"Received: dataset={dataset!r}, {name}={value!r}. Try without it."
+                f"{name} is for {', '.join(allowed)} data sets only. Received: "
+                f"dataset={dataset!r}, {name}={value!r}. Try without it."
             )
     if kind == "digits":
         source = open_digits()
@@ -97,8 +97,8 @@ def resolve_num_classes(source, num_classes=None):
         raise ValueError(
             f"{source.description}, and there are pictures beside it in "
             f"{source.neighbours[0]}: is it one class of several? Try "
-            f"--dataset=folder:{parent} for all classes, or --num_classes=0 to train on "
-            "this folder alone, without labels."
+            f"--dataset=folder:{parent} for all classes, or --num_classes=0 to train "
+            "on this folder alone, without labels."
         )
     if num_classes is None or num_classes == 0:
         return found if num_classes is None else 0

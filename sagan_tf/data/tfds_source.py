@@ -82,8 +82,8 @@ def _builder(tfds, name, data_dir):
 
 def _prepare(tfds, builder, name, manual_dir):
     logging.warning(
-        "tfds:%s is not in %s yet: preparing it. Downloads need an internet connection; "
-        "without one TensorFlow Datasets gives up after some minutes.",
+        "tfds:%s is not in %s yet: preparing it. Downloads need an internet "
+        "connection; without one TensorFlow Datasets gives up after some minutes.",
         name,
         builder.data_path,
     )
@@ -107,9 +107,9 @@ def _prepare(tfds, builder, name, manual_dir):
         )
         raise ValueError(
             f"tfds:{name} is not prepared in {builder.data_path}, and cannot be: "
-            f"{_one_line(error)}{by_hand} Without an internet connection, prepare it on "
-            f"another machine (tfds build {name} --data_dir=DIR) and give a copy of that "
-            "folder as --data_dir."
+            f"{_one_line(error)}{by_hand} Without an internet connection, prepare it "
+            f"on another machine (tfds build {name} --data_dir=DIR) and give a copy "
+            "of that folder as --data_dir."
         ) from error
 
 
@@ -121,8 +121,8 @@ def _keys(tfds, info, name):
     image_key = "image" if "image" in pictures else pictures[0] if pictures else None
     if image_key is None or (image_key != "image" and len(pictures) > 1):
         raise ValueError(
-            f"tfds:{name} must have one picture feature, or one named 'image'. Received "
-            f"the features: {', '.join(features)}."
+            f"tfds:{name} must have one picture feature, or one named 'image'. "
+            f"Received the features: {', '.join(features)}."
         )
     dtype = tf.as_dtype(features[image_key].dtype)
     if dtype != tf.uint8:

@@ -1,0 +1,161 @@
+"""Makes a data set of 128-pixel pictures from the Noto Color Emoji font of Debian.
+
+  apt-get install fonts-noto-color-emoji unicode-data libfribidi0
+  python scripts/prepare_emoji128.py --output=data/emoji128.npz
+  python -m sagan_tf.train --flagfile=configs/emoji128.flags \\
+      --dataset=npz:data/emoji128.npz --workdir=runs/emoji128
+
+Several thousand pictures on white, labelled with the nine groups of Unicode's
+emoji-test.txt. The font is under the SIL Open Font License 1.1: train on the pictures,
+but do not commit them here.
+"""
+
+import argparse
+import collections
+import os
+import re
+import sys
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, features
+
+# The font has bitmaps of one size: 136 x 128 pixels, at 109 pixels per em.
+_FONT_SIZE, _WIDTH, _SIDE = 109, 136, 128
+_SKIN_TONES = {chr(code) for code in range(0x1F3FB, 0x1F400)}
+
+Emoji = collections.namedtuple("Emoji", "text group subgroup name")
+
+
+def read_emoji_test(lines):
+    """Yields the fully-qualified emoji of emoji-test.txt, in its order."""
+    group = subgroup = None
+    entry = re.compile(r"([0-9A-F ]+?) *; fully-qualified *# \S+ E\d+\.\d+ (.+)")
+    for line in lines:
+        if line.startswith("# group: "):
+            group = line.removeprefix("# group: ").strip()
+        elif line.startswith("# subgroup: "):
+            subgroup = line.removeprefix("# subgroup: ").strip()
+        elif match := entry.match(line):
+            text = "".join(chr(int(code, 16)) for code in match[1].split())
+            yield Emoji(text, group, subgroup, match[2].strip())
+
+
+def draw(font, text):
+    """The picture of one emoji: uint8 (128, 128, 3) on white; None if it has none."""
+    if round(font.getlength(text)) != _WIDTH:  # Not one glyph: a sequence unknown here.
+        return None
+    canvas = Image.new("RGB", (_WIDTH, _SIDE), "white")
+    ImageDraw.Draw(canvas).text((0, 0), text, font=font, embedded_color=True)
+    picture = np.asarray(canvas)
+    if picture.min() == 255:  # Nothing was drawn.
+        return None
+    margin = (_WIDTH - _SIDE) // 2
+    return picture[:, margin : margin + _SIDE]
+
+
+def load_font(path):
+    """Opens the font.
+
+    Raises:
+      ValueError: if it is not there, is another font, or cannot be drawn with.
+    """
+    if not features.check("raqm") or not features.check("fribidi"):
+        raise ValueError(
+            "Pillow cannot join code points to one emoji here: Raqm or FriBiDi is "
+            "missing. Try: apt-get install libfribidi0, and Pillow from PyPI."
+        )
+    try:
+        return ImageFont.truetype(path, _FONT_SIZE, layout_engine=ImageFont.Layout.RAQM)
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be opened as a font of {_FONT_SIZE} pixels: {error}. Try: "
+            "apt-get install fonts-noto-color-emoji, or --font=FILE."
+        ) from error
+
+
+def build(font, emoji):
+    """Draws all emoji; returns the arrays of the .npz file."""
+    drawn = [
+        (each, picture)
+        for each in emoji
+        if (picture := draw(font, each.text)) is not None
+    ]
+    if not drawn:
+        raise ValueError("The font has none of the emoji. Try --font=FILE.")
+    entries = [each for each, _ in drawn]
+    groups = list(dict.fromkeys(each.group for each in entries))
+    subgroups = list(dict.fromkeys(f"{each.group}/{each.subgroup}" for each in entries))
+    return {
+        "images": np.stack([picture for _, picture in drawn]),
+        "labels": np.array([groups.index(each.group) for each in entries]),
+        "sublabels": np.array(
+            [subgroups.index(f"{each.group}/{each.subgroup}") for each in entries]
+        ),
+        "skin_tone": np.array([bool(_SKIN_TONES & set(each.text)) for each in entries]),
+        "class_names": np.array(groups),
+        "subclass_names": np.array(subgroups),
+        "names": np.array([each.name for each in entries]),
+        "codepoints": np.array(
+            [" ".join(f"{ord(c):X}" for c in each.text) for each in entries]
+        ),
+    }
+
+
+def main():
+    """The command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--font",
+        default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",
+        help="the font (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--emoji_test",
+        default="/usr/share/unicode/emoji/emoji-test.txt",
+        help="Unicode's list (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output", default="data/emoji128.npz", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--without_skin_tones",
+        action="store_true",
+        help="leave out pictures that differ from another in the skin's colour alone",
+    )
+    arguments = parser.parse_args()
+    try:
+        font = load_font(arguments.font)
+        with open(arguments.emoji_test, encoding="utf-8") as file:
+            arrays = build(font, read_emoji_test(file))
+        if arguments.without_skin_tones:
+            plain = ~arrays["skin_tone"]
+            for key in (
+                "images",
+                "labels",
+                "sublabels",
+                "skin_tone",
+                "names",
+                "codepoints",
+            ):
+                arrays[key] = arrays[key][plain]
+        os.makedirs(os.path.dirname(arguments.output) or ".", exist_ok=True)
+        temporary = arguments.output + ".tmp"
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(temporary, arguments.output)
+    except FileNotFoundError as error:
+        print(f"{error}. Try: apt-get install unicode-data.", file=sys.stderr)
+        sys.exit(2)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    counts = np.bincount(arrays["labels"])
+    for name, count in zip(arrays["class_names"], counts, strict=True):
+        print(f"{count:6} {name}")
+    print(f"Wrote {arguments.output}: {counts.sum()} pictures.")
+
+
+if __name__ == "__main__":
+    main()
