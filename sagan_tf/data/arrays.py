@@ -109,9 +109,10 @@ def _load(path):
         raise ValueError(f"There is no file {path}. Try an absolute path.")
     wanted = ("images", "labels", "class_names")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise ValueError("it holds a single array (.npy), not named ones")
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("it holds a single array (.npy), not named ones")
+        with loaded as file:
             arrays = {key: file[key] for key in wanted if key in file.files}
             # Names of the others, for the error message of a file without `images`.
             return arrays or dict.fromkeys(file.files)

@@ -1,0 +1,173 @@
+import gzip
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sagan_tf.data import make_dataset, open_source
+from sagan_tf.data.framing import summarize_records
+
+from .samples import encoded, example, random_pixels, write_records
+
+RAW = bytes(108)  # 6 x 6 x 3
+
+
+def open_records(tmp_path, records, **choices):
+    write_records(tmp_path / "x.tfrecords", records)
+    return open_source(f"tfrecord:{tmp_path}/x.tfrecords", **choices)
+
+
+def decoded(source):
+    return [source.decode(element) for element in source.epoch(0, 0, shuffle=False)]
+
+
+def test_records_and_classes_are_counted(records):
+    source = open_source(f"tfrecord:{records}")
+    assert source.num_images == 23
+    assert source.num_classes == 4
+    assert source.description == (
+        f"{records}: 23 pictures (raw 6 x 6 x 3) in 3 files, labels 0..3"
+    )
+
+
+def test_a_record_is_named_by_its_file_and_place(records):
+    source = open_source(f"tfrecord:{records}")
+    places = {0: "0.tfrecords, record 0", 8: "0.tfrecords, record 8"}
+    places |= {9: "1.tfrecords, record 0", 22: "2.tfrecords, record 12"}
+    for index, place in places.items():
+        assert source.name(index) == records.replace("*", place)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_raw_squares_are_read_as_the_official_code_does(tmp_path, channels):
+    pixels = random_pixels(4, 5, 5, channels)
+    source = open_records(tmp_path, [example(each.tobytes(), 1) for each in pixels])
+    for element, expected in zip(decoded(source), pixels, strict=True):
+        np.testing.assert_array_equal(element["image"], expected)
+
+
+def test_encoded_pictures_are_decoded(tmp_path):
+    pixels = random_pixels(3, 7, 9, 3)
+    source = open_records(
+        tmp_path, [example(encoded(each, "PNG"), n) for n, each in enumerate(pixels)]
+    )
+    assert "picture files" in source.description
+    for element, expected in zip(decoded(source), pixels, strict=True):
+        np.testing.assert_array_equal(element["image"], expected)
+
+
+def test_label_offset_is_added(tmp_path):
+    records = [example(RAW, label) for label in (1, 2, 3)]
+    source = open_records(tmp_path, records, label_offset=-1)
+    assert source.num_classes == 3
+    assert [int(element["label"]) for element in decoded(source)] == [0, 1, 2]
+
+
+def test_records_without_labels_have_no_classes(tmp_path):
+    source = open_records(tmp_path, [example(RAW)] * 3)
+    assert source.num_classes == 0
+    assert "no labels" in source.description
+
+
+def test_the_look_through_finds_what_the_protocol_buffer_library_finds(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = [0, 1, 127, 128, 999, 2**31, 2**62, -1, -(2**40)]
+    images = [rng.bytes(size) for size in (0, 1, 127, 128, 300, 20000, 5, 6, 7)]
+    pairs = list(zip(images, labels, strict=True))
+    write_records(tmp_path / "x", [example(*pair) for pair in pairs])
+    path = str(tmp_path / "x")
+    found = list(summarize_records(path, "image_raw", "label"))
+    assert [(each.image_bytes, each.label) for each in found] == [
+        (len(image), label) for image, label in pairs
+    ]
+    # As for files in cloud storage, which are read as a whole.
+    streamed = list(summarize_records(f"file://{path}", "image_raw", "label"))
+    assert streamed == found
+
+
+def test_a_glob_without_match_is_named(tmp_path):
+    with pytest.raises(
+        ValueError, match=f"No file matches tfrecord:{tmp_path}/a-.*Try"
+    ):
+        open_source(f"tfrecord:{tmp_path}/a-*")
+
+
+def test_files_without_records_are_an_error(tmp_path):
+    with pytest.raises(ValueError, match="holds no records. Received: 1 files"):
+        open_records(tmp_path, [])
+
+
+def test_a_wrong_byte_length_is_named(tmp_path):
+    records = [example(RAW, 0)] * 5
+    records[3] = example(RAW[:-1], 0)
+    with pytest.raises(
+        ValueError,
+        match=r"x.tfrecords, record 3: .*108 bytes \(6 x 6 x 3\).*Received: 107 bytes",
+    ):
+        open_records(tmp_path, records)
+
+
+def test_a_picture_that_is_no_square_and_no_file_is_named(tmp_path):
+    with pytest.raises(
+        ValueError, match="record 0: .*JPEG, PNG.*Received: 100.* bytes"
+    ):
+        open_records(tmp_path, [example(bytes(1001), 0)] * 2)
+
+
+def test_missing_features_are_named(tmp_path):
+    with pytest.raises(ValueError, match="record 1: there is no feature 'image_raw'"):
+        open_records(tmp_path, [example(RAW, 0), example(None, 0), example(RAW, 1)])
+    with pytest.raises(ValueError, match="record 2: there is no feature 'label'"):
+        open_records(tmp_path, [example(RAW, 0), example(RAW, 0), example(RAW)])
+
+
+def test_a_negative_label_is_named(tmp_path):
+    records = [example(RAW, label) for label in (1, 0, 2)]
+    with pytest.raises(
+        ValueError, match="record 1: .*Received: label=0, label_offset=-1.*Try"
+    ):
+        open_records(tmp_path, records, label_offset=-1)
+
+
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"PNG or whatever, but no TFRecords")
+    with pytest.raises(ValueError, match=f"{path} is damaged or no TFRecord file"):
+        open_source(f"tfrecord:{path}")
+    write_records(tmp_path / "y", [example(RAW, 0)] * 3)
+    path.write_bytes(gzip.compress((tmp_path / "y").read_bytes()))
+    with pytest.raises(ValueError, match=f"{path} .*Try gunzip"):
+        open_source(f"tfrecord:{path}")
+    write_records(path, [b"no protocol buffer at all"])
+    with pytest.raises(
+        ValueError, match=f"{path} holds a record .*no tf.train.Example"
+    ):
+        open_source(f"tfrecord:{path}")
+
+
+@pytest.mark.parametrize("missing", [1, 10, 60, 150])
+def test_a_truncated_file_is_named(records, missing):
+    path = records.replace("*", "2.tfrecords")
+    data = open(path, "rb").read()
+    open(path, "wb").write(data[:-missing])
+    with pytest.raises(ValueError, match=f"{path} ends in the middle.*skip_bad_images"):
+        open_source(f"tfrecord:{records}")
+
+
+@pytest.mark.parametrize("shuffle_buffer_images", [1, 7, 1000])
+def test_any_shuffle_buffer_gives_every_record_once(records, shuffle_buffer_images):
+    source = open_source(f"tfrecord:{records}")
+    elements = source.epoch(5, 2, True, shuffle_buffer_images)
+    indices = [int(element["index"]) for element in elements]
+    assert sorted(indices) == list(range(23)) != indices
+
+
+def test_records_are_not_decoded_on_the_way_to_the_start(tmp_path, monkeypatch):
+    whole, broken = encoded(random_pixels(9, 9, 3), "PNG"), b"\x89PNG broken"
+    records = [example(broken, 0)] * 9 + [example(whole, 0)] * 4
+    source = open_records(tmp_path, records)
+    choices = dict(resolution=9, image_channels=3, batch_size=4, seed=0, shuffle=False)
+    with pytest.raises(tf.errors.OpError):
+        next(iter(make_dataset(source, **choices)))
+    images, _ = next(iter(make_dataset(source, start_image=9, **choices)))
+    assert images.shape == (4, 9, 9, 3)

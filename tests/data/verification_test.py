@@ -1,0 +1,109 @@
+"""`skip_bad_images`: bad pictures are named, counted, and never seen in training."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from sagan_tf.data import make_dataset, open_source
+
+from .samples import encoded, example, random_pixels, write_records
+
+
+def indices(source, epoch=0):
+    return [int(element["index"]) for element in source.epoch(3, epoch, True, 5)]
+
+
+def training_images(source, count):
+    dataset = make_dataset(
+        source, resolution=6, image_channels=3, batch_size=4, seed=3, cache_bytes=0
+    )
+    return [batch[0] for batch in dataset.take(count).as_numpy_iterator()]
+
+
+def test_bad_files_of_a_folder_are_left_out_and_named(folder, caplog):
+    (folder / "cat" / "3.png").write_bytes(b"")
+    (folder / "dog" / "0.png").write_bytes(b"<html>Not found</html>")
+    whole = (folder / "dog" / "4.png").read_bytes()
+    (folder / "dog" / "4.png").write_bytes(whole[:-20])
+    with caplog.at_level(logging.WARNING):
+        source = open_source(f"folder:{folder}", skip_bad_images=True)
+    assert source.num_images == 8
+    assert "3 bad ones skipped" in source.description
+    for name in ("cat/3.png: ", "dog/0.png: ", "dog/4.png: "):
+        assert caplog.text.count(name) == 1
+    assert "3 of 11 pictures are skipped" in caplog.text
+    assert sorted(indices(source)) == [0, 1, 2, 4, 6, 7, 8, 10]
+    assert len(training_images(source, 5)) == 5
+
+
+def test_the_order_of_what_is_left_is_the_same_each_time(folder):
+    (folder / "cat" / "3.png").write_bytes(b"")
+    first, second = (
+        indices(open_source(f"folder:{folder}", skip_bad_images=True), epoch=2)
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_a_good_data_set_is_not_changed(records, caplog):
+    source = open_source(f"tfrecord:{records}", skip_bad_images=True)
+    untouched = open_source(f"tfrecord:{records}")
+    assert source.description == untouched.description
+    assert indices(source) == indices(untouched)
+    assert not caplog.text
+
+
+def test_bad_records_are_left_out_and_named(tmp_path, caplog):
+    whole = encoded(random_pixels(6, 6, 3), "PNG")
+    records = [example(whole, label) for label in (1, 2, 3, 1, 2, 3, 1)]
+    records[1] = example(whole[:50], 2)
+    records[3] = example(whole, 0)  # Below 0 after adding the offset.
+    records[6] = example(None, 1)
+    write_records(tmp_path / "x", records)
+    source = open_source(
+        f"tfrecord:{tmp_path}/x", label_offset=-1, skip_bad_images=True
+    )
+    assert sorted(indices(source)) == [0, 2, 4, 5]
+    assert source.num_classes == 3
+    for index in (1, 3, 6):
+        assert caplog.text.count(f"x, record {index}: ") == 1
+
+
+def test_raw_records_of_a_wrong_length_are_left_out(tmp_path, caplog):
+    records = [example(bytes(108), 0)] * 6
+    records[2] = example(bytes(107), 0)
+    write_records(tmp_path / "x", records)
+    source = open_source(f"tfrecord:{tmp_path}/x", skip_bad_images=True)
+    assert sorted(indices(source)) == [0, 1, 3, 4, 5]
+    assert "x, record 2: " in caplog.text
+
+
+def test_of_a_truncated_file_the_rest_is_used(records, caplog):
+    path = records.replace("*", "2.tfrecords")
+    data = open(path, "rb").read()
+    open(path, "wb").write(data[:-10])
+    source = open_source(f"tfrecord:{records}", skip_bad_images=True)
+    assert f"{path} ends in the middle" in caplog.text
+    assert sorted(indices(source)) == list(range(22))
+    assert len(training_images(source, 12)) == 12
+
+
+def test_of_a_file_with_a_wrong_checksum_the_part_before_is_used(records, caplog):
+    path = records.replace("*", "0.tfrecords")
+    data = bytearray(open(path, "rb").read())
+    size = len(data) // 9
+    data[3 * size + 80] ^= 1  # A pixel of the fourth of nine records.
+    open(path, "wb").write(data)
+    source = open_source(f"tfrecord:{records}", skip_bad_images=True)
+    assert sorted(indices(source)) == [0, 1, 2, *range(9, 23)]
+    assert "0.tfrecords, record 3: " in caplog.text
+    values = np.concatenate(training_images(source, 20))[:, 0, 0, 0]
+    assert len(np.unique(values)) == 17
+
+
+def test_nothing_left_is_an_error(folder):
+    for path in folder.glob("*/*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match="none of the pictures can be read.*cat/0.png"):
+        open_source(f"folder:{folder}", skip_bad_images=True)
