@@ -141,7 +141,8 @@ class SpectralNormalization(keras.layers.Wrapper):
         """
         weight, sigma, u = self._power_iteration()
         if update_u:
-            self.u.assign(ops.where(ops.any(ops.not_equal(u, 0)), u, self.u))
+            is_zero = ops.all(ops.equal(u, 0))
+            self.u.assign(ops.where(is_zero, ops.convert_to_tensor(self.u), u))
         return weight / ops.where(ops.equal(sigma, 0), ops.ones_like(sigma), sigma)
 
     def sigma(self):
