@@ -7,6 +7,7 @@ middle.
 
 import difflib
 import logging
+import tarfile
 
 import tensorflow as tf
 
@@ -93,6 +94,8 @@ def _prepare(tfds, builder, name, manual_dir):
     except (
         OSError,  # No internet connection, a full disk, an unwritable folder.
         AssertionError,  # Files that have to be downloaded by hand are not there.
+        tarfile.TarError,  # One of them is damaged.
+        RuntimeError,
         ValueError,
         ImportError,
         tf.errors.OpError,
