@@ -188,6 +188,10 @@ class Config:
         config_checks.check(self)
         return self
 
+    def replace(self, num_classes):
+        """The same config with another number of classes: the one the data has."""
+        return dataclasses.replace(self, num_classes=num_classes)
+
     def to_json(self):
         """The config as JSON text, one key a field; `from_json` is its inverse."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"

@@ -5,6 +5,7 @@ commands that read a config's flagfile share `define_flags`.
 """
 
 import dataclasses
+import os
 import pathlib
 import sys
 import textwrap
@@ -14,7 +15,7 @@ from absl import flags
 from sagan_tf.config import Config
 from sagan_tf.config_checks import value_type
 
-FINISHED, BUG, BAD_INPUT, STOPPED, NOT_FINITE = 0, 1, 2, 3, 4
+FINISHED, BAD_INPUT = 0, 2
 
 _GROUPS = ("data", "networks", "training", "run")
 _NAME_WIDTH = 44
@@ -145,6 +146,8 @@ def run_command(main, define, about, argv=None):
         The exit status: 0 finished, 2 bad input (one line on stderr says what), or
         what `main` returns. A bug ends in a traceback, with status 1.
     """
+    # Before a command imports TensorFlow. What matters of its messages comes as errors.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv if argv is None else argv
     if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
         print(help_text(define, about))

@@ -1,0 +1,209 @@
+"""What happens beside the training, at some of its steps.
+
+All callbacks count in steps of the model, not in Keras' batches: one call from Keras
+may be several steps (`steps_per_execution`), and a resumed run starts at a later step.
+"""
+
+import signal
+import threading
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sagan_tf import images, latents
+
+# A grid with a row for each of ImageNet's classes would be 128,000 pixels high.
+_MAX_ROWS = 20
+_SAMPLE_BATCH = 32
+
+
+class StepCallback(keras.callbacks.Callback):
+    """Calls `at_step(step, logs)` whenever training passes a multiple of `every`.
+
+    Args:
+        every: int, steps; 0 for never.
+    """
+
+    def __init__(self, every):
+        super().__init__()
+        self._every = every
+        self._seen = 0
+
+    def on_train_begin(self, logs=None):
+        """Notes where this run starts."""
+        self._seen = self.step()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Finds out whether a multiple was passed."""
+        before, self._seen = self._seen, self.step()
+        if self._every and before // self._every < self._seen // self._every:
+            self.at_step(self._seen, logs)
+
+    def step(self):
+        """The number of steps that the model has done."""
+        return int(self.model.step.numpy())
+
+    def at_step(self, step, logs):
+        """To be overridden. `logs`: dict of metric to float."""
+
+
+class NonfiniteStop(StepCallback):
+    """Stops when a loss, or before a checkpoint a weight, is NaN or infinite.
+
+    Attributes:
+        reason: a line that says what happened and at which step, or `None`.
+    """
+
+    def __init__(self, every):
+        super().__init__(every)
+        self.reason = None
+
+    def at_step(self, step, logs):
+        """Looks at the losses of all steps so far."""
+        first = int(self.model.first_nonfinite_step.numpy())
+        if first >= 0:
+            self._stop(f"A loss became NaN or infinite at step {first:,}.")
+
+    def all_is_finite(self):
+        """Looks at losses and weights, and stops the training if it has to."""
+        self.at_step(self.step(), None)
+        if self.reason is None:
+            # The losses may be finite and the update that followed not.
+            for variable in self.model.variables:
+                value = variable.value
+                if value.dtype.is_floating and not _is_finite(value):
+                    self._stop(
+                        f"The weight {variable.path} became NaN or infinite by step "
+                        f"{self.step():,}."
+                    )
+                    break
+        return self.reason is None
+
+    def _stop(self, reason):
+        self.reason = reason
+        self.model.stop_training = True
+
+
+def _is_finite(value):
+    return bool(tf.reduce_all(tf.math.is_finite(value)))
+
+
+class SignalStop(keras.callbacks.Callback):
+    """Stops in an orderly way at SIGTERM or Ctrl-C; a second one ends at once.
+
+    To be used as a context too: `with SignalStop() as stop: model.fit(...)`.
+
+    Attributes:
+        received: name of the signal, or `None`.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.received = None
+        self._before = {}
+
+    def __enter__(self):
+        # Python only lets the main thread change what a signal does.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        self.received = signal.Signals(number).name
+        print(f"\n{self.received}: stopping after this step.", flush=True)
+        for other in self._before:
+            signal.signal(other, signal.SIG_DFL)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Ends the training if a signal has come."""
+        if self.received:
+            self.model.stop_training = True
+
+
+class CheckpointWriter(StepCallback):
+    """Writes checkpoints at intervals and at the end.
+
+    Args:
+        every: int, steps; 0 for the end alone.
+        checkpoints: `Checkpoints`.
+        guard: `NonfiniteStop`; nothing is written when it finds something.
+    """
+
+    def __init__(self, every, checkpoints, guard):
+        super().__init__(every)
+        self._checkpoints = checkpoints
+        self._guard = guard
+        self._written = None
+
+    def at_step(self, step, logs):
+        """Writes a checkpoint, unless it would be of no use."""
+        if self._guard.all_is_finite():
+            self._checkpoints.write(step, self.model.checkpoint_items())
+            self._written = step
+
+    def on_train_end(self, logs=None):
+        """Writes the last checkpoint, also after a signal."""
+        if self._written != self.step():
+            self.at_step(self.step(), None)
+
+
+class SampleGrid(StepCallback):
+    """Draws the same z again and again, one class a row, as a PNG.
+
+    An unconditional model fills a square. Of more than 20 classes, 20 are shown.
+
+    Args:
+        every: int, steps; 0 for the start and the end alone.
+        folder: `pathlib.Path` of the pictures, `step_00001000.png`.
+        columns: int, images of each class.
+        seed: int, of z.
+        scale: int, size of a pixel in the picture.
+    """
+
+    def __init__(self, every, folder, columns, seed=0, scale=1):
+        super().__init__(every)
+        self._folder = folder
+        self._columns = columns
+        self._seed = seed
+        self._scale = scale
+        self._drawn = None
+
+    def on_train_begin(self, logs=None):
+        """Draws a new run's first picture."""
+        super().on_train_begin(logs)
+        if self.step() == 0:
+            self.at_step(0, logs)
+
+    def on_train_end(self, logs=None):
+        """Draws the last picture, unless the training was stopped before its end."""
+        if self._drawn != self.step() and not self.model.stop_training:
+            self.at_step(self.step(), logs)
+
+    def at_step(self, step, logs):
+        """Writes the picture."""
+        labels = self._labels()
+        count = self._columns**2 if labels is None else len(labels)
+        z = latents.draw_z(range(count), self.model.z_dim, self._seed)
+        batches = []
+        for first in range(0, count, _SAMPLE_BATCH):
+            part = slice(first, first + _SAMPLE_BATCH)
+            some = None if labels is None else labels[part]
+            batches.append(self.model.generate(z[part], some).numpy())
+        pixels = images.to_pixels(np.concatenate(batches))
+        picture = images.grid(pixels, self._columns)
+        path = self._folder / f"step_{step:08d}.png"
+        images.write_png(path, picture, scale=self._scale)
+        self._drawn = step
+
+    def _labels(self):
+        if not self.model.num_classes:
+            return None
+        rows = min(self.model.num_classes, _MAX_ROWS)
+        classes = np.linspace(0, self.model.num_classes - 1, rows).round()
+        return np.repeat(classes.astype(np.int32), self._columns)

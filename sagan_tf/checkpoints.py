@@ -1,0 +1,212 @@
+"""Checkpoints that are whole or absent, and known to be good when they are read.
+
+A checkpoint is a folder `step_00001000/` with the files of `tf.train.Checkpoint` and
+`checkpoint.json`: the step, and size and SHA-256 of each file. It is written under a
+temporary name, flushed to the disk and renamed, so a run that is killed at any moment
+leaves the checkpoints before it untouched.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+
+import tensorflow as tf
+
+_PREFIX = "variables"
+_TEMPORARY = ".tmp"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing or damaged."""
+
+
+class Checkpoints:
+    """The checkpoints of one folder.
+
+    Args:
+        folder: path; made by the first `write`.
+        keep: int, newest checkpoints that stay.
+    """
+
+    def __init__(self, folder, keep=3):
+        self._folder = pathlib.Path(folder)
+        self._keep = keep
+
+    def steps(self):
+        """The steps of all checkpoints, good and bad, oldest first."""
+        if not self._folder.is_dir():
+            return []
+        found = (re.fullmatch(r"step_(\d+)", p.name) for p in self._folder.iterdir())
+        return sorted(int(match.group(1)) for match in found if match)
+
+    def path(self, step):
+        """The folder of one checkpoint."""
+        return self._folder / f"step_{step:08d}"
+
+    def write(self, step, items):
+        """Writes a checkpoint, then removes the oldest ones.
+
+        Args:
+            step: int. A checkpoint of this step that is there already is replaced.
+            items: dict of name to trackable object (models, optimizers, variables).
+
+        Returns:
+            The folder of the checkpoint.
+
+        Raises:
+            OSError: it cannot be written, for example because the disk is full. Older
+                checkpoints are still there.
+        """
+        final = self.path(step)
+        temporary = final.with_name(f"{final.name}{_TEMPORARY}")
+        _remove(temporary)
+        temporary.mkdir(parents=True)
+        try:
+            tf.train.Checkpoint(**items).write(str(temporary / _PREFIX))
+            _write_manifest(temporary, step)
+        except tf.errors.OpError as error:
+            _remove(temporary)
+            raise OSError(
+                f"The checkpoint of step {step} could not be written to {final}: "
+                f"{error.message} Try freeing disk space."
+            ) from error
+        except OSError:
+            _remove(temporary)
+            raise
+        if final.exists():
+            shutil.rmtree(final)
+        os.rename(temporary, final)
+        _flush(self._folder)
+        for old in self.steps()[: -self._keep]:
+            _remove(self.path(old))
+        return final
+
+    def check(self, step):
+        """Verifies a checkpoint's files against its `checkpoint.json`.
+
+        Raises:
+            CheckpointError: something is missing or differs, and what.
+        """
+        folder = self.path(step)
+        if not folder.is_dir():
+            have = ", ".join(str(other) for other in self.steps()) or "none"
+            raise CheckpointError(
+                f"There is no checkpoint of step {step} in {self._folder}. "
+                f"Received: step {step}; there are: {have}."
+            )
+        try:
+            manifest = json.loads((folder / "checkpoint.json").read_text())
+            expected = dict(manifest["files"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{folder}: checkpoint.json cannot be read: {error}"
+            ) from error
+        for name, entry in expected.items():
+            path = folder / name
+            if not path.is_file():
+                raise CheckpointError(f"{path} is missing.")
+            if path.stat().st_size != entry["bytes"]:
+                raise CheckpointError(
+                    f"{path} has {path.stat().st_size} bytes, not {entry['bytes']}."
+                )
+            if _sha256(path) != entry["sha256"]:
+                raise CheckpointError(f"{path} is damaged: its SHA-256 differs.")
+
+    def newest_good(self):
+        """The newest step whose checkpoint is good; those that are not are named.
+
+        Returns:
+            int, or `None` if there are no checkpoints at all.
+
+        Raises:
+            CheckpointError: there are some, and none is good.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                self.check(step)
+            except CheckpointError as error:
+                print(f"warning: skipping a bad checkpoint: {error}", file=sys.stderr)
+            else:
+                return step
+        if steps:
+            raise CheckpointError(
+                f"None of the checkpoints in {self._folder} is good. Received: steps "
+                f"{', '.join(map(str, steps))}, all damaged. Try removing the folder "
+                "to start from the beginning."
+            )
+        return None
+
+    def restore(self, step, items):
+        """Reads a checkpoint, which has to be good, into objects.
+
+        Args:
+            step: int.
+            items: as for `write`, or some of them.
+
+        Raises:
+            CheckpointError: it is damaged, or does not have values for all items.
+        """
+        self.check(step)
+        # A variable is found by what it belongs to, so every item has to match.
+        status = tf.train.Checkpoint(**items).read(str(self.path(step) / _PREFIX))
+        try:
+            status.assert_existing_objects_matched().expect_partial()
+        except AssertionError as error:
+            raise CheckpointError(
+                f"{self.path(step)} does not fit these networks: {error}"
+            ) from error
+
+    def remove_newer(self, step):
+        """Removes the checkpoints after `step`, which are known to be bad."""
+        for other in self.steps():
+            if other > step:
+                _remove(self.path(other))
+
+    def remove_leftovers(self):
+        """Removes what a killed run left half written."""
+        if self._folder.is_dir():
+            for path in self._folder.glob(f"step_*{_TEMPORARY}"):
+                _remove(path)
+
+
+def _write_manifest(folder, step):
+    files = {}
+    for path in sorted(folder.iterdir()):
+        files[path.name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        _flush(path)
+    manifest = folder / "checkpoint.json"
+    manifest.write_text(json.dumps({"step": step, "files": files}, indent=2) + "\n")
+    _flush(manifest)
+    _flush(folder)
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _flush(path):
+    """Asks the system to put a file's bytes, or a folder's names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path):
+    """Removes a folder; half of one never looks like a checkpoint."""
+    if path.suffix != _TEMPORARY and path.exists():
+        doomed = path.with_name(f"{path.name}{_TEMPORARY}")
+        _remove(doomed)
+        path = path.rename(doomed)
+    if path.exists():
+        shutil.rmtree(path)

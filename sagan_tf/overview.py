@@ -1,0 +1,95 @@
+"""What networks consist of, and how much memory training them takes."""
+
+import math
+
+import tensorflow as tf
+
+# Operations whose output shares its input's memory.
+_WITHOUT_MEMORY = ("ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient")
+
+
+def network_table(network):
+    """The layers of a network with their outputs and trainable parameters.
+
+    Args:
+        network: functional `keras.Model`.
+
+    Returns:
+        Text, one line a layer.
+    """
+    lines = [f"{network.name.capitalize():<24}{'output':<20}{'parameters':>14}"]
+    for layer in network.layers:
+        count = count_values(layer.trainable_variables)
+        shape = " x ".join(str(size) for size in layer.output.shape[1:]) or "-"
+        lines.append(f"  {layer.name:<22}{shape:<20}{count:>14,}")
+    total = count_values(network.trainable_variables)
+    lines.append(f"  {'in all':<42}{total:>14,}")
+    return "\n".join(lines)
+
+
+def count_values(variables):
+    """Number of values in a list of variables."""
+    return sum(math.prod(variable.shape) for variable in variables)
+
+
+def memory_estimate(generator, discriminator, batch_size, has_ema):
+    """Estimates the memory that a training step needs on each device.
+
+    weights     : every variable of both networks, and of the moving average
+    optimizers  : two values per trainable parameter (Adam)
+    gradients   : one value per trainable parameter of the larger network
+    activations : max(G(B) + D(B), D(2 B)), B the images of one pass: the generator's
+                  step keeps the results of both networks for the gradient, the
+                  discriminator's step those of D for real and fake images. G(B) and
+                  D(B) count every result of every operation that depends on the
+                  batch, so it is an upper estimate: TensorFlow frees some earlier,
+                  but needs working space for convolutions.
+
+    Args:
+        generator, discriminator: functional `keras.Model`.
+        batch_size: int, B on one replica.
+        has_ema: bool, whether there is a moving average of the generator.
+
+    Returns:
+        Dict of these names to bytes.
+    """
+    networks = (generator, discriminator)
+    all_values = [count_values(network.variables) for network in networks]
+    trained = [count_values(network.trainable_variables) for network in networks]
+    of_generator, of_discriminator = (activation_bytes(n) for n in networks)
+    return {
+        "weights": 4 * (sum(all_values) + has_ema * all_values[0]),
+        "optimizers": 4 * 2 * sum(trained),
+        "gradients": 4 * max(trained),
+        "activations": batch_size
+        * max(of_generator + of_discriminator, 2 * of_discriminator),
+    }
+
+
+def activation_bytes(network):
+    """Bytes of all intermediate results for one image, in training."""
+    inputs = [
+        tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in network.inputs
+    ]
+
+    @tf.function
+    def forward(*tensors):
+        return network(list(tensors) if len(tensors) > 1 else tensors[0], training=True)
+
+    total = 0
+    for operation in forward.get_concrete_function(*inputs).graph.get_operations():
+        if operation.type in _WITHOUT_MEMORY:
+            continue
+        for output in operation.outputs:
+            shape = output.shape
+            # Only what depends on the batch has a first dimension that is not known.
+            if shape.rank and shape[0] is None and shape[1:].is_fully_defined():
+                total += math.prod(shape[1:]) * output.dtype.size
+    return total
+
+
+def memory_table(estimate):
+    """A `memory_estimate` as text."""
+    parts = {**estimate, "in all": sum(estimate.values())}
+    lines = [f"  {name:<42}{size / 2**20:>10,.0f} MiB" for name, size in parts.items()]
+    return "\n".join(["Memory on each device (estimate)", *lines])

@@ -1,0 +1,236 @@
+"""The run directory (*workdir*): what is in it, and a generator back out of it.
+
+config.json           the run's `Config`, with num_classes as the data set has it
+data.json             description, num_images, num_classes and class_names of the data
+versions.json         library versions and git commit, an entry for each change
+metrics.jsonl, .csv   the means of each log interval
+samples/              step_00001000.png: fixed z, a class per row
+checkpoints/          step_00001000/, see `checkpoints.py`
+tensorboard/          events, if TensorBoard is installed
+"""
+
+import json
+import pathlib
+import platform
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sagan_tf import __version__
+from sagan_tf.checkpoints import Checkpoints
+from sagan_tf.config import Config
+from sagan_tf.files import TEMPORARY, write_text
+from sagan_tf.networks import build_discriminator, build_generator
+
+
+def prepare(workdir, config, data):
+    """Makes or checks the run directory.
+
+    Args:
+        workdir: path.
+        config: `Config`, `num_classes` resolved.
+        data: dict for data.json.
+
+    Returns:
+        `Checkpoints`.
+
+    Raises:
+        ValueError: the directory holds a run with other networks, or a broken config.
+        OSError: it cannot be written.
+    """
+    workdir = pathlib.Path(workdir)
+    checkpoints = Checkpoints(workdir / "checkpoints", config.keep_checkpoints)
+    if (workdir / "config.json").exists():
+        _check_same_networks(workdir, config)
+    elif checkpoints.steps():
+        raise ValueError(
+            f"{workdir} has checkpoints but no config.json to tell their networks. "
+            "Try another --workdir."
+        )
+    (workdir / "samples").mkdir(parents=True, exist_ok=True)
+    checkpoints.remove_leftovers()
+    for pattern in ("*.json.*", "metrics.*", "samples/step_*"):
+        for leftover in workdir.glob(pattern + TEMPORARY):
+            leftover.unlink()
+    write_text(workdir / "config.json", config.to_json())
+    write_text(workdir / "data.json", json.dumps(data, indent=2) + "\n")
+    return checkpoints
+
+
+def read_config(workdir):
+    """The `Config` of a run.
+
+    Raises:
+        ValueError: there is no run, or its config.json is damaged.
+    """
+    path = pathlib.Path(workdir) / "config.json"
+    if not path.exists():
+        raise ValueError(
+            f"{workdir} is not the directory of a run: it has no config.json. "
+            "Try the --workdir that was given to sagan_tf.train."
+        )
+    try:
+        return Config.from_json(path.read_text(encoding="utf-8")).validate()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _check_same_networks(workdir, config):
+    before = read_config(workdir)
+    changed = before.network_difference(config)
+    if changed:
+        lines = [f"{name} was {a}, now {b}" for name, (a, b) in changed.items()]
+        raise ValueError(
+            f"{workdir} holds a run with other networks: {'; '.join(lines)}. "
+            "Try another --workdir, or the same values."
+        )
+    for name, (old, new) in before.difference(config).items():
+        print(f"{name} was {old}, now {new}")
+
+
+def networks_from_config(config):
+    """Builds the networks that a config with resolved `num_classes` describes.
+
+    Returns:
+        generator, discriminator: `keras.Model`, with new weights.
+
+    Raises:
+        ValueError: the networks are impossible.
+    """
+    common = {
+        "resolution": config.resolution,
+        "num_classes": config.num_classes,
+        "image_channels": config.image_channels,
+        "attention_variant": config.attention_variant,
+        "power_iterations": config.power_iterations,
+        "stop_gradient": config.spectral_norm_stop_gradient,
+        "initializer": config.initializer,
+    }
+    generator = build_generator(
+        z_dim=config.z_dim,
+        channels=config.generator_channels,
+        attention_resolution=config.generator_attention,
+        spectral_norm=config.spectral_norm == "both",
+        batch_norm_momentum=config.batch_norm_momentum,
+        final_batch_norm_momentum=config.final_batch_norm_momentum,
+        batch_norm_epsilon=config.batch_norm_epsilon,
+        cross_replica_batch_norm=config.cross_replica_batch_norm,
+        **common,
+    )
+    discriminator = build_discriminator(
+        channels=config.discriminator_channels,
+        attention_resolution=config.discriminator_attention,
+        spectral_norm=config.spectral_norm != "none",
+        **common,
+    )
+    return generator, discriminator
+
+
+def load_generator(workdir, checkpoint="newest", ema=True):
+    """The generator of a run, to use.
+
+    Args:
+        workdir: path of the run.
+        checkpoint: `"newest"` for the newest good one, or its step.
+        ema: bool, whether the averaged weights are read, if the run has them.
+
+    Returns:
+        generator (`keras.Model`), `Config`, class names (tuple of str, may be empty),
+        step (int).
+
+    Raises:
+        ValueError: there is no run, no checkpoint, or it is damaged.
+    """
+    workdir = pathlib.Path(workdir)
+    config = read_config(workdir)
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    if checkpoint == "newest":
+        step = checkpoints.newest_good()
+        if step is None:
+            raise ValueError(
+                f"{workdir} has no checkpoints yet. Try again when the run has written "
+                f"one (every {config.checkpoint_every_steps} steps and at the end)."
+            )
+    else:
+        step = int(checkpoint)
+    generator, _ = networks_from_config(config)
+    averaged = ema and config.ema_decay is not None
+    name = "ema_generator" if averaged else "generator"
+    checkpoints.restore(step, {name: generator})
+    return generator, config, read_class_names(workdir), step
+
+
+def read_class_names(workdir):
+    """The names of the classes, by label: tuple of str, empty if they have none."""
+    path = pathlib.Path(workdir) / "data.json"
+    if not path.exists():
+        return ()
+    return tuple(json.loads(path.read_text(encoding="utf-8"))["class_names"])
+
+
+def record_versions(workdir, step):
+    """Adds what is running now to versions.json, if it differs from the last entry."""
+    path = pathlib.Path(workdir) / "versions.json"
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    now = {
+        "sagan_tf": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        **git_state(),
+    }
+    last = {k: v for k, v in entries[-1].items() if k != "from_step"} if entries else {}
+    if now != last:
+        entries.append({"from_step": step, **now})
+        write_text(path, json.dumps(entries, indent=2) + "\n")
+
+
+def git_state():
+    """Commit of this package's checkout and whether it was changed since: a dict.
+
+    Both are `None` for an installed package, and where there is no git.
+    """
+    package = pathlib.Path(__file__).parent
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", "-C", str(package), *arguments],
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout.strip()
+
+    try:
+        # A package installed inside another project's checkout is not part of it.
+        git("ls-files", "--error-unmatch", __file__)
+        commit = git("rev-parse", "HEAD")
+        changed = bool(git("status", "--porcelain", "--", "."))
+    except (OSError, subprocess.CalledProcessError):
+        return {"git_commit": None, "git_changed": None}
+    return {"git_commit": commit, "git_changed": changed}
+
+
+def find_start(checkpoints, items):
+    """Restores the newest good checkpoint, if there is one.
+
+    Args:
+        checkpoints: `Checkpoints`.
+        items: dict of name to trackable object.
+
+    Returns:
+        The step to go on from; 0 without checkpoints.
+
+    Raises:
+        ValueError: none of the checkpoints is good.
+    """
+    step = checkpoints.newest_good()
+    if step is None:
+        return 0
+    checkpoints.restore(step, items)
+    checkpoints.remove_newer(step)
+    print(f"Going on from step {step:,}: {checkpoints.path(step)}", file=sys.stderr)
+    return step

@@ -1,0 +1,51 @@
+"""Trains a SAGAN, or goes on where a run stopped.
+
+python -m sagan_tf.train --flagfile=configs/digits.flags --workdir=runs/digits
+
+Exit status: 0 finished, 1 a bug, 2 bad input, 3 stopped by SIGTERM or Ctrl-C with a
+checkpoint saved, 4 a loss became NaN or infinite.
+"""
+
+import sys
+
+from absl import flags
+
+from sagan_tf.flags import config_from_flags, define_flags, required, run_command
+
+
+def _define(values):
+    flags.DEFINE_string(
+        "workdir",
+        None,
+        "folder of the run: checkpoints, samples, metrics. A run that is there already "
+        "goes on",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "show config, data, networks and an estimate of memory, write nothing",
+        flag_values=values,
+    )
+    define_flags(values)
+
+
+def _train(values):
+    config = config_from_flags(values)
+    # TensorFlow takes seconds to load: flags are checked before.
+    from sagan_tf import training
+
+    if values.dry_run:
+        training.dry_run(config)
+        return training.FINISHED
+    workdir = required(values, "workdir", "runs/digits")
+    return training.train_and_evaluate(config, workdir)
+
+
+def main(argv=None):
+    """Runs the command; returns its exit status."""
+    return run_command(_train, _define, __doc__, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""A whole run, from a config to trained weights."""
+
+import importlib.util
+import pathlib
+
+import keras
+import tensorflow as tf
+
+from sagan_tf import data, distribution, overview, rundir
+from sagan_tf.callbacks import CheckpointWriter, NonfiniteStop, SampleGrid, SignalStop
+from sagan_tf.metric_log import MetricLog, Progress, TensorBoardLog
+from sagan_tf.model import SAGAN
+
+FINISHED, STOPPED, NOT_FINITE = 0, 3, 4
+
+
+def train_and_evaluate(config, workdir):
+    """Trains, from the beginning or from the newest good checkpoint in `workdir`.
+
+    Args:
+        config: `Config`.
+        workdir: path, see `rundir.py`.
+
+    Returns:
+        0 if all steps are done, 3 if SIGTERM or Ctrl-C stopped the run (a checkpoint
+        is written), 4 if a loss became NaN or infinite (none is).
+
+    Raises:
+        ValueError: config, data or run directory cannot be used; one line says why.
+        OSError: the run directory cannot be written.
+    """
+    workdir = pathlib.Path(workdir)
+    with SignalStop() as signals:
+        strategy = set_up(config)
+        source, config = open_data(config)
+        checkpoints = rundir.prepare(workdir, config, describe_data(source))
+
+        with strategy.scope():
+            model = make_model(config)
+        start = rundir.find_start(checkpoints, model.checkpoint_items())
+        rundir.record_versions(workdir, start)
+        if start >= config.total_steps:
+            print(f"All {config.total_steps:,} steps are done: {workdir}")
+            return FINISHED
+
+        dataset = make_training_data(config, source, strategy, start)
+        guard = NonfiniteStop(config.log_every_steps)
+        callbacks = make_callbacks(config, workdir, checkpoints, guard)
+        try:
+            model.fit(
+                dataset,
+                steps_per_epoch=config.total_steps - start,
+                callbacks=[guard, signals, *callbacks],
+                shuffle=False,  # The data set has its own, seeded order.
+                verbose=0,
+            )
+        except tf.errors.OpError as error:
+            raise explain(error, config, source, int(model.step.numpy())) from error
+
+        return report_end(workdir, checkpoints, model, guard, signals, config)
+
+
+def set_up(config):
+    """Prepares TensorFlow and Keras: strategy, random numbers, precision.
+
+    Returns:
+        `tf.distribute.Strategy`.
+
+    Raises:
+        ValueError: the strategy is not to be had, or does not go with `batch_size`.
+    """
+    strategy = distribution.make_strategy(config.strategy)
+    distribution.per_replica_batch_size(
+        strategy, config.batch_size, config.gradient_accumulation_steps
+    )
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(config.dtype_policy)
+    return strategy
+
+
+def open_data(config):
+    """Opens the data set and settles the number of classes.
+
+    Returns:
+        `data.Source`, and the config with `num_classes` as an int.
+
+    Raises:
+        ValueError: the data set cannot be used, or has other classes.
+    """
+    source = data.open_source(
+        config.dataset,
+        split=config.split,
+        data_dir=config.data_dir,
+        manual_dir=config.manual_dir,
+        label_offset=config.label_offset,
+        skip_bad_images=config.skip_bad_images,
+    )
+    num_classes = data.resolve_num_classes(source, config.num_classes)
+    return source, config.replace(num_classes=num_classes)
+
+
+def describe_data(source):
+    """What data.json says about a data set: dict."""
+    return {
+        "description": source.description,
+        "num_images": source.num_images,
+        "num_classes": source.num_classes,
+        "class_names": list(source.class_names),
+    }
+
+
+def make_model(config):
+    """The compiled `SAGAN` of a config whose `num_classes` is settled."""
+    generator, discriminator = rundir.networks_from_config(config)
+    model = SAGAN(
+        generator,
+        discriminator,
+        z_dim=config.z_dim,
+        num_classes=config.num_classes,
+        discriminator_steps=config.discriminator_steps,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        fake_labels=config.fake_labels,
+        ema_decay=config.ema_decay,
+        ema_start_step=config.ema_start_step,
+        seed=config.seed,
+    )
+    generator_adam, discriminator_adam = (
+        keras.optimizers.Adam(
+            rate, config.adam_beta1, config.adam_beta2, config.adam_epsilon
+        )
+        for rate in (config.generator_learning_rate, config.discriminator_learning_rate)
+    )
+    model.compile(
+        generator_adam,
+        discriminator_adam,
+        loss=config.loss,
+        jit_compile=config.jit_compile,
+        steps_per_execution=config.steps_per_execution,
+    )
+    return model
+
+
+def make_training_data(config, source, strategy, start):
+    """The batches from step `start` on: those that an unbroken run would have seen."""
+
+    def of_pipeline(count, index):
+        return data.make_dataset(
+            source,
+            resolution=config.resolution,
+            image_channels=config.image_channels,
+            batch_size=config.images_per_step,
+            seed=config.seed,
+            start_image=start * config.images_per_step,
+            shuffle_buffer_images=config.shuffle_buffer_images,
+            resize=config.resize,
+            flip=config.flip,
+            num_input_pipelines=count,
+            input_pipeline_index=index,
+            labelled=config.num_classes > 0,
+        )
+
+    return distribution.share_out(strategy, of_pipeline)
+
+
+def make_callbacks(config, workdir, checkpoints, guard):
+    """The callbacks; the metrics are written before a checkpoint says they are."""
+    every = config.log_every_steps
+    callbacks = [
+        Progress(every, config.total_steps, config.images_per_step),
+        MetricLog(every, workdir, config.images_per_step),
+        SampleGrid(
+            config.sample_every_steps,
+            workdir / "samples",
+            config.samples_per_class,
+            config.seed,
+            scale=max(1, 64 // config.resolution),
+        ),
+        CheckpointWriter(config.checkpoint_every_steps, checkpoints, guard),
+    ]
+    if config.tensorboard and importlib.util.find_spec("tensorboard"):
+        callbacks.insert(0, TensorBoardLog(every, workdir / "tensorboard"))
+    return callbacks
+
+
+def explain(error, config, source, step):
+    """An error of TensorFlow as one line that names the cause, if it can be found.
+
+    Returns:
+        `ValueError` if data or memory are to blame, else `error` itself.
+    """
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return ValueError(
+            f"The device has too little memory. Received: batch_size="
+            f"{config.batch_size}. Try a smaller --batch_size, "
+            "--gradient_accumulation_steps=2, or --dry_run for an estimate."
+        )
+    problem = data.name_bad_image(
+        source,
+        seed=config.seed,
+        start_image=step * config.images_per_step,
+        count=config.images_per_step * (config.steps_per_execution + 1),
+        shuffle_buffer_images=config.shuffle_buffer_images,
+    )
+    if problem is None:
+        return error
+    return ValueError(
+        f"{problem} Try replacing it, or --skip_bad_images to leave it out."
+    )
+
+
+def report_end(workdir, checkpoints, model, guard, signals, config):
+    """Says how the run ended and where its results are; returns the exit status."""
+    step = int(model.step.numpy())
+    if guard.reason:
+        steps = checkpoints.steps()
+        last = (
+            f"Last good checkpoint: {checkpoints.path(steps[-1])}"
+            if steps
+            else ("There is no checkpoint yet.")
+        )
+        print(f"Stopped. {guard.reason} {last}")
+        return NOT_FINITE
+    print(f"Step {step:,} is saved: {checkpoints.path(step)}")
+    if step < config.total_steps:
+        print(f"Stopped by {signals.received}. The same command goes on from here.")
+        return STOPPED
+    print(f"Pictures: {workdir / 'samples'}")
+    return FINISHED
+
+
+def dry_run(config):
+    """Prints what a run would be, without writing anything."""
+    strategy = set_up(config)
+    source, config = open_data(config)
+    generator, discriminator = rundir.networks_from_config(config)
+    print(f"Config\n{config.to_json()}")
+    print(f"Data\n  {source.description}")
+    if source.class_names:
+        print(f"  classes: {', '.join(source.class_names[:20])}")
+    for network in (generator, discriminator):
+        print(f"\n{overview.network_table(network)}")
+    memory = overview.memory_estimate(
+        generator,
+        discriminator,
+        batch_size=distribution.per_replica_batch_size(strategy, config.batch_size)
+        // config.gradient_accumulation_steps,
+        has_ema=config.ema_decay is not None,
+    )
+    print(f"\n{overview.memory_table(memory)}")
