@@ -2,8 +2,8 @@
 
 python -m sagan_tf.sample --workdir=runs/digits --seeds=0-63 --output=grid.png
 
-One picture a seed: it depends on its seed and label alone. Without --labels the label is
-drawn from the seed too. With --labels each label has a row and each seed a column.
+One picture a seed: it depends on its seed and label alone. Without --labels the label
+is drawn from the seed too. With --labels each label has a row and each seed a column.
 --interpolate walks from each seed to the next, one row a walk, on the sphere through
 both z (slerp), with the label of its first seed, or once for each of --labels.
 """
