@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 # What `decode_picture` can read, and how such files begin.
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
@@ -57,5 +57,7 @@ def _decode_with_pillow(contents):
         with Image.open(io.BytesIO(contents), formats=("GIF", "BMP")) as picture:
             transparent = "transparency" in picture.info or picture.mode == "RGBA"
             return np.array(picture.convert("RGBA" if transparent else "RGB"))
-    except (OSError, SyntaxError) as error:
-        raise ValueError(str(error)) from error
+    except UnidentifiedImageError as error:
+        raise ValueError("Invalid GIF or BMP data") from error
+    except (OSError, SyntaxError) as error:  # Pillow's words for a damaged file.
+        raise ValueError(f"Invalid GIF or BMP data: {error}") from error

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from sagan_tf.data.source import error_text
 from sagan_tf.data.verification import failure
 from sagan_tf.images import (
     adapt_channels,
@@ -134,7 +135,7 @@ def name_bad_image(
             if problem:
                 return problem
     except tf.errors.OpError as error:  # The file itself is damaged, not a picture.
-        return source.damaged_file() or error.message
+        return source.damaged_file() or error_text(error)
     return None
 
 
@@ -198,7 +199,7 @@ def _decode_all(source, decode, shape):
             labels[batch["index"]] = batch["label"]
             progress.update(len(batch["index"]))
     except tf.errors.OpError as error:
-        problem = name_bad_image(source, seed=0, shuffle=False) or error.message
+        problem = name_bad_image(source, seed=0, shuffle=False) or error_text(error)
         raise ValueError(
             f"{problem} Try replacing it, or --skip_bad_images to leave it out."
         ) from error

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from sagan_tf.data.decoding import decode_picture
-from sagan_tf.data.source import Source, order_seed, permutation
+from sagan_tf.data.source import Source, error_text, order_seed, permutation
 
 # Files that are read in turn when shuffling, one record from each.
 _FILES_AT_ONCE = 16
@@ -143,5 +143,5 @@ class RecordSource(Source):
                 ):
                     pass
             except tf.errors.OpError as error:
-                return f"{file.path} ({error.message})"
+                return f"{file.path}: {error_text(error)}"
         return None

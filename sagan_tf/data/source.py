@@ -33,6 +33,14 @@ def permutation(count, seed):
     return tf.cast(tf.argsort(keys), tf.int64)
 
 
+def error_text(error):
+    """The line of a TensorFlow or Python error that is about the data."""
+    text = getattr(error, "message", str(error))
+    text = text.split("}} ")[-1].split(" [Op:")[0].strip()
+    # Labels are looked up among the valid ones: see `RecordSource.decode`.
+    return text.splitlines()[0][:300].replace("indices = ", "label ")
+
+
 class Source(abc.ABC):
     """A data set.
 

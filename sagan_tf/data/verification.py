@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from sagan_tf.data.source import error_text
+
 
 def skip_bad_images(source):
     """Decodes every picture once; leaves those out that fail, and names them.
@@ -82,18 +84,6 @@ def failure(source, element):
     """Names an element that cannot be decoded; None if it can."""
     try:
         source.decode(element)
-    except tf.errors.OpError as error:
-        index = int(element["index"])
-        return f"{source.name(index)}: {_message(error)}"
+    except (tf.errors.OpError, ValueError) as error:  # ValueError: from Pillow.
+        return f"{source.name(int(element['index']))}: {error_text(error)}"
     return None
-
-
-def _message(error):
-    """The part of TensorFlow's message that is about the data."""
-    text = error.message.split("}} ")[-1].split(" [Op:")[0]
-    # Python errors come with a traceback: the last line of it says what happened.
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    line = lines[0]
-    if len(line) > 300:
-        line = line[:300] + " ..."
-    return line.rstrip(".") + "."

@@ -9,7 +9,7 @@ import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from sagan_tf.data import make_dataset, open_source
+from sagan_tf.data import make_dataset, name_bad_image, open_source
 from sagan_tf.data.tfds_source import open_tfds
 
 from .samples import encoded, random_pixels
@@ -115,6 +115,12 @@ def test_names_come_from_the_class_label(tfds_dir):
     source = open_source("tfds:tiny_cifar", data_dir=tfds_dir)
     assert source.class_names == ("ant", "bee", "cow", "doe")
     assert source.description == "tiny_cifar/1.0.0, train: 23 pictures, 4 classes"
+
+
+def test_a_label_out_of_range_is_named_when_its_turn_comes(tfds_dir):
+    source = open_source("tfds:tiny_cifar", data_dir=tfds_dir, label_offset=1)
+    problem = name_bad_image(source, seed=0, shuffle=False)
+    assert problem.endswith("record 3: label 4 is not in [0, 4)")
 
 
 def test_attributes_are_no_classes(tfds_dir):
