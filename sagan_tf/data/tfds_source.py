@@ -118,7 +118,8 @@ def _prepare(tfds, builder, name, manual_dir):
 
 def _keys(tfds, info, name):
     """The names of the picture feature and of the label feature (or None)."""
-    features = dict(info.features.items())
+    # The order in which they are listed changes from program to program.
+    features = dict(sorted(info.features.items()))
     pictures = [k for k, v in features.items() if isinstance(v, tfds.features.Image)]
     labels = [k for k, v in features.items() if isinstance(v, tfds.features.ClassLabel)]
     image_key = "image" if "image" in pictures else pictures[0] if pictures else None

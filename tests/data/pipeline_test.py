@@ -9,7 +9,7 @@ import tensorflow as tf
 from sagan_tf.data import make_dataset, name_bad_image, open_source
 from sagan_tf.images import center_crop_and_resize, from_pixels
 
-from .samples import encoded, example, random_pixels, write_records
+from .samples import damage, encoded, example, random_pixels, write_records
 
 KINDS = ("digits", "npz", "folder", "tfrecord", "tfds", "unlabelled tfds")
 CHOICES = dict(resolution=6, image_channels=3, seed=7, shuffle_buffer_images=5)
@@ -243,9 +243,7 @@ def test_a_bad_picture_that_ends_a_run_can_be_named(folder, tmp_path, kind):
 
 def test_a_damaged_record_file_is_named(records):
     path = records.replace("*", "2.tfrecords")
-    data = bytearray(open(path, "rb").read())
-    data[len(data) // 2 + 60] ^= 1  # Inside a picture: found by its checksum.
-    open(path, "wb").write(data)
+    damage(path, value=170)  # Found by its checksum alone.
     source = open_source(f"tfrecord:{records}")
     with pytest.raises(tf.errors.DataLossError):
         batches(source, 6)

@@ -36,6 +36,15 @@ def example(image=None, label=None):
     return tf.train.Example(features=features).SerializeToString()
 
 
+def damage(path, value):
+    """Changes one byte of the first picture that is filled with `value`."""
+    with open(path, "rb") as file:
+        data = bytearray(file.read())
+    data[data.index(bytes([value]) * 100) + 50] ^= 1
+    with open(path, "wb") as file:
+        file.write(data)
+
+
 def write_records(path, records):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:

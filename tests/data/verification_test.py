@@ -7,7 +7,7 @@ import pytest
 
 from sagan_tf.data import make_dataset, open_source
 
-from .samples import encoded, example, random_pixels, write_records
+from .samples import damage, encoded, example, random_pixels, write_records
 
 
 def indices(source, epoch=0):
@@ -91,10 +91,7 @@ def test_of_a_truncated_file_the_rest_is_used(records, caplog):
 
 def test_of_a_file_with_a_wrong_checksum_the_part_before_is_used(records, caplog):
     path = records.replace("*", "0.tfrecords")
-    data = bytearray(open(path, "rb").read())
-    size = len(data) // 9
-    data[3 * size + 80] ^= 1  # A pixel of the fourth of nine records.
-    open(path, "wb").write(data)
+    damage(path, value=30)  # The fourth of nine records.
     source = open_source(f"tfrecord:{records}", skip_bad_images=True)
     assert sorted(indices(source)) == [0, 1, 2, *range(9, 23)]
     assert "0.tfrecords, record 3: " in caplog.text
