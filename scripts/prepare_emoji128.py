@@ -101,8 +101,17 @@ def build(font, emoji):
     }
 
 
-def main():
-    """The command."""
+def leave_out_skin_tones(arrays):
+    """Removes pictures that differ from another in the colour of the skin alone."""
+    plain = ~arrays["skin_tone"]
+    return {
+        key: array[plain] if len(array) == len(plain) else array
+        for key, array in arrays.items()
+    }
+
+
+def parse_arguments():
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -124,22 +133,18 @@ def main():
         action="store_true",
         help="leave out pictures that differ from another in the skin's colour alone",
     )
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    """The command."""
+    arguments = parse_arguments()
     try:
         font = load_font(arguments.font)
         with open(arguments.emoji_test, encoding="utf-8") as file:
             arrays = build(font, read_emoji_test(file))
         if arguments.without_skin_tones:
-            plain = ~arrays["skin_tone"]
-            for key in (
-                "images",
-                "labels",
-                "sublabels",
-                "skin_tone",
-                "names",
-                "codepoints",
-            ):
-                arrays[key] = arrays[key][plain]
+            arrays = leave_out_skin_tones(arrays)
         os.makedirs(os.path.dirname(arguments.output) or ".", exist_ok=True)
         temporary = arguments.output + ".tmp"
         with open(temporary, "wb") as file:

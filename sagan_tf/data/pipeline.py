@@ -79,21 +79,7 @@ def make_dataset(
         elements = _with_flips(elements, seed, start_image)
     elements = elements.shard(num_input_pipelines, input_pipeline_index)
 
-    def decode(element):
-        decoded = source.decode(element)
-        pixels = adapt_channels(decoded["image"], image_channels)
-        pixels = center_crop_and_resize(pixels, resolution, resize)
-        return {**element, "pixels": pixels, "label": decoded["label"]}
-
-    def finish(batch):
-        images = from_pixels(batch["pixels"])
-        if flip:
-            mirrored = tf.reverse(images, axis=[2])
-            images = tf.where(batch["flip"][:, None, None, None], mirrored, images)
-        if labelled and source.num_classes:
-            return images, batch["label"]
-        return images
-
+    decode = _decoder(source, resolution, image_channels, resize)
     share = batch_size // num_input_pipelines
     size = source.total * resolution**2 * image_channels
     if source.random_access and size <= cache_bytes:
@@ -102,6 +88,7 @@ def make_dataset(
     else:
         pictures = elements.map(decode, tf.data.AUTOTUNE, deterministic=True)
         batches = pictures.batch(share, drop_remainder)
+    finish = _finisher(flip, labelled and source.num_classes)
     batches = batches.map(finish, tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
@@ -180,6 +167,31 @@ def _with_flips(elements, seed, start_image):
     return elements.enumerate(start_image).map(toss)
 
 
+def _decoder(source, resolution, image_channels, resize):
+    """Element -> element with "pixels" uint8 `(R, R, C)` and "label"."""
+
+    def decode(element):
+        decoded = source.decode(element)
+        pixels = adapt_channels(decoded["image"], image_channels)
+        pixels = center_crop_and_resize(pixels, resolution, resize)
+        return {**element, "pixels": pixels, "label": decoded["label"]}
+
+    return decode
+
+
+def _finisher(flip, labelled):
+    """Batch of decoded elements -> (images, labels), or images alone."""
+
+    def finish(batch):
+        images = from_pixels(batch["pixels"])
+        if flip:
+            mirrored = tf.reverse(images, axis=[2])
+            images = tf.where(batch["flip"][:, None, None, None], mirrored, images)
+        return (images, batch["label"]) if labelled else images
+
+    return finish
+
+
 def _decode_all(source, decode, shape):
     """Decodes every picture; returns a function that looks batches of them up."""
     pixels = np.zeros([source.total, *shape], np.uint8)
@@ -192,6 +204,7 @@ def _decode_all(source, decode, shape):
         unit=" pictures",
         delay=2,
         leave=False,
+        disable=None,  # Not in a log file.
     )
     try:
         for batch in decoded.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():

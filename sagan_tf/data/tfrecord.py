@@ -73,11 +73,17 @@ def _look_through(paths, skip_bad_images):
     files = []
     # Compact arrays: there may be millions of records.
     sizes, labels, is_picture = array.array("q"), array.array("q"), array.array("b")
-    for path in tqdm(paths, "Counting records", unit=" files", delay=2, leave=False):
+    for path in tqdm(
+        paths, "Counting records", unit=" files", delay=2, leave=False, disable=None
+    ):
         start = len(sizes)
         try:
             for record in tqdm(
-                summarize_records(path, _IMAGE, _LABEL), path, delay=2, leave=False
+                summarize_records(path, _IMAGE, _LABEL),
+                path,
+                delay=2,
+                leave=False,
+                disable=None,
             ):
                 size, label = record.image_bytes, record.label
                 sizes.append(-1 if size is None else size)

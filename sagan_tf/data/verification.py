@@ -39,6 +39,7 @@ def skip_bad_images(source):
         unit=" pictures",
         delay=2,
         leave=False,
+        disable=None,  # Not in a log file.
     )
     for index, _ in progress:
         good[index] = True

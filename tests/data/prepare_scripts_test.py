@@ -141,6 +141,17 @@ def test_emoji_arrays_fit_together(emoji, monkeypatch, tmp_path):
     assert open_source(f"npz:{tmp_path}/a.npz").class_names == ("G1", "G2")
 
 
+def test_skin_tones_can_be_left_out(emoji):
+    arrays = {
+        "images": random_pixels(5, 8, 8, 3),
+        "skin_tone": np.array([False, True, False, True, False]),
+        "class_names": np.array(["a", "b"]),
+    }
+    left = emoji.leave_out_skin_tones(arrays)
+    np.testing.assert_array_equal(left["images"], arrays["images"][::2])
+    assert len(left["class_names"]) == 2
+
+
 def test_a_missing_font_ends_with_the_package_to_install(
     emoji, tmp_path, monkeypatch, capsys
 ):
