@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from sagan_tf import images
+from sagan_tf import config, images
 
 
 def random_pixels(*shape, seed=0):
@@ -132,6 +132,10 @@ def test_a_batch_is_resized_as_its_pictures_are():
     batch = images.center_crop_and_resize(pixels, 12)
     for one, expected in zip(pixels, batch, strict=True):
         np.testing.assert_array_equal(images.center_crop_and_resize(one, 12), expected)
+
+
+def test_the_flag_knows_all_methods():
+    assert set(config.RESIZE) == set(images.RESIZE_METHODS)
 
 
 def test_unknown_resize_method_lists_the_known_ones():

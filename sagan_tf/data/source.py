@@ -38,7 +38,8 @@ def error_text(error):
     text = getattr(error, "message", str(error))
     text = text.split("}} ")[-1].split(" [Op:")[0].strip()
     # Labels are looked up among the valid ones: see `RecordSource.decode`.
-    return text.splitlines()[0][:300].replace("indices = ", "label ")
+    text = text.splitlines()[0][:300].replace("indices = ", "label ")
+    return text.rstrip(".") + "."
 
 
 class Source(abc.ABC):

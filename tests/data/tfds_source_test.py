@@ -120,7 +120,7 @@ def test_names_come_from_the_class_label(tfds_dir):
 def test_a_label_out_of_range_is_named_when_its_turn_comes(tfds_dir):
     source = open_source("tfds:tiny_cifar", data_dir=tfds_dir, label_offset=1)
     problem = name_bad_image(source, seed=0, shuffle=False)
-    assert problem.endswith("record 3: label 4 is not in [0, 4)")
+    assert problem.endswith("record 3: label 4 is not in [0, 4).")
 
 
 def test_attributes_are_no_classes(tfds_dir):
