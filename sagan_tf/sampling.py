@@ -21,11 +21,12 @@ def parse_numbers(text, name):
     """
     numbers = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal():
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
             numbers = []
             break
-        numbers += range(int(first), int(last or first) + 1)
+        numbers += range(int(first), int(last) + 1)
     if not numbers:
         raise ValueError(
             f"{name} must be numbers and rising ranges with commas. "

@@ -38,6 +38,7 @@ def train_and_evaluate(config, workdir):
         with strategy.scope():
             model = make_model(config)
         start = rundir.find_start(checkpoints, model.checkpoint_items())
+        set_learning_rates(model, config)
         rundir.record_versions(workdir, start)
         if start >= config.total_steps:
             print(f"All {config.total_steps:,} steps are done: {workdir}")
@@ -140,6 +141,12 @@ def make_model(config):
         steps_per_execution=config.steps_per_execution,
     )
     return model
+
+
+def set_learning_rates(model, config):
+    """Gives a restored model the config's rates: a checkpoint brings its own."""
+    model.generator_optimizer.learning_rate = config.generator_learning_rate
+    model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
 
 
 def make_training_data(config, source, strategy, start):

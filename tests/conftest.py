@@ -32,3 +32,14 @@ def two_replicas(two_logical_cpus):
     import tensorflow as tf
 
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(autouse=True)
+def no_settings_left_behind():
+    """A run sets Keras' precision and TensorFlow's determinism for the process."""
+    yield
+    import keras
+    from tensorflow.python.framework import config
+
+    keras.config.set_dtype_policy("float32")
+    config.disable_op_determinism()

@@ -1,0 +1,167 @@
+"""The run directory: what is written in it, and networks back out of it."""
+
+import json
+import pathlib
+import subprocess
+
+import numpy as np
+import pytest
+
+import sagan_tf
+from sagan_tf import rundir
+from sagan_tf.checkpoints import Checkpoints
+from sagan_tf.config import Config
+
+CONFIG = Config(
+    resolution=32,
+    image_channels=1,
+    num_classes=2,
+    z_dim=3,
+    generator_channels=2,
+    discriminator_channels=2,
+    attention_resolution=(16,),
+)
+DATA = {"description": "some", "num_classes": 2, "class_names": ["cat", "dog"]}
+
+
+def test_the_config_comes_back(tmp_path):
+    rundir.prepare(tmp_path / "a" / "run", CONFIG, DATA)
+    assert rundir.read_config(tmp_path / "a" / "run") == CONFIG
+    assert rundir.read_class_names(tmp_path / "a" / "run") == ("cat", "dog")
+
+
+def test_the_same_run_can_be_prepared_again_with_other_steps(tmp_path, capsys):
+    rundir.prepare(tmp_path, CONFIG, DATA)
+    changed = Config(**{**vars(CONFIG), "total_steps": 7})
+    rundir.prepare(tmp_path, changed, DATA)
+    assert rundir.read_config(tmp_path) == changed
+    assert capsys.readouterr().out == "total_steps was 1000000, now 7\n"
+
+
+def test_other_networks_are_refused_and_the_config_stays(tmp_path):
+    rundir.prepare(tmp_path, CONFIG, DATA)
+    changed = Config(**{**vars(CONFIG), "z_dim": 4})
+    with pytest.raises(ValueError, match="z_dim was 3, now 4.*--workdir"):
+        rundir.prepare(tmp_path, changed, DATA)
+    assert rundir.read_config(tmp_path) == CONFIG
+
+
+def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path):
+    rundir.prepare(tmp_path, CONFIG, DATA)
+    for name in ("config.json.1.tmp", "metrics.csv.1.tmp", "samples/step_1.png.1.tmp"):
+        (tmp_path / name).write_text("half")
+    (tmp_path / "mine.tmp").write_text("kept")
+    (tmp_path / "checkpoints" / "step_00000001.tmp").mkdir(parents=True)
+    rundir.prepare(tmp_path, CONFIG, DATA)
+    assert [path.name for path in tmp_path.rglob("*.tmp")] == ["mine.tmp"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"speed": 1}', '{"z_dim": "three"}'])
+def test_a_damaged_config_is_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json is damaged"):
+        rundir.read_config(tmp_path)
+
+
+def test_checkpoints_without_a_config_are_not_touched(tmp_path):
+    (tmp_path / "checkpoints" / "step_00000001").mkdir(parents=True)
+    with pytest.raises(ValueError, match="no config.json"):
+        rundir.prepare(tmp_path, CONFIG, DATA)
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(ValueError, match="not the directory of a run"):
+        rundir.load_generator(tmp_path)
+
+
+def test_a_run_without_checkpoints_has_no_generator_yet(tmp_path):
+    rundir.prepare(tmp_path, CONFIG, DATA)
+    with pytest.raises(ValueError, match="no checkpoints yet"):
+        rundir.load_generator(tmp_path)
+
+
+def test_a_generator_comes_back_with_its_weights(tmp_path):
+    checkpoints = rundir.prepare(tmp_path, CONFIG, DATA)
+    generator, discriminator = rundir.networks_from_config(CONFIG)
+    items = {"generator": generator, "discriminator": discriminator}
+    checkpoints.write(5, items)
+    loaded, config, names, step = rundir.load_generator(tmp_path)
+    assert (config, names, step) == (CONFIG, ("cat", "dog"), 5)
+    for ours, theirs in zip(loaded.weights, generator.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("ema", "name"), [(True, "average"), (False, "last")])
+def test_the_average_is_loaded_if_the_run_has_one(tmp_path, ema, name):
+    config = Config(**{**vars(CONFIG), "ema_decay": 0.9})
+    checkpoints = rundir.prepare(tmp_path, config, DATA)
+    networks = {"average": rundir.networks_from_config(config)[0]}
+    networks["last"] = rundir.networks_from_config(config)[0]
+    checkpoints.write(
+        5, {"generator": networks["last"], "ema_generator": networks["average"]}
+    )
+    loaded = rundir.load_generator(tmp_path, ema=ema)[0]
+    np.testing.assert_array_equal(loaded.weights[0], networks[name].weights[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrapped"),
+    [({}, (True, True)), ({"spectral_norm": "discriminator"}, (False, True))],
+)
+def test_spectral_norm_is_on_the_networks_that_the_config_says(changes, wrapped):
+    networks = rundir.networks_from_config(Config(**{**vars(CONFIG), **changes}))
+    found = tuple(any(v.name == "u" for v in network.weights) for network in networks)
+    assert found == wrapped
+
+
+def test_each_network_has_the_attention_that_the_config_says():
+    config = Config(
+        **{**vars(CONFIG), "discriminator_attention_resolution": (8,), "z_dim": 5}
+    )
+    generator, discriminator = rundir.networks_from_config(config)
+    names = [
+        [layer.name for layer in network.layers if "attention" in layer.name]
+        for network in (generator, discriminator)
+    ]
+    assert names == [["attention_16x16"], ["attention_8x8"]]
+    assert generator.inputs[0].shape == (None, 5)
+
+
+def test_versions_are_added_when_they_change(tmp_path, monkeypatch):
+    def entries():
+        return json.loads((tmp_path / "versions.json").read_text())
+
+    rundir.record_versions(tmp_path, 0)
+    rundir.record_versions(tmp_path, 10)
+    assert len(entries()) == 1
+    assert entries()[0]["sagan_tf"] == sagan_tf.__version__
+    monkeypatch.setattr(rundir, "git_state", lambda: {"git_commit": "abc"})
+    rundir.record_versions(tmp_path, 20)
+    assert [entry["from_step"] for entry in entries()] == [0, 20]
+    assert entries()[1]["git_commit"] == "abc"
+
+
+def test_the_commit_is_that_of_the_checkout():
+    root = pathlib.Path(rundir.__file__).parent.parent
+    if not (root / ".git").exists():
+        pytest.skip("the package is not in a git checkout")
+    head = subprocess.run(
+        ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True
+    )
+    assert rundir.git_state()["git_commit"] == head.stdout.strip()
+
+
+def test_without_git_there_is_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert rundir.git_state() == {"git_commit": None, "git_changed": None}
+
+
+def test_a_run_goes_on_from_the_newest_good_checkpoint(tmp_path):
+    generator, _ = rundir.networks_from_config(CONFIG)
+    checkpoints = Checkpoints(tmp_path)
+    assert rundir.find_start(checkpoints, {"generator": generator}) == 0
+    for step in (2, 4):
+        checkpoints.write(step, {"generator": generator})
+    (checkpoints.path(4) / "checkpoint.json").unlink()
+    assert rundir.find_start(checkpoints, {"generator": generator}) == 2
+    assert checkpoints.steps() == [2]
