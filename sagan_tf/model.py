@@ -23,16 +23,16 @@ class SAGAN(keras.Model):
 
     1. generator step: new z and fake labels; the generator's loss on D(G(z)); nothing
        in D moves;
-    2. discriminator step: new z and fake labels, fakes from the updated generator (whose
-       `u` and batch-norm statistics move again); one pass of D over the concatenation of
-       real and fake, so that both see the same W / sigma and D's `u` moves once.
+    2. discriminator step: new z and fake labels, fakes from the updated generator
+       (whose `u` and batch-norm statistics move again); one pass of D over real and
+       fake together, so that both see the same W / sigma and D's `u` moves once.
 
     The two have optimizers of their own: with a larger learning rate for D this is the
     two time-scale update rule (TTUR, arXiv 1706.08500).
 
     Noise and fake labels of step n are functions of (seed, n, replica): a run that is
-    resumed draws what it would have drawn. They are drawn for the global batch, of which
-    each replica takes its slice, so their values do not depend on the number of replicas.
+    resumed draws what it would have drawn. They are drawn for the global batch, of
+    which each replica takes its slice: the number of replicas does not change them.
 
     Args:
         generator: `keras.Model`, `[z, labels] -> images` (or `z -> images`).
@@ -400,7 +400,7 @@ class SAGAN(keras.Model):
         if self.num_classes is not None and labels is None:
             raise ValueError(
                 "A model with classes is fitted on (images, labels). "
-                "Received: images alone. Try num_classes=None for an unconditional model."
+                "Received: images alone. Try num_classes=None to train without."
             )
         parts = self.discriminator_steps * self.gradient_accumulation_steps
         if images.shape[0] is not None and images.shape[0] % parts:
@@ -444,8 +444,8 @@ class SAGAN(keras.Model):
             )
         if min(self.discriminator_steps, self.gradient_accumulation_steps) < 1:
             raise ValueError(
-                "discriminator_steps and gradient_accumulation_steps must be at least 1. "
-                f"Received: {self.discriminator_steps}, "
+                "discriminator_steps and gradient_accumulation_steps must be 1 or more, "
+                f"at least 1. Received: {self.discriminator_steps}, "
                 f"{self.gradient_accumulation_steps}."
             )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:

@@ -1,8 +1,8 @@
 """The generator and the discriminator: channel tables and attention placement.
 
 At 128 pixels these are the official networks. The official code has no other size; the
-tables for 32, 64 and 256 pixels are those of BigGAN (arXiv 1809.11096, appendix B, in the
-form of its authors' PyTorch code), which at 128 pixels has the official widths too.
+tables for 32, 64 and 256 pixels are those of BigGAN (arXiv 1809.11096, in the form of
+its authors' PyTorch code), which at 128 pixels has the official widths too.
 """
 
 import dataclasses
@@ -92,8 +92,8 @@ def _check(resolution, attention_resolution, largest, channels):
     if wrong:
         raise ValueError(
             f"attention_resolution must be among {possible} at {resolution} pixels. "
-            f"Received: {tuple(attention_resolution)}. Try {(min(32, largest),)}, or () "
-            "for no attention."
+            f"Received: {tuple(attention_resolution)}. Try {(min(32, largest),)}, "
+            "or () for no attention."
         )
     if channels < 1:
         raise ValueError(f"channels must be at least 1. Received: {channels}. Try 64.")
@@ -226,8 +226,8 @@ def build_discriminator(
     """Builds the discriminator.
 
     Residual blocks, attention after the first block whose output has a resolution in
-    `attention_resolution`, ReLU, sum over locations, `ProjectionHead` (both float32 also
-    under mixed precision). The dtype policy is Keras' global one.
+    `attention_resolution`, ReLU, sum over locations, `ProjectionHead` (both float32
+    also under mixed precision). The dtype policy is Keras' global one.
 
     Args:
         resolution: int, 32, 64, 128 (official) or 256 pixels.

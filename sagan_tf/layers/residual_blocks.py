@@ -121,8 +121,8 @@ class DiscriminatorBlock(SpectrallyNormalizedLayer):
         h = conv3x3(relu(conv3x3(relu(x)))),   y = down(h) + down(conv1x1(x))
 
     `down` is a 2x2 average pool, absent without `downsample`. The shortcut starts from
-    the raw x, the convolution before the pool; it is the identity when the block neither
-    pools nor changes the number of channels.
+    the raw x, the convolution before the pool; it is the identity when the block
+    neither pools nor changes the number of channels.
 
     Args:
         filters: int, channels of the output.

@@ -27,8 +27,8 @@ class SelfAttention(SpectrallyNormalizedLayer):
     | `paper_v1` (arXiv v1) | C | none | all locations |
     | `paper_icml` | C/8 | C/8 -> C | all locations |
 
-    Names in the official code: `theta` = g (queries), `phi` = f (keys), `g` = h (values),
-    `attn` = v, `sigma_ratio` = gamma. `official` has 1.25 C^2 + 1 parameters.
+    Names in the official code: `theta` = g (queries), `phi` = f (keys), `g` = h
+    (values), `attn` = v, `sigma_ratio` = gamma. `official` has 1.25 C^2 + 1 parameters.
 
     The softmax is computed in float32, also under mixed precision.
 

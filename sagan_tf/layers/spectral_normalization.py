@@ -27,21 +27,22 @@ class SpectralNormalization(keras.layers.Wrapper):
         v = u M^T / |u M^T|,   u' = v M / |v M|,   sigma = v M u'^T,
 
     and the wrapped layer sees `W / sigma`. The stored weight stays `W`: the division is
-    part of the graph, so the gradient passes through sigma and, as in the official code,
-    through the power iteration. `u` takes the value `u'` only when `training=True` (and
-    the layer is trainable); in inference the iteration runs but nothing is stored.
+    part of the graph, so the gradient passes through sigma and, as in the official
+    code, through the power iteration. `u` takes the value `u'` only when
+    `training=True` (and the layer is trainable); in inference the iteration runs but
+    nothing is stored.
 
     Everything is computed in float32 (float64 for a float64 layer), also under mixed
     precision. A zero weight gives zero, a zero gradient through sigma, and leaves `u`
     alone.
 
-    Differs from the official code: there, the generator's `u` moves at inference too, so
-    that the same z gives another picture at each call.
+    Differs from the official code: there, the generator's `u` moves at inference too,
+    so that the same z gives another picture at each call.
 
     `M` per kind of layer: kernels `(..., c_in, c_out)` are flattened to
     `(... * c_in, c_out)`; the kernels of transposed convolutions
-    `(kh, kw, c_out, c_in)` to `(kh * kw * c_in, c_out)`; embeddings `(classes, dim)` are
-    transposed to `(dim, classes)`, as the official code does.
+    `(kh, kw, c_out, c_in)` to `(kh * kw * c_in, c_out)`; embeddings `(classes, dim)`
+    are transposed to `(dim, classes)`, as the official code does.
 
     Args:
         layer: a `keras.layers.Layer` that has a `kernel` or `embeddings` weight.
