@@ -444,7 +444,7 @@ class SAGAN(keras.Model):
             )
         if min(self.discriminator_steps, self.gradient_accumulation_steps) < 1:
             raise ValueError(
-                "discriminator_steps and gradient_accumulation_steps must be 1 or more, "
+                "discriminator_steps and gradient_accumulation_steps must be "
                 f"at least 1. Received: {self.discriminator_steps}, "
                 f"{self.gradient_accumulation_steps}."
             )

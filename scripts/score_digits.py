@@ -77,7 +77,8 @@ def main(values):
         raise ValueError(
             "score_digits scores grey pictures of 10 classes. "
             f"Received: num_classes={config.num_classes}, "
-            f"image_channels={config.image_channels}. Try a run of configs/digits.flags."
+            f"image_channels={config.image_channels}. "
+            "Try a run of configs/digits.flags."
         )
     result = score(generator, config.z_dim)
     print(f"Step {step}, {10 * PER_CLASS} generated digits:")
