@@ -39,6 +39,7 @@ setuptools.setup(
         "numpy>=1.26",
         "pillow>=10.3",
         "scikit-learn>=1.4",
+        "scipy>=1.11",
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.9",
         "tensorflow-gan==2.1.0",

@@ -1,7 +1,7 @@
 # Sourced by the scripts beside it, after `cd` to the repository's root.
 #
-# prepare_venv EXTRAS   makes or reuses the virtual environment, installs the package
-#                       in place with these extras, and sets PYTHON_IN_VENV.
+# prepare_venv [EXTRA]  makes or reuses the virtual environment, installs the package
+#                       in place (with this extra), and sets PYTHON_IN_VENV.
 #
 # PYTHON  the interpreter that makes the environment (default: the newest of
 #         python3.13 ... python3.10, else python3)
@@ -22,7 +22,7 @@ find_python() {
 }
 
 prepare_venv() {
-  local extras=$1 venv=${VENV:-.venv} python stamp
+  local extra=${1:-} venv=${VENV:-.venv} python stamp
   PYTHON_IN_VENV=$venv/bin/python
   # An environment whose interpreter has gone away, or half a one, is made anew.
   if ! "$PYTHON_IN_VENV" -m pip --version >/dev/null 2>&1; then
@@ -33,12 +33,12 @@ prepare_venv() {
       return 2
     fi
   fi
-  # The stamp says what was installed: it changes with setup.py and the extras.
-  stamp=$venv/installed-$extras-$(cat setup.py pyproject.toml | sha256sum | cut -c1-16)
+  # The stamp says what was installed: it changes with setup.py and the extra.
+  stamp=$venv/installed-${extra:-base}-$(cat setup.py pyproject.toml | sha256sum | cut -c1-16)
   if [ ! -e "$stamp" ]; then
-    echo "Installing sagan_tf[$extras] into $venv (TensorFlow is large: some minutes)"
+    echo "Installing sagan_tf${extra:+[$extra]} into $venv (TensorFlow is large: some minutes)"
     "$PYTHON_IN_VENV" -m pip install --quiet --disable-pip-version-check \
-      --editable ".[$extras]" || return
+      --editable ".${extra:+[$extra]}" || return
     touch "$stamp"
   fi
 }

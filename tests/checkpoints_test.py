@@ -1,6 +1,7 @@
 """Checkpoints: whole or absent, verified, rotated."""
 
 import json
+import resource
 
 import keras
 import numpy as np
@@ -179,4 +180,18 @@ def test_the_manifest_names_step_and_files(checkpoints):
 def test_bad_newer_ones_can_be_removed(checkpoints):
     write(checkpoints, 1, 2)
     checkpoints.remove_newer(1)
+    assert checkpoints.steps() == [1]
+
+
+def test_a_file_that_may_not_grow_is_an_os_error(checkpoints):
+    """The system itself refuses, as a full disk would."""
+    write(checkpoints, 1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="checkpoint of step 2 could not be written"):
+            checkpoints.write(2, {"weight": tf.Variable(tf.ones([100_000]))})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert checkpoints.newest_good() == 1
     assert checkpoints.steps() == [1]
