@@ -37,7 +37,8 @@ class MetricLog(StepCallback):
     """Writes the means of each interval to metrics.jsonl and metrics.csv.
 
     When a run goes on from a checkpoint, lines after the checkpoint's step are dropped:
-    the files end up as an uninterrupted run would have written them, but for the times.
+    the files end up as an uninterrupted run would have written them, but for the times,
+    and for one mean if the checkpoint lies inside an interval.
 
     Args:
         every: int, steps.
@@ -59,6 +60,7 @@ class MetricLog(StepCallback):
         write_text(self._jsonl, "".join(_json_line(record) for record in records))
         write_text(self._csv, _csv_text(records, header=True))
         self._is_empty = not records
+        self._logged = self.step()
         self._speed.start(self.step())
 
     def at_step(self, step, logs):
@@ -73,7 +75,13 @@ class MetricLog(StepCallback):
         append_text(self._jsonl, _json_line(record))
         append_text(self._csv, _csv_text([record], header=self._is_empty))
         self._is_empty = False
+        self._logged = step
         self.model.reset_metrics()
+
+    def on_train_end(self, logs=None):
+        """Writes a last line about an interval that is not full."""
+        if self._logged != self.step() and not self.model.stop_training:
+            self.at_step(self.step(), logs)
 
 
 def read_metrics(path):
@@ -153,7 +161,8 @@ class Progress(StepCallback):
     def on_train_begin(self, logs=None):
         """Starts the clock, and the bar where there is one."""
         super().on_train_begin(logs)
-        self._speed.start(self.step())
+        self._shown = self.step()
+        self._speed.start(self._shown)
         if self._is_terminal:
             self._bar = tqdm(
                 total=self._total, initial=self.step(), unit="step", dynamic_ncols=True
@@ -166,12 +175,15 @@ class Progress(StepCallback):
             self._bar.update(self._seen - self._bar.n)
 
     def on_train_end(self, logs=None):
-        """Leaves the bar on the screen, on a line of its own."""
+        """Shows the last figures, and leaves the bar on a line of its own."""
+        if self._shown != self.step() and not self.model.stop_training:
+            self.at_step(self.step(), logs)
         if self._bar is not None:
             self._bar.close()
 
     def at_step(self, step, logs):
         """Shows new figures."""
+        self._shown = step
         speed = self._speed.measure(step)
         losses = {name: f"{logs[name]:.3f}" for name in _SHOWN if name in logs}
         if self._bar is not None:

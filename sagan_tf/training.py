@@ -43,6 +43,7 @@ def train_and_evaluate(config, workdir):
         if start >= config.total_steps:
             print(f"All {config.total_steps:,} steps are done: {workdir}")
             return FINISHED
+        check_executions(config, config.total_steps - start)
 
         dataset = make_training_data(config, source, strategy, start)
         guard = NonfiniteStop(config.log_every_steps)
@@ -147,6 +148,20 @@ def set_learning_rates(model, config):
     """Gives a restored model the config's rates: a checkpoint brings its own."""
     model.generator_optimizer.learning_rate = config.generator_learning_rate
     model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
+
+
+def check_executions(config, steps_left):
+    """Checks that the last execution would not go beyond the last step.
+
+    Raises:
+        ValueError: it would.
+    """
+    if steps_left % config.steps_per_execution:
+        raise ValueError(
+            "steps_per_execution must divide the steps that are left. Received: "
+            f"steps_per_execution={config.steps_per_execution}, {steps_left} steps "
+            "left. Try --steps_per_execution=1."
+        )
 
 
 def make_training_data(config, source, strategy, start):

@@ -47,6 +47,7 @@ def test_a_line_is_the_mean_of_its_interval(tmp_path):
     assert without_times(log(tmp_path, 0, 5)) == [
         {"step": 2, "images": 20, "d_loss": 1.5},
         {"step": 4, "images": 40, "d_loss": 3.5},
+        {"step": 5, "images": 50, "d_loss": 5.0},  # The last interval is not full.
     ]
 
 
@@ -61,7 +62,7 @@ def test_a_resumed_run_ends_with_the_lines_of_an_unbroken_one(tmp_path):
     unbroken = tmp_path / "unbroken"
     unbroken.mkdir()
     expected = without_times(log(unbroken, 0, 8))
-    log(tmp_path, 0, 7)  # Killed at step 7; the last checkpoint is of step 4.
+    log(tmp_path, 0, 7)  # As if killed after step 7; the last checkpoint is of step 4.
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"step": 8, "ima')
     assert without_times(log(tmp_path, 4, 4)) == expected

@@ -149,3 +149,10 @@ def test_each_network_learns_at_its_own_rate():
     np.testing.assert_allclose(rates, [1e-4, 4e-4], rtol=1e-6)
     assert [(a.beta_1, a.beta_2, a.epsilon) for a in adams] == [(0.0, 0.9, 1e-8)] * 2
     assert model.loss_name == "kl"
+
+
+def test_the_last_execution_does_not_go_beyond_the_last_step():
+    config = Config(steps_per_execution=10)
+    training.check_executions(config, 30)
+    with pytest.raises(ValueError, match="35 steps left"):
+        training.check_executions(config, 35)
