@@ -251,8 +251,10 @@ def check_five_steps(golden, deviation, beta_2):
     model = golden.model(beta_2)
     data = golden.cast(golden.real_images), golden.real_labels
     wanted = golden[f"b2_{beta_2}/exact/loss_trace_pre"]
-    # TensorFlow 1 keeps beta2^t in float32, which is 3e-5 of 1 - beta2^t.
-    tolerance = {"float32": 1e-2, "float64": 1e-5}[keras.config.floatx()]
+    # Also in float64 the last bias is moved by rounding errors: its gradient is zero as
+    # long as as many reals as fakes are inside the hinge, and Adam makes a full step of
+    # any noise. Five steps of 4e-4 are 5e-4 of losses of 4 and more.
+    tolerance = {"float32": 1e-2, "float64": 5e-4}[keras.config.floatx()]
     for row in wanted:
         model.reset_metrics()
         logs = model.train_step(data)
@@ -297,14 +299,15 @@ def test_true_size_forward(deviation):
     np.testing.assert_allclose(
         np.array(sums)[:, 0], recording["checksum/sum"], rtol=1e-6
     )
-    labels = recording["input/gen_labels"]
-    infer = model.generator([recording["input/z"], labels])
-    deviation("images, inference mode", infer, recording["out/g_infer"], 5e-5)
-    logits = model.discriminator(
-        [recording["input/real_images"], recording["input/real_labels"]]
+    z, labels, images, real_labels = (
+        keras.ops.convert_to_tensor(recording[f"input/{name}"])
+        for name in ("z", "gen_labels", "real_images", "real_labels")
     )
+    infer = model.generator([z, labels])
+    deviation("images, inference mode", infer, recording["out/g_infer"], 5e-5)
+    logits = model.discriminator([images, real_labels])
     deviation("logits, true size", logits, recording["out/d_logits_real"], 2e-4)
-    train = model.generator([recording["input/z"], labels], training=True)
+    train = model.generator([z, labels], training=True)
     deviation("images, training mode", train, recording["out/g_train"], 2e-4)
     logits = model.discriminator([train, labels])
     deviation("logits, true size", logits, recording["out/d_logits_fake_pre"], 2e-4)
