@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from sagan_tf import latents
-from sagan_tf.layers import SelfAttention
+from sagan_tf.layers import ProjectionHead, SelfAttention
 from sagan_tf.losses import LOSSES
 
 FAKE_LABELS = ("uniform", "data")
@@ -38,7 +38,8 @@ class SAGAN(keras.Model):
         generator: `keras.Model`, `[z, labels] -> images` (or `z -> images`).
         discriminator: `keras.Model`, `[images, labels] -> logits` (or `images ->`).
         z_dim: int, length of z; read from the generator if `None`.
-        num_classes: int; 0 or `None` for an unconditional model.
+        num_classes: int, 0 for an unconditional model; read from the discriminator's
+            `ProjectionHead` if `None`.
         discriminator_steps: int, discriminator steps per generator step, each on fresh
             data: a batch of the data set holds the real images of all of them.
         gradient_accumulation_steps: int, micro-batches whose gradients are averaged
@@ -81,7 +82,7 @@ class SAGAN(keras.Model):
         self.generator = generator
         self.discriminator = discriminator
         self.z_dim = z_dim or generator.inputs[0].shape[-1]
-        self.num_classes = num_classes or None
+        self.num_classes = num_classes or _classes_of(discriminator)
         self.discriminator_steps = discriminator_steps
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.fake_labels = fake_labels
@@ -432,6 +433,12 @@ class SAGAN(keras.Model):
                     "Try the same num_classes in build_generator, build_discriminator "
                     "and SAGAN."
                 )
+        if _classes_of(self.discriminator) not in (None, self.num_classes):
+            raise ValueError(
+                f"num_classes must be that of the discriminator, "
+                f"{_classes_of(self.discriminator)}. "
+                f"Received: num_classes={self.num_classes}."
+            )
         if self.generator.inputs[0].shape[-1] != self.z_dim:
             raise ValueError(
                 f"z_dim must be that of the generator, "
@@ -501,6 +508,14 @@ class SAGAN(keras.Model):
 def _count(images):
     """The size of the batch: an int if it is known when the step is traced."""
     return tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
+
+
+def _classes_of(discriminator):
+    """The number of classes of a `ProjectionHead`, if the network has one."""
+    for layer in discriminator.layers:
+        if isinstance(layer, ProjectionHead):
+            return layer.num_classes
+    return None
 
 
 def _call(network, inputs, labels):

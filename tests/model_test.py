@@ -160,6 +160,12 @@ def test_whole_step_compiles_with_xla():
     assert int(model.first_nonfinite_step) == -1
 
 
+def test_sizes_are_read_from_the_networks():
+    model = SAGAN(*networks())
+    assert (model.z_dim, model.num_classes) == (5, CLASSES)
+    assert SAGAN(*networks(None)).num_classes is None
+
+
 def test_fit_without_classes():
     model = sagan(num_classes=None)
     model.fit(endless(None), steps_per_epoch=2, verbose=0)
@@ -399,7 +405,8 @@ def test_float16_trains_both_networks():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SAGAN(*networks(), num_classes=None), "2. Received|1 input"),
+        (lambda: SAGAN(networks()[0], networks(None)[1]), "1 .*input.*with 2"),
+        (lambda: SAGAN(*networks(), num_classes=7), "discriminator, 3"),
         (lambda: sagan(fake_labels="real"), "uniform, data"),
         (lambda: sagan(loss="bce"), "hinge, kl"),
         (lambda: sagan(discriminator_steps=0), "at least 1"),
