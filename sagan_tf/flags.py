@@ -5,9 +5,11 @@ commands that read a config's flagfile share `define_flags`.
 """
 
 import dataclasses
+import importlib
 import os
 import pathlib
 import sys
+import tempfile
 import textwrap
 
 from absl import flags
@@ -162,6 +164,34 @@ def run_command(main, define, about, argv=None):
         return _complain(error)
     except KeyboardInterrupt:
         return 128 + 2  # As a shell reports a command that SIGINT has ended.
+
+
+def load(name):
+    """Imports a module that imports TensorFlow, without its start-up messages.
+
+    They come from below Python, before any setting can reach them, and are shown only
+    if the import fails.
+
+    Args:
+        name: str, e.g. `"sagan_tf.training"`.
+
+    Returns:
+        The module.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        module = None
+        try:
+            module = importlib.import_module(name)
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            if module is None:
+                messages.seek(0)
+                os.write(2, messages.read())
+    return module
 
 
 def _is_ours(error):

@@ -14,7 +14,7 @@ import sys
 
 from absl import flags
 
-from sagan_tf.flags import FINISHED, required, run_command
+from sagan_tf.flags import FINISHED, load, required, run_command
 
 
 def _define(values):
@@ -47,7 +47,9 @@ def _sample(values):
     workdir = required(values, "workdir", "runs/digits")
     output = required(values, "output", "grid.png")
     # TensorFlow takes seconds to load: flags are checked before.
-    from sagan_tf import images, rundir, sampling
+    images, rundir, sampling = (
+        load(f"sagan_tf.{name}") for name in ("images", "rundir", "sampling")
+    )
 
     seeds = sampling.parse_numbers(values.seeds, "seeds")
     step = sampling.parse_step(values.checkpoint)

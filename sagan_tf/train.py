@@ -10,7 +10,13 @@ import sys
 
 from absl import flags
 
-from sagan_tf.flags import config_from_flags, define_flags, required, run_command
+from sagan_tf.flags import (
+    config_from_flags,
+    define_flags,
+    load,
+    required,
+    run_command,
+)
 
 
 def _define(values):
@@ -33,7 +39,7 @@ def _define(values):
 def _train(values):
     config = config_from_flags(values)
     # TensorFlow takes seconds to load: flags are checked before.
-    from sagan_tf import training
+    training = load("sagan_tf.training")
 
     if values.dry_run:
         training.dry_run(config)
