@@ -28,7 +28,13 @@ def make_strategy(name):
     if name == "mirrored":
         gpus = tf.config.list_logical_devices("GPU")
         devices = gpus or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        # TensorFlow's collective operations on CPUs are numbered from 100 on for each
+        # strategy: those of a second one in the same process (a notebook, the tests)
+        # are taken for the first one's, and fail.
+        return tf.distribute.MirroredStrategy(
+            [device.name for device in devices],
+            None if gpus else tf.distribute.ReductionToOneDevice(),
+        )
     if name == "multi_worker":
         if not os.environ.get("TF_CONFIG"):
             raise ValueError(

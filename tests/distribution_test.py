@@ -49,3 +49,20 @@ def test_two_replicas_get_the_two_halves_of_each_batch():
         [[0, 1], [2, 3]],
         [[4, 5], [6, 7]],
     ]
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_a_second_strategy_in_one_process_works_too(size):
+    """As in a notebook: collective operations of the first one were in the way."""
+    strategy = distribution.make_strategy("mirrored")
+
+    @tf.function
+    def sums():
+        def replica():
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, [tf.ones([size])])
+
+        return strategy.run(replica)
+
+    (first, *_) = strategy.experimental_local_results(sums()[0])
+    assert first.numpy().tolist() == [2.0] * size
