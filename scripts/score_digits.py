@@ -71,7 +71,7 @@ def score(generator, z_dim):
 
 def main(values):
     """Prints the score of the newest checkpoint."""
-    workdir = required(values, "workdir", "--workdir=runs/digits")
+    workdir = required(values, "workdir", "runs/digits")
     generator, config, _, step = rundir.load_generator(workdir)
     if (config.num_classes, config.image_channels) != (10, 1):
         raise ValueError(
