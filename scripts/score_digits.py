@@ -17,8 +17,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
-from sagan_tf import latents, rundir
-from sagan_tf.flags import required, run_command
+from sagan_tf.flags import load, required, run_command
+
+latents, rundir = (load(f"sagan_tf.{name}") for name in ("latents", "rundir"))
 
 PER_CLASS = 100
 LEAST_READ, LEAST_VARIOUS = 0.9, 0.5
