@@ -1,7 +1,7 @@
 """Runs the parity tests and writes the deviations they saw into README.md.
 
-    python scripts/precision_table.py            # rewrites the table
-    python scripts/precision_table.py --check    # fails if the table lacks a quantity
+python scripts/precision_table.py            # rewrites the table
+python scripts/precision_table.py --check    # fails if the table lacks a quantity
 """
 
 import json
