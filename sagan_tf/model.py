@@ -82,7 +82,9 @@ class SAGAN(keras.Model):
         self.generator = generator
         self.discriminator = discriminator
         self.z_dim = z_dim or generator.inputs[0].shape[-1]
-        self.num_classes = num_classes or _classes_of(discriminator)
+        if num_classes is None:
+            num_classes = _classes_of(discriminator)
+        self.num_classes = num_classes or None
         self.discriminator_steps = discriminator_steps
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.fake_labels = fake_labels
@@ -188,10 +190,8 @@ class SAGAN(keras.Model):
         Returns:
             The loss, summed over the passes.
         """
-        optimizer, variables = (
-            self.generator_optimizer,
-            self.generator.trainable_variables,
-        )
+        optimizer = self.generator_optimizer
+        variables = self.generator.trainable_variables
         generator_loss = LOSSES[self.loss_name][1]
         gradients, losses = [], []
         for draw, (images, real_labels) in passes:
@@ -401,7 +401,7 @@ class SAGAN(keras.Model):
         if self.num_classes is not None and labels is None:
             raise ValueError(
                 "A model with classes is fitted on (images, labels). "
-                "Received: images alone. Try num_classes=None to train without."
+                "Received: images alone. Try networks of num_classes=0."
             )
         parts = self.discriminator_steps * self.gradient_accumulation_steps
         if images.shape[0] is not None and images.shape[0] % parts:

@@ -4,6 +4,22 @@ import keras
 from keras import ops
 
 
+def check_labels(layer, labels):
+    """Raises a `ValueError` unless labels are there exactly when there are classes.
+
+    Args:
+        layer: layer with a `num_classes`, `None` for none.
+        labels: tensor or `None`.
+    """
+    if (labels is None) == (layer.num_classes is None):
+        return
+    raise ValueError(
+        f"{layer.name} has num_classes={layer.num_classes}, so it is called "
+        f"{'without' if layer.num_classes is None else 'with'} labels. "
+        f"Received: labels={labels}."
+    )
+
+
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class ConditionalBatchNorm(keras.layers.Layer):
     """Batch normalisation whose gamma and beta are looked up by class.
@@ -71,7 +87,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
         self.moving_variance = self._add_statistic(channels, "ones", "moving_variance")
 
     def call(self, inputs, labels=None, training=False):
-        self._check_labels(labels)
+        check_labels(self, labels)
         x = ops.cast(inputs, self.moving_mean.dtype)
         if training and self.trainable:
             mean, variance = self._batch_statistics(x)
@@ -109,15 +125,6 @@ class ConditionalBatchNorm(keras.layers.Layer):
         ):
             moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         return mean, variance
-
-    def _check_labels(self, labels):
-        if (labels is None) == (self.num_classes is None):
-            return
-        raise ValueError(
-            f"{self.name} has num_classes={self.num_classes}, so it is called "
-            f"{'without' if self.num_classes is None else 'with'} labels. "
-            f"Received: labels={labels}."
-        )
 
     def compute_output_shape(self, inputs_shape, labels_shape=None):
         return inputs_shape

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from sagan_tf.layers.conditional_batch_norm import check_labels
 from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
 
 
@@ -62,12 +63,7 @@ class ProjectionHead(SpectrallyNormalizedLayer):
             self.embedding.build((None,))
 
     def call(self, inputs, labels=None, training=False):
-        if (labels is None) != (self.num_classes is None):
-            raise ValueError(
-                f"{self.name} has num_classes={self.num_classes}, so it is called "
-                f"{'without' if self.num_classes is None else 'with'} labels. "
-                f"Received: labels={labels}."
-            )
+        check_labels(self, labels)
         logits = self.linear(inputs, training=training)
         if labels is None:
             return logits

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.parity.golden import CONFIGURATIONS, Golden
+from tests.parity.golden import CONFIGURATIONS, Golden, dtype_scope
 
 _deviations = {}
 
@@ -15,29 +15,15 @@ _deviations = {}
 @pytest.fixture(params=["float64", "float32"])
 def floatx(request):
     """Runs a test in float64 and float32: sets Keras' global dtype."""
-    with _floatx(request.param):
+    with dtype_scope(request.param):
         yield request.param
 
 
 @pytest.fixture
 def float64():
     """Runs a test in float64."""
-    with _floatx("float64"):
+    with dtype_scope("float64"):
         yield "float64"
-
-
-class _floatx:
-    def __init__(self, name):
-        self.name = name
-
-    def __enter__(self):
-        self.before = keras.config.floatx(), keras.config.dtype_policy()
-        keras.config.set_floatx(self.name)
-        keras.config.set_dtype_policy(self.name)
-
-    def __exit__(self, *exception):
-        keras.config.set_floatx(self.before[0])
-        keras.config.set_dtype_policy(self.before[1])
 
 
 @pytest.fixture(params=CONFIGURATIONS)

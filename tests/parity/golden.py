@@ -5,6 +5,7 @@ ad9612e: float32 values with genuine TensorFlow 1.5, `exact` and `f64/` values w
 same files in float64.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -180,6 +181,19 @@ class Golden:
                     self.data[f"{group}/val"][chosen],
                     self.data[f"{group}/maxabs"][index],
                 )
+
+
+@contextlib.contextmanager
+def dtype_scope(name):
+    """Sets Keras' global dtype, e.g. `"float64"`, for a while."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(name)
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
 
 
 def assign(ours, recorded):
