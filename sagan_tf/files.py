@@ -1,9 +1,36 @@
-"""Text files that are whole or absent, and errors that name the file."""
+"""Files that are whole or absent, and errors that name the file."""
 
 import contextlib
 import os
 
 TEMPORARY = ".tmp"
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Lets a file be written under a temporary name, which becomes its own at the end.
+
+    If the body fails or is interrupted, what was at `path` before stays as it was, and
+    nothing is left beside it.
+
+    Args:
+        path: where to; the folder exists already.
+
+    Yields:
+        str, the temporary name in the same folder, for the body to write to.
+
+    Raises:
+        OSError: it cannot be written; the error names `path` if it named no file.
+    """
+    temporary = f"{os.fspath(path)}.{os.getpid()}{TEMPORARY}"
+    try:
+        with naming(path):
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        # Still there only if something failed, or somebody pressed Ctrl-C.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def write_text(path, text):
@@ -16,15 +43,8 @@ def write_text(path, text):
     Raises:
         OSError: it cannot be written.
     """
-    temporary = f"{os.fspath(path)}.{os.getpid()}{TEMPORARY}"
-    try:
-        with naming(path), open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    finally:
-        # Still there only if something failed.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def append_text(path, text):

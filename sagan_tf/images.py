@@ -5,12 +5,11 @@ This is the only place that knows the two ranges: *pixels* are uint8 in 0..255,
 R the resolution (pictures are square once they are cropped).
 """
 
-import contextlib
-import os
-
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+
+from sagan_tf.files import replacing
 
 # name: (method of tf.image.resize, antialias)
 _RESIZE = {
@@ -219,12 +218,5 @@ def write_png(path, pixels, scale=1):
         )
     pixels = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            picture.save(file, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        # Still there only if something failed, or somebody pressed Ctrl-C.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        picture.save(file, format="PNG")
