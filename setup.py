@@ -36,6 +36,7 @@ setuptools.setup(
         "keras>=3.15,<4; python_version >= '3.11'",
         # The last Keras that installs on Python 3.10.
         "keras>=3.12,<4; python_version < '3.11'",
+        "matplotlib>=3.8",
         "numpy>=1.26",
         "pillow>=10.3",
         "scikit-learn>=1.4",
@@ -50,7 +51,7 @@ setuptools.setup(
         # JAX: layers and networks are tested on a second Keras backend.
         "test": ["jax", "jaxlib", "pytest>=8", "ruff>=0.9", "tensorboard"],
         "tensorboard": ["tensorboard"],
-        "notebook": ["ipykernel", "matplotlib", "notebook"],
+        "notebook": ["ipykernel", "notebook"],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

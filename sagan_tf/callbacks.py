@@ -4,14 +4,17 @@ All callbacks count in steps of the model, not in Keras' batches: one call from 
 may be several steps (`steps_per_execution`), and a resumed run starts at a later step.
 """
 
+import math
 import signal
 import threading
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from sagan_tf import images, latents
+from sagan_tf.checkpoints import Checkpoints
 
 # A grid with a row for each of ImageNet's classes would be 128,000 pixels high.
 _MAX_ROWS = 20
@@ -149,8 +152,69 @@ class CheckpointWriter(StepCallback):
 
     def on_train_end(self, logs=None):
         """Writes the last checkpoint, also after a signal."""
+        self.write_now()
+
+    def write_now(self):
+        """Writes a checkpoint of this step, unless there is one.
+
+        Returns:
+            bool, whether there is one now: not if losses or weights are not finite.
+        """
         if self._written != self.step():
             self.at_step(self.step(), None)
+        return self._written == self.step()
+
+
+class PeriodicEvaluation(StepCallback):
+    """Evaluates at intervals and keeps the checkpoint with the lowest FID aside.
+
+    Args:
+        every: int, steps.
+        evaluator: `Evaluator`.
+        checkpoints: `Checkpoints` of the run.
+        writer: `CheckpointWriter`, for a checkpoint of each evaluated step.
+        folder: path that the best checkpoint is kept in.
+    """
+
+    def __init__(self, every, evaluator, checkpoints, writer, folder):
+        super().__init__(every)
+        self._evaluator = evaluator
+        self._checkpoints = checkpoints
+        self._writer = writer
+        self._folder = folder
+        self._lowest = math.inf
+
+    def on_train_begin(self, logs=None):
+        """Looks up the figure of the checkpoint that is aside already."""
+        super().on_train_begin(logs)
+        known = self._evaluator.recorded()
+        aside = Checkpoints(self._folder).steps()
+        found = [known[step]["metrics"]["fid"] for step in aside if step in known]
+        self._lowest = min(found, default=math.inf)
+
+    def at_step(self, step, logs):
+        """Evaluates, if this step is worth a checkpoint."""
+        if not self._writer.write_now():
+            return
+        protocol = self._evaluator.protocol
+        generator = self.model.generator
+        if protocol.ema and self.model.ema_generator is not None:
+            generator = self.model.ema_generator
+        if protocol.standing_batches:  # They would replace the moving averages.
+            copy = keras.models.clone_model(generator)
+            copy.set_weights(generator.get_weights())
+            generator = copy
+        record = self._evaluator.score_network(
+            generator, self.model.num_classes or 0, step
+        )
+        fid = record["metrics"]["fid"]
+        is_best = fid < self._lowest
+        if is_best:
+            self._lowest = fid
+            self._checkpoints.keep_aside(step, self._folder)
+        name = self._evaluator.network.describe("FID")
+        note = "the lowest so far" if is_best else f"the lowest: {self._lowest:.4g}"
+        tqdm.write(f"step {step:,}: {name} {fid:.4g}, {note}")
 
 
 class SampleGrid(StepCallback):

@@ -77,13 +77,58 @@ class Checkpoints:
         except OSError:
             _remove(temporary)
             raise
-        if final.exists():
-            shutil.rmtree(final)
-        os.rename(temporary, final)
-        _flush(self._folder)
+        _publish(temporary, final)
         for old in self.steps()[: -self._keep]:
             _remove(self.path(old))
         return final
+
+    def keep_aside(self, step, folder):
+        """Makes a checkpoint the only one of another folder, where nothing rotates it.
+
+        It takes next to no space while it is here too: its files, which never change
+        once they are written, get a second name there (a hard link). Where the file
+        system has none they are copied. What was there before is removed only when the
+        new one is in place: a run that is killed in between leaves both, and the next
+        call the one that it is given.
+
+        Args:
+            step: int.
+            folder: path of the other folder, which `Checkpoints(folder)` reads.
+
+        Returns:
+            The folder of the checkpoint that is kept.
+
+        Raises:
+            CheckpointError: the checkpoint is missing or damaged.
+            OSError: it cannot be kept, for example because the disk is full. What was
+                there before still is.
+        """
+        self.check(step)
+        aside = Checkpoints(folder)
+        aside.remove_leftovers()
+        final = aside.path(step)
+        if not aside._has_copy_of(self.path(step), step):
+            temporary = final.with_name(f"{final.name}{_TEMPORARY}")
+            temporary.mkdir(parents=True)
+            try:
+                _link_files(self.path(step), temporary)
+            except OSError:
+                _remove(temporary)
+                raise
+            _publish(temporary, final)
+        for other in aside.steps():
+            if other != step:
+                _remove(aside.path(other))
+        return final
+
+    def _has_copy_of(self, folder, step):
+        try:
+            self.check(step)
+        except CheckpointError:
+            return False
+        # It has the SHA-256 of all other files.
+        ours = self.path(step) / "checkpoint.json"
+        return ours.read_bytes() == (folder / "checkpoint.json").read_bytes()
 
     def check(self, step):
         """Verifies a checkpoint's files against its `checkpoint.json`.
@@ -183,6 +228,32 @@ def _write_manifest(folder, step):
     manifest.write_text(json.dumps({"step": step, "files": files}, indent=2) + "\n")
     _flush(manifest)
     _flush(folder)
+
+
+def _link_files(source, target):
+    """Gives the files of one folder a second name in another, or copies them."""
+    for path in source.iterdir():
+        try:
+            os.link(path, target / path.name)
+        except OSError:
+            # Another file system, or one without hard links.
+            shutil.copyfile(path, target / path.name)
+        _flush(target / path.name)
+    _flush(target)
+
+
+def _publish(temporary, final):
+    """Gives a finished folder its name, and removes what had that name before."""
+    if final.exists():
+        # Not removed first: half of it would look like a checkpoint.
+        old = final.with_name(f"{final.name}.old{_TEMPORARY}")
+        _remove(old)
+        os.rename(final, old)
+        os.rename(temporary, final)
+        _remove(old)
+    else:
+        os.rename(temporary, final)
+    _flush(final.parent)
 
 
 def _sha256(path):

@@ -18,6 +18,9 @@ ATTENTION = ("official", "paper_v1", "paper_icml")
 INITIALIZERS = ("glorot_uniform", "orthogonal", "normal_0.02")
 LOSSES = ("hinge", "kl", "non_saturating", "wasserstein")
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
+PROTOCOLS = (
+    *("official-train-50k", "tfgan-validation-50k", "biggan-train-full", "quick-5k"),
+)
 STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
 
 
@@ -36,6 +39,10 @@ def _networks(default, text, choices=None):
 
 def _training(default, text, choices=None):
     return _option("training", default, text, choices)
+
+
+def _evaluation(default, text, choices=None):
+    return _option("evaluation", default, text, choices)
 
 
 def _run(default, text, choices=None):
@@ -64,7 +71,11 @@ class Config:
     manual_dir: str | None = _data(
         None, "where TFDS finds archives that were downloaded by hand"
     )
-    split: str | None = _data(None, "split of the data set; none: the training split")
+    split: str | None = _data(
+        None,
+        "split of a tfds data set (none: train); of the others train (four fifths), "
+        "test (the fifth that is held out) or none: all",
+    )
     label_offset: int = _data(0, "added to every label (-1 for labels from 1 on)")
     resize: str = _data(
         "antialiased_bilinear", "how the central square is resized", RESIZE
@@ -158,6 +169,20 @@ class Config:
     keep_checkpoints: int = _run(3, "newest checkpoints that are kept")
     samples_per_class: int = _run(8, "images of each class in a sample grid")
     tensorboard: bool = _run(True, "write TensorBoard events, if it is installed")
+
+    evaluate_every_steps: int = _evaluation(
+        0, "steps between evaluations; the best checkpoint is kept aside. 0: never"
+    )
+    protocol: str = _evaluation("quick-5k", "how to evaluate", PROTOCOLS)
+    feature_network: str = _evaluation(
+        "inception", "inception, or the folder that sagan_tf.train_classifier wrote"
+    )
+    inception: str | None = _evaluation(
+        None, "unpacked folder or handle of TF-GAN's Inception module"
+    )
+    reference_statistics: str | None = _evaluation(
+        None, "file of sagan_tf.reference_statistics; none: made from the data set"
+    )
 
     @property
     def generator_attention(self):

@@ -12,7 +12,7 @@ _AT_LEAST_1 = (
 )
 _AT_LEAST_0 = (
     *("num_classes", "seed", "ema_start_step"),
-    *("sample_every_steps", "checkpoint_every_steps"),
+    *("sample_every_steps", "checkpoint_every_steps", "evaluate_every_steps"),
 )
 _ABOVE_0 = (
     *("generator_learning_rate", "discriminator_learning_rate", "adam_epsilon"),
@@ -124,7 +124,8 @@ def _check_steps(config):
             f"{accumulated}. Try --batch_size={nearest}."
         )
     unit = config.steps_per_execution
-    for name in ("total", "log_every", "sample_every", "checkpoint_every"):
+    intervals = ("log_every", "sample_every", "checkpoint_every", "evaluate_every")
+    for name in ("total", *intervals):
         value = getattr(config, f"{name}_steps")
         if value % unit:
             raise ValueError(

@@ -19,7 +19,7 @@ from sagan_tf.config_checks import value_type
 
 FINISHED, BAD_INPUT = 0, 2
 
-_GROUPS = ("data", "networks", "training", "run")
+_GROUPS = ("data", "networks", "training", "evaluation", "run")
 _NAME_WIDTH = 44
 
 

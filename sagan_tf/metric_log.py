@@ -5,15 +5,18 @@ import datetime
 import io
 import json
 import math
+import pathlib
 import sys
 import time
 
 import tensorflow as tf
 from tqdm import tqdm
 
+from sagan_tf import plots
 from sagan_tf.callbacks import StepCallback
 from sagan_tf.files import append_text, write_text
 
+EVALUATIONS = "evaluations.jsonl"
 _SHOWN = ("d_loss", "g_loss")
 
 
@@ -57,7 +60,7 @@ class MetricLog(StepCallback):
         """Keeps the lines up to the step at which this run starts."""
         super().on_train_begin(logs)
         records = [r for r in read_metrics(self._jsonl) if r["step"] <= self.step()]
-        write_text(self._jsonl, "".join(_json_line(record) for record in records))
+        write_text(self._jsonl, "".join(json_line(record) for record in records))
         write_text(self._csv, _csv_text(records, header=True))
         self._is_empty = not records
         self._logged = self.step()
@@ -72,7 +75,7 @@ class MetricLog(StepCallback):
             "images_per_second": round(self._speed.measure(step), 2),
             "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         }
-        append_text(self._jsonl, _json_line(record))
+        append_text(self._jsonl, json_line(record))
         append_text(self._csv, _csv_text([record], header=self._is_empty))
         self._is_empty = False
         self._logged = step
@@ -100,13 +103,49 @@ def read_metrics(path):
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def _json_line(record):
-    # JSON has no NaN and no infinity: null.
+def json_line(record):
+    """A record as a line of JSON, which has no NaN and no infinity: they are null."""
     strict = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in record.items()
     }
     return json.dumps(strict, allow_nan=False) + "\n"
+
+
+def draw_metrics(workdir):
+    """Draws metrics.png of a run, if it has metrics or evaluations.
+
+    Args:
+        workdir: path.
+    """
+    workdir = pathlib.Path(workdir)
+    metrics = read_metrics(workdir / "metrics.jsonl")
+    evaluations = read_metrics(workdir / EVALUATIONS)
+    if metrics or evaluations:
+        plots.write_metrics_plot(
+            workdir / "metrics.png", metrics, evaluations, workdir.name
+        )
+
+
+class MetricPlot(StepCallback):
+    """Draws metrics.png again and again.
+
+    Args:
+        every: int, steps; 0 for the end alone.
+        workdir: `pathlib.Path`.
+    """
+
+    def __init__(self, every, workdir):
+        super().__init__(every)
+        self._workdir = workdir
+
+    def at_step(self, step, logs):
+        """Writes the picture."""
+        draw_metrics(self._workdir)
+
+    def on_train_end(self, logs=None):
+        """Writes it a last time."""
+        draw_metrics(self._workdir)
 
 
 def _csv_text(records, header):

@@ -6,6 +6,10 @@ versions.json         library versions and git commit, an entry for each change
 metrics.jsonl, .csv   the means of each log interval
 samples/              step_00001000.png: fixed z, a class per row
 checkpoints/          step_00001000/, see `checkpoints.py`
+best/                 the checkpoint with the lowest FID so far, never rotated away
+evaluations.jsonl     results of evaluations, see `evaluator.py`
+metrics.png           curves of metrics.jsonl and evaluations.jsonl
+reference/            statistics of real images, made when they were first needed
 tensorboard/          events, if TensorBoard is installed
 """
 
@@ -24,6 +28,8 @@ from sagan_tf.checkpoints import Checkpoints
 from sagan_tf.config import Config
 from sagan_tf.files import TEMPORARY, write_text
 from sagan_tf.networks import build_discriminator, build_generator
+
+BEST = "best"
 
 
 def prepare(workdir, config, data):
@@ -134,7 +140,8 @@ def load_generator(workdir, checkpoint="newest", ema=True):
 
     Args:
         workdir: path of the run.
-        checkpoint: `"newest"` for the newest good one, or its step.
+        checkpoint: `"newest"` for the newest good one, `"best"` for the one kept aside
+            by `--evaluate_every_steps`, or a step.
         ema: bool, whether the averaged weights are read, if the run has them.
 
     Returns:
@@ -146,7 +153,25 @@ def load_generator(workdir, checkpoint="newest", ema=True):
     """
     workdir = pathlib.Path(workdir)
     config = read_config(workdir)
-    checkpoints = Checkpoints(workdir / "checkpoints")
+    checkpoints, step = _find(workdir, config, checkpoint)
+    generator, _ = networks_from_config(config)
+    averaged = ema and config.ema_decay is not None
+    name = "ema_generator" if averaged else "generator"
+    checkpoints.restore(step, {name: generator})
+    return generator, config, read_class_names(workdir), step
+
+
+def _find(workdir, config, checkpoint):
+    """The `Checkpoints` that have a checkpoint, and its step."""
+    checkpoints, best = (Checkpoints(workdir / name) for name in ("checkpoints", BEST))
+    if checkpoint == "best":
+        step = best.newest_good()
+        if step is None:
+            raise ValueError(
+                f"{workdir} has no best checkpoint. Try training with "
+                "--evaluate_every_steps, or --checkpoint=newest."
+            )
+        return best, step
     if checkpoint == "newest":
         step = checkpoints.newest_good()
         if step is None:
@@ -154,13 +179,16 @@ def load_generator(workdir, checkpoint="newest", ema=True):
                 f"{workdir} has no checkpoints yet. Try again when the run has written "
                 f"one (every {config.checkpoint_every_steps} steps and at the end)."
             )
-    else:
-        step = int(checkpoint)
-    generator, _ = networks_from_config(config)
-    averaged = ema and config.ema_decay is not None
-    name = "ema_generator" if averaged else "generator"
-    checkpoints.restore(step, {name: generator})
-    return generator, config, read_class_names(workdir), step
+        return checkpoints, step
+    step = int(checkpoint)
+    is_aside = step in best.steps() and step not in checkpoints.steps()
+    return (best if is_aside else checkpoints), step
+
+
+def checkpoint_steps(workdir):
+    """Steps of a run's checkpoints, oldest first, the best one among them."""
+    folders = (pathlib.Path(workdir) / name for name in ("checkpoints", BEST))
+    return sorted({step for folder in folders for step in Checkpoints(folder).steps()})
 
 
 def read_class_names(workdir):
@@ -175,7 +203,16 @@ def record_versions(workdir, step):
     """Adds what is running now to versions.json, if it differs from the last entry."""
     path = pathlib.Path(workdir) / "versions.json"
     entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    now = {
+    now = versions()
+    last = {k: v for k, v in entries[-1].items() if k != "from_step"} if entries else {}
+    if now != last:
+        entries.append({"from_step": step, **now})
+        write_text(path, json.dumps(entries, indent=2) + "\n")
+
+
+def versions():
+    """What is running: versions of Python and libraries, git commit. A dict."""
+    return {
         "sagan_tf": __version__,
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
@@ -183,10 +220,6 @@ def record_versions(workdir, step):
         "numpy": np.__version__,
         **git_state(),
     }
-    last = {k: v for k, v in entries[-1].items() if k != "from_step"} if entries else {}
-    if now != last:
-        entries.append({"from_step": step, **now})
-        write_text(path, json.dumps(entries, indent=2) + "\n")
 
 
 def git_state():

@@ -25,7 +25,7 @@ def _define(values):
     text("output", None, "the PNG to write")
     text("seeds", "0-63", "numbers and ranges with commas: 0-63 or 3,7,10-12")
     text("labels", None, "numbers and ranges with commas, or all")
-    text("checkpoint", "newest", "step of the checkpoint, or newest")
+    text("checkpoint", "newest", "step of the checkpoint, newest or best")
     flags.DEFINE_integer(
         "columns", None, "pictures in a row; frames of a walk", flag_values=values
     )

@@ -36,11 +36,11 @@ def parse_numbers(text, name):
 
 
 def parse_step(text):
-    """Reads the step of a checkpoint: `"newest"`, or an int."""
-    if text == "newest" or text.isdecimal():
+    """Reads the step of a checkpoint: `"newest"`, `"best"`, or an int."""
+    if text in ("newest", "best") or text.isdecimal():
         return text
     raise ValueError(
-        f"checkpoint must be newest or the number of a step. Received: {text!r}. "
+        f"checkpoint must be newest, best or the number of a step. Received: {text!r}. "
         "Try --checkpoint=newest."
     )
 

@@ -7,8 +7,15 @@ import keras
 import tensorflow as tf
 
 from sagan_tf import data, distribution, overview, rundir
-from sagan_tf.callbacks import CheckpointWriter, NonfiniteStop, SampleGrid, SignalStop
-from sagan_tf.metric_log import MetricLog, Progress, TensorBoardLog
+from sagan_tf.callbacks import (
+    CheckpointWriter,
+    NonfiniteStop,
+    PeriodicEvaluation,
+    SampleGrid,
+    SignalStop,
+)
+from sagan_tf.evaluator import open_evaluator
+from sagan_tf.metric_log import MetricLog, MetricPlot, Progress, TensorBoardLog
 from sagan_tf.model import SAGAN
 
 FINISHED, STOPPED, NOT_FINITE = 0, 3, 4
@@ -47,7 +54,13 @@ def train_and_evaluate(config, workdir):
 
         dataset = make_training_data(config, source, strategy, start)
         guard = NonfiniteStop(config.log_every_steps)
-        callbacks = make_callbacks(config, workdir, checkpoints, guard)
+        writer = CheckpointWriter(config.checkpoint_every_steps, checkpoints, guard)
+        callbacks = [
+            *make_callbacks(config, workdir),
+            writer,
+            *make_evaluation(config, workdir, strategy, checkpoints, writer),
+            MetricPlot(config.sample_every_steps, workdir),
+        ]
         try:
             model.fit(
                 dataset,
@@ -186,8 +199,8 @@ def make_training_data(config, source, strategy, start):
     return distribution.share_out(strategy, of_pipeline)
 
 
-def make_callbacks(config, workdir, checkpoints, guard):
-    """The callbacks; the metrics are written before a checkpoint says they are."""
+def make_callbacks(config, workdir):
+    """What is shown and logged: before a checkpoint says that it is."""
     every = config.log_every_steps
     callbacks = [
         Progress(every, config.total_steps, config.images_per_step),
@@ -199,11 +212,38 @@ def make_callbacks(config, workdir, checkpoints, guard):
             config.seed,
             scale=max(1, 64 // config.resolution),
         ),
-        CheckpointWriter(config.checkpoint_every_steps, checkpoints, guard),
     ]
     if config.tensorboard and importlib.util.find_spec("tensorboard"):
         callbacks.insert(0, TensorBoardLog(every, workdir / "tensorboard"))
     return callbacks
+
+
+def make_evaluation(config, workdir, strategy, checkpoints, writer):
+    """The callback that `--evaluate_every_steps` asks for, in a list, or none.
+
+    Raises:
+        ValueError: the feature network or the reference statistics cannot be had.
+    """
+    if not config.evaluate_every_steps:
+        return []
+    evaluator = open_evaluator(
+        config,
+        workdir,
+        protocol=config.protocol,
+        feature_network=config.feature_network,
+        inception=config.inception,
+        reference_statistics=config.reference_statistics,
+        strategy=strategy,
+    )
+    return [
+        PeriodicEvaluation(
+            config.evaluate_every_steps,
+            evaluator,
+            checkpoints,
+            writer,
+            workdir / rundir.BEST,
+        )
+    ]
 
 
 def explain(error, config, source, step):

@@ -1,6 +1,8 @@
 """Checkpoints: whole or absent, verified, rotated."""
 
+import errno
 import json
+import os
 import resource
 
 import keras
@@ -18,6 +20,12 @@ def checkpoints(tmp_path):
 
 def variable(value):
     return {"weight": tf.Variable([float(value), 2.0, 3.0])}
+
+
+@pytest.fixture
+def best(tmp_path):
+    """The folder for the checkpoint that is kept aside."""
+    return tmp_path / "best"
 
 
 def write(checkpoints, *steps):
@@ -195,3 +203,134 @@ def test_a_file_that_may_not_grow_is_an_os_error(checkpoints):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert checkpoints.newest_good() == 1
     assert checkpoints.steps() == [1]
+
+
+def value_of(checkpoints, step):
+    items = variable(0)
+    checkpoints.restore(step, items)
+    return items["weight"].numpy()[0]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_is_kept_aside_is_not_rotated_away(checkpoints, best):
+    write(checkpoints, 1)
+    assert checkpoints.keep_aside(1, best) == best / "step_00000001"
+    write(checkpoints, 2, 3, 4)
+    assert checkpoints.steps() == [3, 4]
+    assert value_of(Checkpoints(best), 1) == 1
+
+
+@pytest.mark.parametrize(("old", "new"), [(1, 2), (2, 1)])
+def test_only_the_last_one_is_kept_aside_whichever_is_newer(
+    checkpoints, best, old, new
+):
+    write(checkpoints, 1, 2)
+    for step in (old, new):
+        checkpoints.keep_aside(step, best)
+    assert names(best) == [f"step_{new:08d}"]
+    assert value_of(Checkpoints(best), new) == new
+    assert checkpoints.steps() == [1, 2]
+
+
+def test_what_is_kept_aside_takes_no_space_twice(checkpoints, best):
+    write(checkpoints, 1)
+    checkpoints.keep_aside(1, best)
+    for path in checkpoints.path(1).iterdir():
+        assert path.samefile(best / "step_00000001" / path.name)
+
+
+def test_without_hard_links_it_is_copied(checkpoints, best, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("sagan_tf.checkpoints.os.link", refuse)
+    write(checkpoints, 1)
+    checkpoints.keep_aside(1, best)
+    assert value_of(Checkpoints(best), 1) == 1
+    assert not data_file(checkpoints, 1).samefile(data_file(Checkpoints(best), 1))
+
+
+def test_another_run_s_checkpoint_of_the_same_step_is_replaced(checkpoints, best):
+    write(checkpoints, 1)
+    checkpoints.keep_aside(1, best)
+    checkpoints.write(1, variable(7))
+    assert value_of(Checkpoints(best), 1) == 1
+    checkpoints.keep_aside(1, best)
+    assert value_of(Checkpoints(best), 1) == 7
+    assert names(best) == ["step_00000001"]
+
+
+def test_a_damaged_one_is_not_kept_aside(checkpoints, best):
+    write(checkpoints, 1, 2)
+    checkpoints.keep_aside(1, best)
+    path = data_file(checkpoints, 2)
+    path.write_bytes(b"\xff" + path.read_bytes()[1:])
+    with pytest.raises(CheckpointError, match="SHA-256"):
+        checkpoints.keep_aside(2, best)
+    with pytest.raises(CheckpointError, match="step 3.*there are: 1, 2"):
+        checkpoints.keep_aside(3, best)
+    assert value_of(Checkpoints(best), 1) == 1
+    assert names(best) == ["step_00000001"]
+
+
+def test_a_full_disk_leaves_what_was_kept_aside(checkpoints, best, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write(checkpoints, 1, 2)
+    checkpoints.keep_aside(1, best)
+    monkeypatch.setattr("sagan_tf.checkpoints.os.link", full)
+    monkeypatch.setattr("sagan_tf.checkpoints.shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoints.keep_aside(2, best)
+    assert names(best) == ["step_00000001"]
+
+
+# What changes names, and what makes sure that they are on the disk.
+CALLS = ("link", "mkdir", "rename", "rmdir", "unlink", "fsync")
+
+
+def killed_at(call_to_survive, monkeypatch, action):
+    """Runs `action`, killed at its n-th call of the system; whether it was."""
+    done = 0
+
+    def counting(function):
+        def counted(*arguments, **options):
+            nonlocal done
+            if done >= call_to_survive:
+                raise Killed
+            done += 1
+            return function(*arguments, **options)
+
+        return counted
+
+    with monkeypatch.context() as patch:
+        for name in CALLS:
+            patch.setattr(os, name, counting(getattr(os, name)))
+        try:
+            action()
+        except Killed:
+            return True
+    return False
+
+
+def test_killed_anywhere_while_keeping_one_aside_leaves_the_old_or_the_new(
+    checkpoints, best, monkeypatch
+):
+    write(checkpoints, 1, 2)
+    kills = 0
+    while True:
+        checkpoints.keep_aside(1, best)
+        assert names(best) == ["step_00000001"]
+        if not killed_at(kills, monkeypatch, lambda: checkpoints.keep_aside(2, best)):
+            break
+        kills += 1
+        aside = Checkpoints(best)
+        assert aside.steps() in ([1], [1, 2], [2])
+        for step in aside.steps():
+            assert value_of(aside, step) == step
+    assert kills > 10
+    assert names(best) == ["step_00000002"]

@@ -35,13 +35,13 @@ class FolderSource(RandomAccessSource):
         if ignored:
             description += f" ({ignored:,} other files ignored)"
         super().__init__(description, len(self._paths), len(names), names)
-        self._labels = labels
+        self.labels = labels
         self._tensors = None
 
     def decode(self, element):
         if self._tensors is None:
             with tf.init_scope():  # A constant of the program, not of one graph.
-                self._tensors = tf.constant(self._paths), tf.constant(self._labels)
+                self._tensors = tf.constant(self._paths), tf.constant(self.labels)
         paths, labels = self._tensors
         contents = tf.io.read_file(tf.gather(paths, element["index"]))
         label = tf.gather(labels, element["index"])

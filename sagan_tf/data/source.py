@@ -14,6 +14,11 @@ import tensorflow as tf
 # (`latents.py` has its own, smaller ones.)
 _ORDER = 10
 
+# Parts of a data set that has none of its own, and the number that decides them. It is
+# not the seed of a run: what is held out stays the same in every run.
+SPLITS = ("train", "test")
+_SPLIT_SEED = 1805_08318
+
 # Far more than any data set has: a larger label is a mistake.
 MAX_CLASSES = 1_000_000
 
@@ -31,6 +36,18 @@ def permutation(count, seed):
         [count], seed, minval=None, maxval=None, dtype=tf.int64, alg="philox"
     )
     return tf.cast(tf.argsort(keys), tf.int64)
+
+
+def held_out(labels):
+    """Which pictures are in the test split: bool array of the shape of `labels`."""
+    chosen = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = max((len(members) + 2) // 5, int(len(members) > 1))
+        # NumPy's old generator: it promises the same numbers in every later version.
+        random = np.random.RandomState([_SPLIT_SEED, label])
+        chosen[random.permutation(members)[:count]] = True
+    return chosen
 
 
 def error_text(error):
@@ -119,9 +136,36 @@ class Source(abc.ABC):
 
 
 class RandomAccessSource(Source):
-    """A source whose elements are indices, in an entirely random order."""
+    """A source whose elements are indices, in an entirely random order.
+
+    Subclasses have `labels`, an int32 array with the label of each index (0 when there
+    are no labels).
+    """
 
     random_access = True
+
+    def keep_split(self, split):
+        """Leaves out what does not belong to a split.
+
+        "test" is a fifth of each class (of everything, when there are no labels):
+        rounded, but at least one picture of a class that has two. "train" is the rest.
+        Who belongs where is decided by the labels and the order of all pictures alone,
+        bad ones included: it is the same in every run.
+
+        Args:
+          split: one of `SPLITS`.
+
+        Raises:
+          ValueError: if nothing is left.
+        """
+        in_test = held_out(self.labels)
+        self.skip(np.flatnonzero(in_test if split == "train" else ~in_test))
+        if not self.num_images:
+            raise ValueError(
+                f"split={split} of {self.description} has no pictures. Try --split="
+                f"{'test' if split == 'train' else 'train'}, or without it."
+            )
+        self.description += f", split {split}: {self.num_images:,}"
 
     def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
         indices = tf.constant(np.flatnonzero(self.kept), tf.int64)

@@ -4,6 +4,7 @@ import os
 
 from sagan_tf.data.arrays import open_digits, open_npz
 from sagan_tf.data.folder import open_folder
+from sagan_tf.data.source import SPLITS
 from sagan_tf.data.tfds_source import open_tfds
 from sagan_tf.data.tfrecord import open_tfrecord
 from sagan_tf.data.verification import skip_bad_images as skip_bad
@@ -29,7 +30,9 @@ def open_source(
 
     Args:
       dataset: one of the forms in `DATASET_KINDS`.
-      split: for tfds, "train" or any other TFDS knows; None for "train".
+      split: for digits, npz and folder, "train" (four fifths of each class) or "test"
+        (the rest, see `RandomAccessSource.keep_split`); None for all pictures. For
+        tfds, any split that TFDS knows; None for "train".
       data_dir: for tfds, where prepared data sets are.
       manual_dir: for tfds, where files are that the user has to download.
       label_offset: added to every label (npz, tfrecord, tfds).
@@ -52,7 +55,7 @@ def open_source(
             f"dataset must be one of: {kinds}. Received: dataset={dataset!r}."
         )
     for name, value, allowed in (
-        ("split", split, ("tfds",)),
+        ("split", split, ("digits", "npz", "folder", "tfds")),
         ("data_dir", data_dir, ("tfds",)),
         ("manual_dir", manual_dir, ("tfds",)),
         ("label_offset", label_offset, ("npz", "tfrecord", "tfds")),
@@ -62,6 +65,12 @@ def open_source(
                 f"{name} is for {', '.join(allowed)} data sets only. Received: "
                 f"dataset={dataset!r}, {name}={value!r}. Try without it."
             )
+    if split and kind != "tfds" and split not in SPLITS:
+        raise ValueError(
+            "split must be train or test for digits, npz and folder data sets. "
+            f"Received: dataset={dataset!r}, split={split!r}. Try --split=train, or "
+            "without it for all pictures."
+        )
     if kind == "digits":
         source = open_digits()
     elif kind == "npz":
@@ -74,6 +83,8 @@ def open_source(
         source = open_tfds(place, split, data_dir, manual_dir, label_offset)
     if skip_bad_images:
         skip_bad(source)
+    if split and kind != "tfds":
+        source.keep_split(split)
     return source
 
 

@@ -1,0 +1,114 @@
+"""Measures generated images: FID, IS, KID, precision and recall, density and coverage.
+
+python -m sagan_tf.evaluate --workdir=runs/imagenet --protocol=official-train-50k
+python -m sagan_tf.evaluate --workdir=runs/digits --feature_network=classifiers/digits
+python -m sagan_tf.evaluate --samples=folder:generated --reference_statistics=stats.npz
+
+A number means something only beside the way it was made: the protocol, the feature
+network and the real images are printed, and stored with each line that is added to
+evaluations.jsonl. --checkpoint=all and --watch leave out what is in there already.
+"""
+
+import sys
+
+from absl import flags
+
+from sagan_tf.config import PROTOCOLS, STRATEGIES
+from sagan_tf.flags import FINISHED, load, run_command
+
+
+def _define(values):
+    for name, default, about in (
+        ("workdir", None, "folder of the run"),
+        ("checkpoint", "newest", "step, newest, best or all"),
+        (
+            "feature_network",
+            None,
+            "inception, or a folder of sagan_tf.train_classifier",
+        ),
+        ("inception", None, "unpacked folder or handle of TF-GAN's Inception module"),
+        ("reference_statistics", None, "file of sagan_tf.reference_statistics"),
+        ("samples", None, "pictures to score: folder:DIR, npz:FILE, or as --dataset"),
+        ("samples_split", None, "their split"),
+        ("saved_model", None, "folder of an exported generator to score"),
+        ("output", None, "where results go without --workdir: a .jsonl file"),
+    ):
+        flags.DEFINE_string(name, default, about, flag_values=values)
+    for name, about in (
+        ("num_fake", "generated images, in place of the protocol's"),
+        ("standing_batches", "batches for standing batch-norm statistics"),
+        ("seed", "of z and labels, in place of the protocol's"),
+    ):
+        flags.DEFINE_integer(name, None, about, lower_bound=0, flag_values=values)
+    for name, default, about in (
+        ("watch", False, "follow a training: evaluate each new checkpoint"),
+        ("intra_fid", False, "FID of each class too; mean over classes"),
+        ("self_check", False, "test the metrics themselves; nothing else is done"),
+        ("ema", None, "averaged weights, in place of the protocol's choice"),
+    ):
+        flags.DEFINE_bool(name, default, about, flag_values=values)
+    flags.DEFINE_enum(
+        "protocol", None, PROTOCOLS, "how to evaluate", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "strategy", "default", STRATEGIES, "who shares the work", flag_values=values
+    )
+    flags.DEFINE_float(
+        "truncation", None, "see sagan_tf.sample", lower_bound=0.0, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "batch_size", 64, "images at a time", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_float(
+        "watch_seconds", 30.0, "between two looks", lower_bound=0.0, flag_values=values
+    )
+
+
+def _evaluate(values):
+    if values.self_check:
+        return load("sagan_tf.self_check").run(
+            values.feature_network, values.inception, values.workdir
+        )
+    if not (values.workdir or values.samples or values.saved_model):
+        raise ValueError(
+            "There is nothing to evaluate. Try --workdir=runs/digits, "
+            "--samples=folder:DIR or --saved_model=DIR."
+        )
+    wait_seconds = values.watch_seconds if values.watch else None
+    # TensorFlow takes seconds to load: flags are checked before.
+    if values.checkpoint != "all":
+        load("sagan_tf.sampling").parse_step(values.checkpoint)
+    evaluations = load("sagan_tf.evaluations")
+    changed = ("num_fake", "standing_batches", "seed", "truncation", "ema")
+    evaluator = evaluations.prepare(
+        workdir=values.workdir,
+        protocol=values.protocol,
+        changes={name: values[name].value for name in changed},
+        feature_network=values.feature_network,
+        inception=values.inception,
+        reference_statistics=values.reference_statistics,
+        intra_fid=values.intra_fid,
+        batch_size=values.batch_size,
+        strategy=values.strategy,
+        output=values.output,
+        wait_seconds=wait_seconds,
+    )
+    evaluations.score(
+        evaluator,
+        workdir=values.workdir,
+        checkpoint=values.checkpoint,
+        samples=values.samples,
+        samples_split=values.samples_split,
+        saved_model=values.saved_model,
+        watch_seconds=wait_seconds,
+    )
+    return FINISHED
+
+
+def main(argv=None):
+    """Runs the command; returns its exit status."""
+    return run_command(_evaluate, _define, __doc__, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

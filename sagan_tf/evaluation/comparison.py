@@ -1,0 +1,118 @@
+"""All metrics of a set of images against a reference, and what to mistrust in them."""
+
+import numpy as np
+
+from sagan_tf.evaluation import metrics, tfgan
+
+# Key in a record: what a person reads.
+TITLES = {
+    "fid": "FID",
+    "kid": "KID",
+    "kid_standard_error": "standard error of KID",
+    "inception_score": "IS",
+    "inception_score_10": "IS, mean of 10 splits",
+    "inception_score_10_sd": "IS, sd of 10 splits",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "class_accuracy": "class accuracy",
+    "intra_fid": "intra-FID",
+}
+_KID_BLOCK = 1000
+
+
+def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
+    """Measures one set of images against another.
+
+    Args:
+        fake: `Summary` of the images in question.
+        real: `Summary` of the reference.
+        network: the `FeatureNetwork` that both went through.
+        num_classes: int; with a classifier of as many classes and labels, class
+            accuracy is measured.
+        max_neighbour_images: int, images of each side for precision, recall, density,
+            coverage and KID.
+
+    Returns:
+        Dict of metric to float, see `TITLES`; what cannot be measured is absent.
+    """
+    found = {"fid": metrics.frechet_distance(real.moments, fake.moments)}
+    some_real = real.features[:max_neighbour_images]
+    some_fake = fake.features[:max_neighbour_images]
+    if min(len(some_real), len(some_fake)) > 1:
+        found["kid"], error = tfgan.kernel_distance(
+            some_real, some_fake, block_size=_KID_BLOCK
+        )
+        if np.isfinite(error):  # One block alone tells nothing about its error.
+            found["kid_standard_error"] = error
+    found["inception_score"], _ = metrics.inception_score(fake.logits)
+    if len(fake.logits) >= 10:
+        (
+            found["inception_score_10"],
+            found["inception_score_10_sd"],
+        ) = metrics.inception_score(fake.logits, splits=10)
+    if min(len(some_real), len(some_fake)) > 5:
+        found["precision"], found["recall"] = metrics.precision_recall(
+            some_real, some_fake
+        )
+        found["density"], found["coverage"] = metrics.density_coverage(
+            some_real, some_fake
+        )
+    is_classifier = not network.is_inception and network.num_logits == num_classes
+    if is_classifier and fake.labels is not None:
+        found["class_accuracy"] = metrics.class_accuracy(fake.logits, fake.labels)
+    return {name: float(value) for name, value in found.items()}
+
+
+def intra_fid(fake, real, num_classes):
+    """FID of each class.
+
+    Returns:
+        Mean over classes, and `(num_classes,)` float64.
+
+    Raises:
+        ValueError: labels or features of some images are missing.
+    """
+    for what, summary in (("generated", fake), ("real", real)):
+        if summary.labels is None or not num_classes:
+            raise ValueError(
+                f"intra-FID needs labels. Received: {what} images without any. "
+                "Try without --intra_fid."
+            )
+        if len(summary.features) < summary.count:
+            raise ValueError(
+                "intra-FID needs the features of all images. Received: "
+                f"{len(summary.features):,} of {summary.count:,} {what} ones. Try "
+                "python -m sagan_tf.reference_statistics with "
+                f"--keep_features={summary.count}."
+            )
+    return metrics.intra_frechet_distance(
+        real.features, real.labels, fake.features, fake.labels, num_classes
+    )
+
+
+def warnings(fake, real, network):
+    """What to mistrust: list of lines."""
+    found = []
+    for what, summary in (("generated", fake), ("real", real)):
+        if summary.count < network.num_features + 1:
+            found.append(
+                f"{summary.count:,} {what} images are fewer than the "
+                f"{network.num_features:,} features + 1: their covariance is not of "
+                "full rank, and the Frechet distance depends strongly on their number."
+            )
+    if fake.high - fake.low < 2 / 255:
+        colour = "black" if fake.high < -0.99 else "of one flat colour"
+        found.append(
+            f"All generated images are {colour} (values {fake.low:.3f} to "
+            f"{fake.high:.3f}): the generator is broken or untrained."
+        )
+    elif np.trace(fake.moments.covariance) < 1e-6 * np.trace(real.moments.covariance):
+        found.append("All generated images are alike: the generator has collapsed.")
+    if not network.is_inception:
+        found.append(
+            f"These are numbers in the feature space of {network.name}: compare them "
+            "with one another, not with published ones."
+        )
+    return found

@@ -1,0 +1,245 @@
+"""TF-GAN's Inception module: where it is, how it is loaded, whether it is the one.
+
+It is a SavedModel from images `(N, R, R, 3)` in [-1, 1], of any size, to a dict of
+`pool_3` `(N, 2048)` or `(N, 1, 1, 2048)` and `logits` `(N, 1008)`.
+"""
+
+import dataclasses
+import hashlib
+import math
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
+
+HANDLE = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
+NUM_FEATURES, NUM_LOGITS = 2048, 1008
+_SIZE, _SMALL_SIZE = 299, 32
+# Its weights, about 24 million float32, take more.
+_LEAST_BYTES = 80_000_000
+_OUTPUTS = ("pool_3", "logits")
+_SIGNATURES = ("default", "serving_default")
+_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
+_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """A loaded module.
+
+    Attributes:
+        function: images float32 `(N, R, R, 3)` -> features float32 `(N, D)` and logits
+            float32 `(N, K)`.
+        name: "Inception", or "stand-in-" and the beginning of the hash.
+        hash: see `files_hash`.
+        num_features, num_logits: D and K.
+        is_inception: whether it can be the Inception network.
+    """
+
+    function: Callable
+    name: str
+    hash: str
+    num_features: int
+    num_logits: int
+
+    @property
+    def is_inception(self):
+        """Whether scores may be called FID, IS, ..."""
+        return self.name == "Inception"
+
+
+def load(place=None):
+    """Loads the Inception module, or what was given in its place.
+
+    A module that cannot be the Inception network, by its outputs or its size, is called
+    a stand-in, and a warning on stderr says that its scores mean nothing.
+
+    Args:
+        place: an unpacked local folder or a URL; None for `HANDLE`. URLs are looked up
+            in the folder that the environment variable TFHUB_CACHE_DIR names, then
+            fetched with tensorflow_hub.
+
+    Returns:
+        `Module`.
+
+    Raises:
+        ValueError: it cannot be had, or is something else.
+    """
+    place = str(place or HANDLE)
+    folder = _fetch(place) if "://" in place else _local(place)
+    try:
+        loaded = tf.saved_model.load(str(folder), tags=_tags(folder))
+    except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"{folder} cannot be loaded as a SavedModel: {_one_line(error)}. Try "
+            f"unpacking {HANDLE} again."
+        ) from error
+    call, size = _callable(loaded, folder)
+    size, widths = _probe(call, size, folder)
+
+    def function(images):
+        if size:
+            images = tf.image.resize(images, [size, size])
+        outputs = call(images)
+        return tuple(
+            tf.reshape(tf.cast(outputs[name], tf.float32), [-1, width])
+            for name, width in zip(_OUTPUTS, widths)
+        )
+
+    digest = files_hash(folder)
+    return Module(function, _name(folder, widths, digest), digest, *widths)
+
+
+def _one_line(error):
+    return " ".join(str(error).split())[:200].rstrip(".")
+
+
+def _local(folder):
+    """Checks a folder that should hold an unpacked Inception module."""
+    folder = pathlib.Path(folder)
+    if folder.is_file() and folder.name.endswith(_ARCHIVES):
+        raise ValueError(
+            f"inception must be an unpacked folder. Received: {folder}, an archive. "
+            f"Try mkdir inception && tar -xzf {folder} -C inception, then "
+            "--inception=inception."
+        )
+    if not any((folder / name).is_file() for name in _MODEL_FILES):
+        raise ValueError(
+            f"inception must be a folder with {_MODEL_FILES[0]}, the unpacked "
+            f"{HANDLE}. Received: {folder}, which "
+            f"{'holds none' if folder.is_dir() else 'is no folder'}. Try another "
+            "--inception."
+        )
+    return folder
+
+
+def _fetch(handle):
+    """The local folder of a URL: of the cache if it is there, else from the network."""
+    key = hashlib.sha1(handle.encode()).hexdigest()
+    cache = os.environ.get("TFHUB_CACHE_DIR")
+    if cache and any((pathlib.Path(cache) / key / n).is_file() for n in _MODEL_FILES):
+        return pathlib.Path(cache) / key
+    try:
+        # Imported here: it needs pkg_resources, which newer setuptools do not have.
+        import tensorflow_hub
+
+        return _local(tensorflow_hub.resolve(handle))
+    except (ImportError, OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"The Inception network {handle} cannot be fetched: {_one_line(error)}. "
+            "Try one of three ways: --inception=DIR with an unpacked copy; the "
+            f"environment variable TFHUB_CACHE_DIR=DIR with one in DIR/{key}; or an "
+            "internet connection (and the package tensorflow_hub), to fetch it."
+        ) from error
+
+
+def _tags(folder):
+    """Which of a SavedModel's graphs: None if there is one, else the plainest."""
+    path = pathlib.Path(folder) / _MODEL_FILES[0]
+    if not path.is_file():
+        return None
+    try:
+        proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    except DecodeError as error:
+        raise ValueError(f"{path.name} is damaged: {error}") from error
+    tags = [sorted(graph.meta_info_def.tags) for graph in proto.meta_graphs]
+    if len(tags) < 2:
+        return None
+    return [] if [] in tags else ["serve"] if ["serve"] in tags else tags[0]
+
+
+def _callable(loaded, folder):
+    """A function of a loaded module, and the size it is for if that is known.
+
+    TF2 modules can be called. TF1 modules have signatures, functions with a named
+    argument.
+    """
+    if callable(loaded):
+        return loaded, None
+    signatures = getattr(loaded, "signatures", {})
+    usable = [
+        name
+        for name, signature in signatures.items()
+        if set(_OUTPUTS) <= set(signature.structured_outputs)
+        and len(signature.structured_input_signature[1]) == 1
+    ]
+    if not usable:
+        raise ValueError(
+            f"{folder} must be callable, or have a signature from images to "
+            f"{' and '.join(_OUTPUTS)}. Received: signatures "
+            f"{', '.join(sorted(signatures)) or 'none'}. Try {HANDLE}."
+        )
+    name = [*(name for name in _SIGNATURES if name in usable), *usable][0]
+    ((argument, spec),) = signatures[name].structured_input_signature[1].items()
+    # A signature does not refuse images of another size: it computes something else.
+    size = spec.shape[1] if spec.shape.rank == 4 else None
+    # Through `loaded`: without it the variables of its signatures would be gone.
+    return lambda images: loaded.signatures[name](**{argument: images}), size
+
+
+def _probe(call, size, folder):
+    """Tries a black image; returns the size it needs, None for any, and the widths.
+
+    TF-GAN's module takes any size, and how it resizes is part of the score: nothing may
+    be resized before. One that refuses small images gets them enlarged.
+    """
+    for needed in (size, size or _SIZE):
+        try:
+            outputs = call(tf.zeros([1, *[needed or _SMALL_SIZE] * 2, 3]))
+            break
+        except (ValueError, TypeError, tf.errors.OpError) as error:
+            problem = _one_line(error)
+    else:
+        raise ValueError(
+            f"{folder} takes no images float32 (N, {_SIZE}, "
+            f"{_SIZE}, 3): {problem}. Try {HANDLE}."
+        )
+    if not isinstance(outputs, dict) or not set(_OUTPUTS) <= set(outputs):
+        received = ", ".join(outputs) if isinstance(outputs, dict) else "no dict"
+        raise ValueError(
+            f"{folder} must give a dict with {' and '.join(_OUTPUTS)}. Received: "
+            f"{received}. Try {HANDLE}."
+        )
+    return needed, tuple(math.prod(outputs[name].shape) for name in _OUTPUTS)
+
+
+def _name(folder, widths, digest):
+    size = sum(path.stat().st_size for path in _model_files(folder))
+    if widths == (NUM_FEATURES, NUM_LOGITS) and size >= _LEAST_BYTES:
+        return "Inception"
+    name = f"stand-in-{digest[:8]}"
+    print(
+        f"warning: {folder} is not the Inception network ({widths[0]} features, "
+        f"{widths[1]} logits, {size / 1e6:.1f} MB; expected {NUM_FEATURES}, "
+        f"{NUM_LOGITS}, at least {_LEAST_BYTES / 1e6:.0f} MB). Scores taken with it "
+        f"mean nothing and are called {name}'s.",
+        file=sys.stderr,
+    )
+    return name
+
+
+def _model_files(folder):
+    """The files that decide a SavedModel's numbers, in the order of their names."""
+    folder = pathlib.Path(folder)
+    inner = (p for part in ("assets", "variables") for p in (folder / part).rglob("*"))
+    files = [*(folder / name for name in _MODEL_FILES), *inner]
+    return sorted(path for path in files if path.is_file())
+
+
+def files_hash(folder):
+    """The sha256, in hexadecimal digits, of a SavedModel's files: names and contents.
+
+    Args:
+        folder: path of the SavedModel.
+    """
+    digest = hashlib.sha256()
+    for path in _model_files(folder):
+        content = path.read_bytes()
+        name = path.relative_to(folder).as_posix()
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,153 @@
+"""Named ways to evaluate: a number means something only beside the way it was made.
+
+The same weights have moved by 5 FID between two ways, so a `Protocol` is printed and
+stored with every result.
+"""
+
+import dataclasses
+
+SPLITS = ("train", "validation")
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """Everything that decides a number, but for the data and the feature network.
+
+    Attributes:
+        name: str; `changed` adds what was changed.
+        source: str, who evaluates like this.
+        split: `"train"` or `"validation"`, the part of the data that real images
+            come from.
+        num_real: int, real images; `None` for all of the split.
+        num_fake: int, generated images, with z and uniform labels of images 0, 1, 2,
+            ... of `seed` (see `latents.py`).
+        resize: one of `images.RESIZE_METHODS`, from a real picture's central square
+            to the generator's resolution. The feature network resizes both alike.
+        quantize: bool, whether generated images are rounded to the 256 values that
+            real ones have.
+        ema: bool, whether the averaged generator is used, if the run has one.
+        truncation: `None`, or a float > 0: see `latents.draw_z`.
+        standing_batches: int; 0: batch normalization uses its moving averages, N:
+            standing statistics of N batches of `standing_batch_size` (see
+            `standing_statistics.py`).
+        standing_batch_size: int, images.
+        seed: int, of z and fake labels. Which real images are taken never changes.
+        max_neighbour_images: int, images of each side that precision, recall,
+            density, coverage and KID are made from: the first ones.
+    """
+
+    name: str
+    source: str
+    split: str = "train"
+    num_real: int | None = 50_000
+    num_fake: int = 50_000
+    resize: str = "antialiased_bilinear"
+    quantize: bool = False
+    ema: bool = True
+    truncation: float | None = None
+    standing_batches: int = 0
+    standing_batch_size: int = 64
+    seed: int = 0
+    max_neighbour_images: int = 10_000
+
+    def changed(self, **changes):
+        """The same protocol with other values, which become a part of its name.
+
+        Args:
+            changes: values of fields; `None` and present values are ignored.
+
+        Raises:
+            ValueError: a value is out of range.
+        """
+        new = {
+            key: value
+            for key, value in changes.items()
+            if value is not None and value != getattr(self, key)
+        }
+        name = "".join(f"+{key}={value}" for key, value in new.items())
+        return dataclasses.replace(self, name=self.name + name, **new).validate()
+
+    def validate(self):
+        """Checks the numbers.
+
+        Raises:
+            ValueError: a number is out of range.
+        """
+        for key, least in (("num_fake", 2), ("standing_batches", 0), ("seed", 0)):
+            if getattr(self, key) < least:
+                raise ValueError(
+                    f"{key} must be at least {least}. Received: {getattr(self, key)}."
+                )
+        if self.truncation is not None and self.truncation <= 0:
+            raise ValueError(
+                f"truncation must be above 0. Received: {self.truncation}. "
+                "Try --truncation=0.5."
+            )
+        return self
+
+    def describe(self):
+        """The protocol in words: list of lines."""
+        real = "all" if self.num_real is None else f"{self.num_real:,}"
+        norm = (
+            f"standing statistics of {self.standing_batches} batches of "
+            f"{self.standing_batch_size}"
+            if self.standing_batches
+            else "moving averages"
+        )
+        truncation = "none" if self.truncation is None else self.truncation
+        return [
+            f"{self.name}: {self.num_fake:,} generated images, {real} real ones of the "
+            f"{self.split} split ({self.source})",
+            f"resize {self.resize}; generated images "
+            f"{'rounded to' if self.quantize else 'not rounded to'} 256 values; "
+            f"{'EMA weights if there are any' if self.ema else 'no EMA'}; truncation "
+            f"{truncation}; batch norm: {norm}; seed {self.seed}",
+        ]
+
+
+# Differs from the official code: its evaluation runs the generator in training mode, so
+# that an image depends on the 99 others of its batch, and `u` moves. The closest thing
+# is --standing_batches.
+_ALL = (
+    Protocol(
+        "official-train-50k",
+        "the paper's numbers: eval_imagenet.py of the official code, with 50,000",
+        ema=False,
+    ),
+    Protocol(
+        "tfgan-validation-50k",
+        "TF-GAN's self-attention example: 49 batches of 1,024",
+        split="validation",
+        num_real=50_176,
+        num_fake=50_176,
+        resize="bilinear",
+        ema=False,
+    ),
+    Protocol(
+        "biggan-train-full",
+        "BigGAN-PyTorch: statistics of the whole training set",
+        num_real=None,
+    ),
+    Protocol(
+        "quick-5k",
+        "ours, for small data sets and for use during training",
+        num_real=5_000,
+        num_fake=5_000,
+        quantize=True,
+    ),
+)
+PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
+
+
+def find_protocol(name):
+    """The protocol of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(
+            f"protocol must be one of {', '.join(PROTOCOLS)}. Received: {name}. "
+            "Try --protocol=quick-5k."
+        )
+    return PROTOCOLS[name]

@@ -1,0 +1,63 @@
+"""Results of evaluations as text: how they were made, and a table."""
+
+from sagan_tf.evaluation.comparison import TITLES
+
+_PER_BLOCK = 4
+_NAME_WIDTH, _WIDTH = 46, 14
+# Small numbers: KID is about a thousandth of FID.
+_DIGITS = {"kid": 6, "kid_standard_error": 6}
+
+
+def heading(protocol, network, reference):
+    """Lines that say how the numbers below them were made.
+
+    Args:
+        protocol: `Protocol`.
+        network: `FeatureNetwork`.
+        reference: `Reference`.
+    """
+    about = reference.about
+    return [
+        *protocol.describe(),
+        f"feature network: {network.name}, {network.num_features:,} features, sha256 "
+        f"{network.hash[:12]}",
+        f"real images: {reference.summary.count:,} of {about['description']}, "
+        f"{about['resolution']} pixels, sha256 {about['content_hash'][:12]}",
+    ]
+
+
+def table(records, describe):
+    """Lines of a table: a metric a row, a scored set of images a column.
+
+    Args:
+        records: list of dicts, see `evaluator.py`.
+        describe: function of a title, "FID", to what it is called in the feature space
+            at hand, see `FeatureNetwork.describe`.
+    """
+    lines = []
+    for first in range(0, len(records), _PER_BLOCK):
+        lines += _block(records[first : first + _PER_BLOCK], describe)
+    return lines
+
+
+def _block(records, describe):
+    heads = [
+        str(r["subject"]) if r["step"] is None else f"step {r['step']:,}"
+        for r in records
+    ]
+    widths = [max(_WIDTH, len(head) + 2) for head in heads]
+    lines = ["", _row("", heads, widths)]
+    lines.append(_row("images", [f"{r['num_fake']:,}" for r in records], widths))
+    for name, title in TITLES.items():
+        values = [r["metrics"].get(name) for r in records]
+        if any(value is not None for value in values):
+            digits = _DIGITS.get(name, 4)
+            shown = ["-" if v is None else f"{v:.{digits}f}" for v in values]
+            lines.append(_row(describe(title), shown, widths))
+    speeds = [f"{r['images_per_second']:,.1f}" for r in records]
+    return [*lines, _row("images/s", speeds, widths)]
+
+
+def _row(name, cells, widths):
+    cells = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
+    return f"{name:<{_NAME_WIDTH}}{cells}"

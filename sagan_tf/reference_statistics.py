@@ -1,0 +1,71 @@
+"""Makes the statistics of real images that generated ones are compared with.
+
+python -m sagan_tf.reference_statistics --dataset=folder:photos --resolution=128 \
+    --protocol=official-train-50k --output=stats.npz
+
+A file that is there already is checked: all real images are read again, and the content
+hash of data, treatment and feature network has to be the file's. --split, or a data set
+of its own, says which images are the protocol's; a tfds data set knows its splits.
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+from absl import flags
+
+from sagan_tf.flags import (
+    FINISHED,
+    config_from_flags,
+    define_flags,
+    load,
+    required,
+    run_command,
+)
+
+
+def _define(values):
+    flags.DEFINE_string("output", None, "the .npz file", flag_values=values)
+    flags.DEFINE_integer(
+        "keep_features",
+        10_000,
+        "images whose features are kept: for KID, precision and recall the first "
+        "10,000, for intra-FID all",
+        lower_bound=1,
+        flag_values=values,
+    )
+    define_flags(values)
+
+
+def _make(values):
+    config = config_from_flags(values)
+    output = required(values, "output", "stats.npz")
+    # TensorFlow takes seconds to load: flags are checked before.
+    references, features, protocols = (
+        load(f"sagan_tf.{name}")
+        for name in ("references", "evaluation.features", "evaluation.protocols")
+    )
+    protocol = protocols.find_protocol(config.protocol)
+    if config.dataset.startswith("tfds:") and config.split is None:
+        config = dataclasses.replace(config, split=protocol.split)
+    network = features.open_feature_network(config.feature_network, config.inception)
+    was_there = pathlib.Path(output).exists()
+    reference = references.make_reference(
+        config, protocol, network, output, values.keep_features
+    )
+    print(f"{reference.about['description']}")
+    print(
+        f"{reference.summary.count:,} real images of {config.resolution} pixels, "
+        f"features of {network.name} ({network.hash[:12]})"
+    )
+    print(f"{'Up to date' if was_there else 'Written'}: {output}")
+    return FINISHED
+
+
+def main(argv=None):
+    """Runs the command; returns its exit status."""
+    return run_command(_make, _define, __doc__, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

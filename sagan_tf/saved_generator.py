@@ -1,0 +1,96 @@
+"""Other people's generators: a SavedModel, with or without our export's signatures."""
+
+import json
+import pathlib
+
+import tensorflow as tf
+
+from sagan_tf import images
+
+
+def open_saved_generator(folder, num_classes=0):
+    """Opens a SavedModel as `scoring.summarize_generator` takes a generator.
+
+    Its `serving_default` signature has one float input, z `(N, z_dim)`, and, for a
+    model with classes, one integer input, labels `(N,)`; one output, uint8 pixels or
+    float images in [-1, 1], `(N, R, R, C)`.
+
+    Args:
+        folder: path of the SavedModel.
+        num_classes: int, for a model that takes labels and has no `export.json` beside
+            it to tell `num_classes`.
+
+    Returns:
+        Function of z and labels to images, with `z_dim`; and the number of classes, 0
+        for a model that takes no labels.
+
+    Raises:
+        ValueError: it cannot be loaded, or has other inputs or outputs.
+    """
+    folder = pathlib.Path(folder)
+    if not (folder / "saved_model.pb").is_file():
+        raise ValueError(
+            f"{folder} is no SavedModel: it has no saved_model.pb. Try the folder that "
+            "holds that file."
+        )
+    try:
+        model = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ValueError(f"{folder} cannot be loaded: {error}") from error
+    if "serving_default" not in model.signatures:
+        raise ValueError(
+            f"{folder} must have the signature serving_default. Received: "
+            f"{', '.join(model.signatures) or 'none'}."
+        )
+    serve = model.signatures["serving_default"]
+    z_name, label_name = _inputs(folder, serve)
+
+    def generate(z, labels):
+        arguments = {z_name: z}
+        if label_name is not None:
+            dtype = serve.structured_input_signature[1][label_name].dtype
+            arguments[label_name] = tf.cast(labels, dtype)
+        (made,) = serve(**arguments).values()
+        return images.from_pixels(made) if made.dtype == tf.uint8 else made
+
+    generate.z_dim = serve.structured_input_signature[1][z_name].shape[-1]
+    generate.keep_alive = model  # Its variables go when the object does.
+    if label_name is None:
+        return generate, 0
+    return generate, _num_classes(folder, num_classes)
+
+
+def _inputs(folder, serve):
+    """The names of z and of the labels (or `None`)."""
+    specs = serve.structured_input_signature[1]
+    floats = [n for n, spec in specs.items() if spec.dtype.is_floating]
+    integers = [n for n, spec in specs.items() if spec.dtype.is_integer]
+    known = len(floats) == 1 and specs[floats[0]].shape.rank == 2
+    known = known and specs[floats[0]].shape[-1] is not None
+    one_output = len(serve.structured_outputs) == 1
+    if not known or len(integers) > 1 or not one_output:
+        inputs = ", ".join(f"{n} {s.dtype.name} {s.shape}" for n, s in specs.items())
+        raise ValueError(
+            f"{folder}: serving_default must take z (N, z_dim) float, perhaps labels "
+            f"(N,) int, and return one tensor. Received: inputs {inputs}; outputs "
+            f"{', '.join(serve.structured_outputs)}."
+        )
+    return floats[0], integers[0] if integers else None
+
+
+def _num_classes(folder, num_classes):
+    path = folder / "export.json"
+    if path.is_file():
+        try:
+            return int(json.loads(path.read_text())["config"]["num_classes"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} must tell config.num_classes. Received: {error!r}."
+            ) from error
+    if not num_classes:
+        raise ValueError(
+            f"{folder} takes labels, and neither an export.json in it nor the "
+            "reference tells the number of classes. Try a reference of data with "
+            "labels."
+        )
+    return num_classes

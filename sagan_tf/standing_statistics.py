@@ -1,0 +1,92 @@
+"""Standing statistics: batch normalisation measured anew before images are drawn.
+
+The moving averages of training lag behind the weights, and mix those of many steps.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sagan_tf.layers import ConditionalBatchNorm
+
+
+def use_standing_statistics(generator, batches):
+    """Replaces the moving statistics of every batch normalisation in a generator.
+
+        mean = 1/N sum_n mean_n,   variance = 1/N sum_n variance_n
+
+    over N batches, each of which goes through the network in training mode: mean_n and
+    variance_n are what it is normalised with. The variance is the biased one in every
+    layer, also in the last, whose moving average in training has the unbiased one.
+    Each batch counts the same, whatever its size; neither their order matters nor what
+    the moving averages were. Nothing else changes, not even the `u` of spectral
+    normalisation.
+
+    The batches run through a copy, on one device. A generator that is still being
+    trained loses its moving averages: give a copy of it.
+
+    Args:
+        generator: functional `keras.Model` as from `build_generator`, trainable or not.
+        batches: iterable of z `(B, z_dim)` float32, or of pairs (z, labels `(B,)`
+            int32) for a conditional generator.
+
+    Raises:
+        ValueError: there are no batches, or no batch normalisation.
+
+    Reference:
+        - Brock et al., BigGAN, arXiv 1809.11096, appendix
+        - BigGAN-PyTorch `utils.py`: `accumulate_standing_stats`
+    """
+    layers = _batch_norms(generator)
+    if not layers:
+        raise ValueError(
+            "Standing statistics need a generator with batch normalisation. Received: "
+            f"{generator.name}, which has none. Try the moving averages."
+        )
+    copy = keras.models.clone_model(generator)
+    copy.set_weights(generator.get_weights())
+    for layer, (mean, variance) in zip(layers, _measure(copy, batches), strict=True):
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(variance)
+
+
+def _batch_norms(model):
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, ConditionalBatchNorm)
+    ]
+
+
+def _measure(generator, batches):
+    """The statistics, in the order of the layers. Changes the generator."""
+    layers = _batch_norms(generator)
+    # In training mode, layers that are not trainable leave `u` alone. With a momentum
+    # of zero the moving values are those of the batch.
+    generator.trainable = False
+    for layer in layers:
+        layer.trainable = True
+        layer.momentum = 0.0
+        layer.unbiased_moving_variance = False
+        layer.moving_mean.assign(np.zeros(layer.moving_mean.shape))
+        layer.moving_variance.assign(np.ones(layer.moving_variance.shape))
+
+    @tf.function(reduce_retracing=True)
+    def run(inputs):
+        generator(inputs, training=True)
+        return [
+            tf.stack([layer.moving_mean.value, layer.moving_variance.value])
+            for layer in layers
+        ]
+
+    measured = [
+        run(list(batch) if isinstance(batch, (tuple, list)) else batch)
+        for batch in batches
+    ]
+    if not measured:
+        raise ValueError(
+            "Standing statistics need at least one batch. Received: none. Try 100."
+        )
+    return [
+        np.mean(statistics, axis=0, dtype=np.float64) for statistics in zip(*measured)
+    ]

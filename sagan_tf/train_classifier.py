@@ -1,0 +1,89 @@
+"""Trains a small classifier to be the feature network of a data set.
+
+python -m sagan_tf.train_classifier --flagfile=configs/digits.flags \\
+  --output=classifiers/digits-cnn
+
+Where Inception says little (digits, clothes, medical pictures) scores are taken in the
+classifier's feature space, and carry its name. It sees pictures as the training does:
+--dataset, --resolution, --image_channels, --resize and the like mean the same, and come
+with a run's flagfile. What it is measured on is held out: a fifth of digits, npz and
+folder data sets, or what --held_out_dataset or --held_out_split says.
+
+Exit status: 0 finished, 1 a bug, 2 bad input.
+"""
+
+import sys
+
+from absl import flags
+
+from sagan_tf.flags import FINISHED, define_flags, load, required, run_command
+
+
+def _define(values):
+    def text(name, about):
+        flags.DEFINE_string(name, None, about, flag_values=values)
+
+    text("output", "the new folder to write")
+    text("name", "what its scores are called by; none: after the data set, digits-cnn")
+    text("held_out_dataset", "pictures to measure with; none: a part of --dataset")
+    text("held_out_split", "split of them; none: test for digits, npz and folder")
+    flags.DEFINE_integer(
+        "epochs",
+        None,
+        "how often each picture is seen; none: 10 to 30 times, less often of many",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "num_features",
+        64,
+        "length of the features: FID needs more images than that",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "overwrite", False, "replace a classifier that is there", flag_values=values
+    )
+    define_flags(values)
+
+
+def _train(values):
+    output = required(values, "output", "classifiers/digits-cnn")
+    # TensorFlow takes seconds to load: flags are checked before.
+    data, training = (load(f"sagan_tf.classifier_{n}") for n in ("data", "training"))
+
+    training_source, held_out, about = data.open_parts(
+        values.dataset,
+        split=values.split,
+        held_out_dataset=values.held_out_dataset,
+        held_out_split=values.held_out_split,
+        data_dir=values.data_dir,
+        manual_dir=values.manual_dir,
+        label_offset=values.label_offset,
+        skip_bad_images=values.skip_bad_images,
+    )
+    training.train_classifier(
+        output,
+        training_source,
+        held_out,
+        name=values["name"].value or data.default_name(values.dataset),
+        resolution=values.resolution,
+        image_channels=values.image_channels,
+        about=about,
+        resize=values.resize,
+        flip=values.flip,
+        num_features=values.num_features,
+        epochs=values.epochs,
+        seed=values.seed,
+        overwrite=values.overwrite,
+    )
+    return FINISHED
+
+
+def main(argv=None):
+    """Runs the command; returns its exit status."""
+    return run_command(_train, _define, __doc__, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

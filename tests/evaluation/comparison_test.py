@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from sagan_tf.evaluation import metrics, tfgan
+from sagan_tf.evaluation.comparison import TITLES, compare, intra_fid, warnings
+from sagan_tf.evaluation.statistics import Summary
+from tests.evaluation.small_network import FEATURES, LOGITS, small_network
+
+
+def summary(count=60, shift=0.0, seed=0, labels=True, keep=10**6, **add):
+    random = np.random.default_rng(seed)
+    found = Summary(keep)
+    features = random.normal(shift, 1, (count, FEATURES)).astype(np.float32)
+    logits = random.normal(size=(count, LOGITS)).astype(np.float32)
+    add = {"low": -1, "high": 1, **add}
+    of = np.arange(count) % LOGITS if labels else None
+    found.add(features * [1, 2, 3, 1, 1, 0.5], logits, of, **add)
+    return found
+
+
+def test_every_metric_is_the_function_of_its_name():
+    fake, real = summary(seed=1, shift=0.3), summary(count=80)
+    found = compare(fake, real, small_network(), LOGITS)
+    assert set(found) == set(TITLES) - {"intra_fid", "kid_standard_error"}
+    pair = real.features, fake.features
+    kid, _ = tfgan.kernel_distance(*pair)
+    expected = {
+        "fid": tfgan.frechet_distance(*(p.astype(np.float64) for p in pair)),
+        "kid": kid,
+        "inception_score": tfgan.classifier_score(fake.logits),
+        "inception_score_10": metrics.inception_score(fake.logits, 10)[0],
+        "class_accuracy": np.mean(fake.logits.argmax(1) == fake.labels),
+        "precision": metrics.precision_recall(*pair)[0],
+        "coverage": metrics.density_coverage(*pair)[1],
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-6, err_msg=name)
+
+
+def test_fake_and_real_are_not_taken_for_one_another():
+    wide, narrow = summary(seed=1), summary(seed=2)
+    narrow.features[:] *= 0.01
+    found = compare(narrow, wide, small_network())
+    assert found["precision"] == 1
+    assert found["recall"] < 0.2
+
+
+def test_class_accuracy_needs_a_classifier_of_these_classes():
+    fake, real = summary(seed=1), summary()
+    assert "class_accuracy" not in compare(fake, real, small_network(), 7)
+    unlabelled = summary(seed=1, labels=False)
+    assert "class_accuracy" not in compare(unlabelled, real, small_network(), LOGITS)
+    inception = small_network(is_inception=True)
+    assert "class_accuracy" not in compare(fake, real, inception, LOGITS)
+
+
+def test_neighbours_are_limited_and_fid_is_not():
+    fake, real = summary(seed=1, count=90), summary(count=90)
+    few = compare(fake, real, small_network(), max_neighbour_images=30)
+    first = compare(
+        summary(seed=1, count=90, keep=30), summary(count=90, keep=30), small_network()
+    )
+    assert few["fid"] == compare(fake, real, small_network())["fid"]
+    assert few["precision"] == first["precision"]
+    assert few["kid"] == first["kid"]
+
+
+def test_intra_fid_is_the_mean_over_classes():
+    fake, real = summary(seed=1, count=200), summary(count=300, shift=0.2)
+    mean, each = intra_fid(fake, real, LOGITS)
+    of_3 = tfgan.frechet_distance(
+        real.features[real.labels == 3].astype(float),
+        fake.features[fake.labels == 3].astype(float),
+    )
+    np.testing.assert_allclose(each[3], of_3, rtol=1e-9)
+    np.testing.assert_allclose(mean, each.mean())
+
+
+@pytest.mark.parametrize(
+    ("fake", "real", "words"),
+    [
+        ({"labels": False}, {}, "generated images without"),
+        ({}, {"labels": False}, "real images without"),
+        ({}, {"keep": 50}, "50 of 60 real ones"),
+    ],
+)
+def test_intra_fid_is_refused_by_name(fake, real, words):
+    with pytest.raises(ValueError, match=words):
+        intra_fid(summary(seed=1, **fake), summary(**real), LOGITS)
+
+
+@pytest.mark.parametrize(
+    ("fake", "words"),
+    [
+        ({"count": FEATURES}, "6 generated images are fewer than the 6 features + 1"),
+        ({"low": -1, "high": -0.998}, "All generated images are black"),
+        ({"low": 0.2, "high": 0.2}, "of one flat colour"),
+    ],
+)
+def test_what_to_mistrust_is_named(fake, words):
+    network = small_network(is_inception=True)
+    assert not warnings(summary(seed=1), summary(), network)
+    assert any(words in w for w in warnings(summary(**fake), summary(), network))
+
+
+def test_a_collapsed_generator_is_named():
+    fake = Summary(9)
+    fake.add(np.ones((60, FEATURES)), np.ones((60, LOGITS)), None, -1, 1)
+    network = small_network(is_inception=True)
+    assert "alike" in " ".join(warnings(fake, summary(), network))
+
+
+def test_numbers_of_another_network_are_no_published_ones():
+    (line,) = warnings(summary(seed=1), summary(), small_network())
+    assert "feature space of small" in line
