@@ -34,12 +34,13 @@ def _define(values):
         ("output", None, "where results go without --workdir: a .jsonl file"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
-    for name, about in (
-        ("num_fake", "generated images, in place of the protocol's"),
-        ("standing_batches", "batches for standing batch-norm statistics"),
-        ("seed", "of z and labels, in place of the protocol's"),
+    for name, default, least, about in (
+        ("num_fake", None, 2, "generated images, in place of the protocol's"),
+        ("standing_batches", None, 0, "batches for standing batch-norm statistics"),
+        ("seed", None, 0, "of z and labels, in place of the protocol's"),
+        ("batch_size", 64, 1, "images on one replica at a time"),
     ):
-        flags.DEFINE_integer(name, None, about, lower_bound=0, flag_values=values)
+        flags.DEFINE_integer(name, default, about, least, flag_values=values)
     for name, default, about in (
         ("watch", False, "follow a training: evaluate each new checkpoint"),
         ("intra_fid", False, "FID of each class too; mean over classes"),
@@ -47,28 +48,21 @@ def _define(values):
         ("ema", None, "averaged weights, in place of the protocol's choice"),
     ):
         flags.DEFINE_bool(name, default, about, flag_values=values)
-    flags.DEFINE_enum(
-        "protocol", None, PROTOCOLS, "how to evaluate", flag_values=values
-    )
-    flags.DEFINE_enum(
-        "strategy", "default", STRATEGIES, "who shares the work", flag_values=values
-    )
-    flags.DEFINE_float(
-        "truncation", None, "see sagan_tf.sample", lower_bound=0.0, flag_values=values
-    )
-    flags.DEFINE_integer(
-        "batch_size", 64, "images at a time", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_float(
-        "watch_seconds", 30.0, "between two looks", lower_bound=0.0, flag_values=values
-    )
+    for name, default, choices, about in (
+        ("protocol", None, PROTOCOLS, "how to evaluate"),
+        ("strategy", "default", STRATEGIES, "who shares the work"),
+    ):
+        flags.DEFINE_enum(name, default, choices, about, flag_values=values)
+    for name, default, about in (
+        ("truncation", None, "see sagan_tf.sample, in place of the protocol's"),
+        ("watch_seconds", 30.0, "between two looks"),
+    ):
+        flags.DEFINE_float(name, default, about, lower_bound=0.0, flag_values=values)
 
 
 def _evaluate(values):
     if values.self_check:
-        return load("sagan_tf.self_check").run(
-            values.feature_network, values.inception, values.workdir
-        )
+        return load("sagan_tf.self_check").run(values.feature_network, values.inception)
     if not (values.workdir or values.samples or values.saved_model):
         raise ValueError(
             "There is nothing to evaluate. Try --workdir=runs/digits, "

@@ -67,7 +67,7 @@ def prepare(
     evaluator = open_evaluator(
         config,
         workdir,
-        protocol=find_protocol(protocol or _DEFAULT_PROTOCOL).changed(**changes),
+        protocol=find_protocol(protocol or _DEFAULT_PROTOCOL).changed(changes),
         feature_network=feature_network or "inception",
         inception=inception,
         reference_statistics=reference_statistics,

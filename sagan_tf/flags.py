@@ -84,16 +84,22 @@ def define_flags(values):
             )
 
 
-def config_from_flags(values):
+def config_from_flags(values, networks=True):
     """The validated `Config` of parsed flags.
+
+    Args:
+        values: `absl.flags.FlagValues`.
+        networks: bool; False for a command that builds none: attention, whose default
+            does not go with every resolution, is left out.
 
     Raises:
         ValueError: see `Config.validate`.
     """
-    fields = dataclasses.fields(Config)
-    return Config(
-        **{field.name: values[field.name].value for field in fields}
-    ).validate()
+    fields = {f.name: values[f.name].value for f in dataclasses.fields(Config)}
+    if not networks:
+        fields["attention_resolution"] = ()
+        fields["discriminator_attention_resolution"] = None
+    return Config(**fields).validate()
 
 
 def required(values, name, example):

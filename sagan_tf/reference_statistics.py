@@ -38,7 +38,7 @@ def _define(values):
 
 
 def _make(values):
-    config = config_from_flags(values)
+    config = config_from_flags(values, networks=False)
     output = required(values, "output", "stats.npz")
     # TensorFlow takes seconds to load: flags are checked before.
     references, features, protocols = (

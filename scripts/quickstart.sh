@@ -14,8 +14,21 @@ source scripts/venv.sh
 
 workdir=${WORKDIR:-runs/digits}
 prepare_venv
-"$PYTHON_IN_VENV" -m sagan_tf.train --flagfile=configs/digits.flags \
-  --workdir="$workdir" "$@"
-"$PYTHON_IN_VENV" -m sagan_tf.sample --workdir="$workdir" --seeds=0-9 --labels=all \
+python=$PYTHON_IN_VENV
+"$python" -m sagan_tf.train --flagfile=configs/digits.flags --workdir="$workdir" "$@"
+"$python" -m sagan_tf.sample --workdir="$workdir" --seeds=0-9 --labels=all \
   --output="$workdir/digits.png"
-"$PYTHON_IN_VENV" scripts/score_digits.py --workdir="$workdir"
+
+# How good they are, in the feature space of a classifier that has seen four fifths of
+# the real digits; beside the last fifth, which it has not.
+classifier=$workdir/classifier
+statistics=$workdir/reference.npz
+if [ ! -e "$classifier" ]; then
+  "$python" -m sagan_tf.train_classifier --flagfile=configs/digits.flags \
+    --output="$classifier"
+fi
+"$python" -m sagan_tf.reference_statistics --flagfile=configs/digits.flags \
+  --split=train --feature_network="$classifier" --output="$statistics"
+"$python" -m sagan_tf.evaluate --workdir="$workdir" --feature_network="$classifier" \
+  --reference_statistics="$statistics" --samples=digits --samples_split=test
+"$python" scripts/score_digits.py --workdir="$workdir"

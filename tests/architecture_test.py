@@ -17,7 +17,9 @@ FLOORS = {
     "config_checks": (),
     "config": ("config_checks",),
     "files": (),
-    "images": (),
+    "images": ("files",),
+    "plots": ("files",),
+    "degradations": (),
     "latents": (),
     "losses": (),
     "distribution": (),
@@ -25,27 +27,48 @@ FLOORS = {
     # floor 1: parts
     "layers": ("layers",),
     "data": ("data", "images"),
+    "evaluation": ("evaluation", "files", "images"),
     # floor 2: the model
     "networks": ("layers",),
     "model": ("latents", "losses", "layers"),
     "sampling": ("latents",),
     "overview": (),
+    "standing_statistics": ("layers",),
+    "scoring": ("evaluation", "images", "latents", "standing_statistics"),
+    "saved_generator": ("images",),
     # floor 3: the run
     "rundir": ("version", "config", "files", "checkpoints", "networks"),
-    "callbacks": ("images", "latents"),
-    "metric_log": ("files", "callbacks"),
+    "callbacks": ("checkpoints", "images", "latents"),
+    "metric_log": ("files", "plots", "callbacks"),
+    "classifier_data": ("data", "images"),
+    "classifier_training": (
+        *("version", "data", "evaluation", "images", "classifier_data"),
+    ),
+    "references": ("data", "evaluation", "scoring", "rundir"),
+    "evaluator": (
+        *("checkpoints", "data", "evaluation", "files", "saved_generator", "scoring"),
+        *("rundir", "metric_log", "references"),
+    ),
+    "evaluations": ("distribution", "evaluation", "rundir", "metric_log", "evaluator"),
+    "self_check": (
+        *("data", "degradations", "evaluation", "scoring"),
+        *("classifier_data", "classifier_training"),
+    ),
     "training": (
         *("data", "distribution", "model", "overview", "rundir"),
-        *("callbacks", "metric_log"),
+        *("callbacks", "metric_log", "evaluator"),
     ),
     # floor 4: commands
     "flags": ("config", "config_checks"),
     "train": ("flags", "training"),
     "sample": ("flags", "images", "rundir", "sampling"),
+    "train_classifier": ("flags", "classifier_data", "classifier_training"),
+    "reference_statistics": ("flags", "evaluation", "references"),
+    "evaluate": ("config", "flags", "evaluations", "sampling", "self_check"),
     # what a notebook sees; it imports by name, when a name is used
     "__init__": (),
 }
-COMMANDS = ("train", "sample")
+COMMANDS = ("train", "sample", "train_classifier", "reference_statistics", "evaluate")
 
 WITHOUT_TENSORFLOW = ("layers", "networks", "losses")
 READ_FLAGS = ("flags", *COMMANDS)

@@ -53,7 +53,9 @@ def test_the_defaults_are_valid():
 @pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda f: f.name)
 def test_every_field_has_a_help_text_and_a_group(field):
     assert field.metadata["help"]
-    assert field.metadata["group"] in ("data", "networks", "training", "run")
+    assert field.metadata["group"] in (
+        *("data", "networks", "training", "evaluation", "run"),
+    )
 
 
 def test_the_discriminator_follows_the_generators_attention_unless_told_otherwise():

@@ -78,14 +78,14 @@ def test_an_unconditional_generator_gets_no_labels():
 
 @pytest.mark.parametrize("changes", [{"seed": 5}, {"truncation": 0.5}])
 def test_seed_and_truncation_are_the_protocols(changes):
-    protocol = PROTOCOL.changed(**changes)
+    protocol = PROTOCOL.changed(changes)
     found = scoring.summarize_generator(paint, small_network(), protocol, CLASSES)
     np.testing.assert_allclose(found.features, expected(protocol)[0], rtol=1e-5)
     assert not np.allclose(found.features, expected(PROTOCOL)[0])
 
 
 def test_rounded_images_score_as_their_files_do():
-    protocol = PROTOCOL.changed(quantize=True)
+    protocol = PROTOCOL.changed({"quantize": True})
     found = scoring.summarize_generator(paint, small_network(), protocol, CLASSES)
     indices = range(protocol.num_fake)
     made = paint(
@@ -155,6 +155,6 @@ def test_standing_statistics_are_used_when_the_protocol_says_so():
     scoring.use_protocol_statistics(generator, PROTOCOL, CLASSES)
     for old, new in zip(before, means(), strict=True):
         np.testing.assert_array_equal(new, old)
-    standing = PROTOCOL.changed(standing_batches=2, standing_batch_size=6)
+    standing = PROTOCOL.changed({"standing_batches": 2, "standing_batch_size": 6})
     scoring.use_protocol_statistics(generator, standing, CLASSES)
     assert all(np.abs(new).max() > 0 for new in means())

@@ -19,8 +19,8 @@ def _libraries():
 def one_blas_thread():
     """In a block `with one_blas_thread()`, BLAS works in the calling thread alone.
 
-    Most libraries have one setting for the process, some one for each thread. So a block
-    stands around a pool of threads, which restores the setting at the end, and in each
-    thread of the pool, where it may do nothing. Blocks may nest.
+    Most libraries have one setting for the process, some one for each thread. So a
+    block stands around a pool of threads, which restores the setting at the end, and in
+    each thread of the pool, where it may do nothing. Blocks may nest.
     """
     return _libraries().limit(limits=1, user_api="blas")

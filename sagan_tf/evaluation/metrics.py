@@ -5,6 +5,7 @@ D of features, K of logits.
 """
 
 import concurrent.futures
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
@@ -73,11 +74,22 @@ def frechet_distance(real, fake):
 
 def _gaussian(moments):
     with one_blas_thread():
-        values, vectors = np.linalg.eigh(moments.covariance)
+        return _Gaussian(moments.mean, _factor(moments.covariance))
+
+
+def _factor(covariance):
+    """T of a covariance: by Cholesky, or by eigenvalues if that is nearly singular."""
+    eps = np.finfo(np.float64).eps
+    with contextlib.suppress(np.linalg.LinAlgError):
+        # As exact as eigenvalues, in a tenth of their time.
+        lower = np.linalg.cholesky(covariance)
+        pivots = np.square(lower.diagonal())
+        if pivots.min() > np.sqrt(eps) * pivots.max():
+            return lower.T
+    values, vectors = np.linalg.eigh(covariance)
     # What rounding leaves of eigenvalues that are 0 would count with its root.
-    kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
-    factor = vectors[:, kept].T * np.sqrt(values[kept])[:, np.newaxis]
-    return _Gaussian(moments.mean, factor)
+    kept = values > values[-1] * len(values) * eps
+    return vectors[:, kept].T * np.sqrt(values[kept])[:, np.newaxis]
 
 
 def _distance(real, fake):

@@ -50,11 +50,11 @@ class Protocol:
     seed: int = 0
     max_neighbour_images: int = 10_000
 
-    def changed(self, **changes):
+    def changed(self, changes):
         """The same protocol with other values, which become a part of its name.
 
         Args:
-            changes: values of fields; `None` and present values are ignored.
+            changes: dict of field to value; `None` and present values are ignored.
 
         Raises:
             ValueError: a value is out of range.

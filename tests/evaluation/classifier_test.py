@@ -1,5 +1,6 @@
 import json
 import os
+import pathlib
 import zipfile
 
 import keras
@@ -158,6 +159,25 @@ def test_what_fails_leaves_things_as_they_were(tmp_path, overwrite, monkeypatch)
         assert record["sha256"] == classifier.weights_hash(tiny())
 
 
+def test_the_old_one_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path, monkeypatch
+):
+    classifier.save_classifier(tmp_path / "a", tiny(), RECORD)
+    rename = pathlib.Path.rename
+
+    def fail_once(path, target):
+        if target == tmp_path / "a" and ".old" not in path.name:
+            raise OSError(5, "Input/output error", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", fail_once)
+    with pytest.raises(OSError, match="Input/output error"):
+        classifier.save_classifier(tmp_path / "a", tiny(1), RECORD, overwrite=True)
+    assert os.listdir(tmp_path) == ["a"]
+    _, record = classifier.load_classifier(tmp_path / "a")
+    assert record["sha256"] == classifier.weights_hash(tiny())
+
+
 def test_a_folder_without_a_classifier_is_named(tmp_path):
     with pytest.raises(ValueError, match=f"{tmp_path} is not the folder of a class"):
         classifier.load_classifier(tmp_path)
@@ -166,6 +186,14 @@ def test_a_folder_without_a_classifier_is_named(tmp_path):
 def cut_network(folder):
     path = folder / "classifier.keras"
     path.write_bytes(path.read_bytes()[:-500])
+
+
+def flipped_network(folder):
+    path = folder / "classifier.keras"
+    content = bytearray(path.read_bytes())
+    for place in range(100, len(content) - 2000, 400):
+        content[place] ^= 255
+    path.write_bytes(content)
 
 
 def other_network(folder):
@@ -195,7 +223,7 @@ def record_without_name(folder):
 
 @pytest.mark.parametrize(
     "harm",
-    [cut_network, other_network, no_network, no_weights, cut_record]
+    [cut_network, flipped_network, other_network, no_network, no_weights, cut_record]
     + [record_without_name],
 )
 def test_a_damaged_classifier_is_named(tmp_path, harm):

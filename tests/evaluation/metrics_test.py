@@ -54,6 +54,14 @@ def test_frechet_distance_of_lines_has_a_closed_form():
     assert metrics.frechet_distance(real, fake) == pytest.approx(expected, rel=1e-13)
 
 
+def test_what_rounding_leaves_of_an_eigenvalue_of_zero_does_not_count():
+    # Its root would: 1e-8. Cholesky takes this matrix for one of full rank.
+    line = Moments.from_statistics(2, np.zeros(2), [[1, 1], [1, 1 + 2**-52]])
+    round_ = Moments.from_statistics(2, np.zeros(2), np.eye(2))
+    expected = 2 + 2 - 2 * np.sqrt(2)
+    assert metrics.frechet_distance(line, round_) == pytest.approx(expected, rel=1e-12)
+
+
 def test_frechet_distance_is_exact_with_fewer_images_than_features():
     real, fake = features(30, 64, seed=1), features(20, 64, seed=2)
     # The centred rows are factors of the covariances: no eigenvalues are needed.

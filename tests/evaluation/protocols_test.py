@@ -39,10 +39,10 @@ def test_the_published_protocols_are_as_published():
 
 def test_a_changed_protocol_is_called_so():
     quick = find_protocol("quick-5k")
-    changed = quick.changed(num_fake=100, truncation=0.5, seed=None)
+    changed = quick.changed({"num_fake": 100, "truncation": 0.5, "seed": None})
     assert changed.name == "quick-5k+num_fake=100+truncation=0.5"
     assert (changed.num_fake, changed.truncation, changed.seed) == (100, 0.5, 0)
-    assert quick.changed(num_fake=quick.num_fake, ema=None) == quick
+    assert quick.changed({"num_fake": quick.num_fake, "ema": None}) == quick
 
 
 def test_every_field_that_is_changed_shows():
@@ -53,8 +53,8 @@ def test_every_field_that_is_changed_shows():
         )
         if value is None:
             value = not getattr(protocol, field.name) if field.type is bool else 7
-        assert protocol.changed(**{field.name: value}) != protocol
-        assert field.name in protocol.changed(**{field.name: value}).name
+        assert protocol.changed({field.name: value}) != protocol
+        assert field.name in protocol.changed({field.name: value}).name
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_every_field_that_is_changed_shows():
 )
 def test_a_number_out_of_range_is_named(changes, word):
     with pytest.raises(ValueError, match=rf"{word} must be .* Received: "):
-        find_protocol("quick-5k").changed(**changes)
+        find_protocol("quick-5k").changed(changes)
 
 
 def test_an_unknown_protocol_is_answered_with_those_there_are():

@@ -83,10 +83,14 @@ def _write_tf1(folder, matrices, shape):
         variables = [v1.Variable(matrix, use_resource=True) for matrix in matrices]
         found = outputs(images, *variables)
         session.run(v1.global_variables_initializer())
-        signature = v1.saved_model.signature_def_utils.predict_signature_def(
-            {"images": images}, found
-        )
         builder = v1.saved_model.Builder(folder)
-        builder.add_meta_graph_and_variables(session, ["train"], {"default": signature})
-        builder.add_meta_graph([], {"default": signature})
+
+        def signatures(outputs):
+            make = v1.saved_model.signature_def_utils.predict_signature_def
+            return {"default": make({"images": images}, outputs)}
+
+        # For training it computes something else.
+        training = {name: -value for name, value in found.items()}
+        builder.add_meta_graph_and_variables(session, ["train"], signatures(training))
+        builder.add_meta_graph([], signatures(found))
         builder.save()
