@@ -28,6 +28,8 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["sagan_tf", "sagan_tf.*"]),
+    # What other packages say about some features: see evaluation/peers.py.
+    package_data={"sagan_tf.evaluation": ["peer_figures.json", "peer_features.npz"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.1",
