@@ -46,6 +46,7 @@ setuptools.setup(
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.9",
         "tensorflow-gan==2.1.0",
+        "threadpoolctl>=3.1",
         "tqdm>=4.66",
     ],
     extras_require={

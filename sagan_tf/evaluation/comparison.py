@@ -8,10 +8,10 @@ from sagan_tf.evaluation import metrics, tfgan
 TITLES = {
     "fid": "FID",
     "kid": "KID",
-    "kid_standard_error": "standard error of KID",
+    "kid_standard_error": "KID, standard error",
     "inception_score": "IS",
-    "inception_score_10": "IS, mean of 10 splits",
-    "inception_score_10_sd": "IS, sd of 10 splits",
+    "inception_score_10": "IS, 10 splits",
+    "inception_score_10_sd": "IS, 10 splits, sd",
     "precision": "precision",
     "recall": "recall",
     "density": "density",
@@ -53,12 +53,7 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
             found["inception_score_10_sd"],
         ) = metrics.inception_score(fake.logits, splits=10)
     if min(len(some_real), len(some_fake)) > 5:
-        found["precision"], found["recall"] = metrics.precision_recall(
-            some_real, some_fake
-        )
-        found["density"], found["coverage"] = metrics.density_coverage(
-            some_real, some_fake
-        )
+        found |= metrics.neighbour_scores(some_real, some_fake)._asdict()
     is_classifier = not network.is_inception and network.num_logits == num_classes
     if is_classifier and fake.labels is not None:
         found["class_accuracy"] = metrics.class_accuracy(fake.logits, fake.labels)

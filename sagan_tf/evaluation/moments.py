@@ -3,7 +3,6 @@
 import concurrent.futures
 
 import numpy as np
-from scipy.linalg.blas import dsyrk
 
 from sagan_tf.evaluation.blas import one_blas_thread
 from sagan_tf.evaluation.rows import ROWS_AT_A_TIME, check_rows
@@ -28,9 +27,7 @@ class Moments:
     def __init__(self, num_features):
         self._count = 0
         self._mean = np.zeros(num_features)
-        # S, its upper triangle alone: BLAS then does half of the work. In Fortran's
-        # order BLAS adds to it in place.
-        self._squares = np.zeros((num_features, num_features), order="F")
+        self._squares = np.zeros((num_features, num_features))  # S
 
     @classmethod
     def from_statistics(cls, count, mean, covariance):
@@ -64,7 +61,7 @@ class Moments:
         moments = cls(len(mean))
         moments._count = int(count)
         moments._mean = mean.copy()
-        moments._squares = np.asfortranarray(covariance * (count - 1))
+        moments._squares = covariance * (count - 1)
         return moments
 
     def update(self, features):
@@ -117,8 +114,9 @@ class Moments:
         return weight * difference
 
     def _add_squares(self, rows):
-        # rows.T lies in Fortran's order as it is: BLAS computes rows.T @ rows.
-        self._squares = dsyrk(1.0, rows.T, beta=1.0, c=self._squares, overwrite_c=True)
+        # NumPy sees that it is one matrix and has BLAS do half of the work (syrk);
+        # other Python threads run meanwhile, which SciPy's dsyrk would not let them.
+        self._squares += rows.T @ rows
 
     @property
     def count(self):
@@ -142,9 +140,7 @@ class Moments:
                 "A covariance needs at least 2 rows of features. "
                 f"Received: {self._count}. Try more images."
             )
-        upper = np.triu(self._squares)
-        upper /= self._count - 1
-        return upper + np.triu(upper, 1).T
+        return self._squares / (self._count - 1)
 
 
 def moments_of(*feature_sets):

@@ -2,8 +2,8 @@
 
 from sagan_tf.evaluation.comparison import TITLES
 
-_PER_BLOCK = 4
-_NAME_WIDTH, _WIDTH = 46, 14
+_PER_BLOCK = 3
+_WIDTH, _LONGEST_HEAD = 13, 24
 # Small numbers: KID is about a thousandth of FID.
 _DIGITS = {"kid": 6, "kid_standard_error": 6}
 
@@ -41,23 +41,29 @@ def table(records, describe):
 
 
 def _block(records, describe):
-    heads = [
-        str(r["subject"]) if r["step"] is None else f"step {r['step']:,}"
-        for r in records
-    ]
-    widths = [max(_WIDTH, len(head) + 2) for head in heads]
-    lines = ["", _row("", heads, widths)]
-    lines.append(_row("images", [f"{r['num_fake']:,}" for r in records], widths))
+    heads = [_head(record) for record in records]
+    rows = [("", heads), ("images", [f"{r['num_fake']:,}" for r in records])]
     for name, title in TITLES.items():
         values = [r["metrics"].get(name) for r in records]
         if any(value is not None for value in values):
             digits = _DIGITS.get(name, 4)
             shown = ["-" if v is None else f"{v:.{digits}f}" for v in values]
-            lines.append(_row(describe(title), shown, widths))
-    speeds = [f"{r['images_per_second']:,.1f}" for r in records]
-    return [*lines, _row("images/s", speeds, widths)]
+            rows.append((describe(title), shown))
+    rows.append(("images/s", [f"{r['images_per_second']:,.1f}" for r in records]))
+    widths = [max(_WIDTH, len(head) + 2) for head in heads]
+    name_width = max(len(name) for name, _ in rows)
+    lines = [
+        name.ljust(name_width)
+        + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
+        for name, cells in rows
+    ]
+    return ["", *lines]
 
 
-def _row(name, cells, widths):
-    cells = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
-    return f"{name:<{_NAME_WIDTH}}{cells}"
+def _head(record):
+    if record["step"] is not None:
+        return f"step {record['step']:,}"
+    subject = str(record["subject"])
+    if len(subject) > _LONGEST_HEAD:
+        return "..." + subject[3 - _LONGEST_HEAD :]
+    return subject

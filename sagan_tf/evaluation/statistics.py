@@ -16,6 +16,8 @@ import numpy as np
 from sagan_tf import files, images
 from sagan_tf.evaluation.metrics import Moments
 
+# Adding a few rows to a covariance of 2048 features takes as long as adding hundreds.
+_ROWS_AT_A_TIME = 1024
 _ARRAYS = ("count", "mean", "covariance", "features", "logits", "labels", "about")
 
 
@@ -26,21 +28,24 @@ class Summary:
         keep: int, K, images whose features, logits and labels are kept.
 
     Attributes:
-        moments: `Moments` of all images; `None` before the first.
+        count: N, int.
         low, high: float, smallest and largest image value, NaN if never told.
     """
 
     def __init__(self, keep):
         self.keep = keep
-        self.moments = None
+        self.count = 0
+        self._moments = None
+        self._waiting = []
         self.low, self.high = np.nan, np.nan
         self._kept = {"features": [], "logits": [], "labels": []}
         self._num_kept = 0
 
     @property
-    def count(self):
-        """N: int."""
-        return 0 if self.moments is None else self.moments.count
+    def moments(self):
+        """`Moments` of all images; `None` before the first."""
+        self._add_waiting()
+        return self._moments
 
     @property
     def features(self):
@@ -70,9 +75,10 @@ class Summary:
             ValueError: a feature or logit is NaN or infinite.
         """
         self._check(features, logits)
-        if self.moments is None:
-            self.moments = Moments(features.shape[1])
-        self.moments.update(features)
+        self.count += len(features)
+        self._waiting.append(np.asarray(features, np.float32))
+        if sum(map(len, self._waiting)) >= _ROWS_AT_A_TIME:
+            self._add_waiting()
         self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
         wanted = min(len(features), self.keep - self._num_kept)
         if wanted > 0:
@@ -81,6 +87,15 @@ class Summary:
             if labels is not None:
                 self._kept["labels"].append(np.asarray(labels[:wanted], np.int32))
             self._num_kept += wanted
+
+    def _add_waiting(self):
+        if not self._waiting:
+            return
+        features = np.concatenate(self._waiting)
+        self._waiting = []
+        if self._moments is None:
+            self._moments = Moments(features.shape[1])
+        self._moments.update(features)
 
     def _check(self, features, logits):
         finite = np.isfinite(features).all(1) & np.isfinite(logits).all(1)
@@ -163,8 +178,9 @@ def read_reference(path):
             arrays = {name: file[name] for name in _ARRAYS}
         about = json.loads(str(arrays["about"]))
         summary = Summary(keep=len(arrays["features"]))
-        summary.moments = Moments.from_statistics(
-            int(arrays["count"]), arrays["mean"], arrays["covariance"]
+        summary.count = int(arrays["count"])
+        summary._moments = Moments.from_statistics(
+            summary.count, arrays["mean"], arrays["covariance"]
         )
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
