@@ -105,7 +105,7 @@ class Evaluator:
         self._log = None if log is None else pathlib.Path(log)
         self._intra_fid = intra_fid
         self._batch_size = batch_size
-        self._strategy = strategy
+        self.strategy = strategy
 
     def score_network(self, generator, num_classes, step, subject="checkpoint"):
         """Scores a Keras generator as it is.
@@ -184,7 +184,7 @@ class Evaluator:
             self.protocol,
             num_classes,
             batch_size=self._batch_size,
-            strategy=self._strategy,
+            strategy=self.strategy,
         )
         return self._finish(summary, num_classes, subject, step, start)
 
@@ -279,7 +279,7 @@ def evaluate_checkpoint(evaluator, workdir, checkpoint):
     Raises:
         ValueError: there is no such checkpoint, or it is damaged.
     """
-    with (evaluator._strategy or tf.distribute.get_strategy()).scope():
+    with (evaluator.strategy or tf.distribute.get_strategy()).scope():
         generator, config, _, step = rundir.load_generator(
             workdir, checkpoint, evaluator.protocol.ema
         )
