@@ -1,13 +1,12 @@
 """Trains a classifier to be the feature network of a data set."""
 
-import platform
 import sys
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from sagan_tf import __version__, data
+from sagan_tf import data, rundir
 from sagan_tf.classifier_data import (
     check_classes,
     describe_parts,
@@ -101,7 +100,7 @@ def train_classifier(
         **pictures,
         **{"flip": flip, "width": width, "batch_size": batch_size},
         **{"epochs": epochs, "steps": epochs * steps},
-        "versions": versions(),
+        "versions": rundir.versions(),
     }
     record = classifier.save_classifier(output, model, record, overwrite)
     readings = describe_readings(confusion, training.class_names)
@@ -117,17 +116,6 @@ def default_epochs(num_images):
 def default_batch_size(num_images):
     """Pictures in a batch: less in small data sets, for 20 steps in an epoch."""
     return min(int(np.clip(num_images // 20, 8, 64)), num_images)
-
-
-def versions():
-    """Versions of what decides the numbers: dict."""
-    return {
-        "sagan_tf": __version__,
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-    }
 
 
 def fit(model, batches, steps, epochs, test_batches):

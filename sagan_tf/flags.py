@@ -157,11 +157,14 @@ def run_command(main, define, about, argv=None):
     # Before a command imports TensorFlow. What matters of its messages comes as errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv if argv is None else argv
-    if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
-        print(help_text(define, about))
-        return FINISHED
     try:
+        if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
+            print(help_text(define, about), flush=True)
+            return FINISHED
         return main(parse(argv, define))
+    except BrokenPipeError:  # Whoever read the output, `head` perhaps, has gone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # As a shell reports a command that SIGPIPE has ended.
     except OSError as error:
         return _complain(error)
     except ValueError as error:
@@ -232,7 +235,8 @@ def help_text(define, about):
 
 def _flag_lines(flag):
     if flag.boolean:
-        name = f"--[no]{flag.name} ({'yes' if flag.default else 'no'})"
+        default = {None: "none", True: "yes", False: "no"}[flag.default]
+        name = f"--[no]{flag.name} ({default})"
     else:
         name = f"--{flag.name}={_as_text(flag)}"
     text = textwrap.wrap(flag.help, 88 - _NAME_WIDTH)

@@ -1,6 +1,6 @@
 """Makes the statistics of real images that generated ones are compared with.
 
-python -m sagan_tf.reference_statistics --dataset=folder:photos --resolution=128 \
+python -m sagan_tf.reference_statistics --dataset=folder:photos --resolution=128 \\
     --protocol=official-train-50k --output=stats.npz
 
 A file that is there already is checked: all real images are read again, and the content

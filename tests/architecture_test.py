@@ -42,7 +42,7 @@ FLOORS = {
     "metric_log": ("files", "plots", "callbacks"),
     "classifier_data": ("data", "images"),
     "classifier_training": (
-        *("version", "data", "evaluation", "images", "classifier_data"),
+        *("data", "evaluation", "images", "classifier_data", "rundir"),
     ),
     "references": ("data", "evaluation", "scoring", "rundir"),
     "evaluator": (

@@ -1,12 +1,17 @@
 """Command lines: values, flagfiles, `--help`, and how a command ends."""
 
 import dataclasses
+import pathlib
+import subprocess
+import sys
 
 import pytest
 from absl import flags as absl_flags
 
 from sagan_tf import flags
 from sagan_tf.config import Config
+
+ROOT = pathlib.Path(__file__).parent.parent
 
 
 def config_from(*arguments):
@@ -129,3 +134,15 @@ def test_two_commands_in_one_process_do_not_share_flags():
     first = flags.parse(["a", "--seed=1"], flags.define_flags)
     second = flags.parse(["b"], flags.define_flags)
     assert (first.seed, second.seed) == (1, 0)
+
+
+def test_a_reader_that_has_gone_is_no_bug():
+    """`--help | head` closes the pipe before everything is written."""
+    command = f"{sys.executable} -m sagan_tf.evaluate --help"
+    program = f"{command} | head -1; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(
+        ["bash", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.stderr == ""
+    assert ended.stdout.startswith("Measures generated images")
+    assert ended.returncode in (0, 141)  # 0: it was quicker than head.
