@@ -86,6 +86,9 @@ class Evaluator:
         intra_fid: bool, whether FID is measured for each class too.
         batch_size: int, images on one replica at a time.
         strategy: `tf.distribute.Strategy` whose replicas generate, or `None`.
+
+    Raises:
+        ValueError: the reference does not have what intra-FID needs.
     """
 
     def __init__(
@@ -106,6 +109,10 @@ class Evaluator:
         self._intra_fid = intra_fid
         self._batch_size = batch_size
         self.strategy = strategy
+        if intra_fid:
+            comparison.check_for_intra_fid(
+                "real", reference.summary, reference.about["num_classes"]
+            )
 
     def score_network(self, generator, num_classes, step, subject="checkpoint"):
         """Scores a Keras generator as it is.
@@ -178,6 +185,11 @@ class Evaluator:
         return self._finish(summary, about["num_classes"], subject, None, start)
 
     def _score_function(self, generator, num_classes, subject, step, start):
+        if self._intra_fid and not num_classes:
+            raise ValueError(
+                "intra-FID needs a generator with classes. Received: num_classes=0. "
+                "Try without --intra_fid."
+            )
         summary = scoring.summarize_generator(
             generator,
             self.network,

@@ -57,7 +57,7 @@ def test_a_run_leaves_everything_in_its_directory(undisturbed):
     names = {path.name for path in undisturbed.iterdir()} - {"tensorboard"}
     assert names == {
         *("config.json", "data.json", "versions.json"),
-        *("metrics.jsonl", "metrics.csv", "samples", "checkpoints"),
+        *("metrics.jsonl", "metrics.csv", "metrics.png", "samples", "checkpoints"),
     }
     assert [p.name for p in sorted((undisturbed / "samples").iterdir())] == [
         f"step_{step:08d}.png" for step in (0, 12, 24)

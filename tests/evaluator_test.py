@@ -254,3 +254,33 @@ def test_results_go_where_they_are_asked_for(reference, tmp_path):
     log = tmp_path / "mine.jsonl"
     make_evaluator(reference, log).score_samples("digits", "test")
     assert lines(log)[0]["subject"] == "digits (test)"
+
+
+def test_intra_fid_is_refused_before_anything_is_generated(reference, monkeypatch):
+    def unwanted(*args, **kwargs):
+        raise AssertionError("images were generated")
+
+    monkeypatch.setattr("sagan_tf.scoring.summarize_generator", unwanted)
+    evaluator = make_evaluator(reference, intra_fid=True)
+    generator, _ = rundir.networks_from_config(CONFIG.replace(num_classes=0))
+    with pytest.raises(ValueError, match="generator with classes"):
+        evaluator.score_network(generator, 0, 1)
+    unlabelled = references.Reference(
+        reference.summary, {**reference.about, "num_classes": 0}, reference.path
+    )
+    with pytest.raises(ValueError, match="real images without any"):
+        make_evaluator(unlabelled, intra_fid=True)
+
+
+def test_tensorboard_shows_a_curve_for_each_metric(evaluator, run):
+    pytest.importorskip("tensorboard")
+    record = evaluate_checkpoint(evaluator, run, "20")
+    (events,) = (run / "tensorboard").iterdir()
+    found = {
+        value.tag: (event.step, tf.make_ndarray(value.tensor).item())
+        for event in tf.compat.v1.train.summary_iterator(str(events))
+        for value in event.summary.value
+    }
+    step, fid = found["evaluation/tiny/small/fid"]
+    assert (step, fid) == (20, pytest.approx(record["metrics"]["fid"]))
+    assert len(found) == len(record["metrics"])

@@ -67,24 +67,38 @@ def intra_fid(fake, real, num_classes):
         Mean over classes, and `(num_classes,)` float64.
 
     Raises:
-        ValueError: labels or features of some images are missing.
+        ValueError: see `check_for_intra_fid`; or a class has less than 2 images.
     """
-    for what, summary in (("generated", fake), ("real", real)):
-        if summary.labels is None or not num_classes:
-            raise ValueError(
-                f"intra-FID needs labels. Received: {what} images without any. "
-                "Try without --intra_fid."
-            )
-        if len(summary.features) < summary.count:
-            raise ValueError(
-                "intra-FID needs the features of all images. Received: "
-                f"{len(summary.features):,} of {summary.count:,} {what} ones. Try "
-                "python -m sagan_tf.reference_statistics with "
-                f"--keep_features={summary.count}."
-            )
+    check_for_intra_fid("generated", fake, num_classes)
+    check_for_intra_fid("real", real, num_classes)
     return metrics.intra_frechet_distance(
         real.features, real.labels, fake.features, fake.labels, num_classes
     )
+
+
+def check_for_intra_fid(what, summary, num_classes):
+    """Checks that a set of images has what intra-FID needs.
+
+    Args:
+        what: str, "generated" or "real".
+        summary: `Summary` of the images.
+        num_classes: int.
+
+    Raises:
+        ValueError: labels, or features of some images, are missing.
+    """
+    if summary.labels is None or not num_classes:
+        raise ValueError(
+            f"intra-FID needs labels. Received: {what} images without any. "
+            "Try without --intra_fid."
+        )
+    if len(summary.features) < summary.count:
+        raise ValueError(
+            "intra-FID needs the features of all images. Received: "
+            f"{len(summary.features):,} of {summary.count:,} {what} ones. Try "
+            "python -m sagan_tf.reference_statistics with "
+            f"--keep_features={summary.count}."
+        )
 
 
 def warnings(fake, real, network):
