@@ -35,6 +35,7 @@ def check(config):
     _check_ranges(config)
     _check_attention(config)
     _check_steps(config)
+    _check_evaluation(config)
 
 
 def value_type(field):
@@ -112,6 +113,15 @@ def _check_attention(config):
                 f"{config.resolution} pixels. Received: {list(sizes)}. "
                 f"Try --{name}={min(32, largest)}, or --{name}=none for no attention."
             )
+
+
+def _check_evaluation(config):
+    if config.evaluate_every_steps and config.strategy == "multi_worker":
+        raise ValueError(
+            "evaluate_every_steps is for one machine. Received: evaluate_every_steps="
+            f"{config.evaluate_every_steps}, strategy=multi_worker. Try without it, "
+            "and python -m sagan_tf.evaluate --watch beside the training."
+        )
 
 
 def _check_steps(config):

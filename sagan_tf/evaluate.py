@@ -13,8 +13,11 @@ import sys
 
 from absl import flags
 
-from sagan_tf.config import PROTOCOLS, STRATEGIES
+from sagan_tf.config import PROTOCOLS
 from sagan_tf.flags import FINISHED, load, run_command
+
+# Of one machine: the results of the others would not be gathered.
+_STRATEGIES = ("default", "mirrored", "tpu")
 
 
 def _define(values):
@@ -50,7 +53,7 @@ def _define(values):
         flags.DEFINE_bool(name, default, about, flag_values=values)
     for name, default, choices, about in (
         ("protocol", None, PROTOCOLS, "how to evaluate"),
-        ("strategy", "default", STRATEGIES, "who shares the work"),
+        ("strategy", "default", _STRATEGIES, "who shares the work"),
     ):
         flags.DEFINE_enum(name, default, choices, about, flag_values=values)
     for name, default, about in (

@@ -19,7 +19,7 @@ from sagan_tf.checkpoints import CheckpointError
 from sagan_tf.evaluation import comparison
 from sagan_tf.evaluation.features import open_feature_network
 from sagan_tf.evaluation.protocols import find_protocol
-from sagan_tf.files import append_text
+from sagan_tf.files import append_lines
 from sagan_tf.metric_log import EVALUATIONS, draw_metrics, json_line, read_metrics
 
 
@@ -231,7 +231,7 @@ class Evaluator:
             "versions": rundir.versions(),
         }
         if self._log is not None:
-            append_text(self._log, json_line(record))
+            append_lines(self._log, json_line(record))
             _write_events(self._log.parent / "tensorboard", record)
         return record
 

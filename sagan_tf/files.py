@@ -47,14 +47,25 @@ def write_text(path, text):
         file.write(text)
 
 
-def append_text(path, text):
-    """Adds to the end of a text file.
+def append_lines(path, text):
+    """Adds lines to the end of a text file.
+
+    A last line without its end, which a killed process has left, is taken away first.
+
+    Args:
+        path: of the file, which need not exist yet.
+        text: str, whole lines.
 
     Raises:
         OSError: it cannot be written.
     """
-    with naming(path), open(path, "a", encoding="utf-8") as file:
-        file.write(text)
+    with naming(path), open(path, "ab+") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(text.encode())
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from sagan_tf import plots
 from sagan_tf.callbacks import StepCallback
-from sagan_tf.files import append_text, write_text
+from sagan_tf.files import append_lines, write_text
 
 EVALUATIONS = "evaluations.jsonl"
 _SHOWN = ("d_loss", "g_loss")
@@ -75,8 +75,8 @@ class MetricLog(StepCallback):
             "images_per_second": round(self._speed.measure(step), 2),
             "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         }
-        append_text(self._jsonl, json_line(record))
-        append_text(self._csv, _csv_text([record], header=self._is_empty))
+        append_lines(self._jsonl, json_line(record))
+        append_lines(self._csv, _csv_text([record], header=self._is_empty))
         self._is_empty = False
         self._logged = step
         self.model.reset_metrics()

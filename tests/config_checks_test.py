@@ -33,6 +33,13 @@ from sagan_tf.config import Config
         ({"resolution": 64, "attention_resolution": (128,)}, "[128]", "=32"),
         ({"attention_resolution": (32, 32)}, "[32, 32]", "none"),
         ({"attention_resolution": (12,)}, "[12]", "=32"),
+        (
+            {"evaluate_every_steps": 5, "strategy": "multi_worker"},
+            "multi_worker",
+            "sagan_tf.evaluate --watch",
+        ),
+        ({"protocol": "mine"}, "mine", "--protocol=quick-5k"),
+        ({"evaluate_every_steps": -1}, "-1", "--evaluate_every_steps=0"),
         ({"resolution": 32}, "[32]", "--discriminator_attention_resolution=16"),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else None,

@@ -176,6 +176,8 @@ def test_a_line_that_was_cut_off_is_not_a_record(evaluator, run):
     with open(log, "a") as file:
         file.write('{"subject": "checkp')
     assert set(evaluator.recorded()) == {20}
+    evaluate_checkpoint(evaluator, run, "10")
+    assert [line["step"] for line in lines(log)] == [20, 10]
 
 
 def test_watching_scores_each_new_checkpoint_until_the_last(

@@ -7,7 +7,7 @@ from sagan_tf import files
 
 def test_text_is_written_and_added_to(tmp_path):
     files.write_text(tmp_path / "a", "one\n")
-    files.append_text(tmp_path / "a", "two\n")
+    files.append_lines(tmp_path / "a", "two\n")
     assert (tmp_path / "a").read_text() == "one\ntwo\n"
 
 
@@ -53,4 +53,17 @@ def test_an_error_in_the_body_is_given_the_name_of_the_file(tmp_path):
 def test_a_full_disk_is_named_with_the_file():
     # A device that is always full.
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
-        files.append_text("/dev/full", "text")
+        files.append_lines("/dev/full", "text\n")
+
+
+def test_a_line_that_was_cut_off_is_replaced(tmp_path):
+    path = tmp_path / "log"
+    files.append_lines(path, "one\n")
+    files.append_lines(path, "two\nthree\n")
+    assert path.read_text() == "one\ntwo\nthree\n"
+    path.write_text("one\ntw")
+    files.append_lines(path, "three\n")
+    assert path.read_text() == "one\nthree\n"
+    path.write_text("cut")
+    files.append_lines(path, "one\n")
+    assert path.read_text() == "one\n"

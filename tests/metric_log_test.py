@@ -7,8 +7,18 @@ import json
 import keras
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from sagan_tf.metric_log import MetricLog, Progress, TensorBoardLog, read_metrics
+from sagan_tf.files import append_lines
+from sagan_tf.metric_log import (
+    MetricLog,
+    MetricPlot,
+    Progress,
+    TensorBoardLog,
+    draw_metrics,
+    json_line,
+    read_metrics,
+)
 
 
 class CountingModel(keras.Model):
@@ -114,3 +124,28 @@ def test_tensorboard_gets_every_metric(tmp_path):
         for value in event.summary.value
     ]
     assert events == [(2, "d_loss"), (4, "d_loss")]
+
+
+def test_metrics_and_evaluations_become_a_picture(tmp_path):
+    draw_metrics(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    fit(CountingModel(), 4, MetricLog(2, tmp_path, 10), MetricPlot(0, tmp_path))
+    size = Image.open(tmp_path / "metrics.png").size
+    record = {
+        "step": 2,
+        "protocol": {"name": "quick-5k"},
+        "network": {"name": "digits-cnn"},
+        "metrics": {"fid": 3.0, "precision": 0.5},
+    }
+    append_lines(tmp_path / "evaluations.jsonl", json_line(record))
+    draw_metrics(tmp_path)
+    taller = Image.open(tmp_path / "metrics.png").size
+    assert taller[0] == size[0] == 1200
+    assert taller[1] > size[1]
+
+
+def test_a_run_draws_at_intervals_and_at_its_end(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("sagan_tf.metric_log.draw_metrics", drawn.append)
+    fit(CountingModel(), 5, MetricPlot(2, tmp_path))
+    assert drawn == [tmp_path] * 3
