@@ -36,10 +36,14 @@ def two_replicas(two_logical_cpus):
 
 @pytest.fixture(autouse=True)
 def no_settings_left_behind():
-    """A run sets Keras' precision and TensorFlow's determinism for the process."""
-    yield
+    """Every test has the same random numbers, whichever ran before it.
+
+    A run sets Keras' precision and TensorFlow's determinism for the process.
+    """
     import keras
     from tensorflow.python.framework import config
 
+    keras.utils.set_random_seed(0)
+    yield
     keras.config.set_dtype_policy("float32")
     config.disable_op_determinism()

@@ -22,6 +22,9 @@ def normalized_dense(kernel, wrapper=SpectralNormalization, **options):
     layer = wrapper(layers.Dense(kernel.shape[1], use_bias=False), **options)
     layer.build((None, kernel.shape[0]))
     layer.layer.kernel.assign(kernel)
+    if wrapper is SpectralNormalization:
+        # Not a random one, which might be near a singular vector and tell little.
+        layer.u.assign(np.resize([0.25, 1, -0.5, 0.75], layer.u.shape))
     return layer
 
 
