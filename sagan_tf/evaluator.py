@@ -154,6 +154,9 @@ class Evaluator:
     def score_samples(self, dataset, split=None):
         """Scores pictures: a folder, or any other data set.
 
+        They are taken in a random order that is always the same: KID and the splits of
+        IS would not be right in the order of classes.
+
         Args:
             dataset: str, as `--dataset`, for example `"folder:DIR"`.
             split: str or `None`, as `--split`.
@@ -170,7 +173,6 @@ class Evaluator:
             image_channels=about["image_channels"],
             batch_size=min(self._batch_size, source.num_images),
             seed=0,
-            shuffle=False,
             resize=self.protocol.resize,
             repeat=False,
             drop_remainder=False,

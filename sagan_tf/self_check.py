@@ -64,7 +64,7 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
         checks = [*peer_checks(), *image_checks(images, labels, network)]
     for check in checks:
         verdict = "pass" if check.passed else "FAIL"
-        print(f"{check.name:<{_WIDTH}}{check.found:>26}  {verdict}")
+        print(f"{check.name:<{_WIDTH}}{check.found:>34}  {verdict}")
     failed = sum(not check.passed for check in checks)
     print(f"{len(checks) - failed} of {len(checks)} passed")
     return FAILED if failed else PASSED

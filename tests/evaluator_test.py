@@ -286,3 +286,25 @@ def test_tensorboard_shows_a_curve_for_each_metric(evaluator, run):
     step, fid = found["evaluation/tiny/small/fid"]
     assert (step, fid) == (20, pytest.approx(record["metrics"]["fid"]))
     assert len(found) == len(record["metrics"])
+
+
+def test_pictures_are_not_taken_in_the_order_of_their_classes(
+    reference, tmp_path, monkeypatch
+):
+    for name in "0123456789":
+        (tmp_path / name).mkdir()
+        for index in range(3):
+            picture = np.full((8, 8, 1), 20 * int(name) + index, np.uint8)
+            images.write_png(tmp_path / name / f"{index}.png", picture)
+    seen = []
+
+    def compare(fake, *args):
+        seen.append(fake.labels.tolist())
+        return {"fid": 0.0}
+
+    monkeypatch.setattr("sagan_tf.evaluator.comparison.compare", compare)
+    for _ in range(2):
+        make_evaluator(reference).score_samples(f"folder:{tmp_path}")
+    assert sorted(seen[0]) == [label for label in range(10) for _ in range(3)]
+    assert seen[0] != sorted(seen[0])
+    assert seen[1] == seen[0]
