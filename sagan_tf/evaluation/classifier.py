@@ -51,7 +51,7 @@ def build_classifier(
     images than features, so there are few. Without a fixed variance the distances of
     two classifiers would have different units. The last stage keeps what tells classes
     apart and forgets the rest; with the earlier ones the features see noise, blur and
-    pictures that repeat within a class 1.5 to 5 times better (measured on digits).
+    pictures that repeat within a class better (tried on digits).
 
     Args:
         resolution: R, int from 8 on.
