@@ -1,4 +1,4 @@
-"""What README.md tells people to type is real."""
+"""What README.md and docs/ tell people to type is real."""
 
 import importlib
 import pathlib
@@ -11,12 +11,19 @@ from sagan_tf.flags import config_from_flags, parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^    python -m (sagan_tf\.\w+) (.+)$", README, re.MULTILINE)
-SCRIPTS = re.findall(r"(?:^    |`)(?:python )?(scripts/\w+\.\w+)", README, re.MULTILINE)
+PAGES = {
+    path: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")
+}
+PAGES[ROOT / "README.md"] = README
+TEXT = "\n".join(PAGES.values())
+COMMANDS = re.findall(r"^    python -m (sagan_tf\.\w+) (.+)$", TEXT, re.MULTILINE)
+SCRIPTS = re.findall(r"(?:^    |`)(?:python )?(scripts/\w+\.\w+)", TEXT, re.MULTILINE)
 
 
 def test_readme_has_commands():
-    assert {module for module, _ in COMMANDS} >= {"sagan_tf.train", "sagan_tf.sample"}
+    assert {module.removeprefix("sagan_tf.") for module, _ in COMMANDS} == {
+        *("train", "sample", "train_classifier", "reference_statistics", "evaluate"),
+    }
 
 
 @pytest.mark.parametrize(("module", "arguments"), COMMANDS)
@@ -39,8 +46,9 @@ def test_every_config_is_in_the_readme():
 
 
 def test_every_link_to_a_file_leads_to_one():
-    for target in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
-        assert (ROOT / target).is_file(), target
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
+            assert (page.parent / target).is_file(), target
 
 
 def test_notebook_cell_trains():
