@@ -105,9 +105,9 @@ class Protocol:
         ]
 
 
-# Differs from the official code: `eval_imagenet.py` normalizes with the statistics of each
-# batch of 100, so that an image depends on 99 others, and moves `u`. The closest thing is
-# --standing_batches.
+# Differs from the official code: `eval_imagenet.py` normalizes with the statistics of
+# each batch of 100, so that an image depends on 99 others, and moves `u`. The closest
+# thing is --standing_batches.
 _ALL = (
     Protocol(
         "official-train-50k",
