@@ -12,6 +12,7 @@ _OTHER_SPLIT = {"train": "test", "test": "train"}
 # What a random number is for; see `data/source.py`.
 _SHIFT = 20
 _TEST_BATCH = 256
+_SIZES = (32, 64, 128)
 
 
 def open_parts(
@@ -92,6 +93,31 @@ def default_name(dataset):
         place = place.removesuffix(".npz") if kind == "npz" else place
     name = re.sub(r"[^A-Za-z0-9._]+", "-", place or kind).strip("._-")
     return f"{name[:60] or kind}-cnn"
+
+
+def natural_shape(source):
+    """The size and channels that suit a data set: those of its first picture, about.
+
+    Args:
+        source: `data.Source`.
+
+    Returns:
+        The smallest of 32, 64 and 128 that the picture's shorter side fits into, or
+        128; and 1 if it is grey, else 3.
+
+    Raises:
+        ValueError: the picture cannot be read.
+    """
+    (element,) = source.epoch(0, 0, shuffle=False).take(1)
+    try:
+        height, width, channels = source.decode(element)["image"].shape
+    except tf.errors.OpError as error:
+        problem = data.name_bad_image(source, seed=0, shuffle=False, count=1)
+        raise ValueError(
+            f"{problem} Try replacing it, or --skip_bad_images to leave it out."
+        ) from error
+    fitting = [size for size in _SIZES if size >= min(height, width)]
+    return (fitting or _SIZES)[0 if fitting else -1], 1 if channels <= 2 else 3
 
 
 def check_classes(training, held_out):

@@ -6,8 +6,10 @@ python -m sagan_tf.train_classifier --flagfile=configs/digits.flags \\
 Where Inception says little (digits, clothes, medical pictures) scores are taken in the
 classifier's feature space, and carry its name. It sees pictures as the training does:
 --dataset, --resolution, --image_channels, --resize and the like mean the same, and come
-with a run's flagfile. What it is measured on is held out: a fifth of digits, npz and
-folder data sets, or what --held_out_dataset or --held_out_split says.
+with a run's flagfile; without --resolution and --image_channels pictures keep about
+their size, between 32 and 128, and are grey if they are. What it is measured on is held
+out: a fifth of digits, npz and folder data sets, or what --held_out_dataset or
+--held_out_split says.
 
 Exit status: 0 finished, 1 a bug, 2 bad input.
 """
@@ -62,13 +64,18 @@ def _train(values):
         label_offset=values.label_offset,
         skip_bad_images=values.skip_bad_images,
     )
+    resolution, image_channels = data.natural_shape(training_source)
+    if values["resolution"].present:
+        resolution = values.resolution
+    if values["image_channels"].present:
+        image_channels = values.image_channels
     training.train_classifier(
         output,
         training_source,
         held_out,
         name=values["name"].value or data.default_name(values.dataset),
-        resolution=values.resolution,
-        image_channels=values.image_channels,
+        resolution=resolution,
+        image_channels=image_channels,
         about=about,
         resize=values.resize,
         flip=values.flip,

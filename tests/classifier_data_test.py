@@ -132,3 +132,26 @@ def test_shifts_are_whole_pixels_and_repeat_the_edge():
     )
     np.testing.assert_array_equal(again, shifted)
     assert (other != shifted).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((8, 9, 1), (32, 1)),
+        ((28, 28, 2), (32, 1)),
+        ((60, 33, 3), (64, 3)),
+        ((300, 65, 4), (128, 3)),
+        ((300, 200, 3), (128, 3)),
+    ],
+)
+def test_pictures_keep_about_their_size(tmp_path, shape, expected):
+    np.savez(tmp_path / "x.npz", images=np.zeros((2, *shape), np.uint8))
+    source = data.open_source(f"npz:{tmp_path / 'x.npz'}")
+    assert classifier_data.natural_shape(source) == expected
+
+
+def test_a_first_picture_that_is_bad_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG but not really")
+    source = data.open_source(f"folder:{tmp_path}")
+    with pytest.raises(ValueError, match=r"a\.png: .*--skip_bad_images"):
+        classifier_data.natural_shape(source)
