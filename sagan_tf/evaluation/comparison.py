@@ -40,7 +40,8 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
     found = {"fid": metrics.frechet_distance(real.moments, fake.moments)}
     some_real = real.features[:max_neighbour_images]
     some_fake = fake.features[:max_neighbour_images]
-    if min(len(some_real), len(some_fake)) > 1:
+    fewer, more = sorted((len(some_real), len(some_fake)))
+    if fewer >= 2 * -(-more // _KID_BLOCK):  # Two of each side in each block.
         found["kid"], error = tfgan.kernel_distance(
             some_real, some_fake, block_size=_KID_BLOCK
         )
@@ -52,7 +53,7 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
             found["inception_score_10"],
             found["inception_score_10_sd"],
         ) = metrics.inception_score(fake.logits, splits=10)
-    if min(len(some_real), len(some_fake)) > 5:
+    if fewer > 5:
         found |= metrics.neighbour_scores(some_real, some_fake)._asdict()
     is_classifier = not network.is_inception and network.num_logits == num_classes
     if is_classifier and fake.labels is not None:

@@ -113,3 +113,11 @@ def test_a_collapsed_generator_is_named():
 def test_numbers_of_another_network_are_no_published_ones():
     (line,) = warnings(summary(seed=1), summary(), small_network())
     assert "feature space of small" in line
+
+
+@pytest.mark.parametrize(("count", "has_kid"), [(3, False), (4, True)])
+def test_few_images_have_no_kid_rather_than_no_result(count, has_kid):
+    """1,500 real images make two blocks, each of which needs two images a side."""
+    found = compare(summary(count, seed=1), summary(1500), small_network())
+    assert ("kid" in found) == has_kid
+    assert found["fid"] > 0
