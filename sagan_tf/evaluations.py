@@ -4,16 +4,14 @@ import pathlib
 import sys
 import time
 
+import tensorflow as tf
+
 from sagan_tf import distribution, rundir
+from sagan_tf.checkpoints import CheckpointError
 from sagan_tf.evaluation import report
 from sagan_tf.evaluation.protocols import find_protocol
-from sagan_tf.evaluator import (
-    evaluate_all,
-    evaluate_checkpoint,
-    open_evaluator,
-    watch,
-)
-from sagan_tf.metric_log import draw_metrics
+from sagan_tf.evaluator import open_evaluator
+from sagan_tf.metric_log import EVALUATIONS, draw_metrics
 
 _DEFAULT_PROTOCOL = "quick-5k"
 
@@ -119,6 +117,66 @@ def score(
     return records
 
 
+def evaluate_checkpoint(evaluator, workdir, checkpoint):
+    """Scores one checkpoint of a run.
+
+    Args:
+        evaluator: `Evaluator`.
+        workdir: path of the run.
+        checkpoint: step, `"newest"` or `"best"`.
+
+    Returns:
+        The record.
+
+    Raises:
+        ValueError: there is no such checkpoint, or it is damaged.
+    """
+    with (evaluator.strategy or tf.distribute.get_strategy()).scope():
+        generator, config, _, step = rundir.load_generator(
+            workdir, checkpoint, evaluator.protocol.ema
+        )
+    record = evaluator.score_network(generator, config.num_classes, step)
+    draw_metrics(workdir)
+    return record
+
+
+def evaluate_all(evaluator, workdir, steps):
+    """Scores checkpoints that have no record yet; yields the records of all of them."""
+    known = evaluator.recorded()
+    for step in steps:
+        if step in known:
+            print(f"Step {step:,} is in {EVALUATIONS} already.", file=sys.stderr)
+            yield known[step]
+        else:
+            yield evaluate_checkpoint(evaluator, workdir, step)
+
+
+def watch(evaluator, workdir, every_seconds=30):
+    """Follows a training: scores each new checkpoint, yields its record.
+
+    Ends when the last step of the run is scored. A checkpoint that has been rotated
+    away before its turn is left out, and named.
+
+    Args:
+        evaluator: `Evaluator`.
+        workdir: path of the run.
+        every_seconds: float, between two looks.
+    """
+    tried = set(evaluator.recorded())
+    while True:
+        new = [step for step in rundir.checkpoint_steps(workdir) if step not in tried]
+        for step in new:
+            tried.add(step)
+            try:
+                yield evaluate_checkpoint(evaluator, workdir, step)
+            except CheckpointError as error:
+                print(f"warning: step {step:,} is left out: {error}", file=sys.stderr)
+        if rundir.read_config(workdir).total_steps in tried:
+            return
+        if not new:
+            time.sleep(every_seconds)
+
+
 def _score_run(evaluator, workdir, checkpoint, watch_seconds):
     if watch_seconds is not None:
         found = watch(evaluator, workdir, watch_seconds)
@@ -136,7 +194,6 @@ def _score_run(evaluator, workdir, checkpoint, watch_seconds):
         if watch_seconds is not None or checkpoint == "all":
             _print_short(evaluator, record)
         records.append(record)
-    draw_metrics(pathlib.Path(workdir))
     return records
 
 

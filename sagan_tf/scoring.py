@@ -1,7 +1,6 @@
 """Images, generated or read, straight into a feature network: never all in memory."""
 
 import functools
-import sys
 
 import numpy as np
 import tensorflow as tf
@@ -192,5 +191,5 @@ def _progress(what, total):
         unit=" images",
         dynamic_ncols=True,
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=None,  # Not in a log file.
     )

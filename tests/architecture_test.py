@@ -46,10 +46,13 @@ FLOORS = {
     ),
     "references": ("data", "evaluation", "scoring", "rundir"),
     "evaluator": (
-        *("checkpoints", "data", "evaluation", "files", "saved_generator", "scoring"),
+        *("data", "evaluation", "files", "saved_generator", "scoring"),
         *("rundir", "metric_log", "references"),
     ),
-    "evaluations": ("distribution", "evaluation", "rundir", "metric_log", "evaluator"),
+    "evaluations": (
+        *("checkpoints", "distribution", "evaluation"),
+        *("rundir", "metric_log", "evaluator"),
+    ),
     "self_check": (
         *("data", "degradations", "evaluation", "scoring"),
         *("classifier_data", "classifier_training"),

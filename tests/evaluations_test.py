@@ -4,7 +4,7 @@ import pytest
 
 from sagan_tf import evaluations, rundir
 from sagan_tf.evaluation import report
-from sagan_tf.evaluator import evaluate_checkpoint
+from sagan_tf.evaluations import evaluate_checkpoint
 from tests.evaluation.small_network import small_network
 from tests.evaluator_test import (  # noqa: F401 (fixtures)
     CONFIG,

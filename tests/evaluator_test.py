@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-import time
 import types
 
 import numpy as np
@@ -15,7 +14,8 @@ from sagan_tf.checkpoints import Checkpoints
 from sagan_tf.config import Config
 from sagan_tf.evaluation.comparison import TITLES
 from sagan_tf.evaluation.protocols import Protocol
-from sagan_tf.evaluator import Evaluator, evaluate_all, evaluate_checkpoint, watch
+from sagan_tf.evaluations import evaluate_all, evaluate_checkpoint, watch
+from sagan_tf.evaluator import Evaluator
 from tests.evaluation.small_network import small_network
 
 CONFIG = Config(
@@ -196,8 +196,8 @@ def test_watching_scores_each_new_checkpoint_until_the_last(
         if step == 20:  # Rotated away before anybody looked.
             (folder / source.name / "checkpoint.json").unlink()
 
-    clock = types.SimpleNamespace(sleep=meanwhile, monotonic=time.monotonic)
-    monkeypatch.setattr("sagan_tf.evaluator.time", clock)
+    clock = types.SimpleNamespace(sleep=meanwhile)
+    monkeypatch.setattr("sagan_tf.evaluations.time", clock)
     records = list(watch(evaluator, workdir, every_seconds=7))
     assert [record["step"] for record in records] == [10, 30]
     assert looks == [7, 7, 7]

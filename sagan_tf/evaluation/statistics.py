@@ -41,6 +41,24 @@ class Summary:
         self._kept = {"features": [], "logits": [], "labels": []}
         self._num_kept = 0
 
+    @classmethod
+    def from_arrays(cls, moments, features, logits, labels=None):
+        """A summary from what the properties of another one gave.
+
+        Args:
+            moments: `Moments`.
+            features, logits, labels: arrays, see the properties of these names.
+        """
+        summary = cls(keep=len(features))
+        summary.count = moments.count
+        summary._moments = moments
+        summary._num_kept = len(features)
+        kept = {"features": features, "logits": logits, "labels": labels}
+        for name, values in kept.items():
+            if values is not None:
+                summary._kept[name].append(values)
+        return summary
+
     @property
     def moments(self):
         """`Moments` of all images; `None` before the first."""
@@ -177,20 +195,16 @@ def read_reference(path):
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in _ARRAYS}
         about = json.loads(str(arrays["about"]))
-        summary = Summary(keep=len(arrays["features"]))
-        summary.count = int(arrays["count"])
-        summary._moments = Moments.from_statistics(
-            summary.count, arrays["mean"], arrays["covariance"]
+        moments = Moments.from_statistics(
+            int(arrays["count"]), arrays["mean"], arrays["covariance"]
         )
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is not a whole reference file: {error}. Try removing it and "
             "python -m sagan_tf.reference_statistics."
         ) from error
-    for name in ("features", "logits", "labels"):
-        if len(arrays[name]):
-            summary._kept[name].append(arrays[name])
-    summary._num_kept = len(arrays["features"])
+    labels = arrays["labels"] if len(arrays["labels"]) else None
+    summary = Summary.from_arrays(moments, arrays["features"], arrays["logits"], labels)
     return summary, about
 
 
