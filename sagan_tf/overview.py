@@ -4,6 +4,8 @@ import math
 
 import tensorflow as tf
 
+from sagan_tf.layers import SelfAttention
+
 # Operations whose output shares its input's memory.
 _WITHOUT_MEMORY = ("ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient")
 
@@ -86,6 +88,27 @@ def activation_bytes(network):
             if shape.rank and shape[0] is None and shape[1:].is_fully_defined():
                 total += math.prod(shape[1:]) * output.dtype.size
     return total
+
+
+def attention_maps(network):
+    """The attention maps (beta) of a network.
+
+    Args:
+        network: functional `keras.Model`.
+
+    Returns:
+        List of (layer name, number of queries, number of keys). A map of one image has
+        queries x keys float32 values, and a training step holds the softmax's argument
+        and result, and the gradients of both, at the same time.
+    """
+    maps = []
+    for layer in network.layers:
+        if isinstance(layer, SelfAttention):
+            _, height, width, _ = layer.output.shape
+            pooled = (height // 2) * (width // 2)
+            keys = pooled if layer.variant == "official" else height * width
+            maps.append((layer.name, height * width, keys))
+    return maps
 
 
 def memory_table(estimate):

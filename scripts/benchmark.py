@@ -1,32 +1,53 @@
 """Measures the time and the memory of what has a promise to keep.
 
-    python scripts/benchmark.py --part=fid
-    python scripts/benchmark.py --part=fid --peer --json
+    python scripts/benchmark.py                                    all parts
+    python scripts/benchmark.py --part=train_step,data --json
+    python scripts/benchmark.py --part=fid --peer
 
-fid: the Frechet distance of two float32 arrays of features, 50,000 x 2,048 unless flags
-say otherwise, from the arrays to the number. Promised: 15 s and 2 GB above the arrays,
-on 2 idle cores. --peer measures TF-GAN's own function too, which needs 8 GB.
+train_step     one training step: generator and discriminator update
+generator      images from z, in inference
+discriminator  logits of images, in inference
+data           JPEG files and TFRecords, decoded, cropped, resized to batches
+fid            the Frechet distance of two float32 arrays of features, 50,000 x 2,048
+               unless flags say otherwise, from the arrays to the number. Promised: 15 s
+               and 2 GB above the arrays, on 2 idle cores. --peer measures TF-GAN's own
+               function too, which needs 8 GB.
+peak           a large matrix product and a convolution: what the machine can do
+
+Networks: FLOPs by the formulas of sagan_tf/flops.py and as TensorFlow counts them, and
+their share of the peak, which is measured again in every repeat of every part.
 
 Each measurement has a process of its own. Other programs on the machine make it slower:
 the load average (how many wanted a core in the last minute) stands beside the seconds.
 """
 
-import concurrent.futures
 import json
-import multiprocessing
 import os
-import pathlib
-import platform
-import statistics
 import sys
-import time
 
 import numpy as np
-import scipy
-import sklearn
 from absl import flags
+from data_benchmark import KINDS, measure_data
+from measuring import clock, in_own_process, machine, memory, summary
+from network_benchmark import measure_network
 
 from sagan_tf.flags import load, run_command
+
+PARTS = ("train_step", "generator", "discriminator", "data", "fid", "peak")
+_SETTINGS = (
+    ("resolution", 128, "width and height in pixels"),
+    ("channels", 64, "multiplier of the networks' widths"),
+    ("num_classes", 1000, "classes of the networks"),
+    ("batch_size", 8, "images of a training step, of an inference"),
+    ("steps", 1, "runs of a network in each repeat"),
+    ("peak_size", 4096, "rows and columns of the matrices whose product is the peak"),
+    ("pictures", 256, "pictures that are made for the part data"),
+    ("data_batch_size", 64, "pictures in a batch of the part data"),
+    ("data_seconds", 3, "time to read pictures in each repeat"),
+    ("rows", 50_000, "images in each set of the part fid"),
+    ("features", 2048, "features of an image of the part fid"),
+    ("repeats", 3, "measurements, whose median is reported"),
+)
 
 
 def make_features(seed, rows, num_features):
@@ -38,39 +59,7 @@ def make_features(seed, rows, num_features):
     return features
 
 
-def memory(kind):
-    """This process's memory in bytes, or `None` where there is no /proc.
-
-    Args:
-        kind: str, `"VmRSS"` for what it has now, `"VmHWM"` for the most it ever had.
-    """
-    path = pathlib.Path("/proc/self/status")
-    if not path.exists():
-        return None
-    lines = dict(line.split(":", 1) for line in path.read_text().splitlines())
-    return int(lines[kind].split()[0]) * 1024
-
-
-def measure(compute, inputs, repeats):
-    """Runs `compute(*inputs)` `repeats` times and reports on it: a dict."""
-    before = memory("VmRSS")
-    wall, processor = [], []
-    for _ in range(repeats):
-        start = time.perf_counter(), time.process_time()
-        value = compute(*inputs)
-        wall.append(time.perf_counter() - start[0])
-        processor.append(time.process_time() - start[1])
-    return {
-        "value": value,
-        "seconds": statistics.median(wall),
-        "seconds_of_each": wall,
-        "processor_seconds": statistics.median(processor),
-        "bytes_above_inputs": before and memory("VmHWM") - before,
-        "load_average": os.getloadavg()[0],
-    }
-
-
-def measure_fid(implementation, rows, num_features, repeats):
+def measure_fid(implementation, settings):
     """The part `fid`; runs in a process of its own."""
     if implementation == "tfgan":
         compute = load("sagan_tf.evaluation.tfgan").frechet_distance
@@ -82,82 +71,142 @@ def measure_fid(implementation, rows, num_features, repeats):
 
     # What is imported and set up at the first call is not measured.
     compute(make_features(0, 8, 4), make_features(1, 8, 4))
-    inputs = [make_features(seed, rows, num_features) for seed in (0, 1)]
-    return measure(compute, inputs, repeats)
+    shape = settings["rows"], settings["features"]
+    inputs = [make_features(seed, *shape) for seed in (0, 1)]
+    before = memory("VmRSS")
+    runs = [clock(lambda: compute(*inputs)) for _ in range(settings["repeats"])]
+    wall, processor = ([run[place] for run in runs] for place in (1, 2))
+    return {"value": runs[-1][0], **summary(wall, processor, before)}
 
 
-# name: (function of an implementation, rows, features and repeats; the peer's name)
-PARTS = {"fid": (measure_fid, "tfgan")}
+def measure(part, settings):
+    """The results of one part: a dict."""
+    if part == "fid":
+        names = ["sagan_tf", *(["tfgan"] if settings["peer"] else [])]
+        return {name: in_own_process(measure_fid, name, settings) for name in names}
+    if part == "data":
+        return {
+            kind: [in_own_process(measure_data, kind, n, settings) for n in _cores()]
+            for kind in KINDS
+        }
+    return in_own_process(measure_network, part, settings)
 
 
-def in_own_process(function, *arguments):
-    """What `function(*arguments)` returns in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *arguments).result()
+def _cores():
+    """One core, and all that this process may use."""
+    return sorted({1, len(os.sched_getaffinity(0))})
 
 
-def machine():
-    """Processor, cores and versions: a dict."""
-    path = pathlib.Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
-    return {
-        "processor": models[0] if models else platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "scikit-learn": sklearn.__version__,
-    }
+def compare(results):
+    """Adds how many times faster than the training step the data are, if both are."""
+    if "data" in results and "train_step" in results:
+        rate = results["train_step"]["images_per_second"]
+        for measured in (each for kind in results["data"].values() for each in kind):
+            measured["times_train_step"] = measured["images_per_second"] / rate
 
 
-def describe(name, result):
-    """One line about a measurement."""
+def lines_of(part, result):
+    """The lines of the table about one part."""
+    if part == "fid":
+        for name, each in result.items():
+            yield f"{name:<15}{_time(each)}  value {each['value']:.9g}"
+    elif part == "data":
+        for kind, measured in result.items():
+            for each in measured:
+                times = each.get("times_train_step")
+                yield (
+                    f"{kind:<15}{each['images_per_second']:8.1f} images/s on "
+                    f"{each['cores']} cores, {each['images_per_core_second']:.1f} per "
+                    f"second of a core, {each['bytes_per_picture'] / 1e3:.0f} kB each, "
+                    f"load {each['load_average']:.1f}"
+                    + (f", {times:.1f} x the training step" if times else "")
+                )
+    else:
+        if part != "peak":
+            yield f"{part:<15}{_time(result)}"
+            yield from _speed_lines(result)
+        yield (
+            f"{'':15}peak: matrix product "
+            f"{result['matmul_flops_per_second'] / 1e9:,.1f} GFLOP/s, convolution "
+            f"{result['convolution_flops_per_second'] / 1e9:,.1f} GFLOP/s "
+            f"({result['convolution']})"
+        )
+
+
+def _time(result):
     above = result["bytes_above_inputs"]
     used = "memory unknown" if above is None else f"{above / 1e9:.2f} GB above inputs"
     return (
-        f"{name:10}{result['seconds']:8.2f} s  {used}  "
+        f"{result['seconds']:8.2f} s  {used}  "
         f"({result['processor_seconds']:.1f} s of processor time, "
-        f"load {result['load_average']:.1f})  value {result['value']:.9g}"
+        f"load {result['load_average']:.1f})"
     )
 
 
+def _speed_lines(result):
+    yield (
+        f"{'':15}{result['images_per_second']:.3f} images/s, first call "
+        f"{result['first_call_seconds']:.1f} s"
+    )
+    for text, flops, rate, shares in (
+        ("by formula", "flops_formula", "flops_per_second", "share_of"),
+        ("as counted", "flops_counted", "counted_flops_per_second", "counted_share_of"),
+    ):
+        yield (
+            f"{'':15}{text}: {result[flops] / 1e9:,.1f} GFLOP, "
+            f"{result[rate] / 1e9:,.1f} GFLOP/s, "
+            f"{100 * result[shares + '_matmul']:.1f} % of the matrix product, "
+            f"{100 * result[shares + '_convolution']:.1f} % of the convolution"
+        )
+
+
 def main(values):
-    """Measures one part and prints it."""
-    function, peer = PARTS[values.part]
-    arguments = (values.rows, values.features, values.repeats)
-    names = ["sagan_tf", *([peer] if values.peer else [])]
-    results = {name: in_own_process(function, name, *arguments) for name in names}
-    report = {
-        "part": values.part,
-        "rows": values.rows,
-        "features": values.features,
-        "repeats": values.repeats,
-        "machine": machine(),
-        "results": results,
-    }
+    """Measures the parts that were asked for and prints the results."""
+    parts = PARTS if values.part == ["all"] else values.part
+    settings = {name: values[name].value for name, _, _ in _SETTINGS}
+    for name in ("dtype_policy", "jit_compile", "peer", "attention_resolution"):
+        settings[name] = values[name].value
+    if settings["attention_resolution"] is None:
+        settings["attention_resolution"] = min(32, settings["resolution"] // 2)
+    report = {"machine": machine(), "settings": settings, "results": {}}
+    if not values.json:
+        print(", ".join(f"{k} {v}" for k, v in report["machine"].items()))
+        print(", ".join(f"{k} {v}" for k, v in settings.items()), flush=True)
+    for part in parts:
+        report["results"][part] = measure(part, settings)
+        compare(report["results"])
+        if not values.json:
+            print(*lines_of(part, report["results"][part]), sep="\n", flush=True)
     if values.json:
         print(json.dumps(report, indent=2))
-        return 0
-    print(f"{values.part}: {values.rows:,} x {values.features:,}, median of", end=" ")
-    print(f"{values.repeats}")
-    print(", ".join(f"{key} {value}" for key, value in report["machine"].items()))
-    for name, result in results.items():
-        print(describe(name, result))
     return 0
 
 
 def define(values):
     """Defines the flags."""
-    flags.DEFINE_enum("part", "fid", list(PARTS), "what to measure", flag_values=values)
-    for name, default, text in (
-        ("rows", 50_000, "images in each set"),
-        ("features", 2048, "features of an image"),
-        ("repeats", 3, "runs; their median is reported"),
-    ):
+    flags.DEFINE_list(
+        "part", ["all"], f"all, or some of {', '.join(PARTS)}", flag_values=values
+    )
+    flags.register_validator(
+        "part",
+        lambda parts: parts == ["all"] or (parts and set(parts) <= set(PARTS)),
+        f"should be one of all, {', '.join(PARTS)}, or several with commas.",
+        flag_values=values,
+    )
+    for name, default, text in _SETTINGS:
         flags.DEFINE_integer(name, default, text, lower_bound=1, flag_values=values)
-    flags.DEFINE_bool("peer", False, "measure the peer too", flag_values=values)
+    flags.DEFINE_integer(
+        "attention_resolution", None, "default: 32 at most", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "dtype_policy",
+        "float32",
+        ["float32", "mixed_bfloat16", "mixed_float16"],
+        "Keras' dtype policy, and the peak's dtype",
+        flag_values=values,
+    )
+    flags.DEFINE_bool("jit_compile", False, "compile with XLA", flag_values=values)
+    flags.DEFINE_bool("peer", False, "measure TF-GAN's FID too", flag_values=values)
     flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
 
 

@@ -32,7 +32,10 @@ FLOORS = {
     "networks": ("layers",),
     "model": ("latents", "losses", "layers"),
     "sampling": ("latents",),
-    "overview": (),
+    "overview": ("layers",),
+    "flops": ("layers",),
+    "planning": ("flops", "overview"),
+    "plan_page": ("flops", "overview", "planning"),
     "standing_statistics": ("layers",),
     "scoring": ("evaluation", "images", "latents", "standing_statistics"),
     "saved_generator": ("images",),
@@ -64,6 +67,7 @@ FLOORS = {
     # floor 4: commands
     "flags": ("config", "config_checks"),
     "train": ("flags", "training"),
+    "plan": ("flags",),
     "sample": ("flags", "images", "rundir", "sampling"),
     "train_classifier": ("flags", "classifier_data", "classifier_training"),
     "reference_statistics": ("flags", "evaluation", "references"),
@@ -71,7 +75,10 @@ FLOORS = {
     # what a notebook sees; it imports by name, when a name is used
     "__init__": (),
 }
-COMMANDS = ("train", "sample", "train_classifier", "reference_statistics", "evaluate")
+COMMANDS = (
+    *("train", "sample", "train_classifier", "reference_statistics", "evaluate"),
+    "plan",
+)
 
 WITHOUT_TENSORFLOW = ("layers", "networks", "losses")
 READ_FLAGS = ("flags", *COMMANDS)

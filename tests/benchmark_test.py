@@ -7,7 +7,14 @@ import sys
 
 import pytest
 
+from sagan_tf.planning import read_measurement
+
 SCRIPT = pathlib.Path(__file__).parent.parent / "scripts" / "benchmark.py"
+TINY = (
+    *("--resolution=32", "--channels=4", "--num_classes=3", "--batch_size=2"),
+    *("--peak_size=64", "--pictures=8", "--data_batch_size=4", "--data_seconds=1"),
+    *("--rows=50", "--features=5", "--repeats=2"),
+)
 
 
 def run(*flags):
@@ -17,10 +24,13 @@ def run(*flags):
 
 @pytest.mark.slow
 def test_both_implementations_are_measured_and_agree():
-    result = run("--rows=3000", "--features=30", "--repeats=2", "--peer", "--json")
+    result = run(
+        "--part=fid", "--rows=3000", "--features=30", "--repeats=2", "--peer", "--json"
+    )
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
-    ours, peer = report["results"]["sagan_tf"], report["results"]["tfgan"]
+    results = report["results"]["fid"]
+    ours, peer = results["sagan_tf"], results["tfgan"]
     assert ours["value"] == pytest.approx(peer["value"], rel=1e-9)
     assert ours["value"] > 0.01
     for measured in (ours, peer):
@@ -28,15 +38,70 @@ def test_both_implementations_are_measured_and_agree():
         assert 0 < measured["seconds"] <= max(measured["seconds_of_each"])
     # Both convert to float64; ours only a piece at a time.
     assert 0 <= ours["bytes_above_inputs"] < 100e6
-    assert report["machine"]["cores"] and report["machine"]["numpy"]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """The path of a report on all parts."""
+    result = run(*TINY, "--json")
+    assert result.returncode == 0, result.stderr
+    path = tmp_path_factory.mktemp("benchmark") / "measured.json"
+    path.write_text(result.stdout)
+    return path
 
 
 @pytest.mark.slow
-def test_people_read_one_line_per_implementation():
-    result = run("--part=fid", "--rows=50", "--features=5", "--repeats=1")
+def test_a_report_says_on_what_machine_it_was_made(everything):
+    machine = json.loads(everything.read_text())["machine"]
+    assert machine["cores"] and machine["tensorflow"] and machine["keras"]
+    assert "cpu_flags" in machine and "git_commit" in machine
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["train_step", "generator", "discriminator"])
+def test_networks_are_measured_beside_the_peak(everything, part):
+    result = json.loads(everything.read_text())["results"][part]
+    assert len(result["seconds_of_each"]) == 2
+    assert result["images_per_second"] == pytest.approx(2 / result["seconds"])
+    speed = result["flops_formula"] / result["seconds"]
+    assert result["flops_per_second"] == pytest.approx(speed)
+    assert 0 < result["flops_counted"] < 1.3 * result["flops_formula"]
+    # A median of shares is near the share of the medians.
+    share = speed / result["matmul_flops_per_second"]
+    assert 0.2 * share < result["share_of_matmul"] < 5 * share
+    assert result["peak_memory_bytes"] > 1e8
+
+
+@pytest.mark.slow
+def test_data_are_read_in_every_form_and_compared_with_the_step(everything):
+    results = json.loads(everything.read_text())["results"]
+    assert set(results["data"]) == {"folder", "tfrecord_jpeg", "tfrecord_raw"}
+    for measured in results["data"].values():
+        assert measured[0]["cores"] == 1
+        for each in measured:
+            ratio = (
+                each["images_per_second"] / results["train_step"]["images_per_second"]
+            )
+            assert each["times_train_step"] == pytest.approx(ratio)
+    folder, raw = (results["data"][kind][0] for kind in ("folder", "tfrecord_raw"))
+    assert 80e3 < folder["bytes_per_picture"] < 140e3
+    assert raw["bytes_per_picture"] == pytest.approx(32 * 32 * 3, rel=0.1)
+
+
+@pytest.mark.slow
+def test_plan_reads_a_report(everything):
+    measured = read_measurement(everything)
+    assert measured["utilisation"] > 0
+    assert measured["images_per_core_second"] > 0
+
+
+@pytest.mark.slow
+def test_people_read_a_table():
+    result = run(*TINY, "--part=fid,peak", "--dtype_policy=mixed_bfloat16")
     assert result.returncode == 0, result.stderr
     (line,) = (x for x in result.stdout.splitlines() if x.startswith("sagan_tf"))
     assert " s  " in line and "load" in line
+    assert "matrix product" in result.stdout
 
 
 def test_a_part_that_is_not_there_is_refused():
