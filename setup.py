@@ -52,7 +52,7 @@ setuptools.setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # JAX: layers and networks are tested on a second Keras backend.
-        "test": ["jax", "jaxlib", "pytest>=8", "ruff>=0.9", "tensorboard"],
+        "test": ["jax", "jaxlib", "pytest>=8", "pyyaml", "ruff>=0.9", "tensorboard"],
         "tensorboard": ["tensorboard"],
         "notebook": ["ipykernel", "notebook"],
     },

@@ -2,6 +2,9 @@
 
 All callbacks count in steps of the model, not in Keras' batches: one call from Keras
 may be several steps (`steps_per_execution`), and a resumed run starts at a later step.
+
+Of several workers the chief alone has callbacks that write. Those that stop the
+training are on all of them, and agree: see `workers.py`.
 """
 
 import math
@@ -15,6 +18,7 @@ from tqdm import tqdm
 
 from sagan_tf import images, latents
 from sagan_tf.checkpoints import Checkpoints
+from sagan_tf.workers import Workers
 
 # A grid with a row for each of ImageNet's classes would be 128,000 pixels high.
 _MAX_ROWS = 20
@@ -54,33 +58,45 @@ class StepCallback(keras.callbacks.Callback):
 class NonfiniteStop(StepCallback):
     """Stops when a loss, or before a checkpoint a weight, is NaN or infinite.
 
+    Args:
+        every: int, steps.
+        workers: `Workers`; what one of them finds stops all.
+
     Attributes:
         reason: a line that says what happened and at which step, or `None`.
     """
 
-    def __init__(self, every):
+    def __init__(self, every, workers=None):
         super().__init__(every)
+        self._workers = workers or Workers()
         self.reason = None
 
     def at_step(self, step, logs):
         """Looks at the losses of all steps so far."""
-        first = int(self.model.first_nonfinite_step.numpy())
-        if first >= 0:
-            self._stop(f"A loss became NaN or infinite at step {first:,}.")
+        # Each worker notes the losses on its own images.
+        seen = self._workers.gather(self.model.first_nonfinite_step.numpy())
+        first = min((step for (step,) in seen if step >= 0), default=None)
+        if first is not None:
+            self._stop(f"A loss became NaN or infinite at step {int(first):,}.")
 
     def all_is_finite(self):
         """Looks at losses and weights, and stops the training if it has to."""
         self.at_step(self.step(), None)
         if self.reason is None:
-            # The losses may be finite and the update that followed not.
-            for variable in self.model.variables:
-                value = variable.value
-                if value.dtype.is_floating and not _is_finite(value):
-                    self._stop(
-                        f"The weight {variable.path} became NaN or infinite by step "
-                        f"{self.step():,}."
-                    )
-                    break
+            # The losses may be finite and the update that followed not. Metrics, which
+            # are summed over workers when they are read, tell nothing new.
+            variables = [
+                variable
+                for variable in self.model.variables
+                if variable.synchronization != "on_read"
+            ]
+            bad = next((i for i, v in enumerate(variables) if not _is_finite(v)), -1)
+            worst = max(number for (number,) in self._workers.gather(bad))
+            if worst >= 0:
+                self._stop(
+                    f"The weight {variables[int(worst)].path} became NaN or infinite "
+                    f"by step {self.step():,}."
+                )
         return self.reason is None
 
     def _stop(self, reason):
@@ -88,8 +104,9 @@ class NonfiniteStop(StepCallback):
         self.model.stop_training = True
 
 
-def _is_finite(value):
-    return bool(tf.reduce_all(tf.math.is_finite(value)))
+def _is_finite(variable):
+    value = variable.value
+    return not value.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(value)))
 
 
 class SignalStop(keras.callbacks.Callback):
@@ -97,12 +114,16 @@ class SignalStop(keras.callbacks.Callback):
 
     To be used as a context too: `with SignalStop() as stop: model.fit(...)`.
 
+    Args:
+        workers: `Workers`; a signal to one of them stops all, after the same step.
+
     Attributes:
         received: name of the signal, or `None`.
     """
 
-    def __init__(self):
+    def __init__(self, workers=None):
         super().__init__()
+        self._workers = workers or Workers()
         self.received = None
         self._before = {}
 
@@ -125,29 +146,39 @@ class SignalStop(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Ends the training if a signal has come."""
-        if self.received:
+        own = signal.Signals[self.received] if self.received else 0
+        number = int(max(seen for (seen,) in self._workers.gather(own)))
+        if number:
+            self.received = signal.Signals(number).name
             self.model.stop_training = True
 
 
 class CheckpointWriter(StepCallback):
     """Writes checkpoints at intervals and at the end.
 
+    All workers have one, since the guard is asked on all of them; the chief's writes.
+    No variable of a checkpoint is summed over workers when it is read, so the others
+    need not take part.
+
     Args:
         every: int, steps; 0 for the end alone.
         checkpoints: `Checkpoints`.
         guard: `NonfiniteStop`; nothing is written when it finds something.
+        workers: `Workers`.
     """
 
-    def __init__(self, every, checkpoints, guard):
+    def __init__(self, every, checkpoints, guard, workers=None):
         super().__init__(every)
         self._checkpoints = checkpoints
         self._guard = guard
+        self._workers = workers or Workers()
         self._written = None
 
     def at_step(self, step, logs):
         """Writes a checkpoint, unless it would be of no use."""
         if self._guard.all_is_finite():
-            self._checkpoints.write(step, self.model.checkpoint_items())
+            if self._workers.is_chief:
+                self._checkpoints.write(step, self.model.checkpoint_items())
             self._written = step
 
     def on_train_end(self, logs=None):

@@ -155,6 +155,20 @@ class Config:
     jit_compile: bool = _training(False, "compile the training step with XLA")
     steps_per_execution: int = _training(1, "steps per call from Python")
     strategy: str = _training("default", "tf.distribute strategy", STRATEGIES)
+    worker_timeout_seconds: int = _training(
+        60,
+        "strategy=multi_worker: seconds without a sign of life from a worker, until "
+        "the others stop",
+    )
+    tpu_name: str | None = _training(
+        None,
+        "name or grpc:// address of a TPU, or local on a TPU VM; none: the environment "
+        "variable TPU_NAME",
+    )
+    tpu_zone: str | None = _training(None, "zone of a TPU; none: this machine's")
+    tpu_project: str | None = _training(
+        None, "Google Cloud project of a TPU; none: this machine's"
+    )
     deterministic: bool = _training(
         True, "the same numbers at each run, some operations are slower"
     )

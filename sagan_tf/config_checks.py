@@ -8,7 +8,7 @@ _AT_LEAST_1 = (
     *("z_dim", "generator_channels", "discriminator_channels", "power_iterations"),
     *("shuffle_buffer_images", "batch_size", "discriminator_steps", "total_steps"),
     *("gradient_accumulation_steps", "steps_per_execution", "log_every_steps"),
-    *("keep_checkpoints", "samples_per_class"),
+    *("keep_checkpoints", "samples_per_class", "worker_timeout_seconds"),
 )
 _AT_LEAST_0 = (
     *("num_classes", "seed", "ema_start_step"),
@@ -36,6 +36,7 @@ def check(config):
     _check_attention(config)
     _check_steps(config)
     _check_evaluation(config)
+    _check_strategy(config)
 
 
 def value_type(field):
@@ -121,6 +122,24 @@ def _check_evaluation(config):
             "evaluate_every_steps is for one machine. Received: evaluate_every_steps="
             f"{config.evaluate_every_steps}, strategy=multi_worker. Try without it, "
             "and python -m sagan_tf.evaluate --watch beside the training."
+        )
+
+
+def _check_strategy(config):
+    for name in ("tpu_name", "tpu_zone", "tpu_project"):
+        value = getattr(config, name)
+        if value is not None and config.strategy != "tpu":
+            raise ValueError(
+                f"{name} is for strategy=tpu. Received: {name}={value}, "
+                f"strategy={config.strategy}. Try --strategy=tpu."
+            )
+    if config.strategy == "multi_worker" and config.steps_per_execution > 1:
+        # TensorFlow 2.21 loses an input of the collective operations inside the loop
+        # that Keras builds ("You must feed a value for placeholder tensor").
+        raise ValueError(
+            "steps_per_execution must be 1 with strategy=multi_worker. Received: "
+            f"steps_per_execution={config.steps_per_execution}. "
+            "Try --steps_per_execution=1."
         )
 
 

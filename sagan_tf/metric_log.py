@@ -87,6 +87,17 @@ class MetricLog(StepCallback):
             self.at_step(self.step(), logs)
 
 
+class MetricReset(StepCallback):
+    """Starts the means of the next interval where no `MetricLog` does.
+
+    A mean is one over all workers, so those that write no files start anew as well.
+    """
+
+    def at_step(self, step, logs):
+        """Forgets the interval that is over."""
+        self.model.reset_metrics()
+
+
 def read_metrics(path):
     """The lines of a metrics.jsonl: list of dicts; a half written last one is left out.
 

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from sagan_tf import latents
+from sagan_tf.distribution import MultiWorkerFit
 from sagan_tf.layers import ProjectionHead, SelfAttention
 from sagan_tf.losses import LOSSES
 
@@ -16,7 +17,7 @@ def official_adam(learning_rate):
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
-class SAGAN(keras.Model):
+class SAGAN(MultiWorkerFit, keras.Model):
     """A generator and a discriminator that are trained against each other.
 
     One training step is, as in the official program,

@@ -13,11 +13,14 @@ reference/            statistics of real images, made when they were first neede
 tensorboard/          events, if TensorBoard is installed
 """
 
+import dataclasses
 import json
 import pathlib
 import platform
 import subprocess
 import sys
+import time
+import zlib
 
 import keras
 import numpy as np
@@ -28,27 +31,46 @@ from sagan_tf.checkpoints import Checkpoints
 from sagan_tf.config import Config
 from sagan_tf.files import TEMPORARY, write_text
 from sagan_tf.networks import build_discriminator, build_generator
+from sagan_tf.workers import Workers
 
 BEST = "best"
 
+# A file that another machine wrote may take a network file system this long to show.
+_SECONDS_TO_APPEAR = 60
 
-def prepare(workdir, config, data):
+# Paths that may be others on every machine.
+_OF_A_MACHINE = ("data_dir", "manual_dir")
+
+
+def prepare(workdir, config, data, workers=None):
     """Makes or checks the run directory.
 
     Args:
-        workdir: path.
-        config: `Config`, `num_classes` resolved.
+        workdir: path; of several workers, one that all machines share.
+        config: `Config`, `num_classes` resolved; the same on all workers.
         data: dict for data.json.
+        workers: `Workers`, of which the chief alone writes.
 
     Returns:
         `Checkpoints`.
 
     Raises:
-        ValueError: the directory holds a run with other networks, or a broken config.
+        ValueError: the directory holds a run with other networks, or a broken config;
+            or workers have other settings, or another directory.
         OSError: it cannot be written.
     """
     workdir = pathlib.Path(workdir)
+    workers = workers or Workers()
     checkpoints = Checkpoints(workdir / "checkpoints", config.keep_checkpoints)
+    _check_same_settings(workers, config)
+    if workers.is_chief:
+        _write_descriptions(workdir, config, data, checkpoints)
+    workers.wait()
+    _check_visible(workdir / "config.json", workers)
+    return checkpoints
+
+
+def _write_descriptions(workdir, config, data, checkpoints):
     if (workdir / "config.json").exists():
         _check_same_networks(workdir, config)
     elif checkpoints.steps():
@@ -63,7 +85,34 @@ def prepare(workdir, config, data):
             leftover.unlink()
     write_text(workdir / "config.json", config.to_json())
     write_text(workdir / "data.json", json.dumps(data, indent=2) + "\n")
-    return checkpoints
+
+
+def _check_same_settings(workers, config):
+    settings = dataclasses.asdict(config)
+    for name in _OF_A_MACHINE:
+        del settings[name]
+    hashes = [zlib.crc32(repr(value).encode()) for value in settings.values()]
+    by_setting = zip(*workers.gather(*hashes))
+    different = [name for name, seen in zip(settings, by_setting) if len(set(seen)) > 1]
+    if different:
+        values = ", ".join(f"{name}={settings[name]}" for name in different)
+        raise ValueError(
+            "All workers must have the same settings. Received: "
+            f"{values} on {workers}, another value elsewhere. Try one command for all."
+        )
+
+
+def _check_visible(path, workers):
+    """Checks that this worker sees what the chief has written."""
+    deadline = time.monotonic() + _SECONDS_TO_APPEAR
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise ValueError(
+                "workdir must be one folder, on a file system that all workers share. "
+                f"Received: {workers} does not see {path}, which worker 0 sees. "
+                "Try a --workdir on a network file system."
+            )
+        time.sleep(0.5)
 
 
 def read_config(workdir):
@@ -247,23 +296,30 @@ def git_state():
     return {"git_commit": commit, "git_changed": changed}
 
 
-def find_start(checkpoints, items):
+def find_start(checkpoints, items, workers=None):
     """Restores the newest good checkpoint, if there is one.
 
     Args:
         checkpoints: `Checkpoints`.
         items: dict of name to trackable object.
+        workers: `Workers`; all of them read the checkpoint that the chief chooses.
 
     Returns:
         The step to go on from; 0 without checkpoints.
 
     Raises:
-        ValueError: none of the checkpoints is good.
+        ValueError: none of the checkpoints is good, or this worker has not got the
+            chief's.
     """
-    step = checkpoints.newest_good()
-    if step is None:
+    workers = workers or Workers()
+    newest = checkpoints.newest_good() if workers.is_chief else None
+    ((chosen,), *_) = workers.gather(-1 if newest is None else newest)
+    step = int(chosen)
+    if step < 0:
         return 0
+    _check_visible(checkpoints.path(step) / "checkpoint.json", workers)
     checkpoints.restore(step, items)
-    checkpoints.remove_newer(step)
-    print(f"Going on from step {step:,}: {checkpoints.path(step)}", file=sys.stderr)
+    if workers.is_chief:
+        checkpoints.remove_newer(step)
+        print(f"Going on from step {step:,}: {checkpoints.path(step)}", file=sys.stderr)
     return step

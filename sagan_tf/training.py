@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import sys
 
 import keras
 import tensorflow as tf
@@ -15,10 +16,17 @@ from sagan_tf.callbacks import (
     SignalStop,
 )
 from sagan_tf.evaluator import open_evaluator
-from sagan_tf.metric_log import MetricLog, MetricPlot, Progress, TensorBoardLog
+from sagan_tf.metric_log import (
+    MetricLog,
+    MetricPlot,
+    MetricReset,
+    Progress,
+    TensorBoardLog,
+)
 from sagan_tf.model import SAGAN
+from sagan_tf.workers import Workers
 
-FINISHED, STOPPED, NOT_FINITE = 0, 3, 4
+FINISHED, STOPPED, NOT_FINITE, WORKER_LOST = 0, 3, 4, 5
 
 
 def train_and_evaluate(config, workdir):
@@ -30,49 +38,68 @@ def train_and_evaluate(config, workdir):
 
     Returns:
         0 if all steps are done, 3 if SIGTERM or Ctrl-C stopped the run (a checkpoint
-        is written), 4 if a loss became NaN or infinite (none is).
+        is written), 4 if a loss became NaN or infinite (none is), 5 if another worker
+        is gone.
 
     Raises:
         ValueError: config, data or run directory cannot be used; one line says why.
         OSError: the run directory cannot be written.
     """
-    workdir = pathlib.Path(workdir)
-    with SignalStop() as signals:
-        strategy = set_up(config)
+    strategy = set_up(config)
+    workers = Workers.of(strategy)
+    try:
+        status = _train(config, pathlib.Path(workdir), strategy, workers)
+        workers.wait()  # Until the chief has written the last checkpoint.
+    except tf.errors.OpError as error:
+        loss = workers.loss(error)
+        if loss is None:
+            raise
+        print(f"error: {loss}", file=sys.stderr)
+        return WORKER_LOST
+    return status
+
+
+def _train(config, workdir, strategy, workers):
+    with SignalStop(workers) as signals:
         source, config = open_data(config)
-        checkpoints = rundir.prepare(workdir, config, describe_data(source))
+        checkpoints = rundir.prepare(workdir, config, describe_data(source), workers)
 
         with strategy.scope():
             model = make_model(config)
-        start = rundir.find_start(checkpoints, model.checkpoint_items())
+        start = rundir.find_start(checkpoints, model.checkpoint_items(), workers)
         set_learning_rates(model, config)
-        rundir.record_versions(workdir, start)
+        if workers.is_chief:
+            rundir.record_versions(workdir, start)
         if start >= config.total_steps:
             print(f"All {config.total_steps:,} steps are done: {workdir}")
             return FINISHED
         check_executions(config, config.total_steps - start)
 
         dataset = make_training_data(config, source, strategy, start)
-        guard = NonfiniteStop(config.log_every_steps)
-        writer = CheckpointWriter(config.checkpoint_every_steps, checkpoints, guard)
-        callbacks = [
-            *make_callbacks(config, workdir),
-            writer,
-            *make_evaluation(config, workdir, strategy, checkpoints, writer),
-            MetricPlot(config.sample_every_steps, workdir),
-        ]
+        guard = NonfiniteStop(config.log_every_steps, workers)
+        writer = CheckpointWriter(
+            config.checkpoint_every_steps, checkpoints, guard, workers
+        )
+        callbacks = [guard, signals, *make_callbacks(config, workdir, workers), writer]
+        if workers.is_chief:
+            callbacks += [
+                *make_evaluation(config, workdir, strategy, checkpoints, writer),
+                MetricPlot(config.sample_every_steps, workdir),
+            ]
         try:
             model.fit(
                 dataset,
                 steps_per_epoch=config.total_steps - start,
-                callbacks=[guard, signals, *callbacks],
+                callbacks=callbacks,
                 shuffle=False,  # The data set has its own, seeded order.
                 verbose=0,
             )
         except tf.errors.OpError as error:
+            if workers.loss(error):
+                raise
             raise explain(error, config, source, int(model.step.numpy())) from error
 
-        return report_end(workdir, checkpoints, model, guard, signals, config)
+        return report_end(workdir, checkpoints, model, guard, signals, config, workers)
 
 
 def set_up(config):
@@ -84,7 +111,13 @@ def set_up(config):
     Raises:
         ValueError: the strategy is not to be had, or does not go with `batch_size`.
     """
-    strategy = distribution.make_strategy(config.strategy)
+    strategy = distribution.make_strategy(
+        config.strategy,
+        config.tpu_name,
+        config.tpu_zone,
+        config.tpu_project,
+        config.worker_timeout_seconds,
+    )
     distribution.per_replica_batch_size(
         strategy, config.batch_size, config.gradient_accumulation_steps
     )
@@ -92,6 +125,10 @@ def set_up(config):
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(config.dtype_policy)
+    if not tf.config.list_physical_devices("GPU"):
+        # TensorFlow's rewriting of the graph takes seconds at the first step and makes
+        # none of the following ones faster on a CPU: docs/performance.md.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     return strategy
 
 
@@ -199,9 +236,11 @@ def make_training_data(config, source, strategy, start):
     return distribution.share_out(strategy, of_pipeline)
 
 
-def make_callbacks(config, workdir):
-    """What is shown and logged: before a checkpoint says that it is."""
+def make_callbacks(config, workdir, workers):
+    """What is shown and logged, by the chief: before a checkpoint says that it is."""
     every = config.log_every_steps
+    if not workers.is_chief:
+        return [MetricReset(every)]
     callbacks = [
         Progress(every, config.total_steps, config.images_per_step),
         MetricLog(every, workdir, config.images_per_step),
@@ -272,7 +311,7 @@ def explain(error, config, source, step):
     )
 
 
-def report_end(workdir, checkpoints, model, guard, signals, config):
+def report_end(workdir, checkpoints, model, guard, signals, config, workers):
     """Says how the run ended and where its results are; returns the exit status."""
     step = int(model.step.numpy())
     if guard.reason:
@@ -284,11 +323,13 @@ def report_end(workdir, checkpoints, model, guard, signals, config):
         )
         print(f"Stopped. {guard.reason} {last}")
         return NOT_FINITE
-    print(f"Step {step:,} is saved: {checkpoints.path(step)}")
+    if workers.is_chief:
+        print(f"Step {step:,} is saved: {checkpoints.path(step)}")
     if step < config.total_steps:
         print(f"Stopped by {signals.received}. The same command goes on from here.")
         return STOPPED
-    print(f"Pictures: {workdir / 'samples'}")
+    if workers.is_chief:
+        print(f"Pictures: {workdir / 'samples'}")
     return FINISHED
 
 

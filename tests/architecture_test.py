@@ -22,7 +22,9 @@ FLOORS = {
     "degradations": (),
     "latents": (),
     "losses": (),
-    "distribution": (),
+    "clusters": (),
+    "distribution": ("clusters",),
+    "workers": (),
     "checkpoints": (),
     # floor 1: parts
     "layers": ("layers",),
@@ -30,7 +32,7 @@ FLOORS = {
     "evaluation": ("evaluation", "files", "images"),
     # floor 2: the model
     "networks": ("layers",),
-    "model": ("latents", "losses", "layers"),
+    "model": ("distribution", "latents", "losses", "layers"),
     "sampling": ("latents",),
     "overview": ("layers",),
     "flops": ("layers",),
@@ -40,8 +42,8 @@ FLOORS = {
     "scoring": ("evaluation", "images", "latents", "standing_statistics"),
     "saved_generator": ("images",),
     # floor 3: the run
-    "rundir": ("version", "config", "files", "checkpoints", "networks"),
-    "callbacks": ("checkpoints", "images", "latents"),
+    "rundir": ("version", "config", "files", "checkpoints", "networks", "workers"),
+    "callbacks": ("checkpoints", "images", "latents", "workers"),
     "metric_log": ("files", "plots", "callbacks"),
     "classifier_data": ("data", "images"),
     "classifier_training": (
@@ -61,7 +63,7 @@ FLOORS = {
         *("classifier_data", "classifier_training"),
     ),
     "training": (
-        *("data", "distribution", "model", "overview", "rundir"),
+        *("data", "distribution", "model", "overview", "rundir", "workers"),
         *("callbacks", "metric_log", "evaluator"),
     ),
     # floor 4: commands

@@ -17,6 +17,7 @@ from sagan_tf.callbacks import (
     StepCallback,
 )
 from sagan_tf.checkpoints import Checkpoints
+from sagan_tf.workers import Workers
 
 
 class CountingModel(keras.Model):
@@ -126,6 +127,40 @@ def test_nothing_is_written_after_a_nonfinite_loss(tmp_path):
     fit(model, 9, guard, CheckpointWriter(2, checkpoints, guard))
     assert checkpoints.steps() == [2]
     assert int(model.step) == 4
+
+
+class TwoWorkers(Workers):
+    """This is one of two workers; the other one says the same number every time."""
+
+    def __init__(self, index, others):
+        super().__init__(index, 2)
+        self._others = float(others)
+
+    def gather(self, *numbers):
+        return [tuple(map(float, numbers)), (self._others,)]
+
+
+def test_a_nonfinite_loss_of_another_worker_stops_this_one():
+    model, guard = CountingModel(nonfinite_at=4), NonfiniteStop(2, TwoWorkers(0, 3))
+    fit(model, 9, guard)
+    assert int(model.step) == 2
+    assert guard.reason == "A loss became NaN or infinite at step 3."
+
+
+def test_a_signal_to_another_worker_stops_this_one():
+    model, stop = CountingModel(), SignalStop(TwoWorkers(0, signal.SIGTERM))
+    fit(model, 9, stop)
+    assert (int(model.step), stop.received) == (1, "SIGTERM")
+
+
+def test_only_the_chief_writes_checkpoints(tmp_path):
+    for index in (0, 1):
+        checkpoints = Checkpoints(tmp_path / str(index))
+        guard = NonfiniteStop(100, TwoWorkers(index, -1))
+        writer = CheckpointWriter(2, checkpoints, guard, TwoWorkers(index, -1))
+        fit(CountingModel(), 3, guard, writer)
+    written = [Checkpoints(tmp_path / name).steps() for name in ("0", "1")]
+    assert written == [[2, 3], []]
 
 
 class SignalAt(StepCallback):

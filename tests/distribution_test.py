@@ -1,5 +1,8 @@
 """Strategies by name, and each replica's share of a batch."""
 
+import socket
+
+import processes
 import pytest
 import tensorflow as tf
 
@@ -19,10 +22,100 @@ def test_mirrored_takes_all_devices():
     [("mirored", "'mirored'"), ("multi_worker", "TF_CONFIG"), ("tpu", "TPU_NAME")],
 )
 def test_what_a_strategy_needs_is_named(name, words, monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    monkeypatch.delenv("TPU_NAME", raising=False)
+    for variable in ("TF_CONFIG", "SLURM_PROCID", "TPU_NAME"):
+        monkeypatch.delenv(variable, raising=False)
     with pytest.raises(ValueError, match=f"Received: .*{words}|{words}.* Received:"):
         distribution.make_strategy(name)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Stands in for TPUClusterResolver and notes what is asked of it and done with it.
+
+    Its TPU answers at `stub.addresses`; what comes after the connection is a stub too.
+    """
+    monkeypatch.delenv("TPU_NAME", raising=False)
+
+    class Resolver:
+        addresses = []
+        calls = []  # Of this test: the class is made anew for each.
+
+        def __init__(self, **arguments):
+            self.calls.append(("resolve", arguments))
+
+        def cluster_spec(self):
+            return tf.train.ClusterSpec({"worker": self.addresses})
+
+    def note(name):
+        return lambda resolver: Resolver.calls.append((name, type(resolver)))
+
+    clusters = tf.distribute.cluster_resolver
+    monkeypatch.setattr(clusters, "TPUClusterResolver", Resolver)
+    monkeypatch.setattr(tf.config, "experimental_connect_to_cluster", note("connect"))
+    monkeypatch.setattr(tf.tpu.experimental, "initialize_tpu_system", note("start"))
+    monkeypatch.setattr(tf.distribute, "TPUStrategy", lambda resolver: resolver)
+    return Resolver
+
+
+def test_a_tpu_is_resolved_connected_and_started_in_this_order(stub):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stub.addresses = [f"127.0.0.1:{server.getsockname()[1]}"]
+        strategy = distribution.make_strategy("tpu", "mine", "us-east1-d", "project-7")
+    assert stub.calls == [
+        ("resolve", {"tpu": "mine", "zone": "us-east1-d", "project": "project-7"}),
+        ("connect", stub),
+        ("start", stub),
+    ]
+    assert isinstance(strategy, stub)
+
+
+def test_tpu_name_is_the_environment_s_unless_it_is_given(stub, monkeypatch):
+    monkeypatch.setenv("TPU_NAME", "local")
+    distribution.make_strategy("tpu")
+    distribution.make_strategy("tpu", "grpc://10.0.0.2:8470")
+    asked = [what["tpu"] for call, what in stub.calls if call == "resolve"]
+    assert asked == ["local", "grpc://10.0.0.2:8470"]
+
+
+def test_a_tpu_that_does_not_answer_is_an_error_and_not_a_wait(stub):
+    stub.addresses = processes.free_addresses(1)
+    with pytest.raises(ValueError, match=f"'mine'.*answer from {stub.addresses[0]}"):
+        distribution.make_strategy("tpu", "mine")
+    assert [call for call, _ in stub.calls] == ["resolve"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.UnavailableError(None, None, "failed to connect"),
+        RuntimeError("failed to connect"),
+    ],
+    ids=["TensorFlow", "Python"],
+)
+def test_what_tensorflow_says_of_a_tpu_is_in_the_error(stub, monkeypatch, error):
+    def fail(resolver):
+        raise error
+
+    monkeypatch.setattr(tf.config, "experimental_connect_to_cluster", fail)
+    with pytest.raises(ValueError, match="--tpu_name.*failed to connect"):
+        distribution.make_strategy("tpu", "local")
+
+
+def test_the_fit_of_one_worker_is_that_of_keras():
+    class Plain:
+        distribute_strategy = tf.distribute.get_strategy()
+
+        def _make_function(self, step_function):
+            return step_function
+
+        def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+            return "built"
+
+    class Mended(distribution.MultiWorkerFit, Plain):
+        pass
+
+    assert Mended()._make_function(abs) is abs
+    assert Mended()._maybe_symbolic_build() == "built"
 
 
 def test_a_batch_is_shared_out_evenly():

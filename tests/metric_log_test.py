@@ -13,6 +13,7 @@ from sagan_tf.files import append_lines
 from sagan_tf.metric_log import (
     MetricLog,
     MetricPlot,
+    MetricReset,
     Progress,
     TensorBoardLog,
     draw_metrics,
@@ -149,3 +150,11 @@ def test_a_run_draws_at_intervals_and_at_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr("sagan_tf.metric_log.draw_metrics", drawn.append)
     fit(CountingModel(), 5, MetricPlot(2, tmp_path))
     assert drawn == [tmp_path] * 3
+
+
+def test_means_start_anew_where_no_files_are_written():
+    model, other = CountingModel(), CountingModel()
+    fit(model, 5, MetricReset(2))
+    fit(other, 5)
+    means = [float(each.mean.result()) for each in (model, other)]
+    assert means == [5.0, 3.0]

@@ -6,11 +6,13 @@ import subprocess
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import sagan_tf
 from sagan_tf import rundir
 from sagan_tf.checkpoints import Checkpoints
 from sagan_tf.config import Config
+from sagan_tf.workers import Workers
 
 CONFIG = Config(
     resolution=32,
@@ -165,3 +167,60 @@ def test_a_run_goes_on_from_the_newest_good_checkpoint(tmp_path):
     (checkpoints.path(4) / "checkpoint.json").unlink()
     assert rundir.find_start(checkpoints, {"generator": generator}) == 2
     assert checkpoints.steps() == [2]
+
+
+class Beside(Workers):
+    """Worker 1, beside a chief that says the same numbers, or those it is given."""
+
+    def __init__(self, *chief):
+        super().__init__(1, 2)
+        self._chief = chief
+
+    def gather(self, *numbers):
+        return [self._chief or numbers, numbers]
+
+
+def test_a_worker_writes_nothing_into_the_run_directory(tmp_path):
+    rundir.prepare(tmp_path, CONFIG, DATA)
+    (tmp_path / "config.json.1.tmp").write_text("the chief is writing")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    rundir.prepare(tmp_path, CONFIG, DATA, Beside())
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_worker_that_does_not_see_the_run_directory_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "_SECONDS_TO_APPEAR", 0)
+    with pytest.raises(ValueError, match="worker 1 of 2 does not see .*config.json"):
+        rundir.prepare(tmp_path, CONFIG, DATA, Beside())
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_the_data_lies_may_differ_between_machines(tmp_path):
+    seen = []
+
+    class Listening(Workers):
+        def gather(self, *numbers):
+            seen.append(numbers)
+            return [numbers]
+
+    for values in ({}, {"data_dir": "elsewhere"}, {"seed": 1}):
+        config = Config(**{**vars(CONFIG), **values})
+        rundir.prepare(tmp_path, config, DATA, Listening())
+    here, there, other = seen[0], seen[2], seen[4]
+    assert here == there
+    assert here != other
+
+
+def test_all_workers_go_on_from_the_step_that_the_chief_chooses(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.write(step, {"weight": tf.Variable(float(step))})
+    weight = tf.Variable(0.0)
+    assert rundir.find_start(checkpoints, {"weight": weight}, Beside(1)) == 1
+    assert weight.numpy() == 1
+    # Removing what is newer is left to the chief.
+    assert checkpoints.steps() == [1, 2]
+    assert rundir.find_start(checkpoints, {"weight": weight}, Beside(-1)) == 0
+    monkeypatch.setattr(rundir, "_SECONDS_TO_APPEAR", 0)
+    with pytest.raises(ValueError, match="does not see .*step_00000007.*--workdir"):
+        rundir.find_start(checkpoints, {"weight": weight}, Beside(7))

@@ -1,0 +1,131 @@
+"""Which machines train together: TF_CONFIG, or the step of a SLURM job."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+
+import tensorflow as tf
+
+_EXAMPLE = (
+    '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+
+
+def find_cluster():
+    """Finds out who the workers are and which of them this process is.
+
+    The environment variable TF_CONFIG goes first; without it, SLURM's variables count.
+
+    Returns:
+        `tf.distribute.cluster_resolver.ClusterResolver`.
+
+    Raises:
+        ValueError: there is neither, or it cannot be used.
+    """
+    text = os.environ.get("TF_CONFIG", "").strip()
+    if text:
+        cluster, job, index = _read_tf_config(text)
+    elif "SLURM_PROCID" in os.environ:
+        cluster, job, index = _read_slurm()
+    else:
+        raise ValueError(
+            "strategy=multi_worker needs the environment variable TF_CONFIG, with "
+            "the addresses of all workers and the number of this one, or a SLURM step "
+            "(srun). Received: neither. Try --strategy=mirrored for one machine, or "
+            f"TF_CONFIG='{_EXAMPLE}'."
+        )
+    return tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(cluster),
+        task_type=job,
+        task_id=index,
+        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+        rpc_layer="grpc",
+    )
+
+
+def _read_tf_config(text):
+    try:
+        config = json.loads(text)
+        cluster = {
+            job: [str(address) for address in addresses]
+            for job, addresses in config["cluster"].items()
+        }
+        job, index = config["task"]["type"], int(config["task"]["index"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            "TF_CONFIG must be JSON with the cluster and this task. Received: "
+            f"{text!r} ({type(error).__name__}: {error}). Try TF_CONFIG='{_EXAMPLE}'."
+        ) from None
+    if not set(cluster) <= {"chief", "worker"} or len(cluster.get("chief", ())) > 1:
+        raise ValueError(
+            "TF_CONFIG may have workers and one chief. Received: "
+            f"{ {name: len(machines) for name, machines in cluster.items()} }. Try "
+            "without parameter servers and evaluators."
+        )
+    if not 0 <= index < len(cluster.get(job, ())):
+        raise ValueError(
+            "The task in TF_CONFIG must be one of its cluster. Received: type "
+            f"{job!r}, index {index}, of {text}. Try TF_CONFIG='{_EXAMPLE}'."
+        )
+    return cluster, job, index
+
+
+def _read_slurm():
+    try:
+        tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+        # The resolver is asked for addresses alone. It would count GPUs by running
+        # nvidia-smi, and does not know of machines without any; SLURM has given each
+        # task its GPUs already.
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
+        )
+        cluster = resolver.cluster_spec().as_dict()
+        job, index = resolver.get_task_info()
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            "strategy=multi_worker was started inside SLURM, but its variables do not "
+            f"tell the workers. Received: {error} Try srun, or TF_CONFIG."
+        ) from error
+    _check_node(cluster[job][index])
+    return cluster, job, index
+
+
+def _check_node(address):
+    """TensorFlow sorts hosts as text, SLURM by number: n10 comes before n2, or not."""
+    here = os.environ.get("SLURMD_NODENAME")
+    there = address.rpartition(":")[0]
+    if here and here != there:
+        raise ValueError(
+            "TensorFlow numbers the nodes of a SLURM step in the order of their names. "
+            f"Received: task {os.environ['SLURM_PROCID']} on {here}, expected on "
+            f"{there}. Try nodes whose names have equally many digits, or TF_CONFIG."
+        )
+
+
+def describe(resolver):
+    """Who this is among whom, e.g. `worker 0 of host0:2222, host1:2222`."""
+    addresses = sorted(resolver.cluster_spec().as_dict().items())
+    names = ", ".join(address for _, several in addresses for address in several)
+    return f"{resolver.task_type} {resolver.task_id} of {names}"
+
+
+@contextlib.contextmanager
+def waiting_for_others(resolver):
+    """Says who is waited for, and lets Ctrl-C end the waiting.
+
+    TensorFlow waits until all workers have connected, and meanwhile Python does not get
+    to hear of signals.
+    """
+    print(f"Connecting {describe(resolver)}.", file=sys.stderr, flush=True)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
