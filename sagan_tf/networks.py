@@ -75,10 +75,10 @@ class _Normalization:
             layer, self.power_iterations, self.stop_gradient, name=layer.name
         )
 
-    def attention(self, size, variant):
+    def attention(self, size, variant, chunk_size):
         """The attention layer of a size x size feature map."""
         return SelfAttention(
-            variant, name=f"attention_{size}x{size}", **self.arguments()
+            variant, chunk_size, name=f"attention_{size}x{size}", **self.arguments()
         )
 
 
@@ -112,6 +112,7 @@ def build_generator(
     image_channels=3,
     attention_resolution=(32,),
     attention_variant="official",
+    attention_chunk_size=None,
     spectral_norm=True,
     power_iterations=1,
     stop_gradient=False,
@@ -137,7 +138,7 @@ def build_generator(
         image_channels: int, 1 or 3.
         attention_resolution: ints among 8, 16, ... resolution; `()` for none.
             Official: `(32,)`.
-        attention_variant: see `SelfAttention`.
+        attention_variant, attention_chunk_size: see `SelfAttention`.
         spectral_norm: bool, whether convolutions and linear layer are normalised.
         power_iterations, stop_gradient: see `SpectralNormalization`.
         initializer: `"glorot_uniform"` (official), `"orthogonal"`, `"normal_0.02"`, or
@@ -185,7 +186,9 @@ def build_generator(
             **normalization.arguments(),
         )(x, *labels)
         if size in attention_resolution:
-            x = normalization.attention(size, attention_variant)(x)
+            x = normalization.attention(size, attention_variant, attention_chunk_size)(
+                x
+            )
     # TensorFlow 1's fused batch normalisation raises the epsilon of 1e-5 that the
     # official code asks for to 1.001e-5. So does this, to give the same numbers.
     x = ConditionalBatchNorm(
@@ -217,6 +220,7 @@ def build_discriminator(
     image_channels=3,
     attention_resolution=(32,),
     attention_variant="official",
+    attention_chunk_size=None,
     spectral_norm=True,
     power_iterations=1,
     stop_gradient=False,
@@ -236,7 +240,7 @@ def build_discriminator(
         image_channels: int, 1 or 3.
         attention_resolution: ints among 8, 16, ... resolution / 2; `()` for none.
             Official: `(32,)`.
-        attention_variant: see `SelfAttention`.
+        attention_variant, attention_chunk_size: see `SelfAttention`.
         spectral_norm: bool, whether every weight is normalised.
         power_iterations, stop_gradient: see `SpectralNormalization`.
         initializer: see `build_generator`.
@@ -268,7 +272,9 @@ def build_discriminator(
         else:
             x = DiscriminatorBlock(channels * width, downsample, **options)(x)
         if downsample and size in attention_resolution:
-            x = normalization.attention(size, attention_variant)(x)
+            x = normalization.attention(size, attention_variant, attention_chunk_size)(
+                x
+            )
     x = keras.layers.ReLU(name="relu")(x)
     features = ops.sum(ops.cast(x, _full_precision()), axis=(1, 2))
     logits = ProjectionHead(

@@ -99,10 +99,11 @@ def _attention_text(plan):
     images = plan.images(1)
     lines = [f"Attention: one map of {images} images, float32"]
     for network in (plan.generator, plan.discriminator):
-        for name, queries, keys in overview.attention_maps(network):
-            size = 4 * images * queries * keys / 2**20
+        for name, queries, keys, together in overview.attention_maps(network):
+            size = 4 * images * (together or queries) * keys / 2**20
             title = f"{network.name} {name}, {queries:,} x {keys:,}"
-            lines.append(f"  {title:<42}{size:>10,.0f} MiB")
+            form = f"{together:,} queries at a time" if together else "whole"
+            lines.append(f"  {title:<42}{size:>10,.0f} MiB, {form}")
     return "\n".join(lines if len(lines) > 1 else ["Attention: none"])
 
 

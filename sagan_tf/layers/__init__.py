@@ -2,6 +2,10 @@
 
 from sagan_tf.layers.conditional_batch_norm import ConditionalBatchNorm
 from sagan_tf.layers.projection_head import ProjectionHead
+from sagan_tf.layers.resampling_convolutions import (
+    PoolingConvolution,
+    UpsamplingConvolution,
+)
 from sagan_tf.layers.residual_blocks import (
     DiscriminatorBlock,
     DiscriminatorOptimizedBlock,
@@ -18,8 +22,10 @@ __all__ = [
     "DiscriminatorBlock",
     "DiscriminatorOptimizedBlock",
     "GeneratorBlock",
+    "PoolingConvolution",
     "ProjectionHead",
     "SelfAttention",
     "SpectralNormalization",
+    "UpsamplingConvolution",
     "fold_spectral_normalization",
 ]

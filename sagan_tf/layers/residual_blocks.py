@@ -4,21 +4,15 @@ import keras
 from keras import ops
 
 from sagan_tf.layers.conditional_batch_norm import ConditionalBatchNorm
+from sagan_tf.layers.resampling_convolutions import (
+    PoolingConvolution,
+    UpsamplingConvolution,
+    downsample,
+    downsampled_shape,
+    upsample,
+    upsampled_shape,
+)
 from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
-
-
-def downsample(x):
-    """Averages 2x2 pixels: `(B, H, W, C)` to `(B, H // 2, W // 2, C)`."""
-    return ops.average_pool(x, 2, 2, "valid", data_format="channels_last")
-
-
-def upsample(x):
-    """Repeats each pixel 2x2 times: `(B, H, W, C)` to `(B, 2H, 2W, C)`."""
-    return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
-
-
-def _halved(size):
-    return None if size is None else size // 2
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -26,9 +20,13 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
     """A residual block that doubles height and width.
 
         h = conv3x3(up(relu(cbn(x)))),   h = conv3x3(relu(cbn(h))),
-        y = h + conv1x1(up(x))
+        y = h + up(conv1x1(x))
 
     `up` repeats each pixel 2x2 times. The shortcut starts from the raw x.
+
+    Differs from the official code in the order of the sums alone: there the shortcut
+    repeats before it convolves, which gives the same at four times the cost, and
+    conv3x3(up(.)) is not joined as in `UpsamplingConvolution`.
 
     Args:
         filters: int, channels of the output.
@@ -72,7 +70,9 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
         hidden_shape = (*inputs_shape[:-1], self.filters)
         self.batch_norm_1 = self._batch_norm("batch_norm_1")
         self.batch_norm_1.build(inputs_shape)
-        self.convolution_1 = self.convolution(self.filters, 3, "convolution_1")
+        self.convolution_1 = self.convolution(
+            self.filters, 3, "convolution_1", kind=UpsamplingConvolution
+        )
         self.convolution_1.build(inputs_shape)
         self.batch_norm_2 = self._batch_norm("batch_norm_2")
         self.batch_norm_2.build(hidden_shape)
@@ -83,10 +83,10 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
 
     def call(self, inputs, labels=None, training=False):
         x = ops.relu(self.batch_norm_1(inputs, labels, training=training))
-        x = self.convolution_1(upsample(x), training=training)
+        x = self.convolution_1(x, training=training)
         x = ops.relu(self.batch_norm_2(x, labels, training=training))
         x = self.convolution_2(x, training=training)
-        return x + self.shortcut(upsample(inputs), training=training)
+        return x + upsample(self.shortcut(inputs, training=training))
 
     def _batch_norm(self, name):
         return ConditionalBatchNorm(
@@ -99,9 +99,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
         )
 
     def compute_output_shape(self, inputs_shape, labels_shape=None):
-        batch, height, width, _ = inputs_shape
-        doubled = [None if size is None else 2 * size for size in (height, width)]
-        return (batch, *doubled, self.filters)
+        return upsampled_shape(inputs_shape, self.filters)
 
     def get_config(self):
         return {
@@ -118,11 +116,15 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
 class DiscriminatorBlock(SpectrallyNormalizedLayer):
     """A residual block of the discriminator.
 
-        h = conv3x3(relu(conv3x3(relu(x)))),   y = down(h) + down(conv1x1(x))
+        h = conv3x3(relu(conv3x3(relu(x)))),   y = down(h) + conv1x1(down(x))
 
     `down` is a 2x2 average pool, absent without `downsample`. The shortcut starts from
-    the raw x, the convolution before the pool; it is the identity when the block
-    neither pools nor changes the number of channels.
+    the raw x; it is the identity when the block neither pools nor changes the number of
+    channels.
+
+    Differs from the official code in the order of the sums alone: there the shortcut
+    convolves before it pools, which gives the same at four times the cost, and
+    down(conv3x3(.)) is not joined as in `PoolingConvolution`.
 
     Args:
         filters: int, channels of the output.
@@ -149,7 +151,10 @@ class DiscriminatorBlock(SpectrallyNormalizedLayer):
     def build(self, input_shape):
         self.convolution_1 = self.convolution(self.filters, 3, "convolution_1")
         self.convolution_1.build(input_shape)
-        self.convolution_2 = self.convolution(self.filters, 3, "convolution_2")
+        kind = PoolingConvolution if self.downsample else keras.layers.Conv2D
+        self.convolution_2 = self.convolution(
+            self.filters, 3, "convolution_2", kind=kind
+        )
         self.convolution_2.build((*input_shape[:-1], self.filters))
         self.shortcut = None
         if self.downsample or input_shape[-1] != self.filters:
@@ -159,18 +164,15 @@ class DiscriminatorBlock(SpectrallyNormalizedLayer):
     def call(self, inputs, training=False):
         x = self.convolution_1(ops.relu(inputs), training=training)
         x = self.convolution_2(ops.relu(x), training=training)
-        shortcut = inputs
+        shortcut = downsample(inputs) if self.downsample else inputs
         if self.shortcut is not None:
-            shortcut = self.shortcut(inputs, training=training)
-        if self.downsample:
-            x, shortcut = downsample(x), downsample(shortcut)
+            shortcut = self.shortcut(shortcut, training=training)
         return x + shortcut
 
     def compute_output_shape(self, input_shape):
-        batch, *sizes, _ = input_shape
         if self.downsample:
-            sizes = [_halved(size) for size in sizes]
-        return (batch, *sizes, self.filters)
+            return downsampled_shape(input_shape, self.filters)
+        return (*input_shape[:-1], self.filters)
 
     def get_config(self):
         return {
@@ -211,19 +213,20 @@ class DiscriminatorOptimizedBlock(SpectrallyNormalizedLayer):
     def build(self, input_shape):
         self.convolution_1 = self.convolution(self.filters, 3, "convolution_1")
         self.convolution_1.build(input_shape)
-        self.convolution_2 = self.convolution(self.filters, 3, "convolution_2")
+        self.convolution_2 = self.convolution(
+            self.filters, 3, "convolution_2", kind=PoolingConvolution
+        )
         self.convolution_2.build((*input_shape[:-1], self.filters))
         self.shortcut = self.convolution(self.filters, 1, "shortcut")
         self.shortcut.build(input_shape)
 
     def call(self, inputs, training=False):
         x = ops.relu(self.convolution_1(inputs, training=training))
-        x = downsample(self.convolution_2(x, training=training))
+        x = self.convolution_2(x, training=training)
         return x + self.shortcut(downsample(inputs), training=training)
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape
-        return (batch, _halved(height), _halved(width), self.filters)
+        return downsampled_shape(input_shape, self.filters)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}

@@ -3,6 +3,12 @@
 import keras
 from keras import ops
 
+from sagan_tf.layers.chunked_attention import (
+    attend,
+    attend_in_chunks,
+    automatic_chunk_size,
+    largest_divisor,
+)
 from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
 
 VARIANTS = ("official", "paper_v1", "paper_icml")
@@ -34,6 +40,10 @@ class SelfAttention(SpectrallyNormalizedLayer):
 
     Args:
         variant: one of the above.
+        chunk_size: int, queries for which a part of beta is in memory at a time (or
+            the next smaller number that divides H * W), forward and backward; 0 for
+            all; `None` for what the size asks for, see `chunk_size_for`. The result
+            is the same up to rounding. With it, only first derivatives are to be had.
         spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
             `SpectrallyNormalizedLayer`.
 
@@ -48,20 +58,26 @@ class SelfAttention(SpectrallyNormalizedLayer):
         official variant, N = (H // 2) * (W // 2) pooled keys.
 
     Raises:
-        ValueError: unknown variant.
+        ValueError: unknown variant, or negative `chunk_size`.
 
     Reference:
         - Zhang et al., Self-Attention GANs, arXiv 1805.08318, section 3
         - self-attention-gan `non_local.py`: `sn_non_local_block_sim`
     """
 
-    def __init__(self, variant="official", **kwargs):
+    def __init__(self, variant="official", chunk_size=None, **kwargs):
         super().__init__(**kwargs)
         if variant not in VARIANTS:
             raise ValueError(
                 f"variant must be one of {', '.join(VARIANTS)}. Received: {variant!r}."
             )
+        if chunk_size is not None and chunk_size < 0:
+            raise ValueError(
+                "chunk_size must be at least 1, 0 for the whole map, or None for what "
+                f"its size asks for. Received: {chunk_size}."
+            )
         self.variant = variant
+        self.chunk_size = chunk_size
 
     def build(self, input_shape):
         channels = input_shape[-1]
@@ -88,16 +104,39 @@ class SelfAttention(SpectrallyNormalizedLayer):
         queries = self._flat(self.query(inputs, training=training))
         keys = self._flat(self._pooled(self.key(inputs, training=training)))
         values = self._flat(self._pooled(self.value(inputs, training=training)))
-        scores = ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
-        softmax_dtype = keras.backend.result_type(scores.dtype, "float32")
-        scores = ops.softmax(ops.cast(scores, softmax_dtype), axis=-1)
-        output = ops.matmul(ops.cast(scores, values.dtype), values)
+        size = self.chunk_size_for(*inputs.shape[1:3])
+        if return_attention_scores or size is None:
+            output, scores = attend(queries, keys, values)
+        else:
+            output = attend_in_chunks(queries, keys, values, size)
         shape = ops.shape(inputs)
         output = ops.reshape(output, (-1, shape[1], shape[2], values.shape[-1]))
         if self.output_convolution is not None:
             output = self.output_convolution(output, training=training)
         output = inputs + self.gamma * output
         return (output, scores) if return_attention_scores else output
+
+    def chunk_size_for(self, height, width):
+        """How many queries are looked at together in a feature map of this size.
+
+        Without a `chunk_size` of its own, the layer keeps maps of up to 2^22 values an
+        image (16 MiB in float32) whole, and cuts larger ones into parts of 2^20.
+
+        Args:
+            height, width: ints, or `None` when unknown.
+
+        Returns:
+            int, or `None` if the whole attention map is in memory.
+        """
+        if self.chunk_size == 0 or height is None or width is None:
+            return None
+        queries = height * width
+        pooled = self.variant == "official"
+        keys = (height // 2) * (width // 2) if pooled else queries
+        if self.chunk_size is None:
+            return automatic_chunk_size(queries, keys)
+        size = largest_divisor(queries, self.chunk_size)
+        return None if size == queries else size
 
     def _pooled(self, x):
         if self.variant != "official":
@@ -112,4 +151,8 @@ class SelfAttention(SpectrallyNormalizedLayer):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "variant": self.variant}
+        return {
+            **super().get_config(),
+            "variant": self.variant,
+            "chunk_size": self.chunk_size,
+        }

@@ -1,5 +1,7 @@
 """Spectral normalisation as a reparametrisation of any layer's weight."""
 
+import dataclasses
+
 import keras
 from keras import ops
 
@@ -9,12 +11,28 @@ from keras import ops
 from keras.src.backend.common.variables import AutocastScope
 
 
-def _l2_normalize(x, epsilon):
-    """`x / (|x| + epsilon)`; a zero vector stays zero and has a finite gradient."""
-    squared = ops.sum(ops.square(x))
-    is_zero = ops.equal(squared, 0)
-    norm = ops.sqrt(ops.where(is_zero, ops.ones_like(squared), squared))
-    return x / (ops.where(is_zero, ops.zeros_like(norm), norm) + epsilon)
+@dataclasses.dataclass(frozen=True)
+class _Iteration:
+    """One power iteration: `v = a / (|a| + epsilon)`, `u = b / (|b| + epsilon)`.
+
+    With `a = u_before M^T` and `b = v M`. All are rows.
+    """
+
+    u_before: object
+    a_norm: object
+    v: object
+    b_norm: object
+    u: object
+
+
+def _norm(x):
+    return ops.sqrt(ops.sum(ops.square(x)))
+
+
+def _quotient_gradient(gradient, unit, norm, epsilon):
+    """Back through `unit = x / (|x| + epsilon)`: from d / d unit to d / d x."""
+    radial = ops.sum(gradient * unit) / ops.maximum(norm, epsilon)
+    return gradient / (norm + epsilon) - radial * unit
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -140,15 +158,39 @@ class SpectralNormalization(keras.layers.Wrapper):
         Returns:
             Tensor of the weight's shape, float32 (float64 for a float64 weight).
         """
-        weight, sigma, u = self._power_iteration()
+        weight = self._full_precision_weight()
+        # Its gradient is written out below.
+        iterations = self._iterate(self._as_matrix(ops.stop_gradient(weight)))
+        last = iterations[-1]
         if update_u:
-            is_zero = ops.all(ops.equal(u, 0))
-            self.u.assign(ops.where(is_zero, ops.convert_to_tensor(self.u), u))
-        return weight / ops.where(ops.equal(sigma, 0), ops.ones_like(sigma), sigma)
+            self.u.assign(
+                ops.where(ops.equal(last.b_norm, 0), self._stored_u(), last.u)
+            )
+        sigma = self._sigma(last)
+        sigma = ops.where(ops.equal(sigma, 0), ops.ones_like(sigma), sigma)
+
+        # Differs from the official code: not in the gradient, but in that TensorFlow
+        # does not derive it. That would take three times the operations, and pass over
+        # the weight six times instead of three.
+        @ops.custom_gradient
+        def divide(weight):
+            normalized = weight / sigma
+
+            def gradient(*args, upstream=None):
+                upstream = args[0] if upstream is None else upstream
+                inner = ops.sum(upstream * normalized)
+                of_sigma = self._as_weight(self._sigma_gradient(iterations, matrix))
+                return (upstream - inner * of_sigma) / sigma
+
+            matrix = self._as_matrix(weight)
+            return normalized, gradient
+
+        return divide(weight)
 
     def sigma(self):
         """The present estimate of the largest singular value: float scalar tensor."""
-        return self._power_iteration()[1]
+        matrix = self._as_matrix(self._full_precision_weight())
+        return self._sigma(self._iterate(matrix)[-1])
 
     def folded(self):
         """A plain copy of the wrapped layer whose weight is `W / sigma`.
@@ -167,20 +209,51 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
         return layer
 
-    def _power_iteration(self):
+    def _full_precision_weight(self):
         with AutocastScope(None):
-            weight = ops.cast(self.weight, self._sigma_dtype())
-            u = ops.convert_to_tensor(self.u)
-        matrix = self._as_matrix(weight)
+            return ops.cast(self.weight, self._sigma_dtype())
+
+    def _stored_u(self):
+        with AutocastScope(None):
+            # Not the variable, which may have moved when the gradient is computed.
+            return ops.stop_gradient(ops.convert_to_tensor(self.u))
+
+    def _iterate(self, matrix):
+        """The power iterations of one call: list of `_Iteration`."""
+        u, iterations = self._stored_u(), []
         for _ in range(self.power_iterations):
-            v = _l2_normalize(ops.matmul(u, ops.transpose(matrix)), self.epsilon)
-            if self.stop_gradient:
-                v = ops.stop_gradient(v)
-            projected = ops.matmul(v, matrix)
-            u = _l2_normalize(projected, self.epsilon)
-            if self.stop_gradient:
-                u = ops.stop_gradient(u)
-        return weight, ops.sum(projected * u), u
+            a = ops.matmul(u, ops.transpose(matrix))
+            a_norm = _norm(a)
+            v = a / (a_norm + self.epsilon)
+            b = ops.matmul(v, matrix)
+            b_norm = _norm(b)
+            before, u = u, b / (b_norm + self.epsilon)
+            iterations.append(_Iteration(before, a_norm, v, b_norm, u))
+        return iterations
+
+    def _sigma(self, last):
+        """`sigma = b u^T` with `u = b / (|b| + epsilon)`."""
+        return ops.square(last.b_norm) / (last.b_norm + self.epsilon)
+
+    def _sigma_gradient(self, iterations, matrix):
+        """d sigma / d M: a sum of products of a column and a row."""
+        last = iterations[-1]
+        if self.stop_gradient:
+            return ops.matmul(ops.transpose(last.v), last.u)
+        columns, rows = [], []
+        # sigma = |b|^2 / (|b| + epsilon); the factor is 1 but for epsilon.
+        of_b = last.u * (2 - last.b_norm / (last.b_norm + self.epsilon))
+        for index, step in reversed(list(enumerate(iterations))):
+            of_v = ops.matmul(of_b, ops.transpose(matrix))
+            of_a = _quotient_gradient(of_v, step.v, step.a_norm, self.epsilon)
+            columns += [step.v, of_a]
+            rows += [of_b, step.u_before]
+            if index:
+                before = iterations[index - 1]
+                of_u = ops.matmul(of_a, matrix)
+                of_b = _quotient_gradient(of_u, before.u, before.b_norm, self.epsilon)
+        columns, rows = ops.concatenate(columns, 0), ops.concatenate(rows, 0)
+        return ops.matmul(ops.transpose(columns), rows)
 
     def _as_matrix(self, weight):
         if self._is_embedding():
@@ -188,6 +261,16 @@ class SpectralNormalization(keras.layers.Wrapper):
         if self._is_transposed_convolution():
             weight = ops.swapaxes(weight, -1, -2)
         return ops.reshape(weight, (-1, self._output_size()))
+
+    def _as_weight(self, matrix):
+        """The inverse of `_as_matrix`."""
+        if self._is_embedding():
+            return ops.transpose(matrix)
+        shape = tuple(self.weight.shape)
+        if self._is_transposed_convolution():
+            shape = (*shape[:-2], shape[-1], shape[-2])
+            return ops.swapaxes(ops.reshape(matrix, shape), -1, -2)
+        return ops.reshape(matrix, shape)
 
     def _output_size(self):
         if self._is_embedding():
@@ -249,10 +332,12 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         self.stop_gradient = stop_gradient
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def convolution(self, filters, kernel_size, name, use_bias=True):
+    def convolution(
+        self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
+    ):
         """A SAME convolution with stride 1, normalised if this layer is."""
         return self.normalized(
-            keras.layers.Conv2D(
+            kind(
                 filters,
                 kernel_size,
                 padding="same",

@@ -14,9 +14,11 @@ from sagan_tf.layers import (
     DiscriminatorBlock,
     DiscriminatorOptimizedBlock,
     GeneratorBlock,
+    PoolingConvolution,
     ProjectionHead,
     SelfAttention,
     SpectralNormalization,
+    UpsamplingConvolution,
 )
 
 SHARED = {
@@ -98,16 +100,30 @@ CASES = [
     *(
         Case(
             SelfAttention,
-            {"variant": variant, **SHARED},
+            {"variant": variant, "chunk_size": chunk_size, **SHARED},
             (2, 4, 6, 16),
             (2, 4, 6, 16),
             trainable=convolutions + 1,
             non_trainable=convolutions,
         )
-        for variant, convolutions in (
-            ("official", 4),
-            ("paper_v1", 3),
-            ("paper_icml", 4),
+        for variant, convolutions, chunk_size in (
+            ("official", 4, 8),
+            ("paper_v1", 3, 6),
+            ("paper_icml", 4, 0),
+        )
+    ),
+    *(
+        Case(
+            layer,
+            {"filters": 5, "use_bias": True, "kernel_initializer": "he_normal"},
+            (2, 8, 10, 4),
+            (2, *sizes, 5),
+            trainable=2,
+            non_trainable=0,
+        )
+        for layer, sizes in (
+            (UpsamplingConvolution, (16, 20)),
+            (PoolingConvolution, (4, 5)),
         )
     ),
     Case(

@@ -16,7 +16,7 @@ from sagan_tf.layers import (
     SelfAttention,
     SpectralNormalization,
 )
-from sagan_tf.layers.residual_blocks import downsample, upsample
+from sagan_tf.layers.resampling_convolutions import downsample, upsample
 from sagan_tf.losses import LOSSES
 from tests.parity.golden import FOLDER, assign, part, value, variable
 

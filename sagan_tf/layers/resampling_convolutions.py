@@ -1,0 +1,135 @@
+"""Convolutions joined with the change of size before or after them.
+
+Repeating pixels and averaging them are box filters, and a box filter commutes with a
+convolution. So the two together need a quarter of the multiplications: the convolution
+strides over the smaller picture, and the box filter costs next to nothing.
+"""
+
+import keras
+from keras import ops
+
+# In smaller pictures the kernel has more values than the picture, and turning it round
+# costs more than the stride saves. Measured: docs/performance.md.
+_SMALLEST_STRIDED_SIZE = 8
+
+
+def downsample(x):
+    """Averages 2x2 pixels: `(B, H, W, C)` to `(B, H // 2, W // 2, C)`."""
+    return ops.average_pool(x, 2, 2, "valid", data_format="channels_last")
+
+
+def upsample(x):
+    """Repeats each pixel 2x2 times: `(B, H, W, C)` to `(B, 2H, 2W, C)`."""
+    # Not as one broadcast over both axes, whose gradient takes three times as long.
+    return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
+
+
+def downsampled_shape(shape, channels):
+    """`(B, H, W, C)` to `(B, H // 2, W // 2, channels)`; unknown sizes are `None`."""
+    batch, *sizes, _ = shape
+    return (batch, *(size and size // 2 for size in sizes), channels)
+
+
+def upsampled_shape(shape, channels):
+    """`(B, H, W, C)` to `(B, 2H, 2W, channels)`; unknown sizes are `None`."""
+    batch, *sizes, _ = shape
+    return (batch, *(size and 2 * size for size in sizes), channels)
+
+
+def _box_filter(x):
+    """Means of all 2x2 neighbours: `(B, H, W, C)` to `(B, H - 1, W - 1, C)`."""
+    return ops.average_pool(x, 2, 1, "valid", data_format="channels_last")
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class UpsamplingConvolution(keras.layers.Conv2D):
+    """A 3x3 convolution of a picture whose pixels are first repeated 2x2 times.
+
+    `up(x)` is the sum of 2x2 neighbours in z, the picture that has x at every second
+    place and zeros between. Hence
+
+        conv(up(x)) = box_sum(conv(z)),
+
+    and conv(z) is a transposed convolution of x with stride 2, which skips the zeros.
+    The result is that of `conv(upsample(x))` up to the order of the sums.
+
+    Args:
+        filters: int, channels of the output.
+        kwargs: see `keras.layers.Conv2D`. The kernel is 3x3, the stride 1, the padding
+            SAME, channels are last.
+
+    Call arguments:
+        inputs: `(B, H, W, C)` float tensor.
+
+    Returns:
+        `(B, 2H, 2W, filters)` tensor.
+    """
+
+    def __init__(self, filters, kernel_size=3, padding="same", **kwargs):
+        super().__init__(filters, kernel_size, padding=padding, **kwargs)
+        _check(self)
+
+    def convolution_op(self, inputs, kernel):
+        """The linear part, without the bias."""
+        height = inputs.shape[1]
+        if height is not None and height < _SMALLEST_STRIDED_SIZE:
+            return super().convolution_op(upsample(inputs), kernel)
+        # A transposed convolution takes (kh, kw, c_out, c_in) and turns it round.
+        turned = ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))
+        # The filter averages four values, and their sum is wanted.
+        spread = ops.conv_transpose(
+            inputs, 4 * turned, 2, "valid", data_format="channels_last"
+        )
+        return _box_filter(spread)
+
+    def compute_output_shape(self, input_shape):
+        return upsampled_shape(input_shape, self.filters)
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class PoolingConvolution(keras.layers.Conv2D):
+    """A 3x3 convolution whose result is averaged over 2x2 pixels.
+
+        down(conv(x)) = conv(box_mean(x)) at every second place,
+
+    a convolution with stride 2. The result is that of `downsample(conv(x))` up to the
+    order of the sums.
+
+    Args:
+        filters: int, channels of the output.
+        kwargs: see `keras.layers.Conv2D`. The kernel is 3x3, the stride 1, the padding
+            SAME, channels are last.
+
+    Call arguments:
+        inputs: `(B, H, W, C)` float tensor.
+
+    Returns:
+        `(B, H // 2, W // 2, filters)` tensor.
+    """
+
+    def __init__(self, filters, kernel_size=3, padding="same", **kwargs):
+        super().__init__(filters, kernel_size, padding=padding, **kwargs)
+        _check(self)
+
+    def convolution_op(self, inputs, kernel):
+        """The linear part, without the bias."""
+        # SAME padding comes first: the box filter also sees the border's zeros.
+        padded = ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        return ops.conv(
+            _box_filter(padded), kernel, 2, "valid", data_format="channels_last"
+        )
+
+    def compute_output_shape(self, input_shape):
+        return downsampled_shape(input_shape, self.filters)
+
+
+def _check(layer):
+    """Raises a `ValueError` if a convolution is not one that can be joined."""
+    found = (layer.kernel_size, layer.strides, layer.dilation_rate, layer.groups)
+    kind = (layer.padding, layer.data_format)
+    if found != ((3, 3), (1, 1), (1, 1), 1) or kind != ("same", "channels_last"):
+        raise ValueError(
+            f"{layer.__class__.__name__} has a 3x3 kernel, stride 1, no dilation, one "
+            "group, SAME padding and channels last. Received: kernel_size, strides, "
+            f"dilation_rate, groups = {found}, padding, data_format = {kind}."
+        )
