@@ -104,6 +104,11 @@ class Config:
         "the same for the discriminator alone, or same (as the generator), or none",
     )
     attention_variant: str = _networks("official", "form of the attention", ATTENTION)
+    attention_chunk_size: int | None = _networks(
+        None,
+        "rows of an attention map in memory at a time; 0: all; none: all of a small "
+        "map, a part of a large one",
+    )
     spectral_norm: str = _networks(
         "both",
         "networks with spectral normalization",

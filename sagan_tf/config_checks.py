@@ -13,6 +13,7 @@ _AT_LEAST_1 = (
 _AT_LEAST_0 = (
     *("num_classes", "seed", "ema_start_step"),
     *("sample_every_steps", "checkpoint_every_steps", "evaluate_every_steps"),
+    "attention_chunk_size",
 )
 _ABOVE_0 = (
     *("generator_learning_rate", "discriminator_learning_rate", "adam_epsilon"),

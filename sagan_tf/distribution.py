@@ -119,6 +119,16 @@ def _check_answers(resolver):
                 raise OSError(f"no answer from {address}: {error}") from error
 
 
+def leave_graphs_as_they_are_on_cpus():
+    """Switches TensorFlow's rewriting of graphs (Grappler) off, where there is no GPU.
+
+    It takes seconds at the first step, and on CPUs it makes none of the following ones
+    faster (docs/performance.md). On GPUs it chooses the layout of convolutions.
+    """
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 def per_replica_batch_size(strategy, batch_size, parts=1):
     """Images of a global batch on each replica.
 

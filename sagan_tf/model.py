@@ -5,15 +5,21 @@ import tensorflow as tf
 
 from sagan_tf import latents
 from sagan_tf.distribution import MultiWorkerFit
-from sagan_tf.layers import ProjectionHead, SelfAttention
+from sagan_tf.layers import (
+    ProjectionHead,
+    SelfAttention,
+    normalized_weights,
+    shared_weights,
+)
 from sagan_tf.losses import LOSSES
+from sagan_tf.optimizers import Adam
 
 FAKE_LABELS = ("uniform", "data")
 
 
 def official_adam(learning_rate):
     """Adam as the official code has it: beta1 0, TensorFlow 1's beta2 and epsilon."""
-    return keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=0.999, epsilon=1e-8)
+    return Adam(learning_rate, beta_1=0.0, beta_2=0.999, epsilon=1e-8)
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -167,12 +173,18 @@ class SAGAN(MultiWorkerFit, keras.Model):
         """
         batches = self._split(data)
         accumulated = self.gradient_accumulation_steps
-        g_loss = self.generator_step(list(enumerate(batches[:accumulated])))
+        # D does not change in the generator's step: both see one and the same W / sigma
+        # of it. The tape goes on in the discriminator's step.
+        with tf.GradientTape() as tape:
+            weights = normalized_weights(self.discriminator, update_u=True)
+        with shared_weights(weights):
+            g_loss = self.generator_step(list(enumerate(batches[:accumulated])))
         passes = list(enumerate(batches, start=accumulated))
-        d_losses = [
-            self.discriminator_step(passes[first : first + accumulated])
-            for first in range(0, len(passes), accumulated)
-        ]
+        d_losses = []
+        for first in range(0, len(passes), accumulated):
+            some = passes[first : first + accumulated]
+            d_losses.append(self.discriminator_step(some, tape, weights))
+            tape, weights = None, None
         self._note_nonfinite(g_loss, *d_losses)
         self.step.assign(self.step + 1)
         self._update_ema()
@@ -210,13 +222,16 @@ class SAGAN(MultiWorkerFit, keras.Model):
         optimizer.apply(_sum_each(gradients), variables)
         return tf.add_n(losses)
 
-    def discriminator_step(self, passes):
+    def discriminator_step(self, passes, tape=None, weights=None):
         """One update of the discriminator, on one pass over real and fake together.
 
         The generator's `u` and moving statistics move, as in the official program.
 
         Args:
             passes: see `generator_step`.
+            tape: `tf.GradientTape` that recorded how `weights` were made, or `None`.
+            weights: the discriminator's `normalized_weights`, whose `u` have moved, for
+                the first pass; `None` to compute them here.
 
         Returns:
             The loss, real and fake terms, summed over the passes.
@@ -232,12 +247,13 @@ class SAGAN(MultiWorkerFit, keras.Model):
             both = tf.concat([tf.cast(images, fakes.dtype), fakes], 0)
             if labels is not None:
                 labels = tf.concat([tf.cast(real_labels, tf.int32), labels], 0)
-            with tf.GradientTape() as tape:
+            with tape or tf.GradientTape() as tape, shared_weights(weights):
                 logits = _call(self.discriminator, both, labels)
                 real_logits, fake_logits = logits[:count], logits[count:]
                 loss = sum(discriminator_loss(real_logits, fake_logits))
                 scaled = self._scaled(loss, optimizer)
             gradients.append(tape.gradient(scaled, variables))
+            tape, weights = None, None
             losses.append(loss)
             self._track_discriminator(loss, real_logits, fake_logits)
         optimizer.apply(_sum_each(gradients), variables)

@@ -36,10 +36,14 @@ class Adam(keras.optimizers.Adam):
                 "Try keras.optimizers.Adam(amsgrad=True)."
             )
 
+    def apply(self, grads, trainable_variables=None):
+        """Updates all variables."""
+        self._scalars = _Scalars(self)
+        super().apply(grads, trainable_variables)
+
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its two moments."""
         dtype = variable.dtype
-        t = tf.cast(self.iterations.value + 1, dtype)
         index = self._get_variable_index(variable)
         m, v = self._momentums[index].value, self._velocities[index].value
         if isinstance(variable, keras.Variable):
@@ -48,11 +52,30 @@ class Adam(keras.optimizers.Adam):
             var=variable.handle,
             m=m.handle,
             v=v.handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, dtype), t),
-            beta2_power=tf.pow(tf.cast(self.beta_2, dtype), t),
-            lr=tf.cast(learning_rate, dtype),
-            beta1=tf.cast(self.beta_1, dtype),
-            beta2=tf.cast(self.beta_2, dtype),
-            epsilon=tf.cast(self.epsilon, dtype),
             grad=tf.cast(gradient, dtype),
+            **self._scalars.of(dtype, learning_rate),
         )
+
+
+class _Scalars:
+    """The numbers of one update, which are the same for all variables of a dtype."""
+
+    def __init__(self, optimizer):
+        self._optimizer = optimizer
+        self._by_dtype = {}
+
+    def of(self, dtype, learning_rate):
+        """Dict of the arguments of `ResourceApplyAdam`."""
+        if dtype not in self._by_dtype:
+            adam = self._optimizer
+            t = tf.cast(adam.iterations.value + 1, dtype)
+            beta1, beta2 = (tf.cast(beta, dtype) for beta in (adam.beta_1, adam.beta_2))
+            self._by_dtype[dtype] = {
+                "beta1_power": tf.pow(beta1, t),
+                "beta2_power": tf.pow(beta2, t),
+                "lr": tf.cast(learning_rate, dtype),
+                "beta1": beta1,
+                "beta2": beta2,
+                "epsilon": tf.cast(adam.epsilon, dtype),
+            }
+        return self._by_dtype[dtype]

@@ -97,9 +97,10 @@ def attention_maps(network):
         network: functional `keras.Model`.
 
     Returns:
-        List of (layer name, number of queries, number of keys). A map of one image has
-        queries x keys float32 values, and a training step holds the softmax's argument
-        and result, and the gradients of both, at the same time.
+        List of (layer name, number of queries, number of keys, queries that are looked
+        at together or `None` for all). A map of one image has queries x keys float32
+        values, and a training step holds the softmax's argument and result, and the
+        gradients of both, at the same time.
     """
     maps = []
     for layer in network.layers:
@@ -107,7 +108,8 @@ def attention_maps(network):
             _, height, width, _ = layer.output.shape
             pooled = (height // 2) * (width // 2)
             keys = pooled if layer.variant == "official" else height * width
-            maps.append((layer.name, height * width, keys))
+            together = layer.chunk_size_for(height, width)
+            maps.append((layer.name, height * width, keys, together))
     return maps
 
 

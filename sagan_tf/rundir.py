@@ -160,6 +160,7 @@ def networks_from_config(config):
         "num_classes": config.num_classes,
         "image_channels": config.image_channels,
         "attention_variant": config.attention_variant,
+        "attention_chunk_size": config.attention_chunk_size,
         "power_iterations": config.power_iterations,
         "stop_gradient": config.spectral_norm_stop_gradient,
         "initializer": config.initializer,

@@ -24,6 +24,7 @@ from sagan_tf.metric_log import (
     TensorBoardLog,
 )
 from sagan_tf.model import SAGAN
+from sagan_tf.optimizers import Adam
 from sagan_tf.workers import Workers
 
 FINISHED, STOPPED, NOT_FINITE, WORKER_LOST = 0, 3, 4, 5
@@ -125,10 +126,7 @@ def set_up(config):
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(config.dtype_policy)
-    if not tf.config.list_physical_devices("GPU"):
-        # TensorFlow's rewriting of the graph takes seconds at the first step and makes
-        # none of the following ones faster on a CPU: docs/performance.md.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    distribution.leave_graphs_as_they_are_on_cpus()
     return strategy
 
 
@@ -179,9 +177,7 @@ def make_model(config):
         seed=config.seed,
     )
     generator_adam, discriminator_adam = (
-        keras.optimizers.Adam(
-            rate, config.adam_beta1, config.adam_beta2, config.adam_epsilon
-        )
+        Adam(rate, config.adam_beta1, config.adam_beta2, config.adam_epsilon)
         for rate in (config.generator_learning_rate, config.discriminator_learning_rate)
     )
     model.compile(

@@ -43,6 +43,7 @@ def measure_network(part, settings):
     tf, keras = load("tensorflow"), load("keras")
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(settings["dtype_policy"])
+    load("sagan_tf.distribution").leave_graphs_as_they_are_on_cpus()
     networks = _networks(settings)
     product, convolution = _peak(tf, keras, networks, settings)
     loads = [product, convolution]

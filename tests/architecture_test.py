@@ -22,6 +22,7 @@ FLOORS = {
     "degradations": (),
     "latents": (),
     "losses": (),
+    "optimizers": (),
     "clusters": (),
     "distribution": ("clusters",),
     "workers": (),
@@ -32,7 +33,8 @@ FLOORS = {
     "evaluation": ("evaluation", "files", "images"),
     # floor 2: the model
     "networks": ("layers",),
-    "model": ("distribution", "latents", "losses", "layers"),
+    "model": ("distribution", "latents", "losses", "optimizers", "layers"),
+    "folding": ("layers",),
     "sampling": ("latents",),
     "overview": ("layers",),
     "flops": ("layers",),
@@ -63,7 +65,8 @@ FLOORS = {
         *("classifier_data", "classifier_training"),
     ),
     "training": (
-        *("data", "distribution", "model", "overview", "rundir", "workers"),
+        *("data", "distribution", "model", "optimizers", "overview", "rundir"),
+        "workers",
         *("callbacks", "metric_log", "evaluator"),
     ),
     # floor 4: commands

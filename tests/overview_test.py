@@ -36,7 +36,9 @@ def test_attention_maps_have_a_row_a_query_and_a_column_a_key():
     options = {"resolution": 32, "channels": 8, "attention_resolution": (16,)}
     for variant, keys in (("official", 8 * 8), ("paper_icml", 16 * 16)):
         network = build_discriminator(**options, attention_variant=variant)
-        assert overview.attention_maps(network) == [("attention_16x16", 256, keys)]
+        assert overview.attention_maps(network) == [
+            ("attention_16x16", 256, keys, None)
+        ]
 
 
 def test_memory_is_the_sum_of_its_documented_parts():

@@ -15,6 +15,8 @@ from sagan_tf.layers.self_attention import SelfAttention
 from sagan_tf.layers.spectral_normalization import (
     SpectralNormalization,
     fold_spectral_normalization,
+    normalized_weights,
+    shared_weights,
 )
 
 __all__ = [
@@ -28,4 +30,6 @@ __all__ = [
     "SpectralNormalization",
     "UpsamplingConvolution",
     "fold_spectral_normalization",
+    "normalized_weights",
+    "shared_weights",
 ]

@@ -98,8 +98,9 @@ class ConditionalBatchNorm(keras.layers.Layer):
             ops.convert_to_tensor(self.beta),
         )
         if labels is not None:
-            gamma = ops.take(gamma, labels, axis=0)[:, None, None, :]
-            beta = ops.take(beta, labels, axis=0)[:, None, None, :]
+            # One look-up for both.
+            both = ops.take(ops.concatenate([gamma, beta], -1), labels, axis=0)
+            gamma, beta = ops.split(both[:, None, None, :], 2, axis=-1)
         scale = gamma * ops.rsqrt(variance + self.epsilon)
         return ops.cast(x * scale + (beta - mean * scale), self.compute_dtype)
 

@@ -1,5 +1,7 @@
 """Spectral normalisation as a reparametrisation of any layer's weight."""
 
+import contextlib
+import contextvars
 import dataclasses
 
 import keras
@@ -9,6 +11,10 @@ from keras import ops
 # from the full-precision weight, and this scope, which has no public name, is the only
 # way to read it there.
 from keras.src.backend.common.variables import AutocastScope
+
+# Tensors by layer, for the calls inside `shared_weights`. A context variable, because
+# replicas are threads.
+_SHARED = contextvars.ContextVar("sagan_tf_shared_weights", default=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +29,11 @@ class _Iteration:
     v: object
     b_norm: object
     u: object
+
+
+def _times_transposed(row, matrix):
+    """`row matrix^T`, without moving the matrix: `(1, m)`, `(n, m)` to `(1, n)`."""
+    return ops.reshape(ops.matmul(matrix, ops.reshape(row, (-1, 1))), (1, -1))
 
 
 def _norm(x):
@@ -127,7 +138,9 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
 
     def call(self, inputs, training=False):
-        weight = self.normalized_weight(update_u=bool(training) and self.trainable)
+        weight = (_SHARED.get() or {}).get(id(self))
+        if weight is None:
+            weight = self.normalized_weight(update_u=bool(training) and self.trainable)
         # The other weights get their present values, so that a scope around this one
         # (a functional training loop on JAX) is seen through.
         values = [
@@ -199,14 +212,9 @@ class SpectralNormalization(keras.layers.Wrapper):
             A built layer that computes what this one computes in inference, without
             the power iteration.
         """
-        layer = self.layer.__class__.from_config(self.layer.get_config())
+        layer = without_spectral_normalization(self)
         layer.build(self.layer._build_shapes_dict["input_shape"])
-        layer.set_weights(
-            [
-                self.normalized_weight() if variable is self.weight else variable
-                for variable in self.layer.weights
-            ]
-        )
+        layer.set_weights(folded_weights(self))
         return layer
 
     def _full_precision_weight(self):
@@ -222,7 +230,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         """The power iterations of one call: list of `_Iteration`."""
         u, iterations = self._stored_u(), []
         for _ in range(self.power_iterations):
-            a = ops.matmul(u, ops.transpose(matrix))
+            a = _times_transposed(u, matrix)
             a_norm = _norm(a)
             v = a / (a_norm + self.epsilon)
             b = ops.matmul(v, matrix)
@@ -244,7 +252,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         # sigma = |b|^2 / (|b| + epsilon); the factor is 1 but for epsilon.
         of_b = last.u * (2 - last.b_norm / (last.b_norm + self.epsilon))
         for index, step in reversed(list(enumerate(iterations))):
-            of_v = ops.matmul(of_b, ops.transpose(matrix))
+            of_v = _times_transposed(of_b, matrix)
             of_a = _quotient_gradient(of_v, step.v, step.a_norm, self.epsilon)
             columns += [step.v, of_a]
             rows += [of_b, step.u_before]
@@ -303,6 +311,37 @@ class SpectralNormalization(keras.layers.Wrapper):
             "stop_gradient": self.stop_gradient,
             "epsilon": self.epsilon,
         }
+
+
+def normalized_weights(network, update_u=False):
+    """Every `W / sigma` of a network, to be used in several calls of it.
+
+    Args:
+        network: `keras.Model`.
+        update_u: bool, whether each `u` moves.
+
+    Returns:
+        Dict for `shared_weights`.
+    """
+    return {
+        id(layer): layer.normalized_weight(update_u and layer.trainable)
+        for layer in network._flatten_layers()
+        if isinstance(layer, SpectralNormalization)
+    }
+
+
+@contextlib.contextmanager
+def shared_weights(weights):
+    """Inside, the layers use these weights: no power iteration, and no `u` moves.
+
+    Args:
+        weights: from `normalized_weights`.
+    """
+    token = _SHARED.set(weights)
+    try:
+        yield
+    finally:
+        _SHARED.reset(token)
 
 
 class SpectrallyNormalizedLayer(keras.layers.Layer):
@@ -387,21 +426,36 @@ def fold_spectral_normalization(model):
     Returns:
         A new functional `keras.Model` of the same inputs and outputs.
     """
-
-    def plain(layer):
-        if isinstance(layer, SpectralNormalization):
-            return layer.layer.__class__.from_config(layer.layer.get_config())
-        config = layer.get_config()
-        if isinstance(layer, SpectrallyNormalizedLayer):
-            config["spectral_normalization"] = False
-        return layer.__class__.from_config(config)
-
-    folded = keras.models.clone_model(model, clone_function=plain)
-    values = {id(variable): variable for variable in model.weights}
-    for layer in model._flatten_layers():
-        if isinstance(layer, SpectralNormalization):
-            values[id(layer.weight)] = layer.normalized_weight()
-            del values[id(layer.u)]
-    # Both models list their weights in the same order, but for the missing `u`.
-    folded.set_weights(list(values.values()))
+    folded = keras.models.clone_model(
+        model, clone_function=without_spectral_normalization
+    )
+    folded.set_weights(folded_weights(model))
     return folded
+
+
+def without_spectral_normalization(layer):
+    """A new, unbuilt layer like this one, whose weights are not normalised."""
+    if isinstance(layer, SpectralNormalization):
+        layer = layer.layer
+    config = layer.get_config()
+    if isinstance(layer, SpectrallyNormalizedLayer):
+        config["spectral_normalization"] = False
+    return layer.__class__.from_config(config)
+
+
+def folded_weights(layer):
+    """The weights of a layer or model as a copy without spectral norm would have them.
+
+    Args:
+        layer: built `keras.layers.Layer`.
+
+    Returns:
+        List in the order of `layer.weights`: `W / sigma` for each normalised weight, no
+        `u`, all others as they are.
+    """
+    values = {id(variable): variable for variable in layer.weights}
+    for part in layer._flatten_layers():
+        if isinstance(part, SpectralNormalization):
+            values[id(part.weight)] = part.normalized_weight()
+            del values[id(part.u)]
+    return list(values.values())

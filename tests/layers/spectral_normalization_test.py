@@ -1,12 +1,20 @@
 """Properties of spectral normalisation."""
 
+import collections
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from sagan_tf.layers import SpectralNormalization, fold_spectral_normalization
+from sagan_tf.layers import (
+    SpectralNormalization,
+    fold_spectral_normalization,
+    normalized_weights,
+    shared_weights,
+)
+from sagan_tf.model import SAGAN
 from sagan_tf.networks import build_discriminator, build_generator
 
 
@@ -121,6 +129,47 @@ def test_stop_gradient_is_miyatos_closed_form():
     np.testing.assert_allclose(loss_and_gradient(layer, x)[1], expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("power_iterations", [1, 3])
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (layers.Dense, (None, 4)),
+        (lambda n, **k: layers.Conv2D(n, (3, 2), **k), (None, 9, 8, 4)),
+        (lambda n, **k: layers.Conv2DTranspose(n, (3, 2), **k), (None, 9, 8, 4)),
+        (lambda n, **k: layers.Embedding(n, 4, **k), (None,)),
+    ],
+)
+def test_the_gradient_that_is_written_out_is_the_one_that_tensorflow_derives(
+    make, shape, power_iterations
+):
+    layer = SpectralNormalization(make(6, dtype="float64"), power_iterations)
+    layer.build(shape)
+    weight = layer.weight.value
+    weights = np.random.default_rng(0).normal(size=weight.shape)
+
+    def derived(weight, u):
+        matrix = layer._as_matrix(weight)
+        for _ in range(power_iterations):
+            a = u @ tf.transpose(matrix)
+            b = a / (tf.norm(a) + 1e-12) @ matrix
+            u = b / (tf.norm(b) + 1e-12)
+        return weight / tf.reduce_sum(b * u)
+
+    u = tf.constant(layer.u.numpy())
+    with tf.GradientTape(persistent=True) as tape:
+        # The update of u must not reach the gradient, which is computed after it.
+        ours = layer.normalized_weight(update_u=True)
+        theirs = derived(tf.convert_to_tensor(weight), u)
+        losses = [tf.reduce_sum(value * weights) for value in (ours, theirs)]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    ours, theirs = (
+        tf.convert_to_tensor(tape.gradient(loss, weight)) for loss in losses
+    )
+    scale = np.max(np.abs(theirs))
+    np.testing.assert_allclose(ours, theirs, atol=1e-12 * scale)
+    assert np.any(layer.u.numpy() != u)
+
+
 def test_zero_kernel_gives_zero_and_recovers():
     layer = normalized_dense(np.zeros((7, 4), "float32"))
     u = layer.u.numpy()
@@ -187,3 +236,51 @@ def test_folded_network_computes_the_same_without_u(variant):
 def test_wrong_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_shared_weights_are_computed_once_and_keep_their_gradient():
+    kernel = matrix_with_singular_values([5, 3, 1], 7, 4)
+    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
+    layer = normalized_dense(kernel)
+    network = keras.Sequential([keras.Input((7,)), layer])
+    expected = loss_and_gradient(layer, x)
+    u = layer.u.numpy()
+    with tf.GradientTape() as tape:
+        weights = normalized_weights(network, update_u=True)
+    moved = layer.u.numpy()
+    with tape, shared_weights(weights):
+        loss = tf.reduce_sum(network(x, training=True) * tf.range(1.0, 5.0))
+        # Another weight now would be seen if it were read.
+        layer.layer.kernel.assign(kernel + 1)
+        np.testing.assert_array_equal(loss, expected[0])
+    gradient = tape.gradient(loss, layer.layer.kernel.value)
+    np.testing.assert_allclose(gradient, expected[1], rtol=1e-5, atol=1e-5)
+    assert np.any(moved != u)
+    np.testing.assert_array_equal(layer.u, moved)
+    assert float(loss_and_gradient(layer, x)[0]) != float(expected[0])
+
+
+def test_a_training_step_normalizes_each_weight_of_the_discriminator_once(monkeypatch):
+    """The generator's twice: it changes between its step and the discriminator's."""
+    options = {"num_classes": 3, "channels": 2, "attention_resolution": (16,)}
+    networks = build_generator(32, 5, **options), build_discriminator(32, **options)
+    model = SAGAN(*networks)
+    model.compile()
+    calls = collections.Counter()
+    compute = SpectralNormalization.normalized_weight
+
+    def counted(self, update_u=False):
+        calls[id(self)] += 1
+        return compute(self, update_u)
+
+    monkeypatch.setattr(SpectralNormalization, "normalized_weight", counted)
+    images = tf.zeros((2, 32, 32, 3))
+    model.train_step((images, tf.constant([0, 2])))
+    for network, times in zip(networks, (2, 1), strict=True):
+        found = [
+            calls[id(layer)]
+            for layer in network._flatten_layers()
+            if isinstance(layer, SpectralNormalization)
+        ]
+        assert len(found) > 10
+        assert set(found) == {times}

@@ -1,0 +1,176 @@
+"""The generator as it is used, not trained: what never changes is computed once."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from sagan_tf.layers import ConditionalBatchNorm, GeneratorBlock
+from sagan_tf.layers.conditional_batch_norm import check_labels
+from sagan_tf.layers.resampling_convolutions import upsample
+from sagan_tf.layers.spectral_normalization import (
+    folded_weights,
+    without_spectral_normalization,
+)
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class Affine(keras.layers.Layer):
+    """A gain and a bias per channel, perhaps per class: batch norm in inference.
+
+        y = scale[label] * x + shift[label],
+        scale = gamma / sqrt(variance + epsilon),   shift = beta - mean * scale
+
+    Args:
+        num_classes: int, or `None` for one scale and shift for all.
+
+    Call arguments:
+        inputs: `(B, H, W, C)` float tensor.
+        labels: `(B,)` int tensor in [0, num_classes); only with classes.
+        training: bool, without effect.
+
+    Returns:
+        `(B, H, W, C)` tensor.
+
+    Raises:
+        ValueError: labels are missing although there are classes, or the reverse.
+    """
+
+    def __init__(self, num_classes=None, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes or None
+
+    def build(self, inputs_shape, labels_shape=None):
+        classes = () if self.num_classes is None else (self.num_classes,)
+        shape = (*classes, inputs_shape[-1])
+        self.scale = self.add_weight(shape=shape, initializer="ones", name="scale")
+        self.shift = self.add_weight(shape=shape, initializer="zeros", name="shift")
+
+    def call(self, inputs, labels=None, training=False):
+        check_labels(self, labels)
+        scale = ops.convert_to_tensor(self.scale)
+        shift = ops.convert_to_tensor(self.shift)
+        if labels is not None:
+            scale = ops.take(scale, labels, axis=0)[:, None, None, :]
+            shift = ops.take(shift, labels, axis=0)[:, None, None, :]
+        return inputs * scale + shift
+
+    def compute_output_shape(self, inputs_shape, labels_shape=None):
+        return inputs_shape
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
+class FoldedGeneratorBlock(GeneratorBlock):
+    """A `GeneratorBlock` for inference alone.
+
+    Batch normalisation is an `Affine`; the second, which follows a convolution, is part
+    of that convolution's weights if there is but one class.
+
+    Args:
+        filters, num_classes: see `GeneratorBlock`.
+
+    Call arguments, Returns, Raises: see `GeneratorBlock`.
+    """
+
+    def call(self, inputs, labels=None, training=False):
+        x = self.convolution_1(ops.relu(self.batch_norm_1(inputs, labels)))
+        if self.num_classes is not None:
+            x = self.batch_norm_2(x, labels)
+        return self.convolution_2(ops.relu(x)) + upsample(self.shortcut(inputs))
+
+    def _batch_norm(self, name):
+        if name == "batch_norm_2" and self.num_classes is None:
+            return keras.layers.Identity(name=name)  # It is in the convolution.
+        return Affine(self.num_classes, dtype=self.dtype_policy, name=name)
+
+
+def fold_generator(generator, label=None):
+    """A generator for inference that gives the same images in fewer operations.
+
+    Weights are `W / sigma`, without power iteration; batch normalisation is a gain and
+    a bias; and if there is but one class, because the generator is unconditional or
+    because `label` names one, the second batch normalisation of each block is part of
+    the convolution before it, and labels are not looked up.
+
+    Args:
+        generator: from `build_generator`. It is not changed, nor are later changes of
+            its weights seen.
+        label: int, the class of every image, or `None`.
+
+    Returns:
+        Functional `keras.Model` with the generator's inputs, or with z alone if `label`
+        is given. It computes `generator(..., training=False)` to 1e-5. It cannot be
+        trained in a meaningful way.
+
+    Raises:
+        ValueError: `label` is not a class of the generator.
+    """
+    inputs = [
+        keras.Input(each.shape[1:], dtype=each.dtype, name=each.name)
+        for each in generator.inputs
+    ]
+    if label is not None:
+        _check_label(generator, label)
+        inputs = inputs[:1]
+    x, *labels = inputs
+    for layer in generator.layers:
+        if isinstance(layer, GeneratorBlock):
+            x = _folded_block(layer, x, labels, label)
+        elif isinstance(layer, ConditionalBatchNorm):
+            affine = Affine(dtype=layer.dtype_policy, name=layer.name)
+            x = affine(x)
+            affine.set_weights(_scale_and_shift(layer, None))
+        elif not isinstance(layer, keras.layers.InputLayer):
+            plain = without_spectral_normalization(layer)
+            x = plain(x)
+            plain.set_weights(folded_weights(layer))
+    return keras.Model(inputs if labels else inputs[0], x, name=generator.name)
+
+
+def _folded_block(block, x, labels, label):
+    """Calls a new block of the same weights on x."""
+    num_classes = block.num_classes if labels else None
+    folded = FoldedGeneratorBlock(
+        block.filters,
+        num_classes,
+        spectral_normalization=False,
+        dtype=block.dtype_policy,
+        name=block.name,
+    )
+    x = folded(x, *labels)
+    for name in ("convolution_1", "convolution_2", "shortcut"):
+        getattr(folded, name).set_weights(folded_weights(getattr(block, name)))
+    folded.batch_norm_1.set_weights(_scale_and_shift(block.batch_norm_1, label))
+    scale, shift = _scale_and_shift(block.batch_norm_2, label)
+    if num_classes is not None:
+        folded.batch_norm_2.set_weights([scale, shift])
+    else:
+        # The kernel is (3, 3, c_in, c_out): the scale belongs to its last axis.
+        kernel, bias = folded.convolution_1.get_weights()
+        folded.convolution_1.set_weights([kernel * scale, bias * scale + shift])
+    return x
+
+
+def _scale_and_shift(batch_norm, label):
+    """The values of an `Affine`, of one class if `label` is given: NumPy arrays."""
+    names = ("gamma", "beta", "moving_mean", "moving_variance")
+    gamma, beta, mean, variance = (
+        ops.convert_to_numpy(getattr(batch_norm, name)) for name in names
+    )
+    if label is not None:
+        gamma, beta = gamma[label], beta[label]
+    scale = gamma / np.sqrt(variance + batch_norm.epsilon)
+    return scale, beta - mean * scale
+
+
+def _check_label(generator, label):
+    classes = [
+        layer.num_classes
+        for layer in generator.layers
+        if isinstance(layer, GeneratorBlock)
+    ][0]
+    if classes is None or not 0 <= label < classes:
+        allowed = f"in [0, {classes})" if classes else "None for this generator"
+        raise ValueError(f"label must be {allowed}. Received: label={label}.")
