@@ -187,7 +187,9 @@ def test_each_discriminator_step_sees_its_own_part_of_the_batch():
     # With a zero learning rate, the mean real logit tells which images were seen.
     model = sagan(discriminator_steps=2)
     seen = []
-    model.discriminator_step = lambda passes: seen.append(passes) or tf.constant(0.0)
+    model.discriminator_step = lambda passes, *_: (
+        seen.append(passes) or tf.constant(0.0)
+    )
     images, labels = data(8)
     model.train_step((images, labels))
     parts = [part for _, part in seen[0] + seen[1]]
@@ -214,42 +216,179 @@ def plain_generator():
     return keras.Model([z, labels], keras.layers.Reshape((32, 32, 1))(x))
 
 
-def test_accumulated_gradients_are_those_of_the_large_batch():
-    # Without batch norm and u, which see micro-batches by definition.
-    def trained(accumulate):
-        keras.utils.set_random_seed(0)
-        discriminator = build_discriminator(
-            32, CLASSES, 2, 1, attention_resolution=(), spectral_norm=False
-        )
-        model = NumberedLatents(
-            plain_generator(),
-            discriminator,
-            num_classes=CLASSES,
-            gradient_accumulation_steps=accumulate,
-        )
-        model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
-        model.train_step(data(8))
-        return model
+class SummedGradients(NumberedLatents):
+    """A wrong SAGAN: gradients of micro-batches are summed, not averaged."""
 
-    for one, other in zip(trained(1).variables, trained(2).variables, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5, err_msg=one.path)
+    def _scaled(self, loss, optimizer):
+        return loss
 
 
-def test_two_replicas_make_the_same_update_as_one(two_replicas):
-    options = {"network_options": {"cross_replica_batch_norm": True}}
-    images, labels = data(2 * BATCH)
+def trained_in_parts(parts, kind=NumberedLatents, policy="float64", batch=8):
+    """Trains without batch norm and u, which see micro-batches by definition.
+
+    Three steps in float64. In float32 one: the first one's rounding errors grow.
+
+    Returns:
+        The model, its logs, and the gradients of all updates.
+    """
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(policy)
+    discriminator = build_discriminator(
+        32, CLASSES, 2, 1, attention_resolution=(16,), spectral_norm=False
+    )
+    model = kind(
+        plain_generator(),
+        discriminator,
+        num_classes=CLASSES,
+        gradient_accumulation_steps=parts,
+    )
+    # Not Adam, which divides the size of the gradient out.
+    model.compile(sgd(), sgd())
+    gradients, steps = [], 3 if policy == "float64" else 1
+    for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
+        optimizer.apply = _recording(optimizer.apply, gradients)
+    logs = [model.train_step(data(batch, seed=step)) for step in range(steps)]
+    return model, logs, gradients
+
+
+def _recording(apply, gradients):
+    def recorded(values, variables):
+        gradients.append([value.numpy() for value in values])
+        apply(values, variables)
+
+    return recorded
+
+
+def assert_close(one, other, name="", tolerance=1e-5):
+    """Equal, up to a part of the largest value (of 0.1, if all are smaller)."""
+    one, other = np.asarray(one), np.asarray(other)
+    allowed = tolerance * max(np.abs(one).max(), 0.1)
+    np.testing.assert_allclose(one, other, tolerance, allowed, err_msg=name)
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+@pytest.mark.parametrize(
+    ("policy", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)]
+)
+def test_accumulated_gradients_are_those_of_the_large_batch(parts, policy, tolerance):
+    whole, whole_logs, whole_gradients = trained_in_parts(1, policy=policy)
+    model, logs, gradients = trained_in_parts(parts, policy=policy)
+    assert len(gradients) == len(whole_gradients) == 2 * len(logs)
+    for update, (ones, others) in enumerate(zip(whole_gradients, gradients)):
+        assert max(np.abs(one).max() for one in ones) > 0.01
+        for one, other in zip(ones, others, strict=True):
+            assert_close(one, other, f"update {update}", tolerance)
+    for name, item in whole.checkpoint_items().items():
+        other = model.checkpoint_items()[name]
+        for a, b in zip(*(getattr(x, "variables", [x]) for x in (item, other))):
+            assert_close(a, b, f"{name}: {b.path}", tolerance)
+    for one, other in zip(whole_logs, logs, strict=True):
+        assert_close(list(one.values()), list(other.values()))
+
+
+def test_summed_gradients_are_not_those_of_the_large_batch():
+    _, _, means = trained_in_parts(1, policy="float32")
+    _, _, sums = trained_in_parts(2, SummedGradients, policy="float32")
+    for one, other in zip(means[0], sums[0], strict=True):
+        assert_close(2 * one, other)
+        with pytest.raises(AssertionError):
+            assert_close(one, other)
+
+
+def test_accumulation_has_batch_norm_statistics_and_u_of_each_micro_batch():
+    # Without memory, the moving statistics are those of the last pass.
+    options = {"batch_norm_momentum": 0.0, "final_batch_norm_momentum": 0.0}
+    model, twin, whole = (sagan(network_options=options) for _ in range(3))
+    model.generator_step(passes(model, 2))
+    for draw in range(2):
+        twin.generator(list(twin.draw_latents(draw, BATCH)), training=True)
+    whole.generator(list(whole.draw_latents(0, 2 * BATCH)), training=True)
+    for ours, theirs, other in zip(
+        *(m.generator.non_trainable_variables for m in (model, twin, whole))
+    ):
+        assert_close(ours, theirs, ours.path)
+        if ours.name.startswith("moving"):
+            assert np.abs(ours - other).max() > 1e-3, ours.path
+        if ours.path == "block_8x8/convolution_1/u":
+            assert np.abs(ours - other).max() > 1e-3, "u has moved twice"
+
+
+def everywhere(strategy, variable):
+    """A variable's values on all replicas: list of arrays."""
+    return [x.numpy() for x in strategy.experimental_local_results(variable.value)]
+
+
+def assert_replicas_agree(strategy, model):
+    """u, moving statistics, EMA, optimizers and all else are equal, bit for bit.
+
+    Returns:
+        Dict of name to value.
+    """
+    found = {}
+    for name, item in model.checkpoint_items().items():
+        for number, variable in enumerate(getattr(item, "variables", [item])):
+            name_of_it = f"{name}/{number}/{variable.path}"
+            first, second = everywhere(strategy, variable)
+            np.testing.assert_array_equal(first, second, err_msg=name_of_it)
+            found[name_of_it] = first
+    return found
+
+
+def three_batches():
+    dataset = tf.data.Dataset.from_tensor_slices(data(3 * 2 * BATCH))
+    return dataset.batch(2 * BATCH, drop_remainder=True)
+
+
+def test_two_replicas_make_the_same_updates_as_one(two_replicas):
+    options = {
+        "network_options": {"cross_replica_batch_norm": True},
+        **{"ema_decay": 0.5, "ema_start_step": 1},
+    }
     single = sagan(**options)
     single.compile(sgd(), sgd())
-    single.fit(tf.data.Dataset.from_tensors((images, labels)), verbose=0)
+    start = state(single)
+    logs = single.fit(three_batches(), verbose=0, shuffle=False).history
     with two_replicas.scope():
         model = sagan(**options)
         model.compile(sgd(), sgd())
-    model.fit(tf.data.Dataset.from_tensors((images, labels)), verbose=0)
-    for one, both in zip(single.variables, model.variables, strict=True):
-        values = two_replicas.experimental_local_results(both.value)
-        np.testing.assert_array_equal(values[0], values[1], err_msg=both.path)
-        if both.name not in ("total", "count"):
-            np.testing.assert_allclose(one, values[0], 1e-5, 1e-5, err_msg=both.path)
+    both_logs = model.fit(three_batches(), verbose=0, shuffle=False).history
+
+    values = assert_replicas_agree(two_replicas, model)
+    for kind in ("/u", "moving_variance", "ema_generator", "momentum", "iteration"):
+        assert any(kind in name for name in values), kind
+    for one, (name, other) in zip(state(single), values.items(), strict=True):
+        np.testing.assert_allclose(one, other, 1e-5, 1e-5, err_msg=name)
+    moved_far = [np.abs(a - b).max() > 1e-3 for a, b in zip(start, state(single))]
+    assert sum(moved_far) > 0.8 * len(moved_far)
+    for name, expected in logs.items():
+        np.testing.assert_allclose(both_logs[name], expected, 1e-4, err_msg=name)
+
+
+def test_replicas_agree_with_statistics_and_adam_of_their_own(two_replicas):
+    with two_replicas.scope():
+        model = sagan(ema_decay=0.5)
+    model.fit(three_batches(), verbose=0, shuffle=False)
+    values = assert_replicas_agree(two_replicas, model)
+    assert any("velocity" in name for name in values)
+    assert values[next(name for name in values if name.startswith("step/"))] == 3
+
+
+def test_replicas_with_statistics_of_their_own_make_another_update(two_replicas):
+    # So the comparison above sees whether statistics are shared.
+    single = sagan()
+    single.compile(sgd(), sgd())
+    single.generator_step([(0, data(2 * BATCH))])
+    with two_replicas.scope():
+        model = sagan()
+        model.compile(sgd(), sgd())
+    two_replicas.run(lambda: model.generator_step([(0, data(BATCH))]))
+    differences = [
+        np.abs(one - everywhere(two_replicas, both)[0]).max()
+        for one, both in zip(
+            single.generator.trainable_variables, model.generator.trainable_variables
+        )
+    ]
+    assert max(differences) > 1e-3
 
 
 def test_noise_does_not_depend_on_the_number_of_replicas(two_replicas):
