@@ -193,7 +193,7 @@ SMALL = {"resolution": 32, "image_channels": 1}
 # What no config has. Between them: every loss, form of attention and kind of `u`.
 UNUSED_SETTINGS = {
     "all_at_once": {
-        **{"discriminator_steps": 2, "gradient_accumulation_steps": 2},
+        "discriminator_steps": 2,
         **{"fake_labels": "data", "ema_decay": 0.9, "loss": "non_saturating"},
         **{"attention_resolution": (16, 32), "attention_variant": "paper_v1"},
         **{"discriminator_attention_resolution": (16,)},
