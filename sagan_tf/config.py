@@ -157,7 +157,9 @@ class Config:
     total_steps: int = _training(1_000_000, "generator updates in all")
     seed: int = _training(0, "of weights, data order, z and labels")
     dtype_policy: str = _training("float32", "Keras dtype policy", DTYPES)
-    jit_compile: bool = _training(False, "compile the training step with XLA")
+    jit_compile: bool = _training(
+        False, "compile the training step with XLA; needs --nodeterministic"
+    )
     steps_per_execution: int = _training(1, "steps per call from Python")
     strategy: str = _training("default", "tf.distribute strategy", STRATEGIES)
     worker_timeout_seconds: int = _training(

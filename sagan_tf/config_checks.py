@@ -153,6 +153,12 @@ def _check_steps(config):
             f"batch_size={config.batch_size}, gradient_accumulation_steps="
             f"{accumulated}. Try --batch_size={nearest}."
         )
+    if config.jit_compile and config.deterministic:
+        raise ValueError(
+            "jit_compile goes without deterministic operations alone: XLA has no such "
+            "gradient of max pooling, and Keras would leave XLA out. Received: "
+            "jit_compile=True, deterministic=True. Try --nodeterministic."
+        )
     unit = config.steps_per_execution
     intervals = ("log_every", "sample_every", "checkpoint_every", "evaluate_every")
     for name in ("total", *intervals):

@@ -6,7 +6,14 @@ from keras import ops
 
 from sagan_tf.layers import ConditionalBatchNorm, GeneratorBlock
 from sagan_tf.layers.conditional_batch_norm import check_labels
-from sagan_tf.layers.resampling_convolutions import upsample
+from sagan_tf.layers.resampling_convolutions import (
+    UpsamplingConvolution,
+    box_filter,
+    is_strided,
+    turned,
+    upsample,
+    upsampled_shape,
+)
 from sagan_tf.layers.spectral_normalization import (
     folded_weights,
     without_spectral_normalization,
@@ -62,6 +69,50 @@ class Affine(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
+class FoldedUpsamplingConvolution(keras.layers.Layer):
+    """An `UpsamplingConvolution` whose kernel has been turned round for good.
+
+    Args:
+        filters: int, channels of the output.
+
+    Call arguments:
+        inputs: `(B, H, W, C)` float tensor.
+
+    Returns:
+        `(B, 2H, 2W, filters)` tensor.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape):
+        options = {"data_format": "channels_last", "dtype": self.dtype_policy}
+        if is_strided(input_shape[1]):
+            # Its bias is the same everywhere, so that the filter leaves it as it is.
+            self.part = keras.layers.Conv2DTranspose(self.filters, 3, 2, **options)
+        else:
+            self.part = UpsamplingConvolution(self.filters, **options)
+        self.part.build(input_shape)
+
+    def call(self, inputs):
+        x = self.part(inputs)
+        return box_filter(x) if is_strided(inputs.shape[1]) else x
+
+    def take_over(self, kernel, bias):
+        """Sets the weights from those of an `UpsamplingConvolution`."""
+        if isinstance(self.part, keras.layers.Conv2DTranspose):
+            kernel = turned(kernel)
+        self.part.set_weights([kernel, bias])
+
+    def compute_output_shape(self, input_shape):
+        return upsampled_shape(input_shape, self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package="sagan_tf")
 class FoldedGeneratorBlock(GeneratorBlock):
     """A `GeneratorBlock` for inference alone.
 
@@ -79,6 +130,16 @@ class FoldedGeneratorBlock(GeneratorBlock):
         if self.num_classes is not None:
             x = self.batch_norm_2(x, labels)
         return self.convolution_2(ops.relu(x)) + upsample(self.shortcut(inputs))
+
+    def convolution(
+        self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
+    ):
+        """A convolution as in the `GeneratorBlock`, ready for use."""
+        if kind is UpsamplingConvolution:
+            return FoldedUpsamplingConvolution(
+                filters, dtype=self.dtype_policy, name=name
+            )
+        return super().convolution(filters, kernel_size, name, use_bias, kind)
 
     def _batch_norm(self, name):
         if name == "batch_norm_2" and self.num_classes is None:
@@ -140,16 +201,17 @@ def _folded_block(block, x, labels, label):
         name=block.name,
     )
     x = folded(x, *labels)
-    for name in ("convolution_1", "convolution_2", "shortcut"):
+    for name in ("convolution_2", "shortcut"):
         getattr(folded, name).set_weights(folded_weights(getattr(block, name)))
     folded.batch_norm_1.set_weights(_scale_and_shift(block.batch_norm_1, label))
     scale, shift = _scale_and_shift(block.batch_norm_2, label)
+    kernel, bias = folded_weights(block.convolution_1)
     if num_classes is not None:
         folded.batch_norm_2.set_weights([scale, shift])
     else:
         # The kernel is (3, 3, c_in, c_out): the scale belongs to its last axis.
-        kernel, bias = folded.convolution_1.get_weights()
-        folded.convolution_1.set_weights([kernel * scale, bias * scale + shift])
+        kernel, bias = kernel * scale, bias * scale + shift
+    folded.convolution_1.take_over(kernel, bias)
     return x
 
 

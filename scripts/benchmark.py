@@ -7,6 +7,8 @@
 train_step     one training step: generator and discriminator update
 generator      images from z, in inference
 discriminator  logits of images, in inference
+attention      one attention layer at the full resolution, forward and backward: the
+               whole map in memory, and in parts
 data           JPEG files and TFRecords, decoded, cropped, resized to batches
 fid            the Frechet distance of two float32 arrays of features, 50,000 x 2,048
                unless flags say otherwise, from the arrays to the number. Promised: 15 s
@@ -29,16 +31,19 @@ import numpy as np
 from absl import flags
 from data_benchmark import KINDS, measure_data
 from measuring import clock, in_own_process, machine, memory, summary
-from network_benchmark import measure_network
+from network_benchmark import measure_attention, measure_network
 
 from sagan_tf.flags import load, run_command
 
-PARTS = ("train_step", "generator", "discriminator", "data", "fid", "peak")
+PARTS = (
+    *("train_step", "generator", "discriminator", "attention", "data", "fid", "peak"),
+)
 _SETTINGS = (
     ("resolution", 128, "width and height in pixels"),
     ("channels", 64, "multiplier of the networks' widths"),
     ("num_classes", 1000, "classes of the networks"),
     ("batch_size", 8, "images of a training step, of an inference"),
+    ("attention_batch_size", 1, "images of the part attention"),
     ("steps", 1, "runs of a network in each repeat"),
     ("peak_size", 4096, "rows and columns of the matrices whose product is the peak"),
     ("pictures", 256, "pictures that are made for the part data"),
@@ -84,6 +89,14 @@ def measure(part, settings):
     if part == "fid":
         names = ["sagan_tf", *(["tfgan"] if settings["peer"] else [])]
         return {name: in_own_process(measure_fid, name, settings) for name in names}
+    if part == "attention":
+        return {
+            variant: [
+                in_own_process(measure_attention, variant, chunk_size, settings)
+                for chunk_size in (0, None)
+            ]
+            for variant in ("official", "paper_icml")
+        }
     if part == "data":
         return {
             kind: [in_own_process(measure_data, kind, n, settings) for n in _cores()]
@@ -110,6 +123,11 @@ def lines_of(part, result):
     if part == "fid":
         for name, each in result.items():
             yield f"{name:<15}{_time(each)}  value {each['value']:.9g}"
+    elif part == "attention":
+        for variant, measured in result.items():
+            for each in measured:
+                rows = f"{each['queries_at_a_time']:,} queries at a time"
+                yield f"{variant:<15}{_time(each)}  {rows}"
     elif part == "data":
         for kind, measured in result.items():
             for each in measured:
@@ -157,6 +175,11 @@ def _speed_lines(result):
             f"{result[rate] / 1e9:,.1f} GFLOP/s, "
             f"{100 * result[shares + '_matmul']:.1f} % of the matrix product, "
             f"{100 * result[shares + '_convolution']:.1f} % of the convolution"
+        )
+    for name, each in result["folded"].items():
+        yield (
+            f"{'':15}folded, {name}: {each['images_per_second']:.3f} images/s, "
+            f"{each['times_the_generator']:.2f} x"
         )
 
 

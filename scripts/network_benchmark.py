@@ -5,6 +5,7 @@ machine slow down all of them: a large matrix product, a convolution with the sh
 the networks' most expensive one, and what is measured. Shares are medians over repeats.
 """
 
+import functools
 import statistics
 
 from measuring import clock, memory, summary
@@ -50,8 +51,10 @@ def measure_network(part, settings):
     before = memory("VmRSS")
     if part != "peak":
         loads.append(_MAKERS[part](tf, *networks, settings))
+    if part == "generator":
+        loads += _folded(tf, networks[0], settings)
     first = [clock(each.run)[1] for each in loads]
-    wall, processor = [[], [], []], [[], [], []]
+    wall, processor = [[] for _ in loads], [[] for _ in loads]
     for _ in range(settings["repeats"]):
         for index, each in enumerate(loads):
             _, seconds, busy = clock(each.run)
@@ -69,10 +72,47 @@ def measure_network(part, settings):
     return {
         **result,
         **summary(wall[2], processor[2], before),
-        **_speed(loads, wall),
+        **_speed(loads[:3], wall),
+        "folded": {
+            each.name: _gain(each, seconds, wall[2])
+            for each, seconds in zip(loads[3:], wall[3:], strict=True)
+        },
         "first_call_seconds": first[2],
         "device_peak_bytes": _device_memory(tf),
     }
+
+
+def measure_attention(variant, chunk_size, settings):
+    """Forward and backward pass of one attention layer at the full resolution.
+
+    Args:
+        variant: str, see `SelfAttention`.
+        chunk_size: int or `None`, see `SelfAttention`.
+        settings: dict of the script's flags.
+    """
+    tf, keras = load("tensorflow"), load("keras")
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(settings["dtype_policy"])
+    layer = load("sagan_tf").SelfAttention(variant, chunk_size)
+    size, channels = settings["resolution"], settings["channels"]
+    layer.build((None, size, size, channels))
+    layer.gamma.assign(0.5)
+    x = tf.random.normal((settings["attention_batch_size"], size, size, channels))
+
+    @tf.function(jit_compile=settings["jit_compile"])
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(tf.cast(layer(x, training=True), "float32") ** 2)
+        weights = [variable.value for variable in layer.trainable_variables]
+        return loss, *(tf.reduce_sum(g) for g in tape.gradient(loss, [x, *weights]))
+
+    before = memory("VmRSS")
+    step(x)
+    runs = [clock(lambda: _wait(step(x)[0])) for _ in range(settings["repeats"])]
+    wall, processor = ([run[place] for run in runs] for place in (1, 2))
+    rows = layer.chunk_size_for(size, size) or size**2
+    return {"queries_at_a_time": rows, **summary(wall, processor, before)}
 
 
 def _speed(loads, wall):
@@ -97,6 +137,15 @@ def _speed(loads, wall):
         "share_of_convolution": share(work.formula, convolution, 1),
         "counted_share_of_matmul": share(work.counted, product, 0),
         "counted_share_of_convolution": share(work.counted, convolution, 1),
+    }
+
+
+def _gain(work, seconds, of_generator):
+    """How much faster than the generator: the median over repeats that ran in turn."""
+    quotients = [a / b for a, b in zip(of_generator, seconds, strict=True)]
+    return {
+        "images_per_second": work.images / statistics.median(seconds),
+        "times_the_generator": statistics.median(quotients),
     }
 
 
@@ -159,6 +208,25 @@ def _generator(tf, generator, discriminator, settings):
 def _discriminator(tf, generator, discriminator, settings):
     shape = (settings["batch_size"], *discriminator.inputs[0].shape[1:])
     return _forward(tf, discriminator, tf.random.uniform(shape, -1, 1), settings)
+
+
+def _folded(tf, generator, settings):
+    """The folded generator, for any class and for one."""
+    fold = load("sagan_tf.folding").fold_generator
+    batch = settings["batch_size"]
+    z = tf.random.normal((batch, generator.inputs[0].shape[-1]))
+    labels = tf.range(batch) % settings["num_classes"]
+    found = []
+    for name, network, inputs in (
+        ("any class", fold(generator), [z, labels]),
+        ("one class", fold(generator, 0), z),
+    ):
+        function = tf.function(network, jit_compile=settings["jit_compile"])
+        function = function.get_concrete_function(inputs)
+        run = _repeated(functools.partial(function, inputs), function, 0, settings)
+        run.name = name
+        found.append(run)
+    return found
 
 
 def _forward(tf, network, inputs, settings):

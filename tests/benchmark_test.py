@@ -73,6 +73,24 @@ def test_networks_are_measured_beside_the_peak(everything, part):
 
 
 @pytest.mark.slow
+def test_attention_is_measured_whole_and_in_parts(everything):
+    results = json.loads(everything.read_text())["results"]["attention"]
+    assert set(results) == {"official", "paper_icml"}
+    for whole, parts in results.values():
+        # At 32 x 32 locations the map is so small that it stays whole.
+        assert whole["queries_at_a_time"] == parts["queries_at_a_time"] == 1024
+        assert whole["seconds"] > 0 and whole["peak_memory_bytes"] > 0
+
+
+@pytest.mark.slow
+def test_the_folded_generator_is_measured_beside_the_generator(everything):
+    folded = json.loads(everything.read_text())["results"]["generator"]["folded"]
+    assert set(folded) == {"any class", "one class"}
+    for each in folded.values():
+        assert each["images_per_second"] > 0 and each["times_the_generator"] > 0
+
+
+@pytest.mark.slow
 def test_data_are_read_in_every_form_and_compared_with_the_step(everything):
     results = json.loads(everything.read_text())["results"]
     assert set(results["data"]) == {"folder", "tfrecord_jpeg", "tfrecord_raw"}

@@ -46,6 +46,7 @@ from sagan_tf.config import Config
             "--steps_per_execution=1",
         ),
         ({"tpu_zone": "a", "strategy": "mirrored"}, "tpu_zone=a", "--strategy=tpu"),
+        ({"jit_compile": True}, "deterministic=True", "--nodeterministic"),
         ({"attention_chunk_size": -1}, "-1", "--attention_chunk_size=none"),
         ({"protocol": "mine"}, "mine", "--protocol=quick-5k"),
         ({"evaluate_every_steps": -1}, "-1", "--evaluate_every_steps=0"),

@@ -36,9 +36,27 @@ def upsampled_shape(shape, channels):
     return (batch, *(size and 2 * size for size in sizes), channels)
 
 
-def _box_filter(x):
+def box_filter(x):
     """Means of all 2x2 neighbours: `(B, H, W, C)` to `(B, H - 1, W - 1, C)`."""
     return ops.average_pool(x, 2, 1, "valid", data_format="channels_last")
+
+
+def is_strided(height):
+    """Whether an `UpsamplingConvolution` strides over pictures of this height."""
+    return height is None or height >= _SMALLEST_STRIDED_SIZE
+
+
+def turned(kernel):
+    """The kernel of the transposed convolution in an `UpsamplingConvolution`.
+
+    Args:
+        kernel: `(3, 3, c_in, c_out)` tensor.
+
+    Returns:
+        `(3, 3, c_out, c_in)` tensor.
+    """
+    # The filter after it averages four values, and their sum is wanted.
+    return 4 * ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -71,16 +89,12 @@ class UpsamplingConvolution(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         """The linear part, without the bias."""
-        height = inputs.shape[1]
-        if height is not None and height < _SMALLEST_STRIDED_SIZE:
+        if not is_strided(inputs.shape[1]):
             return super().convolution_op(upsample(inputs), kernel)
-        # A transposed convolution takes (kh, kw, c_out, c_in) and turns it round.
-        turned = ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))
-        # The filter averages four values, and their sum is wanted.
         spread = ops.conv_transpose(
-            inputs, 4 * turned, 2, "valid", data_format="channels_last"
+            inputs, turned(kernel), 2, "valid", data_format="channels_last"
         )
-        return _box_filter(spread)
+        return box_filter(spread)
 
     def compute_output_shape(self, input_shape):
         return upsampled_shape(input_shape, self.filters)
@@ -116,7 +130,7 @@ class PoolingConvolution(keras.layers.Conv2D):
         # SAME padding comes first: the box filter also sees the border's zeros.
         padded = ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
         return ops.conv(
-            _box_filter(padded), kernel, 2, "valid", data_format="channels_last"
+            box_filter(padded), kernel, 2, "valid", data_format="channels_last"
         )
 
     def compute_output_shape(self, input_shape):

@@ -191,9 +191,10 @@ class SpectralNormalization(keras.layers.Wrapper):
 
             def gradient(*args, upstream=None):
                 upstream = args[0] if upstream is None else upstream
+                # d (W / sigma) = dW / sigma - <dW, W / sigma> / sigma * d sigma
                 inner = ops.sum(upstream * normalized)
-                of_sigma = self._as_weight(self._sigma_gradient(iterations, matrix))
-                return (upstream - inner * of_sigma) / sigma
+                correction = self._sigma_gradient(iterations, matrix, -inner / sigma)
+                return upstream / sigma + self._as_weight(correction)
 
             matrix = self._as_matrix(weight)
             return normalized, gradient
@@ -243,11 +244,11 @@ class SpectralNormalization(keras.layers.Wrapper):
         """`sigma = b u^T` with `u = b / (|b| + epsilon)`."""
         return ops.square(last.b_norm) / (last.b_norm + self.epsilon)
 
-    def _sigma_gradient(self, iterations, matrix):
-        """d sigma / d M: a sum of products of a column and a row."""
+    def _sigma_gradient(self, iterations, matrix, factor):
+        """`factor * d sigma / d M`: a sum of products of a column and a row."""
         last = iterations[-1]
         if self.stop_gradient:
-            return ops.matmul(ops.transpose(last.v), last.u)
+            return ops.matmul(ops.transpose(last.v), factor * last.u)
         columns, rows = [], []
         # sigma = |b|^2 / (|b| + epsilon); the factor is 1 but for epsilon.
         of_b = last.u * (2 - last.b_norm / (last.b_norm + self.epsilon))
@@ -261,7 +262,7 @@ class SpectralNormalization(keras.layers.Wrapper):
                 of_u = ops.matmul(of_a, matrix)
                 of_b = _quotient_gradient(of_u, before.u, before.b_norm, self.epsilon)
         columns, rows = ops.concatenate(columns, 0), ops.concatenate(rows, 0)
-        return ops.matmul(ops.transpose(columns), rows)
+        return ops.matmul(ops.transpose(columns), factor * rows)
 
     def _as_matrix(self, weight):
         if self._is_embedding():
