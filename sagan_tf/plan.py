@@ -3,6 +3,7 @@
 python -m sagan_tf.plan --flagfile=configs/imagenet.flags
 """
 
+import dataclasses
 import sys
 
 from absl import flags
@@ -47,6 +48,8 @@ def _plan(values):
     training = load("sagan_tf.training")
     training.keras.config.set_dtype_policy(config.dtype_policy)
     model = training.make_model(config)
+    # What a loop does is not counted, so attention in parts is counted as a whole.
+    whole = dataclasses.replace(config, attention_chunk_size=0)
     plan = planning.Plan(
         model.generator,
         model.discriminator,
@@ -56,7 +59,7 @@ def _plan(values):
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         has_ema=config.ema_decay is not None,
         dtype_policy=config.dtype_policy,
-        counted_flops=flops.step_count(model, config.batch_size)
+        counted_flops=flops.step_count(training.make_model(whole), config.batch_size)
         if values.count
         else None,
     )
