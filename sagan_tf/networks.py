@@ -127,8 +127,8 @@ def build_generator(
 
     Linear to 4x4, residual blocks that each double the size, attention after the blocks
     whose output has a resolution in `attention_resolution`, batch normalisation, ReLU,
-    3x3 convolution, tanh (float32 also under mixed precision). The dtype policy is
-    Keras' global one.
+    3x3 convolution and tanh (both float32 also under mixed precision). The dtype policy
+    is Keras' global one.
 
     Args:
         resolution: int, 32, 64, 128 (official) or 256 pixels.
@@ -206,6 +206,7 @@ def build_generator(
             padding="same",
             data_format="channels_last",
             kernel_initializer=normalization.initializer(),
+            dtype=_full_precision(),
             name="image_convolution",
         )
     )(x)

@@ -59,8 +59,16 @@ def turned(kernel):
     return 4 * ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))
 
 
+class _ResamplingConvolution(keras.layers.Conv2D):
+    """A convolution with a 3x3 kernel, stride 1, SAME padding and channels last."""
+
+    def __init__(self, filters, kernel_size=3, padding="same", **kwargs):
+        super().__init__(filters, kernel_size, padding=padding, **kwargs)
+        _check(self)
+
+
 @keras.saving.register_keras_serializable(package="sagan_tf")
-class UpsamplingConvolution(keras.layers.Conv2D):
+class UpsamplingConvolution(_ResamplingConvolution):
     """A 3x3 convolution of a picture whose pixels are first repeated 2x2 times.
 
     `up(x)` is the sum of 2x2 neighbours in z, the picture that has x at every second
@@ -83,10 +91,6 @@ class UpsamplingConvolution(keras.layers.Conv2D):
         `(B, 2H, 2W, filters)` tensor.
     """
 
-    def __init__(self, filters, kernel_size=3, padding="same", **kwargs):
-        super().__init__(filters, kernel_size, padding=padding, **kwargs)
-        _check(self)
-
     def convolution_op(self, inputs, kernel):
         """The linear part, without the bias."""
         if not is_strided(inputs.shape[1]):
@@ -101,7 +105,7 @@ class UpsamplingConvolution(keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
-class PoolingConvolution(keras.layers.Conv2D):
+class PoolingConvolution(_ResamplingConvolution):
     """A 3x3 convolution whose result is averaged over 2x2 pixels.
 
         down(conv(x)) = conv(box_mean(x)) at every second place,
@@ -120,10 +124,6 @@ class PoolingConvolution(keras.layers.Conv2D):
     Returns:
         `(B, H // 2, W // 2, filters)` tensor.
     """
-
-    def __init__(self, filters, kernel_size=3, padding="same", **kwargs):
-        super().__init__(filters, kernel_size, padding=padding, **kwargs)
-        _check(self)
 
     def convolution_op(self, inputs, kernel):
         """The linear part, without the bias."""
