@@ -309,8 +309,7 @@ def _block(layer, height, width, shortcut_scale=1):
 
 def _attention(layer, height, width):
     locations = height * width
-    pooled = (height // 2) * (width // 2)
-    keys = pooled if layer.variant == "official" else locations
+    _, keys = layer.map_size(height, width)
     narrow, wide = _kernel(layer.key)[-1], _kernel(layer.value)[-1]
     parts = [
         (name, _convolution(getattr(layer, name), height, width))

@@ -228,11 +228,11 @@ def _scale_and_shift(batch_norm, label):
 
 
 def _check_label(generator, label):
-    classes = [
+    classes = next(
         layer.num_classes
         for layer in generator.layers
         if isinstance(layer, GeneratorBlock)
-    ][0]
+    )
     if classes is None or not 0 <= label < classes:
         allowed = f"in [0, {classes})" if classes else "None for this generator"
         raise ValueError(f"label must be {allowed}. Received: label={label}.")

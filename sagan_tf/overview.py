@@ -106,10 +106,8 @@ def attention_maps(network):
     for layer in network.layers:
         if isinstance(layer, SelfAttention):
             _, height, width, _ = layer.output.shape
-            pooled = (height // 2) * (width // 2)
-            keys = pooled if layer.variant == "official" else height * width
             together = layer.chunk_size_for(height, width)
-            maps.append((layer.name, height * width, keys, together))
+            maps.append((layer.name, *layer.map_size(height, width), together))
     return maps
 
 

@@ -116,6 +116,13 @@ class SelfAttention(SpectrallyNormalizedLayer):
         output = inputs + self.gamma * output
         return (output, scores) if return_attention_scores else output
 
+    def map_size(self, height, width):
+        """Numbers of queries and keys in a feature map of this size: ints."""
+        queries = height * width
+        if self.variant != "official":
+            return queries, queries
+        return queries, (height // 2) * (width // 2)
+
     def chunk_size_for(self, height, width):
         """How many queries are looked at together in a feature map of this size.
 
@@ -130,9 +137,7 @@ class SelfAttention(SpectrallyNormalizedLayer):
         """
         if self.chunk_size == 0 or height is None or width is None:
             return None
-        queries = height * width
-        pooled = self.variant == "official"
-        keys = (height // 2) * (width // 2) if pooled else queries
+        queries, keys = self.map_size(height, width)
         if self.chunk_size is None:
             return automatic_chunk_size(queries, keys)
         size = largest_divisor(queries, self.chunk_size)
@@ -149,6 +154,16 @@ class SelfAttention(SpectrallyNormalizedLayer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def compute_output_spec(
+        self, inputs, return_attention_scores=False, training=False
+    ):
+        output = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        if not return_attention_scores:
+            return output
+        shape = (inputs.shape[0], *self.map_size(*inputs.shape[1:3]))
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        return output, keras.KerasTensor(shape, dtype)
 
     def get_config(self):
         return {
