@@ -17,7 +17,7 @@ _AT_LEAST_0 = (
 )
 _ABOVE_0 = (
     *("generator_learning_rate", "discriminator_learning_rate", "adam_epsilon"),
-    "batch_norm_epsilon",
+    *("batch_norm_epsilon", "class_loss_weight"),
 )
 _FROM_0_BELOW_1 = (
     *("adam_beta1", "adam_beta2"),
@@ -35,6 +35,7 @@ def check(config):
         _check_type(field, getattr(config, field.name))
     _check_ranges(config)
     _check_attention(config)
+    _check_classes(config)
     _check_steps(config)
     _check_evaluation(config)
     _check_strategy(config)
@@ -114,6 +115,28 @@ def _check_attention(config):
                 f"{name} must be different sizes among {allowed} at "
                 f"{config.resolution} pixels. Received: {list(sizes)}. "
                 f"Try --{name}={min(32, largest)}, or --{name}=none for no attention."
+            )
+
+
+def _check_classes(config):
+    normalized = config.spectral_norm_conditional_batch_norm
+    if normalized and config.spectral_norm != "both":
+        raise ValueError(
+            "spectral_norm_conditional_batch_norm needs a generator with spectral "
+            f"norm. Received: spectral_norm={config.spectral_norm}. "
+            "Try --spectral_norm=both."
+        )
+    for name, needs_classes in (
+        ("spectral_norm_conditional_batch_norm", normalized),
+        (
+            "discriminator_head=auxiliary_classifier",
+            config.discriminator_head == "auxiliary_classifier",
+        ),
+    ):
+        if needs_classes and config.num_classes == 0:
+            raise ValueError(
+                f"{name} needs classes. Received: num_classes=0. Try without it, or "
+                "--num_classes=none for the classes of the data set."
             )
 
 

@@ -163,6 +163,7 @@ def networks_from_config(config):
         "attention_chunk_size": config.attention_chunk_size,
         "power_iterations": config.power_iterations,
         "stop_gradient": config.spectral_norm_stop_gradient,
+        "clamp_sigma": config.spectral_norm_clamp,
         "initializer": config.initializer,
     }
     generator = build_generator(
@@ -174,12 +175,14 @@ def networks_from_config(config):
         final_batch_norm_momentum=config.final_batch_norm_momentum,
         batch_norm_epsilon=config.batch_norm_epsilon,
         cross_replica_batch_norm=config.cross_replica_batch_norm,
+        normalize_tables=config.spectral_norm_conditional_batch_norm,
         **common,
     )
     discriminator = build_discriminator(
         channels=config.discriminator_channels,
         attention_resolution=config.discriminator_attention,
         spectral_norm=config.spectral_norm != "none",
+        head=config.discriminator_head,
         **common,
     )
     return generator, discriminator

@@ -27,6 +27,12 @@ from sagan_tf.model import SAGAN
 from sagan_tf.optimizers import Adam
 from sagan_tf.workers import Workers
 
+_NORMALIZED_TABLES = (
+    "spectral_norm_conditional_batch_norm normalizes the tables of class gains and "
+    "biases, which neither the paper nor the official code does; BigGAN's authors saw "
+    "it cripple the generator at random. It is here to be measured."
+)
+
 FINISHED, STOPPED, NOT_FINITE, WORKER_LOST = 0, 3, 4, 5
 
 
@@ -112,6 +118,8 @@ def set_up(config):
     Raises:
         ValueError: the strategy is not to be had, or does not go with `batch_size`.
     """
+    if config.spectral_norm_conditional_batch_norm:
+        print(f"warning: {_NORMALIZED_TABLES}", file=sys.stderr)
     strategy = distribution.make_strategy(
         config.strategy,
         config.tpu_name,
@@ -172,6 +180,7 @@ def make_model(config):
         discriminator_steps=config.discriminator_steps,
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         fake_labels=config.fake_labels,
+        class_loss_weight=config.class_loss_weight,
         ema_decay=config.ema_decay,
         ema_start_step=config.ema_start_step,
         seed=config.seed,
