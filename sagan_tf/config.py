@@ -22,6 +22,7 @@ DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 PROTOCOLS = (
     *("official-train-50k", "tfgan-validation-50k", "biggan-train-full", "quick-5k"),
 )
+ON_COLLAPSE = ("warn", "stop", "rollback")
 STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
 
 
@@ -211,6 +212,14 @@ class Config:
         1000, "steps between checkpoints; 0: only at the end"
     )
     keep_checkpoints: int = _run(3, "newest checkpoints that are kept")
+    watch_every_steps: int = _run(
+        1000,
+        "steps between looks at the training's health; 0: never; without effect with "
+        "strategy=multi_worker",
+    )
+    on_collapse: str = _run(
+        "warn", "what to do about a collapse; rollback: stop, step back", ON_COLLAPSE
+    )
     samples_per_class: int = _run(8, "images of each class in a sample grid")
     tensorboard: bool = _run(True, "write TensorBoard events, if it is installed")
 

@@ -13,7 +13,7 @@ _AT_LEAST_1 = (
 _AT_LEAST_0 = (
     *("num_classes", "seed", "ema_start_step"),
     *("sample_every_steps", "checkpoint_every_steps", "evaluate_every_steps"),
-    "attention_chunk_size",
+    *("attention_chunk_size", "watch_every_steps"),
 )
 _ABOVE_0 = (
     *("generator_learning_rate", "discriminator_learning_rate", "adam_epsilon"),
@@ -39,6 +39,7 @@ def check(config):
     _check_steps(config)
     _check_evaluation(config)
     _check_strategy(config)
+    _check_watch(config)
 
 
 def value_type(field):
@@ -149,6 +150,19 @@ def _check_evaluation(config):
         )
 
 
+def _check_watch(config):
+    if config.on_collapse != "warn" and config.strategy == "multi_worker":
+        raise ValueError(
+            "on_collapse is for one machine. Received: on_collapse="
+            f"{config.on_collapse}, strategy=multi_worker. Try --on_collapse=warn."
+        )
+    if config.on_collapse != "warn" and not config.watch_every_steps:
+        raise ValueError(
+            f"on_collapse={config.on_collapse} needs looks at the training. Received: "
+            "watch_every_steps=0. Try --watch_every_steps=1000."
+        )
+
+
 def _check_strategy(config):
     for name in ("tpu_name", "tpu_zone", "tpu_project"):
         value = getattr(config, name)
@@ -183,7 +197,10 @@ def _check_steps(config):
             "jit_compile=True, deterministic=True. Try --nodeterministic."
         )
     unit = config.steps_per_execution
-    intervals = ("log_every", "sample_every", "checkpoint_every", "evaluate_every")
+    intervals = (
+        *("log_every", "sample_every", "checkpoint_every", "evaluate_every"),
+        "watch_every",
+    )
     for name in ("total", *intervals):
         value = getattr(config, f"{name}_steps")
         if value % unit:

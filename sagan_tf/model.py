@@ -215,16 +215,11 @@ class SAGAN(MultiWorkerFit, keras.Model):
         """
         optimizer = self.generator_optimizer
         variables = self.generator.trainable_variables
-        generator_loss = LOSSES[self.loss_name][1]
         gradients, losses = [], []
         for draw, (images, real_labels) in passes:
             z, labels = self.draw_latents(draw, _count(images), real_labels)
             with tf.GradientTape() as tape:
-                fakes = _call(self.generator, z, labels)
-                # Whatever D would update here stays as it is: its `u`.
-                with keras.StatelessScope():
-                    logits, class_logits = self._judge(fakes, labels)
-                loss = generator_loss(logits) + self._class_loss(class_logits, labels)
+                loss = self.generator_loss(z, labels)
                 scaled = self._scaled(loss, optimizer)
             gradients.append(tape.gradient(scaled, variables))
             losses.append(loss)
@@ -248,29 +243,60 @@ class SAGAN(MultiWorkerFit, keras.Model):
         """
         optimizer = self.discriminator_optimizer
         variables = self.discriminator.trainable_variables
-        discriminator_loss = LOSSES[self.loss_name][0]
         gradients, losses = [], []
         for draw, (images, real_labels) in passes:
             count = _count(images)
             z, labels = self.draw_latents(draw, count, real_labels)
             fakes = _call(self.generator, z, labels)
-            both = tf.concat([tf.cast(images, fakes.dtype), fakes], 0)
             if labels is not None:
                 labels = tf.concat([tf.cast(real_labels, tf.int32), labels], 0)
             with tape or tf.GradientTape() as tape, shared_weights(weights):
-                logits, class_logits = self._judge(both, labels)
-                real_logits, fake_logits = logits[:count], logits[count:]
-                loss = sum(discriminator_loss(real_logits, fake_logits))
-                # Of real and fake images, as many of each: the sum of their means.
-                loss += 2 * self._class_loss(class_logits, labels)
+                loss, logits, class_logits = self.discriminator_loss(
+                    images, fakes, labels
+                )
                 scaled = self._scaled(loss, optimizer)
             gradients.append(tape.gradient(scaled, variables))
             tape, weights = None, None
             losses.append(loss)
-            self._track_discriminator(loss, real_logits, fake_logits)
+            self._track_discriminator(loss, *tf.split(logits, 2))
             self._track_classifier(class_logits, labels)
         optimizer.apply(_sum_each(gradients), variables)
         return tf.add_n(losses)
+
+    def generator_loss(self, z, labels):
+        """The generator's loss on D(G(z)), of which D's `u` take no notice.
+
+        Args:
+            z: `(B, z_dim)` float tensor.
+            labels: `(B,)` int32 tensor, or `None` when unconditional.
+
+        Returns:
+            Scalar tensor.
+        """
+        fakes = _call(self.generator, z, labels)
+        # Whatever D would update here stays as it is: its `u`.
+        with keras.StatelessScope():
+            logits, class_logits = self._judge(fakes, labels)
+        loss = LOSSES[self.loss_name][1](logits)
+        return loss + self._class_loss(class_logits, labels)
+
+    def discriminator_loss(self, images, fakes, labels):
+        """The discriminator's loss, on one pass over real and fake together.
+
+        Args:
+            images, fakes: `(B, R, R, C)` float tensors, real and generated.
+            labels: `(2 B,)` int32 tensor, those of both, or `None` when unconditional.
+
+        Returns:
+            Scalar tensor; logits `(2 B, 1)`, the real images' first; class logits
+            `(2 B, num_classes)`, or `None` without a classifier.
+        """
+        both = tf.concat([tf.cast(images, fakes.dtype), fakes], 0)
+        logits, class_logits = self._judge(both, labels)
+        loss = sum(LOSSES[self.loss_name][0](*tf.split(logits, 2)))
+        # Of real and fake images, as many of each: the sum of their means.
+        loss += 2 * self._class_loss(class_logits, labels)
+        return loss, logits, class_logits
 
     def draw_latents(self, draw, count, real_labels=None):
         """Draws z and fake labels for one pass of the present step.

@@ -288,9 +288,8 @@ def build_discriminator(
     normalization = _Normalization(
         spectral_norm, power_iterations, stop_gradient, clamp_sigma, initializer
     )
-    head = _head(head, num_classes, normalization)
     images = keras.Input((resolution, resolution, image_channels), name="images")
-    takes_labels = num_classes and isinstance(head, ProjectionHead)
+    takes_labels = num_classes and head == "projection"
     labels = [keras.Input((), dtype="int32", name="labels")] if takes_labels else []
     x, size = images, resolution
     for index, (width, downsample) in enumerate(DISCRIMINATOR_BLOCKS[resolution]):
@@ -306,7 +305,7 @@ def build_discriminator(
             )
     x = keras.layers.ReLU(name="relu")(x)
     features = ops.sum(ops.cast(x, _full_precision()), axis=(1, 2))
-    logits = head(features, *labels)
+    logits = _head(head, num_classes, normalization)(features, *labels)
     return keras.Model([images, *labels] if labels else images, logits, name=name)
 
 

@@ -91,9 +91,39 @@ def write_metrics_plot(path, metrics, evaluations=(), title=""):
     Raises:
         OSError: it cannot be written.
     """
+    panels = [*_training_panels(metrics), *_evaluation_panels(evaluations)]
+    _write_panels(path, panels, title)
+
+
+def write_curves(path, panels, title=""):
+    """Draws curves of several runs, panel beside panel, 1200 pixels wide.
+
+    Args:
+        path: see `write_metrics_plot`.
+        panels: dict of the panel's title to dict of the curve's label to (steps,
+            values), sequences of the same length; values may be missing (`None`). Where
+            the title is "FID", a wide range gets a logarithmic axis.
+        title: str, stands above all panels.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    found = []
+    for name, curves in panels.items():
+        lines = []
+        for label, (steps, values) in curves.items():
+            numbers = np.array([_number(value) for value in values])
+            if np.isfinite(numbers).any():
+                colour = _COLOURS[len(lines) % len(_COLOURS)]
+                lines.append(_Line(np.array(steps), numbers, label, colour))
+        if lines:
+            found.append(_Panel(name, lines, name in _DISTANCES))
+    _write_panels(path, found, title)
+
+
+def _write_panels(path, panels, title):
     from matplotlib.figure import Figure
 
-    panels = [*_training_panels(metrics), *_evaluation_panels(evaluations)]
     rows = max(1, math.ceil(len(panels) / _COLUMNS))
     figure = Figure(
         figsize=(_WIDTH_INCHES, 0.5 + rows * _PANEL_INCHES),

@@ -5,9 +5,10 @@ import pathlib
 import sys
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from sagan_tf import data, distribution, overview, rundir
+from sagan_tf import data, distribution, latents, overview, rundir
 from sagan_tf.callbacks import (
     CheckpointWriter,
     NonfiniteStop,
@@ -15,7 +16,10 @@ from sagan_tf.callbacks import (
     SampleGrid,
     SignalStop,
 )
+from sagan_tf.collapse_watch import COLLAPSED as COLLAPSED_FOLDER
+from sagan_tf.collapse_watch import CollapseWatch
 from sagan_tf.evaluator import open_evaluator
+from sagan_tf.health import FixedBatch
 from sagan_tf.metric_log import (
     MetricLog,
     MetricPlot,
@@ -33,7 +37,9 @@ _NORMALIZED_TABLES = (
     "it cripple the generator at random. It is here to be measured."
 )
 
-FINISHED, STOPPED, NOT_FINITE, WORKER_LOST = 0, 3, 4, 5
+FINISHED, STOPPED, NOT_FINITE, WORKER_LOST, COLLAPSED = 0, 3, 4, 5, 6
+# Real images, and as many generated ones, that each look at a training sees.
+_WATCHED_IMAGES = 32
 
 
 def train_and_evaluate(config, workdir):
@@ -46,7 +52,7 @@ def train_and_evaluate(config, workdir):
     Returns:
         0 if all steps are done, 3 if SIGTERM or Ctrl-C stopped the run (a checkpoint
         is written), 4 if a loss became NaN or infinite (none is), 5 if another worker
-        is gone.
+        is gone, 6 if the generator collapsed and `on_collapse` says to stop then.
 
     Raises:
         ValueError: config, data or run directory cannot be used; one line says why.
@@ -87,9 +93,11 @@ def _train(config, workdir, strategy, workers):
         writer = CheckpointWriter(
             config.checkpoint_every_steps, checkpoints, guard, workers
         )
+        watches = make_watch(config, source, workdir, checkpoints, writer)
         callbacks = [guard, signals, *make_callbacks(config, workdir, workers), writer]
         if workers.is_chief:
             callbacks += [
+                *watches,
                 *make_evaluation(config, workdir, strategy, checkpoints, writer),
                 MetricPlot(config.sample_every_steps, workdir),
             ]
@@ -106,6 +114,9 @@ def _train(config, workdir, strategy, workers):
                 raise
             raise explain(error, config, source, int(model.step.numpy())) from error
 
+        for watch in watches:
+            if watch.reason:
+                return report_collapse(workdir, watch)
         return report_end(workdir, checkpoints, model, guard, signals, config, workers)
 
 
@@ -288,6 +299,54 @@ def make_evaluation(config, workdir, strategy, checkpoints, writer):
             workdir / rundir.BEST,
         )
     ]
+
+
+def make_watch(config, source, workdir, checkpoints, writer):
+    """The callback that `--watch_every_steps` asks for, in a list, or none."""
+    if not config.watch_every_steps or config.strategy == "multi_worker":
+        return []
+    return [
+        CollapseWatch(
+            config.watch_every_steps,
+            make_fixed_batch(config, source),
+            workdir,
+            writer,
+            checkpoints,
+            config.on_collapse,
+        )
+    ]
+
+
+def make_fixed_batch(config, source):
+    """The `health.FixedBatch` of a run: the same whenever it goes on."""
+    labelled = config.num_classes > 0
+    dataset = data.make_dataset(
+        source,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        batch_size=_WATCHED_IMAGES,
+        seed=config.seed,
+        shuffle_buffer_images=_WATCHED_IMAGES,
+        resize=config.resize,
+        labelled=labelled,
+    )
+    batch = next(dataset.take(1).as_numpy_iterator())
+    images, labels = batch if labelled else (batch, None)
+    z = latents.draw_z(range(_WATCHED_IMAGES), config.z_dim, config.seed).numpy()
+    one_label = np.full_like(labels, labels[0]) if labelled else None
+    return FixedBatch(images, labels, z, one_label)
+
+
+def report_collapse(workdir, watch):
+    """Says why the training was stopped; steps back if asked to. Returns the status."""
+    print(f"Stopped. {watch.reason}")
+    step = watch.roll_back()
+    if step is not None:
+        print(
+            f"The run is back at step {step:,}, where it was well; what it had become "
+            f"is in {workdir / COLLAPSED_FOLDER}. Try other settings or another --seed."
+        )
+    return COLLAPSED
 
 
 def explain(error, config, source, step):

@@ -37,6 +37,7 @@ FLOORS = {
     "folding": ("layers",),
     "sampling": ("latents",),
     "overview": ("layers",),
+    "health": ("layers",),
     "flops": ("layers",),
     "planning": ("flops", "overview"),
     "plan_page": ("flops", "overview", "planning"),
@@ -46,6 +47,7 @@ FLOORS = {
     # floor 3: the run
     "rundir": ("version", "config", "files", "checkpoints", "networks", "workers"),
     "callbacks": ("checkpoints", "images", "latents", "workers"),
+    "collapse_watch": ("files", "checkpoints", "health", "callbacks"),
     "metric_log": ("files", "plots", "callbacks"),
     "classifier_data": ("data", "images"),
     "classifier_training": (
@@ -65,14 +67,17 @@ FLOORS = {
         *("classifier_data", "classifier_training"),
     ),
     "training": (
-        *("data", "distribution", "model", "optimizers", "overview", "rundir"),
-        "workers",
-        *("callbacks", "metric_log", "evaluator"),
+        *("data", "distribution", "latents", "model", "optimizers", "overview"),
+        *("health", "rundir", "workers"),
+        *("callbacks", "collapse_watch", "metric_log", "evaluator"),
     ),
+    "ablations": ("files",),
+    "ablation_report": ("files", "flops", "overview", "plots", "rundir"),
     # floor 4: commands
     "flags": ("config", "config_checks"),
     "train": ("flags", "training"),
     "plan": ("flags",),
+    "ablate": ("ablations", "config", "flags"),
     "sample": ("flags", "images", "rundir", "sampling"),
     "train_classifier": ("flags", "classifier_data", "classifier_training"),
     "reference_statistics": ("flags", "evaluation", "references"),
@@ -82,7 +87,7 @@ FLOORS = {
 }
 COMMANDS = (
     *("train", "sample", "train_classifier", "reference_statistics", "evaluate"),
-    "plan",
+    *("plan", "ablate"),
 )
 
 WITHOUT_TENSORFLOW = ("layers", "networks", "losses")

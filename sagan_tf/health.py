@@ -1,0 +1,219 @@
+"""Figures that tell a training that goes well from one that goes wrong."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sagan_tf.layers import SpectralNormalization
+
+# Pictures are compared as blocks of this many locations a side.
+_BLOCKS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedBatch:
+    """What every look sees, so that looks can be compared.
+
+    Attributes:
+        images: `(B, R, R, C)` float32 in [-1, 1], real.
+        labels: `(B,)` int32, theirs and the fakes', or `None` when unconditional.
+        z: `(B, z_dim)` float32.
+        one_label: `(B,)` int32, the same for all fakes of the second set, or `None`.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    z: np.ndarray
+    one_label: np.ndarray | None
+
+
+def examine(model, batch):
+    """Looks at a model without changing it.
+
+    Args:
+        model: compiled `SAGAN`.
+        batch: `FixedBatch`.
+
+    Returns:
+        Dict of figure to float:
+
+        - `sigma_<network>/<layer>`: estimate of the largest singular value, divided by
+          the value itself; 1 when the power iteration has converged;
+        - `gamma_...`: as in the metrics;
+        - `logit_gap`: mean logit of real images minus that of fakes;
+        - `diversity`: mean distance of the fakes from one another, divided by that of
+          the real images; of fakes with one label and different z when there are
+          classes. Distance is that of the pictures' means over 8x8 blocks, in L2;
+        - `gradient_norm_g`, `gradient_norm_d`: L2 norms over all weights of the
+          gradients of both losses.
+    """
+    figures = {
+        f"sigma_{network.name}/{layer.path.split('/', 1)[-1]}": float(layer.sigma())
+        / max(layer.exact_sigma(), 1e-12)
+        for network in (model.generator, model.discriminator)
+        for layer in network._flatten_layers()
+        if isinstance(layer, SpectralNormalization)
+    }
+    figures.update({name: float(gamma) for name, gamma in model.gammas().items()})
+    figures.update(
+        {name: float(value) for name, value in _measure(model, batch).items()}
+    )
+    varied = batch.labels if batch.one_label is None else batch.one_label
+    fakes = model.generate(batch.z, varied, ema=False).numpy()
+    figures["diversity"] = mean_distance(fakes) / max(
+        mean_distance(batch.images), 1e-12
+    )
+    return figures
+
+
+def _measure(model, batch):
+    """Logits and gradients on the batch: dict of figure to scalar tensor."""
+
+    @tf.function
+    def measure(images, labels, z):
+        # Neither `u` nor the averages of batch normalization move.
+        with keras.StatelessScope(), tf.GradientTape(persistent=True) as tape:
+            both = None if labels is None else tf.concat([labels, labels], 0)
+            g_loss = model.generator_loss(z, labels)
+            inputs = z if labels is None else [z, labels]
+            fakes = tf.stop_gradient(model.generator(inputs, training=True))
+            d_loss, logits, _ = model.discriminator_loss(images, fakes, both)
+        real, fake = tf.split(logits, 2)
+        return {
+            "logit_gap": tf.reduce_mean(real) - tf.reduce_mean(fake),
+            "gradient_norm_g": _norm(tape, g_loss, model.generator),
+            "gradient_norm_d": _norm(tape, d_loss, model.discriminator),
+        }
+
+    return measure(batch.images, batch.labels, batch.z)
+
+
+def _norm(tape, loss, network):
+    gradients = tape.gradient(loss, network.trainable_variables)
+    return tf.linalg.global_norm([tf.cast(each, tf.float32) for each in gradients])
+
+
+def mean_distance(images):
+    """Mean L2 distance of pictures from one another, as means over 8x8 blocks.
+
+    Args:
+        images: `(N, R, R, C)` array, N at least 2, R a multiple of 8.
+
+    Returns:
+        float.
+    """
+    count, size = len(images), images.shape[1] // _BLOCKS
+    blocks = np.asarray(images, np.float64)
+    blocks = blocks.reshape(count, _BLOCKS, size, _BLOCKS, size, -1).mean((2, 4))
+    flat = blocks.reshape(count, -1)
+    distances = [np.linalg.norm(flat[i + 1 :] - flat[i], axis=-1) for i in range(count)]
+    return float(np.concatenate(distances).mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class Complaint:
+    """Something that is wrong.
+
+    Attributes:
+        kind: str, one word for it.
+        text: str, what was seen, what it means and what to try.
+        is_collapse: bool, whether the pictures are lost, or about to be.
+    """
+
+    kind: str
+    text: str
+    is_collapse: bool = False
+
+
+# The least diversity, relative to real images, of fakes with one label; the largest gap
+# of logits that a hinge loss still does something about; the smallest share of a
+# singular value that a power iteration may see; how often the median a gradient may be.
+LEAST_DIVERSITY = 0.1
+LARGEST_GAP = 6.0
+LEAST_SIGMA = 0.8
+LARGEST_GRADIENT = 100.0
+
+
+def complaints(figures, earlier=()):
+    """What is wrong with a training, in plain words.
+
+    Args:
+        figures: dict, from `examine`.
+        earlier: list of such dicts, of earlier looks at the same run.
+
+    Returns:
+        List of `Complaint`.
+    """
+    found = []
+    if not all(np.isfinite(value) for value in figures.values()):
+        bad = next(name for name, value in figures.items() if not np.isfinite(value))
+        return [
+            Complaint(
+                "nonfinite",
+                f"{bad} is not finite: the training is lost. Try lower learning rates, "
+                "or float32 instead of half precision.",
+                is_collapse=True,
+            )
+        ]
+    if figures["diversity"] < LEAST_DIVERSITY:
+        found.append(
+            Complaint(
+                "diversity",
+                "Pictures of different z look alike: their mean distance is "
+                f"{figures['diversity']:.3f} of the real images' (below "
+                f"{LEAST_DIVERSITY}). The generator has collapsed, or has not begun. "
+                "Try --spectral_norm=both, a larger discriminator_learning_rate, more "
+                "--discriminator_channels, or a larger batch.",
+                is_collapse=True,
+            )
+        )
+    if figures["logit_gap"] > LARGEST_GAP:
+        found.append(
+            Complaint(
+                "logits",
+                "The discriminator tells real from generated by a margin of "
+                f"{figures['logit_gap']:.1f} (above {LARGEST_GAP}); hinge asks for 2. "
+                "It has won, or knows the images by heart. Try --spectral_norm=both, "
+                "--flip, more images, or a smaller discriminator_learning_rate.",
+                is_collapse=True,
+            )
+        )
+    found += _about_sigma(figures)
+    found += _about_gradients(figures, earlier)
+    return found
+
+
+def _about_sigma(figures):
+    shares = {k: v for k, v in figures.items() if k.startswith("sigma_")}
+    name = min(shares, key=shares.get, default=None)
+    if name is None or shares[name] >= LEAST_SIGMA:
+        return []
+    return [
+        Complaint(
+            "sigma",
+            f"{name.removeprefix('sigma_')} is divided by {shares[name]:.2f} of its "
+            f"largest singular value (below {LEAST_SIGMA}): the power iteration does "
+            "not keep up with the weight. Try --power_iterations=2, or lower learning "
+            "rates.",
+        )
+    ]
+
+
+def _about_gradients(figures, earlier):
+    found = []
+    for letter, network in (("g", "generator"), ("d", "discriminator")):
+        name = f"gradient_norm_{letter}"
+        before = [look[name] for look in earlier]
+        usual = float(np.median(before)) if before else figures[name]
+        if figures[name] > LARGEST_GRADIENT * usual > 0:
+            found.append(
+                Complaint(
+                    f"gradient_{letter}",
+                    f"The {network}'s gradient, {figures[name]:.3g}, is more than "
+                    f"{LARGEST_GRADIENT:.0f} times its usual {usual:.3g}. Try a lower "
+                    f"{network}_learning_rate.",
+                )
+            )
+    return found
