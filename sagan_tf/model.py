@@ -47,7 +47,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
     Args:
         generator: `keras.Model`, `[z, labels] -> images` (or `z -> images`).
         discriminator: `keras.Model`, `[images, labels] -> logits` (or `images ->`), or,
-            for AC-GAN, `images -> (logits, class logits)`.
+            for AC-GAN, `images ->` logits and class logits, `(B, 1 + num_classes)`.
         z_dim: int, length of z; read from the generator if `None`.
         num_classes: int, 0 for an unconditional model; read from the discriminator's
             head if `None`.
@@ -423,7 +423,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
     def _judge(self, images, labels):
         """The discriminator's logits, and its class logits or `None`."""
         if self._has_classifier():
-            return self.discriminator(images, training=True)
+            return tf.split(_call(self.discriminator, images, None), [1, -1], axis=1)
         return _call(self.discriminator, images, labels), None
 
     def _has_classifier(self):

@@ -275,7 +275,7 @@ def build_discriminator(
         Functional `keras.Model`. Inputs `[images (B, R, R, image_channels) float32 in
         [-1, 1], labels (B,) int32]`, or images alone when unconditional or with an
         auxiliary classifier; output logits `(B, 1)` float32, with an auxiliary
-        classifier also class logits `(B, num_classes)`.
+        classifier `(B, 1 + num_classes)`, class logits after the logit.
 
     Raises:
         ValueError: impossible resolution, attention resolution or channels; unknown

@@ -1,6 +1,7 @@
 """The discriminator's last layer in AC-GAN: a logit and a classifier."""
 
 import keras
+from keras import ops
 
 from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
 
@@ -24,7 +25,10 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
         training: bool, whether the `u` of spectral normalisation move.
 
     Returns:
-        Logits `(B, 1)` and class logits `(B, num_classes)`.
+        `(B, 1 + num_classes)`: the logit, then the class logits.
+
+    Raises:
+        ValueError: there are no classes.
 
     Reference: Odena et al., Conditional Image Synthesis with Auxiliary Classifier GANs,
         arXiv 1610.09585
@@ -46,10 +50,9 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
         self.classifier.build(input_shape)
 
     def call(self, inputs, training=False):
-        return (
-            self.linear(inputs, training=training),
-            self.classifier(inputs, training=training),
-        )
+        logits = self.linear(inputs, training=training)
+        class_logits = self.classifier(inputs, training=training)
+        return ops.concatenate([logits, class_logits], axis=-1)
 
     def _linear(self, units, name):
         return self.normalized(
@@ -62,7 +65,7 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
         )
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], 1), (input_shape[0], self.num_classes)
+        return (input_shape[0], 1 + self.num_classes)
 
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes}
