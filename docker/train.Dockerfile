@@ -9,6 +9,8 @@
 # for (CUDA 12); the base image gives the container access to the driver.
 FROM nvidia/cuda:12.6.3-base-ubuntu24.04
 
+# No versions: Ubuntu keeps the newest of each package only, so that a pin soon fails.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
@@ -19,6 +21,6 @@ RUN python3 -m venv "$VIRTUAL_ENV"
 WORKDIR /opt/sagan_tf
 COPY setup.py pyproject.toml README.md LICENSE ./
 COPY sagan_tf sagan_tf
-RUN pip install --no-cache-dir ".[gpu]"
+RUN pip install --no-cache-dir "/opt/sagan_tf[gpu]"
 COPY configs configs
 COPY docker/train_worker.sh docker/train_worker.sh

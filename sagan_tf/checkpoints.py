@@ -15,6 +15,7 @@ import shutil
 import sys
 
 import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 _PREFIX = "variables"
 _TEMPORARY = ".tmp"
@@ -186,6 +187,18 @@ class Checkpoints:
             )
         return None
 
+    def items(self, step):
+        """What a checkpoint holds: set of the names of the items of `write`.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        self.check(step)
+        reader = tf.train.load_checkpoint(str(self.path(step) / _PREFIX))
+        graph = trackable_object_graph_pb2.TrackableObjectGraph()
+        graph.ParseFromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+        return {child.local_name for child in graph.nodes[0].children}
+
     def restore(self, step, items):
         """Reads a checkpoint, which has to be good, into objects.
 
@@ -196,7 +209,13 @@ class Checkpoints:
         Raises:
             CheckpointError: it is damaged, or does not have values for all items.
         """
-        self.check(step)
+        held = self.items(step)
+        missing = [name for name in items if name not in held]
+        if missing:
+            raise CheckpointError(
+                f"{self.path(step)} has no {' and no '.join(missing)}. It holds: "
+                f"{', '.join(sorted(held))}."
+            )
         # A variable is found by what it belongs to, so every item has to match.
         status = tf.train.Checkpoint(**items).read(str(self.path(step) / _PREFIX))
         try:

@@ -194,6 +194,43 @@ def grid(pixels, columns, pad=2, background=255):
     return canvas
 
 
+def enlarge(pixels, scale):
+    """Makes every pixel a square of `scale` x `scale`, for tiny pictures to be seen.
+
+    Args:
+      pixels: array `(..., H, W, C)`.
+      scale: int.
+
+    Returns:
+      Array `(..., scale * H, scale * W, C)`.
+    """
+    return np.asarray(pixels).repeat(scale, axis=-3).repeat(scale, axis=-2)
+
+
+def to_picture(pixels, scale=1):
+    """One picture for a notebook to show, or for a file.
+
+    Args:
+      pixels: uint8 tensor or array `(H, W, 1)` or `(H, W, 3)`.
+      scale: every pixel becomes a square of `scale` x `scale` (for tiny pictures).
+
+    Returns:
+      `PIL.Image.Image`, grey or RGB.
+
+    Raises:
+      ValueError: if the shape or dtype is another one.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
+        raise ValueError(
+            "A picture needs uint8 pixels (H, W, 1) or (H, W, 3). Received: "
+            f"dtype={pixels.dtype}, shape={pixels.shape}. Try to_pixels for images in "
+            "[-1, 1], and grid for several pictures."
+        )
+    pixels = enlarge(pixels, scale)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
 def write_png(path, pixels, scale=1):
     """Writes one picture as PNG: whole, or not at all.
 
@@ -202,21 +239,12 @@ def write_png(path, pixels, scale=1):
 
     Args:
       path: where to; the folder exists already.
-      pixels: uint8 tensor or array `(H, W, 1)` or `(H, W, 3)`.
-      scale: every pixel becomes a square of `scale` x `scale` (for tiny pictures).
+      pixels, scale: see `to_picture`.
 
     Raises:
       ValueError: if the shape or dtype is another one.
       OSError: if the file cannot be written.
     """
-    pixels = np.asarray(pixels)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
-        raise ValueError(
-            "write_png needs uint8 pixels (H, W, 1) or (H, W, 3). Received: "
-            f"dtype={pixels.dtype}, shape={pixels.shape}. Try to_pixels for images in "
-            "[-1, 1], and grid for several pictures."
-        )
-    pixels = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    picture = to_picture(pixels, scale)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         picture.save(file, format="PNG")

@@ -1,4 +1,4 @@
-"""The run directory (*workdir*): what is in it, and a generator back out of it.
+"""The run directory (*workdir*): what is in it, and networks back out of it.
 
 config.json           the run's `Config`, with num_classes as the data set has it
 data.json             description, num_images, num_classes and class_names of the data
@@ -11,6 +11,7 @@ evaluations.jsonl     results of evaluations, see `evaluator.py`
 metrics.png           curves of metrics.jsonl and evaluations.jsonl
 reference/            statistics of real images, made when they were first needed
 tensorboard/          events, if TensorBoard is installed
+import.json           of an imported run: where its weights are from, see `importing.py`
 """
 
 import dataclasses
@@ -208,10 +209,60 @@ def load_generator(workdir, checkpoint="newest", ema=True):
     config = read_config(workdir)
     checkpoints, step = _find(workdir, config, checkpoint)
     generator, _ = networks_from_config(config)
-    averaged = ema and config.ema_decay is not None
-    name = "ema_generator" if averaged else "generator"
-    checkpoints.restore(step, {name: generator})
+    checkpoints.restore(step, {_generator_item(config, ema): generator})
     return generator, config, read_class_names(workdir), step
+
+
+def load_networks(workdir, checkpoint="newest", ema=True):
+    """Both networks of a run, to look into.
+
+    Args:
+        workdir, checkpoint, ema: see `load_generator`. The average is the generator's.
+
+    Returns:
+        generator, discriminator (`keras.Model`; `None` if the run was imported without
+        one), `Config`, class names (tuple of str, may be empty), step (int).
+
+    Raises:
+        ValueError: see `load_generator`.
+    """
+    config = read_config(workdir)
+    checkpoints, step = _find(pathlib.Path(workdir), config, checkpoint)
+    generator, discriminator = networks_from_config(config)
+    if "discriminator" not in checkpoints.items(step):
+        discriminator = None
+    networks = generator, discriminator
+    step = restore_networks(workdir, config, networks, checkpoint, ema)
+    return *networks, config, read_class_names(workdir), step
+
+
+def restore_networks(workdir, config, networks, checkpoint="newest", ema=True):
+    """Reads another checkpoint into networks that are there already.
+
+    Args:
+        workdir, checkpoint, ema: see `load_generator`.
+        config: the run's `Config`.
+        networks: generator and discriminator, as `networks_from_config` builds them;
+            `None` in place of the discriminator leaves it out.
+
+    Returns:
+        The step.
+
+    Raises:
+        ValueError: see `load_generator`.
+    """
+    generator, discriminator = networks
+    checkpoints, step = _find(pathlib.Path(workdir), config, checkpoint)
+    items = {_generator_item(config, ema): generator}
+    if discriminator is not None:
+        items["discriminator"] = discriminator
+    checkpoints.restore(step, items)
+    return step
+
+
+def _generator_item(config, ema):
+    """What a checkpoint calls the generator, or its average."""
+    return "ema_generator" if ema and config.ema_decay is not None else "generator"
 
 
 def _find(workdir, config, checkpoint):
@@ -312,8 +363,8 @@ def find_start(checkpoints, items, workers=None):
         The step to go on from; 0 without checkpoints.
 
     Raises:
-        ValueError: none of the checkpoints is good, or this worker has not got the
-            chief's.
+        ValueError: none of the checkpoints is good, or was imported without a
+            discriminator; or this worker has not got the chief's.
     """
     workers = workers or Workers()
     newest = checkpoints.newest_good() if workers.is_chief else None
@@ -322,8 +373,18 @@ def find_start(checkpoints, items, workers=None):
     if step < 0:
         return 0
     _check_visible(checkpoints.path(step) / "checkpoint.json", workers)
-    checkpoints.restore(step, items)
+    held = checkpoints.items(step)
+    if "discriminator" in items and "discriminator" not in held:
+        raise ValueError(
+            f"{checkpoints.path(step)} was imported without a discriminator: it can be "
+            "used, but not trained on. Try another --workdir."
+        )
+    # What was imported has no optimizers: these stay as they are, new.
+    new = {name for name in items if name.endswith("_optimizer")} - held
+    checkpoints.restore(step, {n: item for n, item in items.items() if n not in new})
     if workers.is_chief:
+        if new:
+            print("The checkpoint is an imported one: the optimizers begin anew.")
         checkpoints.remove_newer(step)
         print(f"Going on from step {step:,}: {checkpoints.path(step)}", file=sys.stderr)
     return step

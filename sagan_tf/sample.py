@@ -1,43 +1,68 @@
-"""Draws pictures with a trained generator.
+"""Draws pictures with a trained generator: grids, walks, animations, neighbours.
 
 python -m sagan_tf.sample --workdir=runs/digits --seeds=0-63 --output=grid.png
 
-One picture a seed: it depends on its seed and label alone. Without --labels the label
-is drawn from the seed too. With --labels each label has a row and each seed a column.
+One picture a seed: it depends on its seed, label and truncation alone. Without --labels
+the label is drawn from the seed too. With --labels each label has a row and each seed a
+column. --truncation takes z from a normal distribution cut at 2 and multiplies it. Each
+of several values has a row: 0.2,0.5,1 are the same z shrunk more or less; none, a whole
+normal distribution, is another z.
+
 --interpolate walks from each seed to the next, one row a walk, on the sphere through
 both z (slerp), with the label of its first seed, or once for each of --labels.
+--interpolate_labels walks from each of --labels to the next, for each seed: z stays,
+the gains and biases of batch normalization are mixed. Both together walk from seed to
+seed and from label to label at the same time. With --output=walk.gif or walk.webp walks
+move; --seeds=0-3,0 comes back to where it began.
+
+--neighbours=5 puts beside each picture the training pictures nearest to it in the
+feature space of --feature_network, and says whether any of them looks copied.
+--progress makes an animation of the grids that the training saved: no generator runs.
 """
 
-import math
-import pathlib
 import sys
 
 from absl import flags
 
+from sagan_tf import animation, sample_kinds, training_progress
 from sagan_tf.flags import FINISHED, load, required, run_command
 
 
 def _define(values):
-    def text(name, default, about):
+    for name, default, about in (
+        ("workdir", None, "folder of the run"),
+        ("output", None, "a .png; a walk or --progress can be a .gif or .webp"),
+        ("seeds", "0-63", "numbers and ranges with commas: 0-63 or 3,7,10-12"),
+        ("labels", None, "numbers and ranges with commas, or all"),
+        ("checkpoint", "newest", "step of the checkpoint, newest or best"),
+        ("truncation", None, "shrinks z: more alike, cleaner; with commas a row each"),
+        (
+            "feature_network",
+            None,
+            "inception, or a classifier's folder; none: the run's",
+        ),
+        ("inception", None, "unpacked folder or handle of TF-GAN's Inception module"),
+    ):
         flags.DEFINE_string(name, default, about, flag_values=values)
-
-    text("workdir", None, "folder of the run")
-    text("output", None, "the PNG to write")
-    text("seeds", "0-63", "numbers and ranges with commas: 0-63 or 3,7,10-12")
-    text("labels", None, "numbers and ranges with commas, or all")
-    text("checkpoint", "newest", "step of the checkpoint, newest or best")
-    flags.DEFINE_integer(
-        "columns", None, "pictures in a row; frames of a walk", flag_values=values
-    )
+    for name, least, about in (
+        ("columns", 1, "pictures in a row; pictures of a walk from stop to stop"),
+        ("neighbours", 1, "training pictures beside each picture"),
+        ("neighbour_images", 2, "training pictures that are searched; none: all"),
+        ("max_frames", 2, "of --progress: as even in log(step) as may be; none: all"),
+    ):
+        flags.DEFINE_integer(name, None, about, least, flag_values=values)
     flags.DEFINE_float(
-        "truncation",
+        "frame_seconds",
         None,
-        "z from a normal distribution cut at 2 and times this: more alike, cleaner",
-        lower_bound=0.0,
+        "of an animation; none: 0.06 on a walk, 0.4 of --progress",
+        animation.SHORTEST_SECONDS,
         flag_values=values,
     )
     for name, default, about in (
         ("interpolate", False, "walk from seed to seed"),
+        ("interpolate_labels", False, "walk from label to label"),
+        ("progress", False, "animate the training's own grids"),
+        ("captions", None, "words beside the pictures; none: where much changes"),
         ("ema", True, "use the averaged weights, if the run has them"),
     ):
         flags.DEFINE_bool(name, default, about, flag_values=values)
@@ -46,31 +71,35 @@ def _define(values):
 def _sample(values):
     workdir = required(values, "workdir", "runs/digits")
     output = required(values, "output", "grid.png")
+    sample_kinds.check({name: values[name].value for name in values})
+    if values.progress:
+        steps = training_progress.write_progress(
+            workdir, output, values.frame_seconds, values.max_frames, values.captions
+        )
+        print(f"{len(steps)} steps from {steps[0]:,} to {steps[-1]:,}: {output}")
+        return FINISHED
     # TensorFlow takes seconds to load: flags are checked before.
-    images, rundir, sampling = (
-        load(f"sagan_tf.{name}") for name in ("images", "rundir", "sampling")
+    drawing = load("sagan_tf.drawing").Drawing(
+        workdir,
+        checkpoint=values.checkpoint,
+        ema=values.ema,
+        seeds=values.seeds,
+        labels=values.labels,
+        truncation=values.truncation,
     )
-
-    seeds = sampling.parse_numbers(values.seeds, "seeds")
-    step = sampling.parse_step(values.checkpoint)
-    generator, config, names, step = rundir.load_generator(workdir, step, values.ema)
-    labels = sampling.parse_labels(values.labels, config.num_classes)
-    if values.interpolate:
-        columns = values.columns or 9
-        z, labels = sampling.walks(
-            seeds, labels, columns, config.z_dim, config.num_classes, values.truncation
-        )
-    else:
-        default = len(seeds) if labels else math.isqrt(len(seeds) - 1) + 1
-        columns = values.columns or default
-        z, labels = sampling.one_each(
-            seeds, labels, config.z_dim, config.num_classes, values.truncation
-        )
-    pixels = images.to_pixels(sampling.generate_one_by_one(generator, z, labels))
-    scale = max(1, 64 // config.resolution)
-    pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
-    images.write_png(output, images.grid(pixels, columns), scale)
-    print(f"{len(pixels)} pictures from step {step:,}: {output}")
+    written = drawing.write(
+        output,
+        interpolate=values.interpolate,
+        interpolate_labels=values.interpolate_labels,
+        neighbours=values.neighbours,
+        neighbour_images=values.neighbour_images,
+        feature_network=values.feature_network,
+        inception=values.inception,
+        columns=values.columns,
+        frame_seconds=values.frame_seconds,
+        captions=values.captions,
+    )
+    print(f"{written} from step {drawing.step:,}: {output}")
     return FINISHED
 
 

@@ -1,7 +1,10 @@
 """From seeds and labels to images, each of which depends on nothing else."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from sagan_tf import latents
 
@@ -75,6 +78,33 @@ def parse_labels(text, num_classes):
     return list(labels)
 
 
+def parse_truncations(text):
+    """Reads truncations: numbers with commas, of which one may be `none`.
+
+    Args:
+        text: str or `None`.
+
+    Returns:
+        List of floats and `None`, see `latents.draw_z`; `[None]` without `text`.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    truncations = []
+    for part in (text or "none").split(","):
+        part = part.strip().lower()
+        try:
+            truncations.append(None if part == "none" else float(part))
+        except ValueError:
+            truncations.append(math.nan)
+    if not all(each is None or 0 <= each < math.inf for each in truncations):
+        raise ValueError(
+            "truncation must be a number from 0 on or none, or several with commas. "
+            f"Received: {text!r}. Try --truncation=0.5 or --truncation=0.2,0.5,1,none."
+        )
+    return truncations
+
+
 def one_each(seeds, labels, z_dim, num_classes, truncation=None):
     """z and labels for one image a seed, or one for each pair of label and seed.
 
@@ -141,7 +171,9 @@ def slerp(start, end, fractions):
     Returns:
         `(F, z_dim)` float32.
     """
-    cosine = np.dot(start, end) / (np.linalg.norm(start) * np.linalg.norm(end))
+    lengths = np.linalg.norm(start) * np.linalg.norm(end)
+    # Zeros, of truncation 0, have no angle.
+    cosine = np.dot(start, end) / lengths if lengths else 1.0
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))
     t = np.asarray(fractions)[:, None]
     if np.sin(angle) < 1e-6:  # The same direction, or the opposite one.
@@ -173,7 +205,14 @@ def generate_one_by_one(generator, z, labels=None):
         return generator(inputs, training=False)
 
     batches = []
-    for i in range(len(z)):
+    for i in tqdm(
+        range(len(z)),
+        "Generating",
+        unit=" pictures",
+        dynamic_ncols=True,
+        leave=False,
+        disable=None,  # Not in a log file.
+    ):
         one = tf.constant(z[i : i + 1])
         if labels is not None:
             one = [one, tf.constant(labels[i : i + 1], tf.int32)]

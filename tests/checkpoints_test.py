@@ -119,10 +119,24 @@ def test_a_step_that_is_not_there_is_named_with_those_that_are(checkpoints):
         checkpoints.restore(7, variable(0))
 
 
+def test_it_says_what_it_holds(checkpoints):
+    optimizer = keras.optimizers.Adam()
+    optimizer.build([keras.Variable(1.0)])
+    checkpoints.write(1, {**variable(0), "optimizer": optimizer})
+    assert checkpoints.items(1) == {"weight", "optimizer"}
+
+
 def test_items_that_were_not_written_are_an_error(checkpoints):
     write(checkpoints, 1)
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match="has no other. It holds: weight"):
         checkpoints.restore(1, {**variable(0), "other": tf.Variable(1.0)})
+
+
+def test_an_item_with_other_variables_is_an_error(checkpoints):
+    write(checkpoints, 1)
+    dense = keras.layers.Dense(2)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        checkpoints.restore(1, {"weight": keras.Sequential([keras.Input((3,)), dense])})
 
 
 class Killed(BaseException):

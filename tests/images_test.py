@@ -217,6 +217,15 @@ def test_png_of_tiny_pictures_can_be_enlarged(tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), expected)
 
 
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+def test_a_notebook_gets_the_picture_that_a_file_would_hold(channels, mode):
+    pixels = random_pixels(2, 3, channels)
+    picture = images.to_picture(images.to_pixels(images.from_pixels(pixels)), scale=2)
+    assert (picture.mode, picture.size) == (mode, (6, 4))
+    expected = np.kron(pixels, np.ones((2, 2, 1), np.uint8)).squeeze()
+    np.testing.assert_array_equal(np.asarray(picture), expected)
+
+
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
 def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path, monkeypatch, failure):
     path = tmp_path / "a.png"
@@ -239,3 +248,11 @@ def test_png_of_wrong_type_or_channels_is_refused(tmp_path):
         with pytest.raises(ValueError, match="needs uint8 pixels"):
             images.write_png(tmp_path / "a.png", pixels)
     assert not list(tmp_path.iterdir())
+
+
+def test_enlarged_pictures_repeat_their_pixels():
+    pixels = random_pixels(2, 3, 4, 3)
+    large = images.enlarge(pixels, 3)
+    assert large.shape == (2, 9, 12, 3)
+    for y, x in ((0, 0), (1, 2), (2, 1)):
+        np.testing.assert_array_equal(large[:, y::3, x::3], pixels)

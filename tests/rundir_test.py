@@ -4,6 +4,7 @@ import json
 import pathlib
 import subprocess
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -106,6 +107,44 @@ def test_the_average_is_loaded_if_the_run_has_one(tmp_path, ema, name):
     np.testing.assert_array_equal(loaded.weights[0], networks[name].weights[0])
 
 
+def test_both_networks_come_back_with_their_weights(tmp_path):
+    config = Config(**{**vars(CONFIG), "ema_decay": 0.9})
+    checkpoints = rundir.prepare(tmp_path, config, DATA)
+    generator, discriminator = rundir.networks_from_config(config)
+    average, _ = rundir.networks_from_config(config)
+    items = {"generator": generator, "discriminator": discriminator}
+    checkpoints.write(5, {**items, "ema_generator": average})
+    for ema, expected in ((True, average), (False, generator)):
+        *loaded, loaded_config, names, step = rundir.load_networks(tmp_path, ema=ema)
+        assert (loaded_config, names, step) == (config, ("cat", "dog"), 5)
+        for ours, theirs in zip(loaded, (expected, discriminator), strict=True):
+            for weight, written in zip(ours.weights, theirs.weights, strict=True):
+                np.testing.assert_array_equal(weight, written)
+
+
+def test_a_run_that_was_imported_without_a_discriminator_has_none(tmp_path):
+    checkpoints = rundir.prepare(tmp_path, CONFIG, DATA)
+    generator, _ = rundir.networks_from_config(CONFIG)
+    checkpoints.write(5, {"generator": generator})
+    loaded, discriminator, _, _, step = rundir.load_networks(tmp_path)
+    assert (discriminator, step) == (None, 5)
+    np.testing.assert_array_equal(loaded.weights[0], generator.weights[0])
+
+
+def test_another_checkpoint_is_read_into_the_same_networks(tmp_path):
+    checkpoints = rundir.prepare(tmp_path, CONFIG, DATA)
+    networks = rundir.networks_from_config(CONFIG)
+    items = dict(zip(("generator", "discriminator"), networks))
+    kernels = [network.weights[0] for network in networks]
+    for step in (5, 6):
+        for kernel in kernels:
+            kernel.assign(np.full(kernel.shape, step))
+        checkpoints.write(step, items)
+    for asked, step in (("5", 5), ("newest", 6), (5, 5)):
+        assert rundir.restore_networks(tmp_path, CONFIG, networks, asked) == step
+        assert [float(np.mean(kernel)) for kernel in kernels] == [step, step]
+
+
 @pytest.mark.parametrize(
     ("changes", "wrapped"),
     [({}, (True, True)), ({"spectral_norm": "discriminator"}, (False, True))],
@@ -167,6 +206,41 @@ def test_a_run_goes_on_from_the_newest_good_checkpoint(tmp_path):
     (checkpoints.path(4) / "checkpoint.json").unlink()
     assert rundir.find_start(checkpoints, {"generator": generator}) == 2
     assert checkpoints.steps() == [2]
+
+
+def with_optimizers(generator, discriminator):
+    """What a training restores of these networks."""
+    items = {"generator": generator, "discriminator": discriminator}
+    for name, network in list(items.items()):
+        optimizer = keras.optimizers.Adam(0.5)
+        optimizer.build(network.trainable_variables)
+        items[f"{name}_optimizer"] = optimizer
+    return items
+
+
+def test_an_imported_run_begins_with_new_optimizers(tmp_path, capsys):
+    generator, discriminator = rundir.networks_from_config(CONFIG)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.write(5, {"generator": generator, "discriminator": discriminator})
+    items = with_optimizers(*rundir.networks_from_config(CONFIG))
+    assert rundir.find_start(checkpoints, items) == 5
+    assert "the optimizers begin anew" in capsys.readouterr().out
+    for ours, theirs in zip(
+        items["discriminator"].weights, discriminator.weights, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    # What a training of ours has written has them.
+    checkpoints.write(6, items)
+    assert rundir.find_start(checkpoints, items) == 6
+    assert "anew" not in capsys.readouterr().out
+
+
+def test_a_run_imported_without_a_discriminator_is_not_trained_on(tmp_path):
+    generator, discriminator = rundir.networks_from_config(CONFIG)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.write(5, {"generator": generator})
+    with pytest.raises(ValueError, match="step_00000005 was imported without a disc"):
+        rundir.find_start(checkpoints, with_optimizers(generator, discriminator))
 
 
 class Beside(Workers):

@@ -41,6 +41,26 @@ def test_wrong_labels(text, num_classes, words):
         sampling.parse_labels(text, num_classes)
 
 
+@pytest.mark.parametrize(
+    ("text", "truncations"),
+    [
+        (None, [None]),
+        ("none", [None]),
+        ("0.5", [0.5]),
+        ("0", [0.0]),
+        ("0.2, 1,None", [0.2, 1.0, None]),
+    ],
+)
+def test_truncations(text, truncations):
+    assert sampling.parse_truncations(text) == truncations
+
+
+@pytest.mark.parametrize("text", ["-1", "a", "1,,2", "nan", "inf", "1;2", "0-1"])
+def test_what_is_no_truncation_is_named(text):
+    with pytest.raises(ValueError, match=f"truncation must be .*Received: '{text}'"):
+        sampling.parse_truncations(text)
+
+
 def test_without_labels_each_seed_has_its_own():
     z, labels = sampling.one_each([4, 9], [], z_dim=3, num_classes=10)
     np.testing.assert_array_equal(z, latents.draw_z([4, 9], 3))
@@ -68,6 +88,12 @@ def test_slerp_between_parallel_vectors_is_a_straight_line(sign):
     start = np.float32([1.0, 2.0])
     path = sampling.slerp(start, sign * 3 * start, np.array([0.0, 0.5, 1.0]))
     np.testing.assert_allclose(path[1], (1 + sign * 3) / 2 * start, rtol=1e-5)
+
+
+def test_slerp_from_nowhere_to_nowhere_stays_there():
+    zeros = np.zeros(3, np.float32)
+    path = sampling.slerp(zeros, zeros, np.array([0.0, 0.5, 1.0]))
+    np.testing.assert_array_equal(path, np.zeros((3, 3)))
 
 
 def test_a_walk_goes_from_seed_to_seed():

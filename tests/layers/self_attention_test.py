@@ -1,5 +1,6 @@
 """Properties of self-attention."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -91,3 +92,30 @@ def test_softmax_survives_large_logits_in_half_precision(x):
 def test_unknown_variant_is_named():
     with pytest.raises(ValueError, match="official, paper_v1, paper_icml.*'paper'"):
         SelfAttention("paper")
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(("variant", "keys"), [("official", 6), ("paper_icml", 24)])
+def test_a_functional_model_has_the_scores_as_its_second_output(
+    policy, variant, keys, x
+):
+    keras.config.set_dtype_policy(policy)
+    inputs = keras.Input((4, 6, 16))
+    layer = SelfAttention(variant)
+    model = keras.Model(inputs, layer(inputs, return_attention_scores=True))
+    compute_dtype = keras.config.dtype_policy().compute_dtype
+    assert [(out.shape, out.dtype) for out in model.outputs] == [
+        ((None, 4, 6, 16), compute_dtype),
+        ((None, 24, keys), "float32"),
+    ]
+    layer.gamma.assign(0.5)
+    output, scores = model(x)
+    expected = layer(x, return_attention_scores=True)
+    np.testing.assert_array_equal(output, expected[0])
+    np.testing.assert_array_equal(scores, expected[1])
+    assert (output.dtype, scores.dtype) == (compute_dtype, "float32")
+
+
+def test_a_functional_model_has_one_output_without_scores():
+    inputs = keras.Input((4, 6, 16))
+    assert SelfAttention()(inputs).shape == (None, 4, 6, 16)

@@ -1,4 +1,4 @@
-"""Numbers recorded from the official code, and the way from its names to ours.
+"""Numbers recorded from the official code, and our networks in its recorded state.
 
 The files in `golden/` were recorded from brain-research/self-attention-gan at commit
 ad9612e: float32 values with genuine TensorFlow 1.5, `exact` and `f64/` values with the
@@ -14,6 +14,7 @@ import re
 import keras
 import numpy as np
 
+from sagan_tf.importers.official_tf1 import our_layer, our_part
 from sagan_tf.model import SAGAN
 from sagan_tf.networks import build_discriminator, build_generator
 
@@ -27,35 +28,17 @@ CONFIGURATIONS = {
     "C_baseline": (),
 }
 
-# Official names of the parts of a block -> names of our attributes.
-_PARTS = {
-    "cbn_0": "batch_norm_1",
-    "cbn_1": "batch_norm_2",
-    "snconv1": "convolution_1",
-    "snconv2": "convolution_2",
-    "snconv3": "shortcut",
-    "conv1": "convolution_1",
-    "conv2": "convolution_2",
-    "conv3": "shortcut",
-    "sn_conv1": "convolution_1",
-    "sn_conv2": "convolution_2",
-    "sn_conv3": "shortcut",
-    "sn_conv_theta": "query",
-    "sn_conv_phi": "key",
-    "sn_conv_g": "value",
-    "sn_conv_attn": "output_convolution",
-}
-_BATCH_NORM = {
-    "mean": "moving_mean",
-    "var": "moving_variance",
-    **{name: name for name in ("gamma", "beta", "moving_mean", "moving_variance")},
-}
-
 
 def part(layer, path):
     """The sub-layer of `layer` that the official code calls `path` ("" for itself)."""
-    for name in filter(None, path.split("/")):
-        layer = getattr(layer, _PARTS[name])
+    # The networks have no blocks without spectral norm; one is recorded all the same.
+    path = re.sub(r"^conv(?=\d)", "snconv", path)
+    for name in filter(None, our_part(path).split("/")):
+        layer = next(
+            each
+            for each in layer._flatten_layers(recursive=False, include_self=False)
+            if each.name == name
+        )
     return layer
 
 
@@ -67,39 +50,16 @@ def variable(layer, path):
         path: e.g. `"snconv1/w"`, `"cbn_0/gamma"`, `"u"`, `"sigma_ratio"`.
     """
     scope, _, name = path.rpartition("/")
-    layer = part(layer, scope)
-    if name == "sigma_ratio":
-        return layer.gamma
-    if name == "u":
-        return layer.u
-    if name in _BATCH_NORM:
-        return getattr(layer, _BATCH_NORM[name])
-    plain = getattr(layer, "layer", layer)
-    if name in ("bias", "biases"):
-        return plain.bias
-    return plain.kernel if hasattr(plain, "kernel") else plain.embeddings
+    layer, name = part(layer, scope), our_part(name)
+    return getattr(layer if hasattr(layer, name) else layer.layer, name)
 
 
 def layer_of(network, scope):
-    """The layer of a network that the official code calls `scope`, and the rest."""
-    attention = [layer for layer in network.layers if "attention" in layer.name]
-    block = re.match(r"g_block(\d)|d_(?:optimized_)?block(\d)", scope)
-    if block and block[1]:
-        size = 4 * 2 ** int(block[1])
-        return network.get_layer(f"block_{size}x{size}")
-    if block:
-        return network.get_layer(f"block_{block[2]}")
-    if scope in ("g_non_local", "d_non_local"):
-        return attention[0]
-    if scope in ("d_sn_linear", "d_embedding"):
-        head = network.get_layer("projection_head")
-        return head.linear if scope == "d_sn_linear" else head.embedding
-    names = {
-        "g_snh0": "linear",
-        "g_bn": "batch_norm",
-        "g_snconv_last": "image_convolution",
-    }
-    return network.get_layer(names[scope])
+    """The layer of a network that the official code calls `scope`."""
+    sizes = [n.name.split("x")[-1] for n in network.layers if "attention" in n.name]
+    name, *parts = our_layer(scope, *sizes).split("/")
+    layer = network.get_layer(name)
+    return getattr(layer, parts[0]) if parts else layer
 
 
 def model_layer(model, name):

@@ -1,0 +1,139 @@
+"""The attention maps of a network beside its output."""
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import ops
+
+from sagan_tf.layers import SelfAttention
+
+
+@dataclasses.dataclass(frozen=True)
+class AttentionMap:
+    """What one attention layer looks at in one picture.
+
+    Attributes:
+        network, layer: str, their names.
+        gamma: float, eq. 3: what the layer adds is multiplied by it.
+        scores: beta of eq. 1, `(H, W, K, L)` float32 array, see
+            `with_attention_scores`.
+    """
+
+    network: str
+    layer: str
+    gamma: float
+    scores: np.ndarray
+
+    @property
+    def has_effect(self):
+        """Whether the layer changes its input: it does not while gamma is 0."""
+        return self.gamma != 0
+
+
+def attention_layers(network):
+    """The `SelfAttention` layers of a network, from its input to its output: list."""
+    return [layer for layer in network.layers if isinstance(layer, SelfAttention)]
+
+
+def with_attention_scores(network):
+    """A model of the same weights that returns its attention maps too.
+
+    Args:
+        network: functional `keras.Model` from `build_generator`, `build_discriminator`
+            or `fold_generator`. It is not changed.
+
+    Returns:
+        Functional `keras.Model` with the network's inputs, for inference. Its outputs
+        are a dict: `"output"` is what the network returns; under each attention layer's
+        name is beta of eq. 1, `(B, H, W, K, L)` float32: what share the query at row
+        H and column W takes from the key at row K and column L; shares sum to 1 over
+        the keys. K, L are H, W, or half of them in the official variant, which pools
+        keys. A layer that is computed in parts (`chunk_size`) gives its whole map.
+
+    Reference: Zhang et al., arXiv 1805.08318, equation 1
+    """
+    outputs = {"output": network.output}
+    for layer in attention_layers(network):
+        outputs[layer.name] = _AttentionMap(layer)(layer.input)
+    return keras.Model(network.inputs, outputs, name=network.name)
+
+
+def attention_maps_of(network, inputs):
+    """The outputs of a network and its attention maps, picture after picture.
+
+    One picture is computed at a time, when it is asked for: at 128 pixels with
+    attention at 64x64 a map has 16 MiB.
+
+    Args:
+        network: see `with_attention_scores`.
+        inputs: what the network takes, arrays or tensors: z or images, or a list of
+            these and labels.
+
+    Returns:
+        Iterator of (output, maps): the output of one picture, float32 array (an image
+        `(R, R, C)` of a generator, a logit `(1,)` of a discriminator), and a list of
+        `AttentionMap`, from the network's input to its output.
+
+    Raises:
+        ValueError: the network has no attention, or takes other inputs.
+    """
+    layers = attention_layers(network)
+    if not layers:
+        raise ValueError(
+            f"{network.name} has no attention layer to look at. Try a network with an "
+            "attention_resolution."
+        )
+    arrays = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    counts = {len(array) for array in arrays}
+    if len(arrays) != len(network.inputs) or len(counts) != 1:
+        wanted = ", ".join(tensor.name for tensor in network.inputs)
+        raise ValueError(
+            f"{network.name} takes {wanted}, of one length. Received: "
+            f"{len(arrays)} array(s) of length {sorted(counts)}."
+        )
+    return _maps_of_each(network, layers, arrays)
+
+
+def map_shape(layer):
+    """Height and width of a layer's queries, then of its keys: four ints."""
+    _, height, width, _ = layer.output.shape
+    _, keys = layer.map_size(height, width)
+    halves = 1 if keys == height * width else 2
+    return height, width, height // halves, width // halves
+
+
+def _maps_of_each(network, layers, arrays):
+    model = with_attention_scores(network)
+    gammas = [float(ops.convert_to_numpy(layer.gamma)) for layer in layers]
+    for index in range(len(arrays[0])):
+        one = [
+            ops.convert_to_tensor(array[index : index + 1], tensor.dtype)
+            for array, tensor in zip(arrays, network.inputs)
+        ]
+        outputs = model(one if len(one) > 1 else one[0], training=False)
+        outputs = {name: _to_array(value) for name, value in outputs.items()}
+        yield (
+            outputs["output"],
+            [
+                AttentionMap(network.name, layer.name, gamma, outputs[layer.name])
+                for layer, gamma in zip(layers, gammas)
+            ],
+        )
+
+
+def _to_array(values):
+    return ops.convert_to_numpy(values)[0].astype(np.float32, copy=False)
+
+
+class _AttentionMap(keras.layers.Layer):
+    """Beta alone: a functional model's layer returns as much at each of its calls."""
+
+    def __init__(self, attention):
+        super().__init__(name=f"{attention.name}_map", dtype="float32")
+        self.attention = attention
+        self.map_shape = map_shape(attention)
+
+    def call(self, inputs):
+        _, scores = self.attention(inputs, return_attention_scores=True, training=False)
+        return ops.reshape(scores, (-1, *self.map_shape))

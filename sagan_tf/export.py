@@ -1,0 +1,60 @@
+"""Exports a run's generator as a SavedModel, for TensorFlow Serving and others.
+
+python -m sagan_tf.export --workdir=runs/digits --output=models/digits/1
+
+It needs nothing of this package to run. Its signatures (serving_default and images from
+z; sample and sample_png from seeds; attention with the maps) are told in its
+model_card.md. Before the folder gets its name, the model is loaded as a server loads it
+and has to draw what the run's generator draws.
+"""
+
+import sys
+
+from absl import flags
+
+from sagan_tf.export_folder import check_output
+from sagan_tf.flags import FINISHED, load, required, run_command
+
+
+def _define(values):
+    for name, default, about in (
+        ("workdir", None, "folder of the run"),
+        ("output", None, "new folder; a number, the version, for TensorFlow Serving"),
+        ("checkpoint", "newest", "step of the checkpoint, newest or best"),
+    ):
+        flags.DEFINE_string(name, default, about, flag_values=values)
+    for name, default, about in (
+        ("ema", True, "use the averaged weights, if the run has them"),
+        ("warmup", True, "write requests with which TensorFlow Serving warms up"),
+        ("overwrite", False, "replace an export that is there, once the new one is"),
+    ):
+        flags.DEFINE_bool(name, default, about, flag_values=values)
+
+
+def _export(values):
+    workdir = required(values, "workdir", "runs/digits")
+    output = required(values, "output", "models/digits/1")
+    check_output(output, values.overwrite)
+    # TensorFlow takes seconds to load: flags are checked before.
+    sampling, exporting = (
+        load(f"sagan_tf.{name}") for name in ("sampling", "exporting")
+    )
+    record = exporting.export_run(
+        workdir,
+        output,
+        checkpoint=sampling.parse_step(values.checkpoint),
+        ema=values.ema,
+        overwrite=values.overwrite,
+        warm=values.warmup,
+    )
+    print("\n".join(exporting.describe(record, output)))
+    return FINISHED
+
+
+def main(argv=None):
+    """Runs the command; returns its exit status."""
+    return run_command(_export, _define, __doc__, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,314 @@
+"""Checkpoints of the official code, brain-research/self-attention-gan (TensorFlow 1.5).
+
+Its variables are named `model/g_...` and `model/d_...`. Kernels and `u` have the layout
+of ours; the moving statistics of the blocks have shape (1, 1, 1, C) there.
+"""
+
+import functools
+import re
+
+import numpy as np
+
+from sagan_tf.importers import tf1_files
+from sagan_tf.importers.translation import Translation, Weight, shape_of
+
+FORMAT = tf1_files
+DESCRIPTION = "the official code (brain-research/self-attention-gan)"
+OPTIONS = ()
+
+# Official names of the parts of layers -> ours.
+_PARTS = {
+    "cbn_0": "batch_norm_1",
+    "cbn_1": "batch_norm_2",
+    "snconv1": "convolution_1",
+    "snconv2": "convolution_2",
+    "snconv3": "shortcut",
+    "sn_conv1": "convolution_1",
+    "sn_conv2": "convolution_2",
+    "sn_conv3": "shortcut",
+    "sn_conv_theta": "query",
+    "sn_conv_phi": "key",
+    "sn_conv_g": "value",
+    "sn_conv_attn": "output",
+}
+# Official names of layers that are no blocks -> ours.
+_LAYERS = {
+    "g_snh0": "linear",
+    "g_bn": "batch_norm",
+    "g_snconv_last": "image_convolution",
+    "d_sn_linear": "projection_head/linear",
+    "d_embedding": "projection_head/embedding",
+}
+# Official names of variables -> ours.
+_VARIABLES = {
+    **{name: name for name in ("u", "bias", "gamma", "beta")},
+    **{name: name for name in ("moving_mean", "moving_variance")},
+    "w": "kernel",
+    "Matrix": "kernel",
+    "embedding_map": "embeddings",
+    "biases": "bias",
+    "sigma_ratio": "gamma",
+    "mean": "moving_mean",
+    "var": "moving_variance",
+}
+
+# Height of the output of each block. The official networks have one size.
+_GENERATOR_SIZES = {f"g_block{i}": 4 * 2**i for i in range(1, 6)}
+_DISCRIMINATOR_SIZES = {
+    "d_optimized_block1": 64,
+    **{f"d_block{i}": 128 // 2**i for i in range(2, 6)},
+    "d_block6": 4,
+}
+
+# The variables of each kind of layer.
+_LINEAR = ("Matrix", "u", "bias")
+_EMBEDDING = ("embedding_map", "u")
+_CONVOLUTION = ("w", "u", "biases")
+_BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+_GENERATOR_BLOCK = (
+    *(f"cbn_{i}/{v}" for i in (0, 1) for v in ("gamma", "beta", "mean", "var")),
+    *(f"snconv{i}/{v}" for i in (1, 2, 3) for v in _CONVOLUTION),
+)
+_DISCRIMINATOR_BLOCK = tuple(f"sn_conv{i}/{v}" for i in (1, 2, 3) for v in _CONVOLUTION)
+_ATTENTION = (
+    "sigma_ratio",
+    *(f"sn_conv_{p}/{v}" for p in ("theta", "phi", "g", "attn") for v in ("w", "u")),
+)
+_GENERATOR = {
+    "g_snh0": _LINEAR,
+    **{scope: _GENERATOR_BLOCK for scope in _GENERATOR_SIZES},
+    "g_non_local": _ATTENTION,
+    "g_bn": _BATCH_NORM,
+    "g_snconv_last": _CONVOLUTION,
+}
+_DISCRIMINATOR = {
+    **{scope: _DISCRIMINATOR_BLOCK for scope in _DISCRIMINATOR_SIZES},
+    "d_non_local": _ATTENTION,
+    "d_sn_linear": _LINEAR,
+    "d_embedding": _EMBEDDING,
+}
+
+# Tensors that are not needed, and what they are.
+_NOT_NEEDED = (
+    (r".*/Adam(_1)?", "moments of Adam"),
+    (r"(.*/)?beta[12]_power(_\d+)?", "powers of Adam's betas"),
+    (r"global_step|[gd]_step|dummy_global_step_\w+", "counters of steps"),
+)
+
+_NOTES = (
+    "labels are those of the records that it was trained on, to which the official "
+    "program adds nothing: if they count from 1, as ImageNet's usual ones, label k is "
+    "class k of 1 to 1000, and label 0 was never seen.",
+    "u rests at inference. In the official program the generator's moves at each call; "
+    "its first call is what is computed here.",
+)
+
+
+def our_part(path):
+    """Our name of something inside a layer.
+
+    Args:
+        path: str, the official one: `"snconv1/w"`, `"cbn_0"`, `"sigma_ratio"`, `""`.
+
+    Returns:
+        str, `"convolution_1/kernel"`.
+
+    Raises:
+        KeyError: there is no such part.
+    """
+    names = {**_VARIABLES, **_PARTS}
+    return "/".join(names[name] for name in filter(None, path.split("/")))
+
+
+def our_layer(scope, size=None):
+    """Our name of a layer.
+
+    Args:
+        scope: str, the official one: `"g_block3"`, `"d_non_local"`.
+        size: int, height of the feature map that this network's attention looks at,
+            which the scope does not tell.
+
+    Returns:
+        str, `"block_32x32"`.
+
+    Raises:
+        KeyError: there is no such layer.
+    """
+    if scope in ("g_non_local", "d_non_local"):
+        return f"attention_{size}x{size}"
+    block = re.fullmatch(r"g_block(\d)|d_(?:optimized_)?block(\d)", scope)
+    if block is None:
+        return _LAYERS[scope]
+    if block[2]:
+        return f"block_{block[2]}"
+    size = 4 * 2 ** int(block[1])
+    return f"block_{size}x{size}"
+
+
+def official_paths(network, size=None):
+    """Where the official code has what.
+
+    Args:
+        network: `"generator"` or `"discriminator"`.
+        size: see `our_layer`.
+
+    Returns:
+        Dict of our variable's name to its official scope and path inside it:
+        `"block_8x8/shortcut/bias"` to `("g_block1", "snconv3/biases")`. There is a
+        shortcut for every block.
+    """
+    scopes = _GENERATOR if network == "generator" else _DISCRIMINATOR
+    return {
+        f"{our_layer(scope, size)}/{our_part(path)}": (scope, path)
+        for scope, paths in scopes.items()
+        for path in paths
+    }
+
+
+def recognizes(names):
+    """Whether these are names of the official code's variables."""
+    return any(re.fullmatch(r"model/[gd]_.*/(w|Matrix)", name) for name in names)
+
+
+def translate(tensors, given):
+    """See `importers.SOURCES`. Nothing has to be given."""
+    del given
+    fields = {**infer_fields(tensors, _name), "batch_norm_epsilon": 1e-5}
+    networks = {
+        network: _source(network, sizes)
+        for network, sizes in networks_of(fields).items()
+    }
+    translation = Translation(fields, networks, notes=list(_NOTES))
+    complete(translation, tensors)
+    return translation
+
+
+def complete(translation, tensors):
+    """Adds what all official training programs leave in a checkpoint.
+
+    Args:
+        translation: `Translation`, to which step, ignored tensors and data set are
+            added.
+        tensors: dict of name to array.
+    """
+    translation.step = int(np.max(tensors.get("global_step", 0)))
+    if translation.fields["num_classes"] == 1000:
+        translation.settings["dataset"] = "tfds:imagenet2012"
+    for pattern, reason in _NOT_NEEDED:
+        translation.ignore(tensors, pattern, reason)
+
+
+def _name(scope, path):
+    """The official name of a variable."""
+    return f"model/{scope}/{path}"
+
+
+def _source(network, sizes):
+    """The function of our variable's name to its `Weight`."""
+    paths = official_paths(network, *sizes)
+
+    def weight(ours):
+        scope, path = paths[ours]
+        is_statistic = path.endswith(("/mean", "/var"))
+        return Weight(_name(scope, path), _without_axes if is_statistic else None)
+
+    return weight
+
+
+def _without_axes(statistic):
+    """(1, 1, 1, C) to (C,)."""
+    return statistic[0, 0, 0]
+
+
+def infer_fields(tensors, name_of, table_rank=2):
+    """The fields of `Config` that tell the official networks.
+
+    Args:
+        tensors: dict of name to array.
+        name_of: function of official scope and path to the name of a tensor.
+        table_rank: int, axes of the conditional batch norms' tables.
+
+    Returns:
+        Dict. It has fields of the discriminator if there is one.
+
+    Raises:
+        ValueError: a tensor that tells something is not there, or makes no sense.
+    """
+
+    def shape(scope, path, rank, what):
+        return shape_of(tensors, name_of(scope, path), rank, what)
+
+    def channels(blocks, path):
+        names = {size: name_of(scope, path) for scope, size in blocks.items()}
+        found = {size: np.shape(tensors.get(name)) for size, name in names.items()}
+        return {size: kernel[-1] for size, kernel in found.items() if len(kernel) == 4}
+
+    *_, width, image_channels = shape("g_snconv_last", "w", 4, "the channels")
+    fields = {
+        "resolution": 128,
+        "image_channels": image_channels,
+        "num_classes": shape("g_block1", "cbn_0/gamma", table_rank, "the classes")[0],
+        "z_dim": shape("g_snh0", "Matrix", 2, "the length of z")[0],
+        "generator_channels": width,
+        "attention_resolution": _attention(
+            tensors,
+            functools.partial(name_of, "g_non_local"),
+            channels(_GENERATOR_SIZES, "snconv2/w"),
+        ),
+        "attention_variant": "official",
+        "spectral_norm": "both",
+        "power_iterations": 1,
+    }
+    paths = [
+        (scope, path) for scope in _DISCRIMINATOR for path in _DISCRIMINATOR[scope]
+    ]
+    if any(name_of(scope, path) in tensors for scope, path in paths):
+        width = shape("d_optimized_block1", "sn_conv1/w", 4, "its channels")[-1]
+        fields["discriminator_channels"] = width
+        fields["discriminator_attention_resolution"] = _attention(
+            tensors,
+            functools.partial(name_of, "d_non_local"),
+            channels(_DISCRIMINATOR_SIZES, "sn_conv2/w"),
+        )
+    return fields
+
+
+def networks_of(fields):
+    """The networks that `infer_fields` found, and their attention resolutions.
+
+    Returns:
+        Dict of str to tuple of ints.
+    """
+    found = {"generator": fields["attention_resolution"]}
+    if "discriminator_channels" in fields:
+        found["discriminator"] = fields["discriminator_attention_resolution"]
+    return found
+
+
+def _attention(tensors, name_of, channels):
+    """The size of the feature map that an attention looks at, from its channels.
+
+    Args:
+        tensors: dict of name to array.
+        name_of: function of an official path inside it to the name of a tensor.
+        channels: dict of the height of a block's output to its channels.
+
+    Returns:
+        Tuple of one int, or empty if there is no attention.
+
+    Raises:
+        ValueError: no block has so many channels, or more than one has.
+    """
+    if not any(name_of(path) in tensors for path in _ATTENTION):
+        return ()
+    # The queries' kernel is (1, 1, C, C // 8).
+    name = name_of("sn_conv_theta/w")
+    wanted = shape_of(tensors, name, 4, "where the attention is")[2]
+    found = [size for size, width in channels.items() if width == wanted]
+    if len(found) != 1:
+        raise ValueError(
+            "The attention must have the channels of one block. Received: "
+            f"{name} of {wanted} channels, blocks of {list(channels.values())}. "
+            "Nothing was written."
+        )
+    return tuple(found)

@@ -1,0 +1,107 @@
+"""The .pth files that make up one checkpoint, as one dict of arrays."""
+
+import pathlib
+import re
+
+import numpy as np
+
+from sagan_tf.importers.state_dicts import is_pth, read_pth, state_dict
+
+INPUT = (
+    "a .pth file of PyTorch (G.pth, G_ema.pth and D.pth beside one another, or "
+    "StudioGAN's model=G-... and so on, are read together), or a folder with one such "
+    "set"
+)
+
+# BigGAN-PyTorch: G.pth, G_ema_best0.pth.
+# StudioGAN: model=G_ema-best-weights-step=7.pth.
+_FILE = re.compile(r"((?:model=)?)(G_ema|G|D)((?:[_-].*)?)\.pth")
+_STEP = re.compile(r"-step=(\d+)")
+_ROLES = ("G", "G_ema", "D")
+# What else is saved under such names.
+_OPTIMIZER = re.compile(r"_optim(_.*)?")
+# Checkpoints with all networks in one.
+_WHOLE = re.compile(r"(generator|generator_ema|discriminator)\..+")
+
+
+def files(path):
+    """The files that are read for an input.
+
+    Args:
+        path: of a file or folder.
+
+    Returns:
+        List of paths; empty if there is no .pth file, or no single set of them.
+    """
+    return list(_by_role(pathlib.Path(path)).values())
+
+
+def read(path):
+    """Reads the tensors of a checkpoint's files.
+
+    Args:
+        path: see `files`.
+
+    Returns:
+        Dict of str to array. Before the names of a network that has a file of its own
+        comes its role: "G/", "G_ema/" or "D/". A checkpoint of mmgeneration keeps its
+        names, and has its config's text as "meta.config". Iterations, if the checkpoint
+        or StudioGAN's file name tells them, are "meta.iter".
+
+    Raises:
+        ValueError: see `read_pth`.
+    """
+    tensors = {}
+    for role, file in _by_role(pathlib.Path(path)).items():
+        content = read_pth(file)
+        found = state_dict(content)
+        if any(_WHOLE.fullmatch(name) for name in found):
+            tensors |= found | _meta(content)
+        else:
+            tensors |= {f"{role}/{name}": array for name, array in found.items()}
+            if step := _STEP.search(file.name):
+                tensors["meta.iter"] = np.array(int(step[1]))
+    return tensors
+
+
+def _by_role(path):
+    """Dict of role to file."""
+    if path.is_dir():
+        return _only_set(path)
+    if not is_pth(path):
+        return {}
+    named = _FILE.fullmatch(path.name)
+    if not named:
+        return {"G": path}
+    return _set(path.parent, named[1], named[3])
+
+
+def _set(folder, prefix, suffix):
+    paths = {role: folder / f"{prefix}{role}{suffix}.pth" for role in _ROLES}
+    return {role: path for role, path in paths.items() if is_pth(path)}
+
+
+def _only_set(folder):
+    """The set without a suffix (the newest of BigGAN-PyTorch), or the only one."""
+    named = [_FILE.fullmatch(path.name) for path in folder.iterdir()]
+    kinds = {
+        (match[1], match[3])
+        for match in named
+        if match and match[2] != "D" and not _OPTIMIZER.fullmatch(match[3])
+    }
+    if ("", "") in kinds:
+        return _set(folder, "", "")
+    return _set(folder, *kinds.pop()) if len(kinds) == 1 else {}
+
+
+def _meta(content):
+    """What of mmgeneration's notes about a checkpoint is needed."""
+    meta = content.get("meta") if isinstance(content, dict) else None
+    if not isinstance(meta, dict):
+        return {}
+    wanted = {"config": str, "iter": int}
+    return {
+        f"meta.{key}": np.array(meta[key])
+        for key, kind in wanted.items()
+        if isinstance(meta.get(key), kind)
+    }

@@ -1,0 +1,214 @@
+"""From the tensors of a foreign checkpoint to the variables of our networks.
+
+An importer says where each of our variables comes from; here it is checked that nothing
+is left over, nothing is missing and every shape fits, before anything is written.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+# Names that an error lists before it says only how many there are.
+_LISTED = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Weight:
+    """Where one of our variables comes from.
+
+    Args:
+        names: str or tuple of str, tensors of the source. One tensor may be used for
+            several variables.
+        convert: function of their arrays, in that order, that returns ours; `None` for
+            one tensor that is taken as it is.
+    """
+
+    names: str | tuple[str, ...]
+    convert: Callable | None = None
+
+    def sources(self):
+        """Tuple of str, the names of the tensors."""
+        return (self.names,) if isinstance(self.names, str) else tuple(self.names)
+
+    def value(self, tensors):
+        """The array for our variable: float32.
+
+        Args:
+            tensors: dict of name to array.
+        """
+        arrays = [np.asarray(tensors[name]) for name in self.sources()]
+        made = arrays[0] if self.convert is None else self.convert(*arrays)
+        return np.asarray(made, np.float32)
+
+
+@dataclasses.dataclass
+class Translation:
+    """What an importer has found out about a checkpoint.
+
+    Args:
+        fields: dict of `Config` field to value: what the weights are. A flag that says
+            otherwise is an error.
+        networks: dict of `"generator"`, `"discriminator"`, `"ema_generator"` (those of
+            the source; a generator always) to a function that takes the name of one of
+            our variables, see `variables_by_name`, and returns its `Weight`. With an
+            `ema_generator`, `fields` has an `ema_decay`.
+        settings: dict of `Config` field to value: how the source was trained, as far as
+            that is known. Flags change it.
+        ignored: dict of tensor name to the reason why it is not needed.
+        step: int, generator updates that the weights have seen.
+        notes: list of str, sentences for the user: what was assumed, what differs.
+    """
+
+    fields: dict
+    networks: dict
+    settings: dict = dataclasses.field(default_factory=dict)
+    ignored: dict = dataclasses.field(default_factory=dict)
+    step: int = 0
+    notes: list = dataclasses.field(default_factory=list)
+
+    def ignore(self, tensors, pattern, reason):
+        """Ignores the tensors whose whole name matches a regular expression.
+
+        Args:
+            tensors: iterable of str, names.
+            pattern: str.
+            reason: str, what they are: "moments of Adam".
+        """
+        for name in tensors:
+            if re.fullmatch(pattern, name):
+                self.ignored.setdefault(name, reason)
+
+
+def variables_by_name(network):
+    """The variables of one of our networks by the names that importers use.
+
+    That is Keras' path without the doubled part that `SpectralNormalization` leaves:
+    `block_8x8/convolution_1/kernel`, `block_8x8/convolution_1/u`,
+    `attention_32x32/gamma`. Apart from `u` they are the same without spectral
+    normalisation.
+
+    Args:
+        network: built `keras.Model`.
+
+    Returns:
+        Dict of str to variable.
+    """
+    named = {}
+    for variable in network.variables:
+        parts = variable.path.split("/")
+        kept = [part for part, last in zip(parts, [None, *parts]) if part != last]
+        named["/".join(kept)] = variable
+    return named
+
+
+def shape_of(tensors, name, rank, what):
+    """The shape of a tensor that tells something about the networks.
+
+    Args:
+        tensors: dict of name to array.
+        name: str.
+        rank: int, axes that it has to have.
+        what: str, what it tells: "the number of classes".
+
+    Returns:
+        Tuple of ints.
+
+    Raises:
+        ValueError: it is not there, or has another number of axes.
+    """
+    if name not in tensors:
+        raise ValueError(
+            f"The checkpoint must have the tensor {name}, which tells {what}. "
+            f"Received: {len(tensors)} tensors without it. Nothing was written."
+        )
+    shape = np.shape(tensors[name])
+    if len(shape) != rank:
+        raise ValueError(
+            f"{name}, which tells {what}, must have {rank} axes. Received: shape "
+            f"{shape}. Nothing was written."
+        )
+    return shape
+
+
+def check_names(tensors, networks, ignored):
+    """Checks that every tensor is used or ignored, and that none is missing.
+
+    Args:
+        tensors: dict of name to array.
+        networks: dict of network to a dict of our variable's name to its `Weight`.
+        ignored: names of tensors that are not needed.
+
+    Raises:
+        ValueError: names what is missing or left over.
+    """
+    used = dict.fromkeys(
+        name
+        for weights in networks.values()
+        for weight in weights.values()
+        for name in weight.sources()
+    )
+    missing = [name for name in used if name not in tensors]
+    left = [name for name in tensors if name not in used and name not in ignored]
+    unknown = [f"{name} {np.shape(tensors[name])}" for name in left]
+    _complain([*_listed(missing, "missing"), *_listed(unknown, "unknown")])
+
+
+def convert(tensors, networks, shapes, progress=iter):
+    """The values of all our variables.
+
+    Args:
+        tensors, networks: see `check_names`, which has passed.
+        shapes: dict of network to a dict of our variable's name to its shape.
+        progress: function that the list of variables goes through, for a bar.
+
+    Returns:
+        Dict of network to a dict of our variable's name to its array, float32.
+
+    Raises:
+        ValueError: tensors have other shapes, or values that are not finite.
+    """
+    values, wrong, broken = {network: {} for network in networks}, [], []
+    todo = [
+        (network, ours, weight)
+        for network, weights in networks.items()
+        for ours, weight in weights.items()
+    ]
+    for network, ours, weight in progress(todo):
+        received = ", ".join(f"{n} {np.shape(tensors[n])}" for n in weight.sources())
+        found = _value(weight, tensors)
+        wanted = shapes[network][ours]
+        if found is None or found.shape != wanted:
+            wrong.append(f"{received} for {ours} {wanted}")
+        elif not np.all(np.isfinite(found)):
+            broken.append(received)
+        else:
+            values[network][ours] = found
+    _complain([*_listed(wrong, "of another shape"), *_listed(broken, "not finite")])
+    return values
+
+
+def _value(weight, tensors):
+    """The array for a variable, or `None` if the tensors have an unusable shape."""
+    try:
+        return weight.value(tensors)
+    except (ValueError, IndexError):
+        # NumPy's: too few or too many axes to be turned, cut or multiplied.
+        return None
+
+
+def _listed(names, what):
+    """A phrase about some names, in a list; no phrase without names."""
+    if not names:
+        return []
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return [f"{len(names)} {what}: {', '.join(names[:_LISTED])}{more}"]
+
+
+def _complain(problems):
+    if problems:
+        raise ValueError(
+            "The tensors of the checkpoint must be exactly those of the networks. "
+            f"Received: {'; '.join(problems)}. Nothing was written."
+        )

@@ -1,0 +1,98 @@
+"""A SavedModel as a server has it: loaded into a session, without its Python objects.
+
+TensorFlow Serving, the C API and `saved_model_cli` restore a model's variables through
+its graph. `tf.saved_model.load` restores them through its objects, and so opens models
+that no server does (github.com/keras-team/keras/issues/19274).
+"""
+
+import contextlib
+import logging
+
+import tensorflow as tf
+
+# A signature for the loader itself, and the one that is shown first.
+_HIDDEN, _DEFAULT = "__saved_model_init_op", "serving_default"
+
+
+class ServedModel:
+    """A SavedModel in a session of its own; a context manager.
+
+    Args:
+        folder: path of the SavedModel.
+
+    Raises:
+        tf.errors.OpError, OSError: it cannot be loaded.
+    """
+
+    def __init__(self, folder):
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        with self._session.graph.as_default(), without_notices():
+            graph = tf.compat.v1.saved_model.load(
+                self._session, [tf.saved_model.SERVING], str(folder)
+            )
+        found = dict(graph.signature_def)
+        found.pop(_HIDDEN, None)
+        self._signatures = found
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *details):
+        self._session.close()
+
+    def run(self, signature, inputs):
+        """Answers one request.
+
+        Args:
+            signature: str, its name.
+            inputs: dict of name to array.
+
+        Returns:
+            Dict of name to array; strings are arrays of `bytes`.
+
+        Raises:
+            tf.errors.OpError: the model refuses it.
+        """
+        definition = self._signatures[signature]
+        feeds = {definition.inputs[k].name: value for k, value in inputs.items()}
+        fetches = {k: info.name for k, info in definition.outputs.items()}
+        return self._session.run(fetches, feeds)
+
+    def signatures(self):
+        """What the model answers: signature -> "inputs", "outputs" -> name -> tensor.
+
+        A tensor is a dict of its `"dtype"` and its `"shape"`, a list with `None` for
+        the number of pictures.
+        """
+        return {
+            name: {
+                "inputs": _tensors(definition.inputs),
+                "outputs": _tensors(definition.outputs),
+            }
+            for name, definition in sorted(
+                self._signatures.items(),
+                key=lambda item: (item[0] != _DEFAULT, item[0]),
+            )
+        }
+
+
+def _tensors(infos):
+    return {
+        name: {
+            "dtype": tf.dtypes.as_dtype(info.dtype).name,
+            "shape": tf.TensorShape(info.tensor_shape).as_list(),
+        }
+        for name, info in sorted(infos.items())
+    }
+
+
+@contextlib.contextmanager
+def without_notices():
+    """Keeps TensorFlow's notices, where it wrote what, from the screen."""
+    logger = tf.get_logger()
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,130 @@
+"""Networks of PyTorch projects, recorded while they ran: see recordings/README.md."""
+
+import dataclasses
+import functools
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+from sagan_tf import rundir
+from sagan_tf.config import Config
+from sagan_tf.importers.translation import check_names, convert, variables_by_name
+
+_FOLDER = pathlib.Path(__file__).parent / "recordings"
+_PREFIX = "tensors/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """A checkpoint's tensors by name, and what its networks made of what.
+
+    `images` and `ema_images` (B, 3, R, R) are made of `z` and `labels`, `logits` of the
+    pictures `x` (B, 3, R, R). Of 128 pixels every third is kept in both directions.
+    """
+
+    tensors: dict
+    arrays: dict
+
+    def __getattr__(self, name):
+        return self.arrays[name]
+
+
+def load(name):
+    """Reads a recording: weights that take 2 bytes become float32."""
+    with np.load(_FOLDER / f"{name}.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    wide = {
+        key: array.astype(np.float32) if array.dtype == np.float16 else array
+        for key, array in arrays.items()
+    }
+    tensors = {
+        key.removeprefix(_PREFIX): array
+        for key, array in wide.items()
+        if key.startswith(_PREFIX)
+    }
+    return Recording(tensors, {k: v for k, v in wide.items() if k not in tensors})
+
+
+def networks_of(translation, tensors):
+    """Our networks with translated weights, as `sagan_tf.importing` makes them.
+
+    Returns:
+        Dict of `"generator"`, ... to `keras.Model`.
+    """
+    config = Config(**{**translation.settings, **translation.fields}).validate()
+    shapes = {item: _shapes(config)[item] for item in translation.networks}
+    weights = {
+        item: {name: translation.networks[item](name) for name in shapes[item]}
+        for item in shapes
+    }
+    check_names(tensors, weights, translation.ignored)
+    values = convert(tensors, weights, shapes)
+    networks = _networks(config)
+    for item in values:
+        for name, variable in variables_by_name(networks[item]).items():
+            variable.assign(values[item][name])
+    return {item: networks[item] for item in values}
+
+
+def _networks(config):
+    generator, discriminator = rundir.networks_from_config(config)
+    return {
+        "generator": generator,
+        "discriminator": discriminator,
+        "ema_generator": keras.models.clone_model(generator),
+    }
+
+
+@functools.cache
+def _shapes(config):
+    return {
+        item: {
+            name: tuple(variable.shape)
+            for name, variable in variables_by_name(network).items()
+        }
+        for item, network in _networks(config).items()
+    }
+
+
+def draw(generator, recording):
+    """Images like the recorded ones, channels first."""
+    inputs = recording.z
+    if "labels" in recording.arrays:
+        inputs = [inputs, recording.labels]
+    images = np.moveaxis(np.asarray(generator(inputs, training=False)), -1, 1)
+    return images if images.shape[-1] <= 32 else images[:, :, ::3, ::3]
+
+
+def judge(discriminator, recording, pictures=None):
+    """Logits like the recorded ones, of the recorded pictures or others."""
+    pictures = recording.x if pictures is None else pictures
+    inputs = np.moveaxis(pictures, 1, -1)
+    if "labels" in recording.arrays:
+        inputs = [inputs, recording.labels]
+    return np.asarray(discriminator(inputs, training=False))
+
+
+def refusal(layout, tensors, given=None):
+    """The one line with which an import of these tensors ends."""
+    with pytest.raises(ValueError) as error:
+        networks_of(layout.translate(tensors, given or {}), tensors)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def without(tensors, name):
+    """The tensors but one."""
+    assert name in tensors
+    return {key: array for key, array in tensors.items() if key != name}
+
+
+def state_dicts(recording):
+    """The tensors of each file: dict of role ("G", "D", ...) to a dict by name."""
+    files = {}
+    for name, array in recording.tensors.items():
+        role, _, name = name.partition("/")
+        files.setdefault(role, {})[name] = array
+    return files

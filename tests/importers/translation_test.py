@@ -1,0 +1,135 @@
+"""Every tensor is used or ignored, none is missing, and shapes fit."""
+
+import numpy as np
+import pytest
+
+from sagan_tf.importers.translation import (
+    Translation,
+    Weight,
+    check_names,
+    convert,
+    shape_of,
+    variables_by_name,
+)
+from sagan_tf.networks import build_discriminator, build_generator
+
+TENSORS = {"w": np.ones((2, 3)), "b": np.arange(3.0), "slot": np.zeros(3)}
+NETWORKS = {
+    "generator": {"kernel": Weight("w", np.transpose), "bias": Weight("b")},
+    "discriminator": {"sum": Weight(("w", "b"), lambda w, b: w.sum() + b)},
+}
+SHAPES = {
+    "generator": {"kernel": (3, 2), "bias": (3,)},
+    "discriminator": {"sum": (3,)},
+}
+
+
+def changed(**tensors):
+    return {**TENSORS, **tensors}
+
+
+def test_tensors_become_variables():
+    check_names(TENSORS, NETWORKS, {"slot"})
+    values = convert(TENSORS, NETWORKS, SHAPES)
+    np.testing.assert_array_equal(values["generator"]["kernel"], np.ones((3, 2)))
+    np.testing.assert_array_equal(values["generator"]["bias"], [0, 1, 2])
+    np.testing.assert_array_equal(values["discriminator"]["sum"], [6, 7, 8])
+    assert {v.dtype for of in values.values() for v in of.values()} == {
+        np.dtype("float32")
+    }
+
+
+def test_a_tensor_that_nobody_knows_is_named_with_its_shape():
+    with pytest.raises(ValueError, match=r"1 unknown: slot \(3,\)\. Nothing"):
+        check_names(TENSORS, NETWORKS, ignored=())
+
+
+def test_a_missing_tensor_is_named():
+    tensors = {"b": TENSORS["b"]}
+    with pytest.raises(ValueError, match=r"Received: 1 missing: w\. Nothing"):
+        check_names(tensors, NETWORKS, ())
+
+
+def test_of_many_names_the_first_are_told_and_their_number():
+    tensors = changed(**{f"x{i}": np.zeros(1) for i in range(5)})
+    wanted = r"5 unknown: x0 \(1,\), x1 \(1,\), x2 \(1,\) and 2 more"
+    with pytest.raises(ValueError, match=wanted):
+        check_names(tensors, NETWORKS, {"slot"})
+
+
+@pytest.mark.parametrize(
+    "bias",
+    [np.zeros(4), np.zeros((3, 1)), np.float64(0)],
+    ids=["longer", "another rank", "a number"],
+)
+def test_another_shape_is_told_with_the_one_that_is_needed(bias):
+    with pytest.raises(ValueError, match=r"of another shape: b \(.*for bias \(3,\)"):
+        convert(changed(b=bias), NETWORKS, SHAPES)
+
+
+def test_a_shape_that_cannot_be_converted_is_another_shape():
+    # Weights and biases of different lengths cannot be added.
+    with pytest.raises(ValueError, match=r"w \(2, 3\), b \(2,\) for sum \(3,\)"):
+        convert(changed(b=np.zeros(2)), NETWORKS, SHAPES)
+    cut = {"generator": {"bias": Weight("b", lambda b: b[0, 0, 0])}}
+    with pytest.raises(ValueError, match=r"1 of another shape: b \(3,\) for bias"):
+        convert(TENSORS, cut, SHAPES)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(value):
+    with pytest.raises(ValueError, match=r"2 not finite: b \(3,\), w \(2, 3\), b"):
+        convert(changed(b=np.array([0, value, 1])), NETWORKS, SHAPES)
+
+
+def test_progress_sees_every_variable():
+    seen = []
+
+    def progress(todo):
+        seen.extend(todo)
+        return todo
+
+    convert(TENSORS, NETWORKS, SHAPES, progress)
+    assert [name for _, name, _ in seen] == ["kernel", "bias", "sum"]
+
+
+def test_whole_names_are_ignored_each_for_its_first_reason():
+    translation = Translation({}, {})
+    translation.ignore(["a/m", "b/m", "b/mm"], r".*/m", "moments")
+    translation.ignore(["a/m", "c"], r".*", "rest")
+    assert translation.ignored == {"a/m": "moments", "b/m": "moments", "c": "rest"}
+
+
+def test_a_shape_that_tells_something_has_to_be_there():
+    assert shape_of(TENSORS, "w", 2, "z") == (2, 3)
+    with pytest.raises(ValueError, match="must have the tensor x, which tells z"):
+        shape_of(TENSORS, "x", 2, "z")
+    with pytest.raises(ValueError, match=r"w, which tells z, must have 4 axes.*\(2, 3"):
+        shape_of(TENSORS, "w", 4, "z")
+
+
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_names_are_the_same_with_and_without_spectral_norm(build):
+    options = {"resolution": 32, "num_classes": 2, "channels": 2}
+    options["attention_resolution"] = (16,)
+    normalized = variables_by_name(build(**options))
+    plain = variables_by_name(build(spectral_norm=False, **options))
+    assert {name for name in normalized if not name.endswith("/u")} == set(plain)
+    assert len(normalized) == len(build(**options).variables)
+    for name in plain:
+        assert normalized[name].shape == plain[name].shape
+
+
+def test_names_say_what_a_variable_is():
+    named = variables_by_name(
+        build_generator(32, 3, 2, channels=2, attention_resolution=(16,))
+    )
+    some = {
+        "linear/kernel": (3, 128),
+        "block_8x8/batch_norm_1/gamma": (2, 8),
+        "block_8x8/convolution_1/u": (1, 8),
+        "attention_16x16/gamma": (),
+        "attention_16x16/output/kernel": (1, 1, 4, 8),
+        "image_convolution/bias": (3,),
+    }
+    assert {name: tuple(named[name].shape) for name in some} == some
