@@ -19,9 +19,9 @@ _LOOKS = 2
 class CollapseWatch(StepCallback):
     """Examines the model at intervals, and warns of what goes wrong.
 
-    Each look adds a line of figures (see `health.examine`) to health.jsonl. A complaint
-    is printed when it begins and when it has gone. A collapse that two looks in a row
-    have seen stops the training, if that is asked for.
+    Each look adds a line of figures (see `health.Examiner`) to health.jsonl. What is
+    wrong is printed when it begins and when it has gone. A collapse that two looks in a
+    row have seen stops the training, if that is asked for.
 
     Args:
         every: int, steps between looks; 0 for never.
@@ -52,6 +52,7 @@ class CollapseWatch(StepCallback):
     def on_train_begin(self, logs=None):
         """Reads the looks before the step from which this run goes on."""
         super().on_train_begin(logs)
+        self._examiner = health.Examiner(self.model, self._batch)
         path = self._workdir / HEALTH
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines()
@@ -63,7 +64,7 @@ class CollapseWatch(StepCallback):
 
     def at_step(self, step, logs):
         """Looks, notes and complains."""
-        figures = health.examine(self.model, self._batch)
+        figures = self._examiner.examine()
         found = health.complaints(figures, self._looks)
         look = {"step": step, **figures, "complaints": [each.kind for each in found]}
         append_lines(self._workdir / HEALTH, json.dumps(look) + "\n")

@@ -29,56 +29,59 @@ class FixedBatch:
     one_label: np.ndarray | None
 
 
-def examine(model, batch):
-    """Looks at a model without changing it.
+class Examiner:
+    """Looks at a model again and again, without changing it.
 
     Args:
         model: compiled `SAGAN`.
         batch: `FixedBatch`.
-
-    Returns:
-        Dict of figure to float:
-
-        - `sigma_<network>/<layer>`: estimate of the largest singular value, divided by
-          the value itself; 1 when the power iteration has converged;
-        - `gamma_...`: as in the metrics;
-        - `logit_gap`: mean logit of real images minus that of fakes;
-        - `diversity`: mean distance of the fakes from one another, divided by that of
-          the real images; of fakes with one label and different z when there are
-          classes. Distance is that of the pictures' means over 8x8 blocks, in L2;
-        - `gradient_norm_g`, `gradient_norm_d`: L2 norms over all weights of the
-          gradients of both losses.
     """
-    figures = {
-        f"sigma_{network.name}/{layer.path.split('/', 1)[-1]}": float(layer.sigma())
-        / max(layer.exact_sigma(), 1e-12)
-        for network in (model.generator, model.discriminator)
-        for layer in network._flatten_layers()
-        if isinstance(layer, SpectralNormalization)
-    }
-    figures.update({name: float(gamma) for name, gamma in model.gammas().items()})
-    figures.update(
-        {name: float(value) for name, value in _measure(model, batch).items()}
-    )
-    varied = batch.labels if batch.one_label is None else batch.one_label
-    fakes = model.generate(batch.z, varied, ema=False).numpy()
-    figures["diversity"] = mean_distance(fakes) / max(
-        mean_distance(batch.images), 1e-12
-    )
-    return figures
 
+    def __init__(self, model, batch):
+        self._model = model
+        self._batch = batch
+        self._real_distance = max(mean_distance(batch.images), 1e-12)
+        self._measure = tf.function(self._logits_and_gradients)
 
-def _measure(model, batch):
-    """Logits and gradients on the batch: dict of figure to scalar tensor."""
+    def examine(self):
+        """Looks at the model as it is now.
 
-    @tf.function
-    def measure(images, labels, z):
+        Returns:
+            Dict of figure to float:
+
+            - `sigma_<network>/<layer>`: estimate of the largest singular value, divided
+              by the value itself; 1 when the power iteration has converged;
+            - `gamma_...`: as in the metrics;
+            - `logit_gap`: mean logit of real images minus that of fakes;
+            - `gradient_norm_g`, `gradient_norm_d`: L2 norms over all weights of the
+              gradients of both losses;
+            - `diversity`: mean distance of the fakes from one another, divided by that
+              of the real images; of fakes with one label and different z when there
+              are classes. Distance is that of `mean_distance`.
+        """
+        model, batch = self._model, self._batch
+        figures = {
+            f"sigma_{network.name}/{_name(layer)}": float(layer.sigma())
+            / max(layer.exact_sigma(), 1e-12)
+            for network in (model.generator, model.discriminator)
+            for layer in network._flatten_layers()
+            if isinstance(layer, SpectralNormalization)
+        }
+        figures |= {name: float(gamma) for name, gamma in model.gammas().items()}
+        measured = self._measure(batch.images, batch.labels, batch.z)
+        figures |= {name: float(value) for name, value in measured.items()}
+        fakes = model.generate(batch.z, batch.one_label, ema=False).numpy()
+        figures["diversity"] = mean_distance(fakes) / self._real_distance
+        return figures
+
+    def _logits_and_gradients(self, images, labels, z):
+        model = self._model
         # Neither `u` nor the averages of batch normalization move.
         with keras.StatelessScope(), tf.GradientTape(persistent=True) as tape:
-            both = None if labels is None else tf.concat([labels, labels], 0)
             g_loss = model.generator_loss(z, labels)
             inputs = z if labels is None else [z, labels]
             fakes = tf.stop_gradient(model.generator(inputs, training=True))
+            both = None if labels is None else tf.concat([labels, labels], 0)
             d_loss, logits, _ = model.discriminator_loss(images, fakes, both)
         real, fake = tf.split(logits, 2)
         return {
@@ -87,7 +90,10 @@ def _measure(model, batch):
             "gradient_norm_d": _norm(tape, d_loss, model.discriminator),
         }
 
-    return measure(batch.images, batch.labels, batch.z)
+
+def _name(layer):
+    """The path of a layer's weight inside its network, without the weight's name."""
+    return "/".join(layer.u.path.split("/")[-3:-1])
 
 
 def _norm(tape, loss, network):
@@ -140,7 +146,7 @@ def complaints(figures, earlier=()):
     """What is wrong with a training, in plain words.
 
     Args:
-        figures: dict, from `examine`.
+        figures: dict, from `Examiner.examine`.
         earlier: list of such dicts, of earlier looks at the same run.
 
     Returns:
