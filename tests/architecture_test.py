@@ -75,7 +75,8 @@ FLOORS = {
     "classifier_training": (
         *("data", "evaluation", "images", "classifier_data", "rundir"),
     ),
-    "references": ("data", "evaluation", "scoring", "rundir"),
+    "run_data": ("data",),
+    "references": ("data", "evaluation", "scoring", "rundir", "run_data"),
     "evaluator": (
         *("data", "evaluation", "files", "saved_generator", "scoring"),
         *("rundir", "metric_log", "references"),
@@ -88,7 +89,7 @@ FLOORS = {
         *("data", "degradations", "evaluation", "scoring"),
         *("classifier_data", "classifier_training"),
     ),
-    "attention_pictures": ("data", "sampling"),
+    "attention_pictures": ("data", "sampling", "run_data"),
     "attention_explorer": (
         *("checkpoints", "images", "sampling", "attention_scores", "attention_view"),
         *("rundir", "metric_log"),
@@ -100,7 +101,7 @@ FLOORS = {
     ),
     "training": (
         *("data", "distribution", "model", "optimizers", "overview", "rundir"),
-        "workers",
+        *("run_data", "workers"),
         *("callbacks", "metric_log", "evaluator"),
     ),
     "export_origin": ("metric_log",),
@@ -108,7 +109,7 @@ FLOORS = {
         *("files", "folding", "serving_signatures", "export_checks", "served_model"),
         *("export_folder", "warmup", "rundir", "model_card", "export_origin"),
     ),
-    "training_neighbours": ("data", "evaluation", "images", "training"),
+    "training_neighbours": ("data", "evaluation", "images", "run_data"),
     "drawing": (
         *("animation", "evaluation", "files", "images", "sampling", "sheets"),
         *("layouts", "rundir", "training_neighbours"),
