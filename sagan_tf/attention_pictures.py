@@ -7,6 +7,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from sagan_tf import data, sampling
+from sagan_tf.run_data import open_source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +73,7 @@ def real_pictures(config, numbers, labels, class_names=()):
     Raises:
         ValueError: the data set cannot be read, or has not so many pictures.
     """
-    source = data.open_source(
-        config.dataset,
-        split=config.split,
-        data_dir=config.data_dir,
-        manual_dir=config.manual_dir,
-        label_offset=config.label_offset,
-        skip_bad_images=config.skip_bad_images,
-    )
+    source = open_source(config)
     wanted = [(label, n) for label in labels or [None] for n in numbers]
     found = {}
     counts = {label: 0 for label in labels or [None]}

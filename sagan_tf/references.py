@@ -5,6 +5,7 @@ import pathlib
 
 from sagan_tf import data, rundir, scoring
 from sagan_tf.evaluation import statistics
+from sagan_tf.run_data import open_source
 
 KEEP_FEATURES = 10_000
 
@@ -36,7 +37,7 @@ def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
         ValueError: the file is of other images, another treatment or network; or the
             data set cannot be used.
     """
-    source = _open(config)
+    source = open_source(config)
     count = min(protocol.num_real or source.num_images, source.num_images)
     batches = _real_batches(source, config, protocol.resize)
     wanted = _wanted(config, protocol, network)
@@ -99,17 +100,6 @@ def for_protocol(config, protocol):
         f"{protocol.name} compares with the validation split, and {config.dataset} "
         "names none. Try python -m sagan_tf.reference_statistics with the data set "
         "that is the validation split, and --reference_statistics=FILE here."
-    )
-
-
-def _open(config):
-    return data.open_source(
-        config.dataset,
-        split=config.split,
-        data_dir=config.data_dir,
-        manual_dir=config.manual_dir,
-        label_offset=config.label_offset,
-        skip_bad_images=config.skip_bad_images,
     )
 
 

@@ -232,7 +232,7 @@ def load_networks(workdir, checkpoint="newest", ema=True):
     if "discriminator" not in checkpoints.items(step):
         discriminator = None
     networks = generator, discriminator
-    step = restore_networks(workdir, config, networks, checkpoint, ema)
+    _restore(checkpoints, step, config, networks, ema)
     return *networks, config, read_class_names(workdir), step
 
 
@@ -251,13 +251,17 @@ def restore_networks(workdir, config, networks, checkpoint="newest", ema=True):
     Raises:
         ValueError: see `load_generator`.
     """
-    generator, discriminator = networks
     checkpoints, step = _find(pathlib.Path(workdir), config, checkpoint)
+    _restore(checkpoints, step, config, networks, ema)
+    return step
+
+
+def _restore(checkpoints, step, config, networks, ema):
+    generator, discriminator = networks
     items = {_generator_item(config, ema): generator}
     if discriminator is not None:
         items["discriminator"] = discriminator
     checkpoints.restore(step, items)
-    return step
 
 
 def _generator_item(config, ema):

@@ -29,6 +29,7 @@ from sagan_tf.metric_log import (
 )
 from sagan_tf.model import SAGAN
 from sagan_tf.optimizers import Adam
+from sagan_tf.run_data import describe_data, open_data
 from sagan_tf.workers import Workers
 
 _NORMALIZED_TABLES = (
@@ -147,37 +148,6 @@ def set_up(config):
     keras.config.set_dtype_policy(config.dtype_policy)
     distribution.leave_graphs_as_they_are_on_cpus()
     return strategy
-
-
-def open_data(config):
-    """Opens the data set and settles the number of classes.
-
-    Returns:
-        `data.Source`, and the config with `num_classes` as an int.
-
-    Raises:
-        ValueError: the data set cannot be used, or has other classes.
-    """
-    source = data.open_source(
-        config.dataset,
-        split=config.split,
-        data_dir=config.data_dir,
-        manual_dir=config.manual_dir,
-        label_offset=config.label_offset,
-        skip_bad_images=config.skip_bad_images,
-    )
-    num_classes = data.resolve_num_classes(source, config.num_classes)
-    return source, config.replace(num_classes=num_classes)
-
-
-def describe_data(source):
-    """What data.json says about a data set: dict."""
-    return {
-        "description": source.description,
-        "num_images": source.num_images,
-        "num_classes": source.num_classes,
-        "class_names": list(source.class_names),
-    }
 
 
 def make_model(config):

@@ -8,8 +8,9 @@ import tensorflow as tf
 from scipy import stats
 from tqdm import tqdm
 
-from sagan_tf import data, images, training
+from sagan_tf import data, images
 from sagan_tf.evaluation.nearest import NearestRows
+from sagan_tf.run_data import open_data
 
 # Training pictures whose own nearest neighbours say what is near.
 _TYPICAL_IMAGES = 1000
@@ -156,7 +157,7 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
     Raises:
         ValueError: the data set cannot be used, or has too few pictures.
     """
-    source, config = training.open_data(config)
+    source, config = open_data(config)
     total = min(num_images or source.num_images, source.num_images)
     if total < max(neighbours, 2):
         raise ValueError(

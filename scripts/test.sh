@@ -12,15 +12,17 @@ source scripts/venv.sh
 prepare_venv test
 # A compiler for the program that loads an export, a browser for the attention page.
 # Where they cannot be installed, their tests say so.
-if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-  missing=()
-  command -v gcc >/dev/null || missing+=(gcc libc6-dev)
-  command -v chromedriver >/dev/null || missing+=(chromium chromium-driver)
-  if [ ${#missing[@]} -gt 0 ]; then
-    echo "Installing ${missing[*]}"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq \
-      --no-install-recommends "${missing[@]}" >/dev/null || echo "Going on without them" >&2
-  fi
+missing=()
+command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+command -v chromedriver >/dev/null || missing+=(chromium chromium-driver)
+as_root=
+[ "$(id -u)" = 0 ] || as_root="sudo -n"
+if [ ${#missing[@]} -gt 0 ] && $as_root apt-get --version >/dev/null 2>&1; then
+  echo "Installing ${missing[*]}"
+  $as_root apt-get update -qq &&
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq \
+      --no-install-recommends "${missing[@]}" >/dev/null ||
+    echo "Could not install them: going on without" >&2
 fi
 "$PYTHON_IN_VENV" -m ruff check .
 "$PYTHON_IN_VENV" -m ruff format --check .

@@ -77,7 +77,8 @@ FLOORS = {
     "classifier_training": (
         *("data", "evaluation", "images", "classifier_data", "rundir"),
     ),
-    "references": ("data", "evaluation", "scoring", "rundir"),
+    "run_data": ("data",),
+    "references": ("data", "evaluation", "scoring", "rundir", "run_data"),
     "evaluator": (
         *("data", "evaluation", "files", "saved_generator", "scoring"),
         *("rundir", "metric_log", "references"),
@@ -90,7 +91,7 @@ FLOORS = {
         *("data", "degradations", "evaluation", "scoring"),
         *("classifier_data", "classifier_training"),
     ),
-    "attention_pictures": ("data", "sampling"),
+    "attention_pictures": ("data", "sampling", "run_data"),
     "attention_explorer": (
         *("checkpoints", "images", "sampling", "attention_scores", "attention_view"),
         *("rundir", "metric_log"),
@@ -102,7 +103,7 @@ FLOORS = {
     ),
     "training": (
         *("data", "distribution", "latents", "model", "optimizers", "overview"),
-        *("health", "rundir", "workers"),
+        *("health", "rundir", "run_data", "workers"),
         *("callbacks", "collapse_watch", "metric_log", "evaluator"),
     ),
     "export_origin": ("metric_log",),
@@ -110,7 +111,7 @@ FLOORS = {
         *("files", "folding", "serving_signatures", "export_checks", "served_model"),
         *("export_folder", "warmup", "rundir", "model_card", "export_origin"),
     ),
-    "training_neighbours": ("data", "evaluation", "images", "training"),
+    "training_neighbours": ("data", "evaluation", "images", "run_data"),
     "drawing": (
         *("animation", "evaluation", "files", "images", "sampling", "sheets"),
         *("layouts", "rundir", "training_neighbours"),

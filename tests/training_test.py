@@ -6,7 +6,7 @@ import tensorflow as tf
 import tiny
 from PIL import Image
 
-from sagan_tf import data, train, training
+from sagan_tf import train, training
 from sagan_tf.config import Config
 
 
@@ -110,13 +110,6 @@ def test_data_goes_on_where_an_unbroken_run_would_be():
 
     np.testing.assert_array_equal(images(0, 4)[3], images(3, 1)[0])
     assert images(0, 1)[0].shape == (8, 32, 32, 3)
-
-
-def test_data_json_is_about_the_data():
-    source = data.open_source("digits")
-    about = training.describe_data(source)
-    assert about["num_images"] == 1797
-    assert about["class_names"] == [str(digit) for digit in range(10)]
 
 
 def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path, capsys, monkeypatch):
