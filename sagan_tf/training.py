@@ -102,23 +102,27 @@ def _train(config, workdir, strategy, workers):
                 *make_evaluation(config, workdir, strategy, checkpoints, writer),
                 MetricPlot(config.sample_every_steps, workdir),
             ]
-        try:
-            model.fit(
-                dataset,
-                steps_per_epoch=config.total_steps - start,
-                callbacks=callbacks,
-                shuffle=False,  # The data set has its own, seeded order.
-                verbose=0,
-            )
-        except tf.errors.OpError as error:
-            if workers.loss(error):
-                raise
-            raise explain(error, config, source, int(model.step.numpy())) from error
-
+        _fit(model, dataset, callbacks, config, source, start, workers)
         for watch in watches:
             if watch.reason:
                 return report_collapse(workdir, watch)
         return report_end(workdir, checkpoints, model, guard, signals, config, workers)
+
+
+def _fit(model, dataset, callbacks, config, source, start, workers):
+    """Trains until the last step, or until a callback says stop."""
+    try:
+        model.fit(
+            dataset,
+            steps_per_epoch=config.total_steps - start,
+            callbacks=callbacks,
+            shuffle=False,  # The data set has its own, seeded order.
+            verbose=0,
+        )
+    except tf.errors.OpError as error:
+        if workers.loss(error):
+            raise
+        raise explain(error, config, source, int(model.step.numpy())) from error
 
 
 def set_up(config):
