@@ -6,10 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sagan_tf import latents
 from sagan_tf.layers import SpectralNormalization
 
 # Pictures are compared as blocks of this many locations a side.
 _BLOCKS = 8
+# So many fakes of one label are compared with one another.
+_GROUP = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,16 +20,41 @@ class FixedBatch:
     """What every look sees, so that looks can be compared.
 
     Attributes:
-        images: `(B, R, R, C)` float32 in [-1, 1], real.
+        images: `(B, R, R, C)` float32 in [-1, 1], real; B even.
         labels: `(B,)` int32, theirs and the fakes', or `None` when unconditional.
         z: `(B, z_dim)` float32.
-        one_label: `(B,)` int32, the same for all fakes of the second set, or `None`.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
     z: np.ndarray
-    one_label: np.ndarray | None
+
+
+def make_fixed_batch(images, labels=None, *, z_dim=128, seed=0):
+    """A `FixedBatch` of real images, with z that the seed decides.
+
+    Args:
+        images: `(B, R, R, C)` array in [-1, 1], B at least 2 and R a multiple of 8;
+            about 32 images, of all classes.
+        labels: `(B,)` ints, or `None` when unconditional.
+        z_dim: int.
+        seed: int.
+
+    Raises:
+        ValueError: there are too few images to compare.
+    """
+    images = np.asarray(images, np.float32)
+    if images.ndim != 4 or len(images) < 2:
+        raise ValueError(
+            "images must be at least 2 pictures, (B, R, R, C). Received: shape "
+            f"{images.shape}. Try 32 of the training images."
+        )
+    one_label = None
+    if labels is not None:
+        labels = np.asarray(labels, np.int32)
+        one_label = np.full_like(labels, labels[0])
+    z = latents.draw_z(range(len(images)), z_dim, seed).numpy()
+    return FixedBatch(images, labels, z, one_label)
 
 
 class Examiner:
@@ -55,9 +83,9 @@ class Examiner:
             - `logit_gap`: mean logit of real images minus that of fakes;
             - `gradient_norm_g`, `gradient_norm_d`: L2 norms over all weights of the
               gradients of both losses;
-            - `diversity`: mean distance of the fakes from one another, divided by that
-              of the real images; of fakes with one label and different z when there
-              are classes. Distance is that of `mean_distance`.
+            - `diversity`: mean distance of fakes from one another, divided by that
+              of the real images, see `mean_distance`. The fakes are eight of one label
+              and different z, for every eighth label of the batch.
         """
         model, batch = self._model, self._batch
         figures = {
@@ -70,9 +98,17 @@ class Examiner:
         figures |= {name: float(gamma) for name, gamma in model.gammas().items()}
         measured = self._measure(batch.images, batch.labels, batch.z)
         figures |= {name: float(value) for name, value in measured.items()}
-        fakes = model.generate(batch.z, batch.one_label, ema=False).numpy()
-        figures["diversity"] = mean_distance(fakes) / self._real_distance
+        figures["diversity"] = self._distance_of_fakes() / self._real_distance
         return figures
+
+    def _distance_of_fakes(self):
+        """Mean distance of fakes that have the same label."""
+        z, labels = self._batch.z, self._batch.labels
+        if labels is not None:
+            labels = np.repeat(labels[::_GROUP], _GROUP)[: len(z)]
+        fakes = self._model.generate(z, labels, ema=False).numpy()
+        groups = [fakes[i : i + _GROUP] for i in range(0, len(fakes), _GROUP)]
+        return np.mean([mean_distance(group) for group in groups])
 
     def _logits_and_gradients(self, images, labels, z):
         model = self._model

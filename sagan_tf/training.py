@@ -5,7 +5,6 @@ import pathlib
 import sys
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from sagan_tf import data, distribution, latents, overview, rundir
@@ -276,8 +275,14 @@ def make_evaluation(config, workdir, strategy, checkpoints, writer):
 
 
 def make_watch(config, source, workdir, checkpoints, writer):
-    """The callback that `--watch_every_steps` asks for, in a list, or none."""
+    """The callback that `--watch_every_steps` asks for, in a list, or none.
+
+    Raises:
+        ValueError: an image that it looks at cannot be read.
+    """
     if not config.watch_every_steps or config.strategy == "multi_worker":
+        return []
+    if source.num_images < 2:  # Diversity is that of several images.
         return []
     return [
         CollapseWatch(
@@ -292,23 +297,31 @@ def make_watch(config, source, workdir, checkpoints, writer):
 
 
 def make_fixed_batch(config, source):
-    """The `health.FixedBatch` of a run: the same whenever it goes on."""
+    """The `health.FixedBatch` of a run: the same whenever it goes on.
+
+    Raises:
+        ValueError: an image of it cannot be read.
+    """
     labelled = config.num_classes > 0
+    count = min(_WATCHED_IMAGES, source.num_images)
     dataset = data.make_dataset(
         source,
         resolution=config.resolution,
         image_channels=config.image_channels,
-        batch_size=_WATCHED_IMAGES,
+        batch_size=count,
         seed=config.seed,
         shuffle_buffer_images=_WATCHED_IMAGES,
         resize=config.resize,
         labelled=labelled,
+        cache_bytes=0,  # For a batch, not all of the data set is read.
     )
-    batch = next(dataset.take(1).as_numpy_iterator())
+    try:
+        batch = next(dataset.take(1).as_numpy_iterator())
+    except tf.errors.OpError as error:
+        raise explain(error, config, source, step=0) from error
     images, labels = batch if labelled else (batch, None)
-    z = latents.draw_z(range(_WATCHED_IMAGES), config.z_dim, config.seed).numpy()
-    one_label = np.full_like(labels, labels[0]) if labelled else None
-    return FixedBatch(images, labels, z, one_label)
+    z = latents.draw_z(range(count), config.z_dim, config.seed).numpy()
+    return FixedBatch(images, labels, z)
 
 
 def report_collapse(workdir, watch):

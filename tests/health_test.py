@@ -26,7 +26,6 @@ def make_batch(classes=3):
         random.uniform(-1, 1, (COUNT, 32, 32, 1)).astype("float32"),
         labels,
         random.normal(size=(COUNT, 5)).astype("float32"),
-        None if labels is None else np.full(COUNT, labels[0]),
     )
 
 
@@ -106,7 +105,7 @@ def test_a_generator_that_ignores_z_has_no_diversity():
     assert examine(model, batch)["diversity"] < 1e-5
 
 
-def test_diversity_is_that_of_one_label():
+def test_diversity_is_that_of_fakes_with_one_label():
     # One picture per class: varied over classes, the same for every z.
     model, batch = make_model(), make_batch()
     generator = model.generator
@@ -118,6 +117,27 @@ def test_diversity_is_that_of_one_label():
     own_labels = health.mean_distance(model.generate(batch.z, [0, 1, 2, 0]).numpy())
     assert own_labels > 1e-3
     assert examine(model, batch)["diversity"] < 1e-5
+
+
+def test_diversity_sees_a_collapse_of_some_of_the_labels():
+    model = make_model(classes=2)
+    random = np.random.default_rng(0)
+    generator = model.generator
+    for block in (generator.get_layer("block_8x8"), generator.get_layer("block_32x32")):
+        for table in (block.batch_norm_2.gamma, block.batch_norm_2.beta):
+            table.assign(random.normal(size=table.shape))
+    z = random.normal(size=(16, 5)).astype("float32")
+    images = random.uniform(-1, 1, (16, 32, 32, 1)).astype("float32")
+
+    def diversity(labels):
+        batch = health.FixedBatch(images, np.array(labels, "int32"), z)
+        return examine(model, batch)["diversity"]
+
+    one, other = diversity([0] * 16), diversity([1] * 16)
+    assert one != pytest.approx(other, rel=1e-2)
+    # Half of the fakes are of the first label, half of the ninth.
+    mixed = diversity([0] * 8 + [1] * 8)
+    assert min(one, other) < mixed < max(one, other)
 
 
 def test_mean_distance_is_that_of_block_means():
