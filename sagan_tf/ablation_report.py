@@ -1,17 +1,15 @@
 """What came of an ablation: report.md, in the layout of the paper's tables."""
 
-import collections
 import json
 import statistics
 
 import numpy as np
-from PIL import Image
 
-from sagan_tf import rundir
-from sagan_tf.files import replacing, write_text
+from sagan_tf import ablation_runs, health, rundir
+from sagan_tf.ablation_pictures import deviation, write_grids, write_means
+from sagan_tf.files import write_text
 from sagan_tf.flops import training_step_flops
 from sagan_tf.overview import count_values
-from sagan_tf.plots import write_curves
 
 REPORT, CURVES, PICTURES = "report.md", "stabilisation.png", "samples.png"
 _SIZES = (8, 16, 32, 64)
@@ -24,16 +22,33 @@ _CONDITIONAL = {
     "ac_gan": "AC-GAN (class losses in our network)",
     "sngan_projection": "SNGAN-projection",
 }
-_TILE = 4  # pictures a side of each cell's tile
+# FID and IS of arXiv 1805.08318, tables 1 and 2, ImageNet at 128 pixels.
+_PAPER = {
+    "no_attention": (22.96, 42.87),
+    **{"feat8": (22.98, 43.15), "feat16": (22.14, 45.94)},
+    **{"feat32": (18.28, 51.43), "feat64": (18.65, 52.52)},
+    **{"residual_feat8": (42.13, 23.17), "residual_feat16": (22.40, 44.49)},
+    **{"residual_feat32": (27.33, 38.50), "residual_feat64": (28.82, 38.96)},
+    **{"ac_gan": (None, 28.5), "sngan_projection": (27.62, 36.8)},
+}
+# FID at 10,000, 160,000 and 260,000 steps, from its figure 3.
+_PAPER_FIDS = {
+    "sn_d_only": "181.84 at 10k",
+    "sn_both": "93.52 at 10k, 33.39 at 160k, 72.41 at 260k",
+    "no_attention": "99.04 at 10k, 40.96 at 160k, 34.62 at 260k",
+}
+_SETTLED = ("finished", "diverged", "collapsed")
 
 
-def write_report(workdir, cells, left_out=()):
-    """Writes report.md and its two pictures from what the runs have left so far.
+def write_report(workdir, cells, left_out=None, *, protocol=None, feature_network=None):
+    """Writes report.md and its pictures from what all runs have left so far.
 
     Args:
         workdir: `pathlib.Path` of the ablation.
-        cells: list of `ablations.Cell`.
-        left_out: names of cells that the resolution has no place for.
+        cells: list of (name, seed), those that are asked for; runs that are in the
+            folder besides are reported too.
+        left_out: dict of cell to the reason why it cannot be trained.
+        protocol, feature_network: see `ablation_runs.choose_way`.
 
     Returns:
         Path of report.md.
@@ -41,22 +56,19 @@ def write_report(workdir, cells, left_out=()):
     Raises:
         OSError: it cannot be written.
     """
-    runs = collections.defaultdict(list)
-    for cell in cells:
-        runs[cell.name].append(_Run(cell))
+    runs = ablation_runs.find(workdir, cells)
+    record = ablation_runs.choose_way(_all(runs), protocol, feature_network)
     workdir.mkdir(parents=True, exist_ok=True)
-    curves = _write_curves(workdir, runs)
-    pictures = _write_pictures(workdir, runs)
     parts = [
         "# Ablation",
-        _scope(runs),
-        *_stabilisation(runs, curves),
+        *_scope(runs, record),
+        *_stabilisation(workdir, runs, record),
         *_table_1(runs),
         *_table_2(runs),
         *_others(runs),
+        *_troubles(runs, left_out or {}),
+        *_samples(workdir, runs),
         *_costs(runs),
-        *_troubles(runs, left_out),
-        *pictures,
         *_commands(runs),
     ]
     path = workdir / REPORT
@@ -64,116 +76,76 @@ def write_report(workdir, cells, left_out=()):
     return path
 
 
-class _Run:
-    """What one cell and seed has left."""
-
-    def __init__(self, cell):
-        self.cell = cell
-        self.outcome = cell.outcome()
-        self.config = _read_json(cell.workdir / "config.json") or {}
-        self.data = _read_json(cell.workdir / "data.json") or {}
-        self.costs = _costs_of(cell.workdir) if self.config else {}
-        self.metrics = _read_lines(cell.workdir / "metrics.jsonl")
-        self.evaluations = [
-            line
-            for line in _read_lines(cell.workdir / "evaluations.jsonl")
-            if line["step"] is not None
-        ]
-
-    @property
-    def is_finished(self):
-        return self.outcome is not None and self.outcome["status"] == 0
-
-    def last(self, name):
-        """A figure of the evaluation after the last step, or `None`."""
-        if not self.is_finished or not self.evaluations:
-            return None
-        last = self.evaluations[-1]
-        if last["step"] != self.config["total_steps"]:
-            return None
-        return last["metrics"].get(name)
-
-    def diversity(self):
-        """Of the last look at its health, or `None`."""
-        looks = _read_lines(self.cell.workdir / "health.jsonl")
-        return looks[-1]["diversity"] if looks else None
+def _all(runs):
+    return [run for of in runs.values() for run in of]
 
 
-def _costs_of(workdir):
-    """Parameters and FLOPs of a run: dict, counted once and kept in costs.json."""
-    path = workdir / "costs.json"
-    costs = _read_json(path)
-    if costs is None:
-        config = rundir.read_config(workdir)
-        generator, discriminator = rundir.networks_from_config(config)
-        flops = training_step_flops(
-            generator,
-            discriminator,
-            config.batch_size,
-            config.discriminator_steps,
-            config.gradient_accumulation_steps,
-        )
-        costs = {
-            "generator_parameters": count_values(generator.trainable_variables),
-            "discriminator_parameters": count_values(discriminator.trainable_variables),
-            "step_flops": sum(flops.values()),
-        }
-        write_text(path, json.dumps(costs, indent=2) + "\n")
-    return costs
-
-
-def _read_json(path):
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def _read_lines(path):
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line]
-
-
-def _scope(runs):
+def _scope(runs, record):
     """What the numbers are, in the first line that anyone reads."""
-    run = next((run for of in runs.values() for run in of if run.evaluations), None)
-    if run is None:
-        return "Nothing has been evaluated yet."
-    config, last = run.config, run.evaluations[-1]
-    network = last["network"]["name"]
-    inception = last["network"]["is_inception"]
+    if record is None:
+        yield "Nothing has been evaluated yet."
+        return
+    run = next(run for run in _all(runs) if run.evaluations)
+    config, network = run.config, record["network"]
+    space = "Inception" if network["is_inception"] else f"Features of {network['name']}"
     is_paper = "imagenet" in config["dataset"] and config["resolution"] == 128
-    verdict = (
-        "The paper's data set and size."
-        if is_paper and inception
-        else "**These are not ImageNet numbers**: compare them with one another alone."
+    yield (
+        f"{run.description}; {config['resolution']} pixels, "
+        f"{config['total_steps']:,} steps of {config['batch_size']} images, widths "
+        f"{config['generator_channels']} (G) and {config['discriminator_channels']} "
+        "(D). "
+        f"{space}; protocol {record['protocol']['name']}: {record['num_fake']:,} "
+        f"generated against {record['num_real']:,} real images. "
+        + (
+            "The paper's data set and size."
+            if is_paper and network["is_inception"]
+            else "**These are not ImageNet numbers**: compare them with one another "
+            "alone."
+        )
     )
-    return (
-        f"{run.data.get('description', config['dataset'])}, {config['resolution']} "
-        f"pixels, {config['total_steps']:,} steps of {config['batch_size']} images, "
-        f"widths {config['generator_channels']} (G) and "
-        f"{config['discriminator_channels']} (D). "
-        f"{'Inception' if inception else f'Features of {network}'}; protocol "
-        f"{last['protocol']['name']}: {last['num_fake']:,} generated against "
-        f"{last['num_real']:,} real images. {verdict}\n\n"
-        "Mean of the seeds and, from two on, their standard deviation; in brackets the "
-        "number of runs where not all have ended."
+    settled = sum(each.state in _SETTLED for each in _all(runs))
+    several = any(len(of) > 1 for of in runs.values())
+    spread = ", mean over the seeds ± standard deviation (n - 1)"
+    spread = spread if several else ", of one seed, which says nothing of chance"
+    commits = list(dict.fromkeys(c for each in _all(runs) for c in each.commits))
+    yield (
+        f"{settled} of {len(_all(runs))} runs have ended. Figures are of the last step"
+        f"{spread}; a dash where there is none. "
+        "*Paper*: published figures of ImageNet at 128 pixels, after 1,000,000 steps "
+        "if nothing else is said: compare the order of the systems, not values."
+        + (f" Trained at commit {', '.join(commits)}." if commits else "")
     )
+
+
+def _mean(values, form="{:.2f}"):
+    text = form.format(statistics.fmean(values))
+    if len(values) > 1:
+        text += " ± " + form.format(deviation(values))
+    return text
 
 
 def _figure(runs, name, form="{:.2f}"):
-    """Mean and standard deviation over the runs of one cell: str."""
+    """A figure of one cell, and what became of runs that have none: str."""
     values = [value for run in runs if (value := run.last(name)) is not None]
-    diverged = sum(run.outcome is not None and not run.is_finished for run in runs)
+    lost = {
+        state: count
+        for state in ("diverged", "collapsed")
+        if (count := sum(run.state == state for run in runs))
+    }
     if not values:
-        return "diverged" if diverged else "-"
-    text = form.format(statistics.fmean(values))
-    if len(values) > 1:
-        text += " ± " + form.format(statistics.stdev(values))
-    if diverged:
-        text += f" ({diverged} of {len(runs)} diverged)"
+        return ", ".join(lost) or "-"
+    text = _mean(values, form)
+    if lost:
+        counts = (f"{count} of {len(runs)} {state}" for state, count in lost.items())
+        text += f" ({', '.join(counts)})"
     elif len(values) < len(runs):
-        text += f" ({len(values)})"
+        text += f" ({len(values)} of {len(runs)} runs)"
     return text
+
+
+def _published(name, index):
+    value = _PAPER.get(name, (None, None))[index]
+    return "-" if value is None else f"*{value:.2f}*"
 
 
 def _table(header, rows):
@@ -182,35 +154,31 @@ def _table(header, rows):
     return "\n".join(lines)
 
 
-def _stabilisation(runs, curves):
+def _stabilisation(workdir, runs, record):
     names = [name for name in _STABILISATION if name in runs]
-    if not names:
+    steps = sorted({s for name in names for run in runs[name] for s in run.evaluations})
+    if len(names) < 2:
         return
     yield "## Stabilisation (the paper's figure 3)"
-    some = next((run for name in names for run in runs[name] if run.evaluations), None)
-    if some is None:
-        return
-    steps = [line["step"] for line in some.evaluations]
-    shown = sorted(
-        {steps[0], steps[len(steps) // 4], steps[len(steps) // 2], steps[-1]}
-    )
+    some = steps[:-1]  # The last one has a column of its own.
+    shown = sorted({some[len(some) * part // 4] for part in range(4)} if some else ())
     rows = []
     for name in names:
         row = [_STABILISATION[name]]
         for step in shown:
-            values = [
-                line["metrics"]["fid"]
-                for run in runs[name]
-                for line in run.evaluations
-                if line["step"] == step
-            ]
-            row.append(f"{statistics.fmean(values):.2f}" if values else "-")
+            found = [run.evaluations.get(step, {}).get("fid") for run in runs[name]]
+            found = [value for value in found if value is not None]
+            row.append(_mean(found) if found else "-")
         row += [_figure(runs[name], "fid"), _figure(runs[name], "inception_score")]
-        rows.append(row)
-    heads = [f"FID at {step:,}" for step in shown]
-    yield _table(["system", *heads, "FID at the end", "IS at the end"], rows)
-    if curves:
-        yield f"![FID and IS over the steps]({curves})"
+        rows.append([*row, f"*{_PAPER_FIDS[name]}*"])
+    heads = [*(f"FID at {step:,}" for step in shown), "FID at the end", "IS at the end"]
+    yield _table(["system", *heads, "*paper, FID*"], rows)
+    variants = {_STABILISATION[name]: runs[name] for name in names}
+    title = "Stabilisation"
+    if record is not None:
+        title += f", features of {record['network']['name']}"
+    if write_means(workdir / CURVES, variants, title):
+        yield f"![FID and IS over the steps]({CURVES})"
 
 
 def _table_1(runs):
@@ -220,29 +188,34 @@ def _table_1(runs):
     columns = [(title, name) for title, name in columns if name in runs]
     if len(columns) < 2:
         return
-    yield "## Attention and residual blocks (table 1)"
-    rows = [
-        [label, *(_figure(runs[name], figure) for _, name in columns)]
-        for label, figure in (("FID", "fid"), ("IS", "inception_score"))
-    ]
+    yield "## Attention and residual blocks (the paper's table 1)"
+    rows = []
+    for index, (label, figure) in enumerate(
+        (("FID", "fid"), ("IS", "inception_score"))
+    ):
+        rows.append([label, *(_figure(runs[name], figure) for _, name in columns)])
+        rows.append(
+            [f"*paper, {label}*", *(_published(name, index) for _, name in columns)]
+        )
     yield _table(["", *(title for title, _ in columns)], rows)
 
 
 def _table_2(runs):
-    best = [name for name in (f"feat{size}" for size in _SIZES) if name in runs]
-    rows = {**_CONDITIONAL, **{name: f"SAGAN {name}" for name in best}}
-    rows = {name: label for name, label in rows.items() if name in runs}
+    best = {f"feat{size}": f"SAGAN feat{size}" for size in _SIZES}
+    rows = {n: label for n, label in {**_CONDITIONAL, **best}.items() if n in runs}
     if not set(_CONDITIONAL) & set(rows):
         return
-    yield "## Against other systems (table 2)"
+    yield "## Against other systems (the paper's table 2)"
     yield _table(
-        ["system", "IS", "FID", "class accuracy"],
+        ["system", "IS", "FID", "class accuracy", "*paper, IS*", "*paper, FID*"],
         [
             [
                 label,
                 _figure(runs[name], "inception_score"),
                 _figure(runs[name], "fid"),
                 _figure(runs[name], "class_accuracy", "{:.3f}"),
+                _published(name, 1),
+                _published(name, 0),
             ]
             for name, label in rows.items()
         ],
@@ -255,41 +228,93 @@ def _others(runs):
     names = [name for name in runs if name not in known]
     if not names:
         return
-    base = [name for name in ("feat32",) if name in runs]
     yield "## Single settings"
+    if "feat32" in runs:
+        names = ["feat32", *names]
+        sizes = next((run.config for run in runs["feat32"] if run.config), {})
+        places = ", ".join(f"{s}x{s}" for s in sizes.get("attention_resolution", ()))
+        yield f"Each changes one thing of feat32 (attention here at {places or '-'})."
     yield _table(
         ["changed", "FID", "IS", "precision", "recall"],
         [
             [
-                "nothing" if name in base else name.replace("_", " "),
+                "nothing" if name == "feat32" else name.replace("_", " "),
                 _figure(runs[name], "fid"),
                 _figure(runs[name], "inception_score"),
                 _figure(runs[name], "precision", "{:.3f}"),
                 _figure(runs[name], "recall", "{:.3f}"),
             ]
-            for name in (*base, *names)
+            for name in names
         ],
     )
+
+
+def _troubles(runs, left_out):
+    lines = [line for run in _all(runs) for line in _about(run)]
+    lines += [f"- {name}: left out, {reason}." for name, reason in left_out.items()]
+    if lines:
+        yield "## Not finished, diverged, collapsed, left out"
+        yield "\n".join(lines)
+
+
+def _about(run):
+    """Lines about one run that is not as it should be."""
+    where = f"- {run.name}, seed {run.seed}:"
+    evaluated = [(s, m) for s, m in run.evaluations.items() if m.get("fid") is not None]
+    last = "Never evaluated."
+    if evaluated:
+        step, metrics = evaluated[-1]
+        last = f"Last evaluated at step {step:,}: FID {metrics['fid']:.2f}."
+    *earlier, look = map(health.figures_of, run.looks or [{}])
+    found = health.complaints(look, earlier) if look else []
+    collapse = next((each for each in found if each.is_collapse), None)
+    if run.state == "missing":
+        yield f"{where} not begun."
+    elif run.state == "begun":
+        yield f"{where} not finished (step {run.step:,}). {last}"
+    elif run.state == "diverged":
+        yield (
+            f"{where} **diverged**, a loss or weight became NaN or infinite after step "
+            f"{run.step:,}. {last}"
+        )
+    elif run.state == "collapsed":
+        yield f"{where} **collapsed**, and was stopped at step {run.step:,}. {last}"
+    elif run.last("fid") is None:
+        yield f"{where} the last step is not evaluated in this way. {last}"
+    if collapse and run.state in ("begun", "finished", "collapsed"):
+        yield f"{where} at step {run.step:,}, {collapse.kind}: {collapse.text}"
+
+
+def _samples(workdir, runs):
+    grids = {}
+    for name, of in runs.items():
+        run = next((run for run in of if run.grid), None)
+        if run is not None:
+            step = int(run.grid.stem.removeprefix("step_"))
+            grids[f"{name}, step {step:,}"] = run.grid
+    if grids:
+        write_grids(workdir / PICTURES, grids)
+        yield "## Samples"
+        yield f"![Sample grids]({PICTURES})"
+        yield "The last grid of each cell's first seed; a class a row."
 
 
 def _costs(runs):
     rows = []
     for name, of in runs.items():
-        costs = next((run.costs for run in of if run.costs), None)
-        speeds = [line["images_per_second"] for run in of for line in run.metrics[1:]]
-        seconds = [run.outcome["seconds"] for run in of if run.outcome]
-        if costs is None and not speeds:
+        costs = next((costs_of(run.workdir) for run in of if run.config), None)
+        if costs is None:
             continue
+        speeds = [line["images_per_second"] for run in of for line in run.metrics[1:]]
+        minutes = [run.minutes for run in of if run.state == "finished"]
         rows.append(
             [
                 name,
-                *(
-                    f"{costs[key]:,}" if costs else "-"
-                    for key in ("generator_parameters", "discriminator_parameters")
-                ),
-                f"{costs['step_flops'] / 1e9:,.2f}" if costs else "-",
-                f"{np.median(speeds):.1f}" if speeds else "-",
-                f"{statistics.fmean(seconds) / 60:.1f}" if seconds else "-",
+                f"{costs['generator_parameters']:,}",
+                f"{costs['discriminator_parameters']:,}",
+                f"{costs['step_flops'] / 1e9:,.2f}",
+                f"{np.median(speeds):,.1f}" if speeds else "-",
+                f"{statistics.fmean(minutes):,.1f}" if minutes else "-",
             ]
         )
     if not rows:
@@ -298,101 +323,52 @@ def _costs(runs):
     header = ["cell", "parameters of G", "of D", "GFLOP a step", "images/s", "minutes"]
     yield _table(header, rows)
     yield (
-        "Parameters without `u` and averages; FLOPs of one training step by formula; "
-        "images/s: median over the run, on whatever else the machine was doing; "
-        "minutes with evaluations."
+        "Parameters that are trained; FLOPs of one training step by formula; images/s: "
+        "median over the logged intervals, with whatever else the machine was doing; "
+        "minutes: mean of a whole run, with its evaluations."
     )
 
 
-def _troubles(runs, left_out):
-    lines = []
-    for name, of in runs.items():
-        for run in of:
-            where = f"{name}, seed {run.cell.seed}"
-            if run.outcome is None:
-                step = run.metrics[-1]["step"] if run.metrics else 0
-                lines.append(f"- {where}: not finished (step {step:,}).")
-            elif not run.is_finished:
-                step = run.metrics[-1]["step"] if run.metrics else 0
-                lines.append(
-                    f"- {where}: **diverged**, a loss became NaN or infinite after "
-                    f"step {step:,}."
-                )
-            diversity = run.diversity()
-            if diversity is not None and diversity < 0.1:
-                lines.append(
-                    f"- {where}: **collapsed**, pictures of one label are "
-                    f"{diversity:.3f} of real images' distance apart."
-                )
-    if left_out:
-        lines.append(f"- No place at this resolution: {', '.join(left_out)}.")
-    if lines:
-        yield "## Not finished, diverged, collapsed, left out"
-        yield "\n".join(lines)
+def costs_of(workdir):
+    """Parameters and FLOPs of a run, counted once and kept in its costs.json.
+
+    Args:
+        workdir: `pathlib.Path` of the run, whose config.json is there.
+
+    Returns:
+        Dict: `generator_parameters`, `discriminator_parameters`, `step_flops`, and
+        `batch_size`, for which these are.
+    """
+    path = workdir / ablation_runs.COSTS
+    config = rundir.read_config(workdir)
+    if path.exists():
+        costs = json.loads(path.read_text(encoding="utf-8"))
+        if costs.get("batch_size") == config.batch_size:
+            return costs
+    generator, discriminator = rundir.networks_from_config(config)
+    flops = training_step_flops(
+        generator,
+        discriminator,
+        config.batch_size,
+        config.discriminator_steps,
+        config.gradient_accumulation_steps,
+    )
+    costs = {
+        "generator_parameters": count_values(generator.trainable_variables),
+        "discriminator_parameters": count_values(discriminator.trainable_variables),
+        "step_flops": sum(flops.values()),
+        "batch_size": config.batch_size,
+    }
+    write_text(path, json.dumps(costs, indent=2) + "\n")
+    return costs
 
 
 def _commands(runs):
-    commands = [
-        " ".join(run.outcome["command"])
-        for of in runs.values()
-        for run in of[:1]
-        if run.outcome
-    ]
+    commands = []
+    for of in runs.values():
+        outcome = next((run.outcome for run in of if run.outcome), None)
+        if outcome is not None:
+            commands.append("    " + " ".join(outcome["command"]))
     if commands:
         yield "## Commands"
-        yield "\n".join(f"    {command}" for command in commands)
-
-
-def _write_curves(workdir, runs):
-    """Draws FID and IS over the steps; returns the file's name, or `None`."""
-    panels = {"FID": {}, "IS": {}}
-    for name, label in _STABILISATION.items():
-        by_step = collections.defaultdict(list)
-        for run in runs.get(name, ()):
-            for line in run.evaluations:
-                by_step[line["step"]].append(line["metrics"])
-        steps = sorted(by_step)
-        for panel, figure in (("FID", "fid"), ("IS", "inception_score")):
-            means = [
-                statistics.fmean(metrics[figure] for metrics in by_step[step])
-                for step in steps
-            ]
-            if steps:
-                panels[panel][label] = (steps, means)
-    if not panels["FID"]:
-        return None
-    write_curves(workdir / CURVES, panels, "Stabilisation: mean over seeds")
-    return CURVES
-
-
-def _write_pictures(workdir, runs):
-    """Puts the last sample grids side by side; yields what the report says of them."""
-    tiles = {}
-    for name, of in runs.items():
-        grids = sorted((of[0].cell.workdir / "samples").glob("step_*.png"))
-        if grids:
-            tiles[name] = grids[-1]
-    if not tiles:
-        return []
-    columns = min(_TILE, len(tiles))
-    pictures = [Image.open(path).convert("RGB") for path in tiles.values()]
-    width = max(picture.width for picture in pictures)
-    height = max(picture.height for picture in pictures)
-    gap = 12
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new(
-        "RGB",
-        (columns * (width + gap) - gap, rows * (height + gap) - gap),
-        "white",
-    )
-    for index, picture in enumerate(pictures):
-        place = (index % columns * (width + gap), index // columns * (height + gap))
-        sheet.paste(picture, place)
-    with replacing(workdir / PICTURES) as temporary:
-        sheet.save(temporary, format="PNG")
-    order = ", ".join(tiles)
-    return [
-        "## Samples",
-        f"![Sample grids]({PICTURES})",
-        f"First seed, last grid of each cell, row by row: {order}.",
-    ]
+        yield "\n".join(commands)

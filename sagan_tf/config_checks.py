@@ -13,11 +13,11 @@ _AT_LEAST_1 = (
 _AT_LEAST_0 = (
     *("num_classes", "seed", "ema_start_step"),
     *("sample_every_steps", "checkpoint_every_steps", "evaluate_every_steps"),
-    *("attention_chunk_size", "watch_every_steps"),
+    *("attention_chunk_size", "watch_every_steps", "class_loss_weight"),
 )
 _ABOVE_0 = (
     *("generator_learning_rate", "discriminator_learning_rate", "adam_epsilon"),
-    *("batch_norm_epsilon", "class_loss_weight"),
+    "batch_norm_epsilon",
 )
 _FROM_0_BELOW_1 = (
     *("adam_beta1", "adam_beta2"),
@@ -75,7 +75,7 @@ def _check_type(field, value):
 def _check_ranges(config):
     limits = (
         (_AT_LEAST_1, "at least 1", lambda value: value >= 1),
-        (_AT_LEAST_0, "at least 0", lambda value: value >= 0),
+        (_AT_LEAST_0, "at least 0", lambda value: 0 <= value < float("inf")),
         (_ABOVE_0, "above 0", lambda value: 0 < value < float("inf")),
         (_FROM_0_BELOW_1, "at least 0 and below 1", lambda value: 0 <= value < 1),
     )
@@ -137,7 +137,7 @@ def _check_classes(config):
         if needs_classes and config.num_classes == 0:
             raise ValueError(
                 f"{name} needs classes. Received: num_classes=0. Try without it, or "
-                "--num_classes=none for the classes of the data set."
+                "a data set with classes and --num_classes=none."
             )
 
 

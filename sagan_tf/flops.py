@@ -91,7 +91,7 @@ def products(network):
         on_input = id(tensors[0]) in inputs
         for part, product in _of_layer(layer, tensors[0].shape):
             # In a block the second convolution stands on the result of the first.
-            inner = part in ("convolution_2", "output")
+            inner = part in ("convolution_2", "convolution_3", "output")
             found.append(
                 dataclasses.replace(
                     product,

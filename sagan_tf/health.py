@@ -49,12 +49,9 @@ def make_fixed_batch(images, labels=None, *, z_dim=128, seed=0):
             "images must be at least 2 pictures, (B, R, R, C). Received: shape "
             f"{images.shape}. Try 32 of the training images."
         )
-    one_label = None
-    if labels is not None:
-        labels = np.asarray(labels, np.int32)
-        one_label = np.full_like(labels, labels[0])
+    labels = None if labels is None else np.asarray(labels, np.int32)
     z = latents.draw_z(range(len(images)), z_dim, seed).numpy()
-    return FixedBatch(images, labels, z, one_label)
+    return FixedBatch(images, labels, z)
 
 
 class Examiner:
@@ -89,7 +86,7 @@ class Examiner:
         """
         model, batch = self._model, self._batch
         figures = {
-            f"sigma_{network.name}/{_name(layer)}": float(layer.sigma())
+            f"sigma_{network.name}/{_name(layer, network)}": float(layer.sigma())
             / max(layer.exact_sigma(), 1e-12)
             for network in (model.generator, model.discriminator)
             for layer in network._flatten_layers()
@@ -98,17 +95,18 @@ class Examiner:
         figures |= {name: float(gamma) for name, gamma in model.gammas().items()}
         measured = self._measure(batch.images, batch.labels, batch.z)
         figures |= {name: float(value) for name, value in measured.items()}
-        figures["diversity"] = self._distance_of_fakes() / self._real_distance
+        figures["diversity"] = self.diversity()
         return figures
 
-    def _distance_of_fakes(self):
-        """Mean distance of fakes that have the same label."""
+    def diversity(self):
+        """The figure of this name alone: float, see `examine`."""
         z, labels = self._batch.z, self._batch.labels
         if labels is not None:
             labels = np.repeat(labels[::_GROUP], _GROUP)[: len(z)]
         fakes = self._model.generate(z, labels, ema=False).numpy()
         groups = [fakes[i : i + _GROUP] for i in range(0, len(fakes), _GROUP)]
-        return np.mean([mean_distance(group) for group in groups])
+        distances = [mean_distance(group) for group in groups if len(group) > 1]
+        return float(np.mean(distances)) / self._real_distance
 
     def _logits_and_gradients(self, images, labels, z):
         model = self._model
@@ -127,9 +125,9 @@ class Examiner:
         }
 
 
-def _name(layer):
-    """The path of a layer's weight inside its network, without the weight's name."""
-    return "/".join(layer.u.path.split("/")[-3:-1])
+def _name(layer, network):
+    """Where a layer is inside its network: `block_8x8/batch_norm_1/gain`."""
+    return layer.u.path.removeprefix(f"{network.name}/").removesuffix("/u")
 
 
 def _norm(tape, loss, network):
@@ -176,6 +174,23 @@ LEAST_DIVERSITY = 0.1
 LARGEST_GAP = 6.0
 LEAST_SIGMA = 0.8
 LARGEST_GRADIENT = 100.0
+# Looks that a run has to begin: a new generator draws nearly the same for every z, and
+# a new discriminator says anything.
+PATIENCE_LOOKS = 3
+_NOT_FIGURES = ("step", "complaints")
+
+
+def figures_of(look):
+    """The figures of a line of health.jsonl: dict; what JSON has no number for is NaN.
+
+    Args:
+        look: dict.
+    """
+    return {
+        name: float("nan") if value is None else value
+        for name, value in look.items()
+        if name not in _NOT_FIGURES
+    }
 
 
 def complaints(figures, earlier=()):
@@ -183,14 +198,13 @@ def complaints(figures, earlier=()):
 
     Args:
         figures: dict, from `Examiner.examine`.
-        earlier: list of such dicts, of earlier looks at the same run.
+        earlier: sequence of such dicts, of earlier looks at the same run.
 
     Returns:
         List of `Complaint`.
     """
-    found = []
-    if not all(np.isfinite(value) for value in figures.values()):
-        bad = next(name for name, value in figures.items() if not np.isfinite(value))
+    bad = next((name for name, v in figures.items() if not np.isfinite(v)), None)
+    if bad is not None:
         return [
             Complaint(
                 "nonfinite",
@@ -199,32 +213,46 @@ def complaints(figures, earlier=()):
                 is_collapse=True,
             )
         ]
-    if figures["diversity"] < LEAST_DIVERSITY:
-        found.append(
-            Complaint(
-                "diversity",
-                "Pictures of different z look alike: their mean distance is "
-                f"{figures['diversity']:.3f} of the real images' (below "
-                f"{LEAST_DIVERSITY}). The generator has collapsed, or has not begun. "
-                "Try --spectral_norm=both, a larger discriminator_learning_rate, more "
-                "--discriminator_channels, or a larger batch.",
-                is_collapse=True,
-            )
+    return [
+        *_about_diversity(figures, earlier),
+        *_about_logits(figures, earlier),
+        *_about_sigma(figures),
+        *_about_gradients(figures, earlier),
+    ]
+
+
+def _about_diversity(figures, earlier):
+    if figures["diversity"] >= LEAST_DIVERSITY:
+        return []
+    seen = (
+        f"Pictures of different z look alike: their mean distance is "
+        f"{figures['diversity']:.3f} of the real images' (below {LEAST_DIVERSITY})"
+    )
+    if len(earlier) < PATIENCE_LOOKS:
+        text = f"{seen}. That is usual of a generator that has hardly been trained."
+        return [Complaint("diversity", f"{text} Try to wait for the next looks.")]
+    best = max((look["diversity"] for look in earlier), default=0.0)
+    what = f"The generator has collapsed, or never begun: the most was {best:.3f}."
+    remedy = (
+        "Try --spectral_norm=both, a larger --discriminator_learning_rate, more "
+        "--discriminator_channels, or a larger --batch_size."
+    )
+    return [Complaint("diversity", f"{seen}. {what} {remedy}", is_collapse=True)]
+
+
+def _about_logits(figures, earlier):
+    if figures["logit_gap"] <= LARGEST_GAP:
+        return []
+    return [
+        Complaint(
+            "logits",
+            "The discriminator tells real from generated by a margin of "
+            f"{figures['logit_gap']:.1f} (above {LARGEST_GAP}); hinge asks for 2. It "
+            "has won, or knows the images by heart. Try --spectral_norm=both, --flip, "
+            "more images, or a smaller --discriminator_learning_rate.",
+            is_collapse=len(earlier) >= PATIENCE_LOOKS,
         )
-    if figures["logit_gap"] > LARGEST_GAP:
-        found.append(
-            Complaint(
-                "logits",
-                "The discriminator tells real from generated by a margin of "
-                f"{figures['logit_gap']:.1f} (above {LARGEST_GAP}); hinge asks for 2. "
-                "It has won, or knows the images by heart. Try --spectral_norm=both, "
-                "--flip, more images, or a smaller discriminator_learning_rate.",
-                is_collapse=True,
-            )
-        )
-    found += _about_sigma(figures)
-    found += _about_gradients(figures, earlier)
-    return found
+    ]
 
 
 def _about_sigma(figures):
@@ -247,7 +275,7 @@ def _about_gradients(figures, earlier):
     found = []
     for letter, network in (("g", "generator"), ("d", "discriminator")):
         name = f"gradient_norm_{letter}"
-        before = [look[name] for look in earlier]
+        before = [look[name] for look in earlier if np.isfinite(look[name])]
         usual = float(np.median(before)) if before else figures[name]
         if figures[name] > LARGEST_GRADIENT * usual > 0:
             found.append(
@@ -255,7 +283,7 @@ def _about_gradients(figures, earlier):
                     f"gradient_{letter}",
                     f"The {network}'s gradient, {figures[name]:.3g}, is more than "
                     f"{LARGEST_GRADIENT:.0f} times its usual {usual:.3g}. Try a lower "
-                    f"{network}_learning_rate.",
+                    f"--{network}_learning_rate.",
                 )
             )
     return found

@@ -58,7 +58,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
             moves at each.
         fake_labels: `"uniform"` (official) or `"data"`: drawn from the labels of the
             batch, y ~ p_data as in the paper.
-        class_loss_weight: float, of the class losses of both networks, if the
+        class_loss_weight: float >= 0, of the class losses of both networks, if the
             discriminator has an `AuxiliaryClassifierHead`. D's is the cross entropy of
             real images plus that of fake ones.
         ema_decay: float in (0, 1) for a moving average of the generator's weights, or
@@ -399,8 +399,9 @@ class SAGAN(MultiWorkerFit, keras.Model):
 
     def gammas(self):
         """Dict of metric name to the gamma of each attention layer or its stand-in."""
+        # As tensors: a variable of several replicas is no number outside of them.
         return {
-            f"gamma_{letter}_{layer.name}": layer.gamma
+            f"gamma_{letter}_{layer.name}": tf.convert_to_tensor(layer.gamma)
             for letter, network in (("g", self.generator), ("d", self.discriminator))
             for layer in network.layers
             if isinstance(layer, (ResidualBottleneck, SelfAttention))
@@ -529,11 +530,19 @@ class SAGAN(MultiWorkerFit, keras.Model):
                 f"fake_labels must be one of {', '.join(FAKE_LABELS)}. "
                 f"Received: {self.fake_labels!r}."
             )
+        self._check_numbers()
+
+    def _check_numbers(self):
         if min(self.discriminator_steps, self.gradient_accumulation_steps) < 1:
             raise ValueError(
                 "discriminator_steps and gradient_accumulation_steps must be "
                 f"at least 1. Received: {self.discriminator_steps}, "
                 f"{self.gradient_accumulation_steps}."
+            )
+        if not 0 <= self.class_loss_weight < float("inf"):
+            raise ValueError(
+                "class_loss_weight must be at least 0. "
+                f"Received: {self.class_loss_weight}. Try 1.0."
             )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(

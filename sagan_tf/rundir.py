@@ -11,6 +11,9 @@ evaluations.jsonl     results of evaluations, see `evaluator.py`
 metrics.png           curves of metrics.jsonl and evaluations.jsonl
 reference/            statistics of real images, made when they were first needed
 tensorboard/          events, if TensorBoard is installed
+health.jsonl, .png    figures of each look at the training, see `collapse_watch.py`
+healthy/              the checkpoint to go back to, with on_collapse=rollback
+collapsed/            the last checkpoint of a run that was rolled back
 import.json           of an imported run: where its weights are from, see `importing.py`
 """
 

@@ -7,7 +7,7 @@ import sys
 import keras
 import tensorflow as tf
 
-from sagan_tf import data, distribution, latents, overview, rundir
+from sagan_tf import data, distribution, health, overview, rundir
 from sagan_tf.callbacks import (
     CheckpointWriter,
     NonfiniteStop,
@@ -18,7 +18,6 @@ from sagan_tf.callbacks import (
 from sagan_tf.collapse_watch import COLLAPSED as COLLAPSED_FOLDER
 from sagan_tf.collapse_watch import CollapseWatch
 from sagan_tf.evaluator import open_evaluator
-from sagan_tf.health import FixedBatch
 from sagan_tf.metric_log import (
     MetricLog,
     MetricPlot,
@@ -75,6 +74,7 @@ def train_and_evaluate(config, workdir):
 def _train(config, workdir, strategy, workers):
     with SignalStop(workers) as signals:
         source, config = open_data(config)
+        config.validate()  # Now that the number of classes is known.
         checkpoints = rundir.prepare(workdir, config, describe_data(source), workers)
 
         with strategy.scope():
@@ -289,9 +289,9 @@ def make_watch(config, source, workdir, checkpoints, writer):
             config.watch_every_steps,
             make_fixed_batch(config, source),
             workdir,
+            config.on_collapse,
             writer,
             checkpoints,
-            config.on_collapse,
         )
     ]
 
@@ -318,10 +318,17 @@ def make_fixed_batch(config, source):
     try:
         batch = next(dataset.take(1).as_numpy_iterator())
     except tf.errors.OpError as error:
-        raise explain(error, config, source, step=0) from error
+        problem = data.name_bad_image(
+            source,
+            seed=config.seed,
+            count=count,
+            shuffle_buffer_images=_WATCHED_IMAGES,
+        )
+        if problem is None:
+            raise
+        raise _bad_image(problem) from error
     images, labels = batch if labelled else (batch, None)
-    z = latents.draw_z(range(count), config.z_dim, config.seed).numpy()
-    return FixedBatch(images, labels, z)
+    return health.make_fixed_batch(images, labels, z_dim=config.z_dim, seed=config.seed)
 
 
 def report_collapse(workdir, watch):
@@ -355,8 +362,10 @@ def explain(error, config, source, step):
         count=config.images_per_step * (config.steps_per_execution + 1),
         shuffle_buffer_images=config.shuffle_buffer_images,
     )
-    if problem is None:
-        return error
+    return error if problem is None else _bad_image(problem)
+
+
+def _bad_image(problem):
     return ValueError(
         f"{problem} Try replacing it, or --skip_bad_images to leave it out."
     )
@@ -388,6 +397,7 @@ def dry_run(config):
     """Prints what a run would be, without writing anything."""
     strategy = set_up(config)
     source, config = open_data(config)
+    config.validate()
     generator, discriminator = rundir.networks_from_config(config)
     print(f"Config\n{config.to_json()}")
     print(f"Data\n  {source.description}")

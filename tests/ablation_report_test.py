@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sagan_tf import ablation_report
-from sagan_tf.ablations import Cell
+from sagan_tf import ablation_report, health
+from tests.health_test import good
 from tests.tiny import FLAGS
 
 CONFIG = {
@@ -18,24 +18,29 @@ CONFIG = {
 }
 
 
-def evaluation(step, fid, inception=False):
-    metrics = {"fid": fid, "inception_score": 10 - fid, "class_accuracy": 0.5}
-    metrics |= {"precision": 0.7, "recall": 0.25}
+def evaluation(step, fid, inception=False, protocol="quick-5k", **metrics):
+    metrics = {
+        **{"fid": fid, "inception_score": None if fid is None else 10 - fid},
+        **{"class_accuracy": 0.5, "precision": 0.7, "recall": 0.25},
+        **metrics,
+    }
+    name = "Inception" if inception else "digits-cnn"
     return {
+        "subject": "checkpoint",
         "step": step,
         "num_fake": 500,
         "num_real": 400,
         "metrics": metrics,
-        "protocol": {"name": "quick-5k"},
-        "network": {
-            "name": "Inception" if inception else "digits-cnn",
-            "is_inception": inception,
-        },
+        "protocol": {"name": protocol},
+        "network": {"name": name, "hash": "a1", "is_inception": inception},
+        "reference": {"content_hash": "b2"},
     }
 
 
-def write(path, name, seed, fids=(), status=0, diversity=0.6, **changes):
-    """A run directory; returns its `Cell`."""
+def write(
+    path, name, seed, fids=(), status=0, diversity=0.6, evaluations=(), **changes
+):
+    """A run directory; returns (name, seed)."""
     workdir = path / name / f"seed_{seed}"
     (workdir / "samples").mkdir(parents=True)
 
@@ -45,21 +50,26 @@ def write(path, name, seed, fids=(), status=0, diversity=0.6, **changes):
 
     put("config.json", {**CONFIG, **changes})
     put("data.json", {"description": "digits"})
-    speeds = [{"step": step, "images_per_second": 40.0} for step in (50, 100, 150)]
+    # 40 images in a second: 2,000 images in 50 seconds, three times.
+    speeds = [
+        {"step": step, "images": 40 * step, "images_per_second": 40.0}
+        for step in (50, 100, 150)
+    ]
     put("metrics.jsonl", *speeds)
-    put("health.jsonl", {"step": 200, "diversity": diversity})
-    if fids:
-        put("evaluations.jsonl", *(evaluation(*pair) for pair in fids))
+    looks = [*[0.6] * health.PATIENCE_LOOKS, diversity]
+    put("health.jsonl", *({"step": 150, **good(diversity=each)} for each in looks))
+    if fids or evaluations:
+        put("evaluations.jsonl", *(evaluation(*pair) for pair in fids), *evaluations)
     if status is not None:
         command = ["python", "-m", "sagan_tf.train", name]
-        put("outcome.json", {"status": status, "seconds": 120.0, "command": command})
-    pixels = np.full((8, 12, 3), 50 * seed, "uint8")
+        put("outcome.json", {"status": status, "command": command})
+    pixels = np.full((8, 120, 3), 20 * seed, "uint8")
     Image.fromarray(pixels).save(workdir / "samples" / "step_00000200.png")
-    return Cell(name, seed, "f", (), workdir)
+    return name, seed
 
 
-def report(path, cells, left_out=()):
-    return ablation_report.write_report(path, cells, left_out).read_text()
+def report(path, cells, left_out=None, **way):
+    return ablation_report.write_report(path, cells, left_out, **way).read_text()
 
 
 def row(text, name):
@@ -77,13 +87,12 @@ def test_mean_and_deviation_are_over_seeds(tmp_path):
     text = report(tmp_path, cells)
     assert row(text, "FID") == ["5.00 ± 1.41", "3.00"]
     assert row(text, "IS") == ["5.00 ± 1.41", "7.00"]
-    assert row(text, "SN on G and D, TTUR")[:2] == ["8.00", "5.00"]
 
 
 def test_the_first_line_says_what_the_numbers_are(tmp_path):
     text = report(tmp_path, [write(tmp_path, "feat16", 0, [(200, 3.0)])])
     first = text.splitlines()[2]
-    assert first.startswith("digits, 32 pixels, 200 steps of 4 images, widths 4 (G)")
+    assert first.startswith("digits; 32 pixels, 200 steps of 4 images, widths 4 (G)")
     assert "Features of digits-cnn; protocol quick-5k: 500 generated" in first
     assert "These are not ImageNet numbers" in first
 
@@ -105,7 +114,10 @@ def test_a_cell_that_diverged_is_there_and_says_so(tmp_path):
     ]
     text = report(tmp_path, cells)
     assert row(text, "FID") == ["4.00", "5.00 (1 of 2 diverged)", "diverged"]
-    assert "feat16, seed 0: **diverged**, a loss became NaN or infinite" in text
+    assert (
+        "feat16, seed 0: **diverged**, a loss or weight became NaN or infinite after "
+        "step 150. Last evaluated at step 100: FID 9.00." in text
+    )
 
 
 def test_what_has_not_ended_does_not_count(tmp_path):
@@ -116,20 +128,95 @@ def test_what_has_not_ended_does_not_count(tmp_path):
     ]
     text = report(tmp_path, cells)
     # The last one has no evaluation of its last step.
-    assert row(text, "FID") == ["4.00 (1)", "-"]
-    assert "no_attention, seed 1: not finished (step 150)." in text
+    assert row(text, "FID") == ["4.00 (1 of 2 runs)", "-"]
+    assert "no_attention, seed 1: not finished (step 150). Last evaluated" in text
+    assert "feat16, seed 0: the last step is not evaluated in this way." in text
 
 
-def test_a_collapse_is_named(tmp_path):
-    cells = [write(tmp_path, "sn_d_only", 0, [(200, 99.0)], diversity=0.02)]
-    assert "sn_d_only, seed 0: **collapsed**" in report(tmp_path, cells)
-    cells = [write(tmp_path / "b", "sn_d_only", 0, [(200, 9.0)], diversity=0.2)]
-    assert "collapsed**" not in report(tmp_path / "b", cells)
+def test_a_training_that_was_stopped_for_a_collapse_is_there_and_says_so(tmp_path):
+    cells = [
+        write(tmp_path, "no_attention", 0, [(200, 4.0)]),
+        write(tmp_path, "sn_d_only", 0, [(100, 99.0)], status=6, diversity=0.02),
+    ]
+    text = report(tmp_path, cells)
+    assert row(text, "SN on D")[-3:-1] == ["collapsed", "collapsed"]
+    assert (
+        "sn_d_only, seed 0: **collapsed**, and was stopped at step 150. Last evaluated "
+        "at step 100: FID 99.00." in text
+    )
+    assert "diversity: Pictures of different z look alike" in text
+
+
+def test_a_finished_training_that_has_collapsed_counts_and_is_named(tmp_path):
+    cells = [write(tmp_path, "feat16", 0, [(200, 99.0)], diversity=0.02)]
+    cells += [write(tmp_path, "no_attention", 0, [(200, 4.0)], diversity=0.2)]
+    text = report(tmp_path, cells)
+    assert row(text, "FID") == ["4.00", "99.00"]
+    assert "feat16, seed 0: at step 150, diversity: Pictures" in text
+    assert "no_attention, seed 0: at" not in text
 
 
 def test_what_has_no_place_is_named(tmp_path):
     cells = [write(tmp_path, "feat16", 0, [(200, 3.0)])]
-    assert "No place at this resolution: feat64." in report(tmp_path, cells, ["feat64"])
+    text = report(tmp_path, cells, {"feat64": "at 32 pixels nothing is so large"})
+    assert "- feat64: left out, at 32 pixels nothing is so large." in text
+
+
+def test_the_last_of_two_evaluations_of_a_step_counts(tmp_path):
+    fids = [(200, 9.0), (200, 4.0), (100, 8.0)]
+    cells = [write(tmp_path, name, 0, fids) for name in ("feat8", "feat16")]
+    assert row(report(tmp_path, cells), "FID") == ["4.00", "4.00"]
+
+
+def test_figures_of_different_protocols_are_not_mixed(tmp_path):
+    other = [evaluation(200, 7.0, protocol="official-train-50k")]
+    cells = [
+        write(tmp_path, "feat8", 0, [(200, 4.0)], evaluations=other),
+        write(tmp_path, "feat16", 0, [(200, 3.0)]),
+    ]
+    text = report(tmp_path, cells)
+    assert row(text, "FID") == ["4.00", "3.00"]
+    assert "protocol quick-5k" in text
+
+
+def test_the_way_of_the_flags_is_shown_if_there_is_one(tmp_path):
+    other = [evaluation(200, 7.0, inception=True, protocol="official-train-50k")]
+    cells = [
+        write(tmp_path, "feat8", 0, [(200, 4.0)], evaluations=other),
+        write(tmp_path, "feat16", 0, [(200, 3.0)]),
+    ]
+    way = {"protocol": "official-train-50k", "feature_network": "inception"}
+    assert row(report(tmp_path, cells, **way), "FID") == ["7.00", "-"]
+    way["protocol"] = "biggan-train-full"
+    assert row(report(tmp_path, cells, **way), "FID") == ["4.00", "3.00"]
+
+
+def test_a_figure_that_is_not_finite_is_no_figure(tmp_path):
+    cells = [write(tmp_path, name, 0, [(200, None)]) for name in ("sn_both", "feat8")]
+    cells += [write(tmp_path, "no_attention", 0, [(100, None), (200, 4.0)])]
+    text = report(tmp_path, cells)
+    assert row(text, "FID") == ["4.00", "-"]
+
+
+def test_the_paper_s_figures_stand_beside_ours_as_its(tmp_path):
+    cells = [
+        write(tmp_path, name, 0, [(200, 4.0)])
+        for name in ("no_attention", "residual_feat8", "ac_gan")
+    ]
+    text = report(tmp_path, cells)
+    assert row(text, "*paper, FID*") == ["*22.96*", "*42.13*"]
+    assert row(text, "*paper, IS*") == ["*42.87*", "*23.17*"]
+    assert row(text, "AC-GAN (class losses in our network)")[3:] == ["*28.50*", "-"]
+
+
+def test_runs_of_other_commands_in_the_folder_are_reported_too(tmp_path):
+    write(tmp_path, "feat8", 3, [(200, 6.0)])
+    cells = [write(tmp_path, "feat8", 0, [(200, 4.0)]), ("feat16", 0)]
+    write(tmp_path, "no_attention", 0, [(200, 5.0)])
+    text = report(tmp_path, cells)
+    assert row(text, "FID") == ["5.00", "5.00 ± 1.41", "-"]
+    assert "feat16, seed 0: not begun." in text
+    assert "3 of 4 runs have ended." in text
 
 
 def test_sizes_are_those_of_the_networks(tmp_path):
@@ -142,7 +229,17 @@ def test_sizes_are_those_of_the_networks(tmp_path):
     # 16 channels at 16 x 16: 1.25 C^2 + 1.
     assert int(attending[0].replace(",", "")) - int(plain[0].replace(",", "")) == 321
     assert float(attending[2]) > float(plain[2]) > 0
-    assert plain[3:] == ["40.0", "2.0"]
+    assert plain[3:] == ["40.0", "2.5"]
+
+
+def test_sizes_are_counted_anew_for_another_batch(tmp_path):
+    cells = [write(tmp_path, "feat16", 0, [(200, 4.0)])]
+    before = row(report(tmp_path, cells), "feat16")
+    (config,) = tmp_path.glob("feat16/seed_0/config.json")
+    config.write_text(json.dumps({**CONFIG, "batch_size": 8}))
+    after = row(report(tmp_path, cells), "feat16")
+    assert after[:2] == before[:2]
+    assert float(after[2]) == pytest.approx(2 * float(before[2]), rel=0.1)
 
 
 def test_single_settings_stand_beside_their_base(tmp_path):
@@ -159,22 +256,29 @@ def test_pictures_are_side_by_side(tmp_path):
     names = ["sn_d_only", "sn_both", "no_attention", "feat8", "feat16"]
     cells = [write(tmp_path, name, 0, [(200, 4.0)]) for name in names]
     text = report(tmp_path, cells)
-    assert f"row by row: {', '.join(names)}." in text
+    assert "![Sample grids](samples.png)" in text
+    assert "![FID and IS over the steps](stabilisation.png)" in text
     with Image.open(tmp_path / "samples.png") as sheet:
-        assert sheet.size == (4 * 12 + 3 * 12, 2 * 8 + 12)
+        assert sheet.width == 4 * 120 + 3 * 16
     with Image.open(tmp_path / "stabilisation.png") as curves:
         assert curves.width == 1200
 
 
 def test_a_report_of_nothing_says_so(tmp_path):
-    cell = Cell("feat16", 0, "f", (), tmp_path / "feat16" / "seed_0")
-    text = report(tmp_path, [cell])
+    text = report(tmp_path, [("feat16", 0)])
     assert "Nothing has been evaluated yet." in text
-    assert "feat16, seed 0: not finished (step 0)." in text
+    assert "feat16, seed 0: not begun." in text
 
 
-@pytest.mark.parametrize("file", ["metrics.jsonl", "health.jsonl"])
+@pytest.mark.parametrize("file", ["metrics.jsonl", "health.jsonl", "samples"])
 def test_files_that_are_not_there_yet_are_no_obstacle(tmp_path, file):
     cell = write(tmp_path, "feat16", 0, [(200, 3.0)])
-    (cell.workdir / file).unlink()
+    (tmp_path / "feat16" / "seed_0" / file).rename(tmp_path / "elsewhere")
     assert "feat16" in report(tmp_path, [cell])
+
+
+def test_a_half_written_line_is_no_obstacle(tmp_path):
+    cells = [write(tmp_path, name, 0, [(200, 3.0)]) for name in ("feat8", "feat16")]
+    with open(tmp_path / "feat8" / "seed_0" / "evaluations.jsonl", "a") as file:
+        file.write('{"subject": "checkp')
+    assert row(report(tmp_path, cells), "FID") == ["3.00", "3.00"]

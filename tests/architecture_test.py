@@ -53,7 +53,7 @@ FLOORS = {
         *("files", "attention_measures", "attention_overlay", "attention_view"),
     ),
     "overview": ("layers",),
-    "health": ("layers",),
+    "health": ("latents", "layers"),
     "flops": ("layers",),
     "planning": ("flops", "overview"),
     "plan_page": ("flops", "overview", "planning"),
@@ -71,8 +71,10 @@ FLOORS = {
     "rundir": ("version", "config", "files", "checkpoints", "networks", "workers"),
     "importing": ("files", "importers", "rundir"),
     "callbacks": ("checkpoints", "images", "latents", "workers"),
-    "collapse_watch": ("files", "checkpoints", "health", "callbacks"),
     "metric_log": ("files", "plots", "callbacks"),
+    "collapse_watch": (
+        *("files", "plots", "checkpoints", "health", "callbacks", "metric_log"),
+    ),
     "classifier_data": ("data", "images"),
     "classifier_training": (
         *("data", "evaluation", "images", "classifier_data", "rundir"),
@@ -93,8 +95,8 @@ FLOORS = {
     ),
     "attention_pictures": ("data", "sampling", "run_data"),
     "attention_explorer": (
-        *("checkpoints", "images", "sampling", "attention_scores", "attention_view"),
-        *("rundir", "metric_log"),
+        *("layers", "checkpoints", "images", "sampling"),
+        *("attention_scores", "attention_view", "rundir", "metric_log"),
     ),
     "attention_report": (
         *("files", "sampling", "attention_queries", "attention_scores"),
@@ -102,7 +104,7 @@ FLOORS = {
         *("attention_pictures", "attention_explorer"),
     ),
     "training": (
-        *("data", "distribution", "latents", "model", "optimizers", "overview"),
+        *("data", "distribution", "model", "optimizers", "overview"),
         *("health", "rundir", "run_data", "workers"),
         *("callbacks", "collapse_watch", "metric_log", "evaluator"),
     ),
@@ -116,13 +118,22 @@ FLOORS = {
         *("animation", "evaluation", "files", "images", "sampling", "sheets"),
         *("layouts", "rundir", "training_neighbours"),
     ),
-    "ablations": ("files",),
-    "ablation_report": ("files", "flops", "overview", "plots", "rundir"),
+    "ablations": (),
+    "ablation_runs": (),
+    "ablation_training": ("files", "ablation_runs"),
+    "ablation_pictures": ("captions", "files", "plots"),
+    "ablation_report": (
+        *("files", "flops", "health", "overview", "rundir"),
+        *("ablation_pictures", "ablation_runs"),
+    ),
     # floor 4: commands
     "flags": ("config", "config_checks"),
     "train": ("flags", "training"),
     "plan": ("flags",),
-    "ablate": ("ablations", "config", "flags"),
+    "ablate": (
+        *("config", "flags", "ablation_runs", "ablation_training", "ablations"),
+        "ablation_report",
+    ),
     "import_weights": ("config", "flags", "importing"),
     "sample": ("flags", "animation", "drawing", "sample_kinds", "training_progress"),
     "attention": ("flags",),

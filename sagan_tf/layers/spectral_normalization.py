@@ -469,7 +469,7 @@ def without_spectral_normalization(layer):
     if isinstance(layer, SpectralNormalization):
         layer = layer.layer
     config = layer.get_config()
-    if isinstance(layer, SpectrallyNormalizedLayer):
+    if "spectral_normalization" in config:
         config["spectral_normalization"] = False
     return layer.__class__.from_config(config)
 

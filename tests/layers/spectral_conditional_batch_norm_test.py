@@ -1,9 +1,14 @@
 """Conditional batch normalisation with normalised tables."""
 
+import keras
 import numpy as np
 import pytest
 
-from sagan_tf.layers import ConditionalBatchNorm, SpectralConditionalBatchNorm
+from sagan_tf.layers import (
+    ConditionalBatchNorm,
+    SpectralConditionalBatchNorm,
+    fold_spectral_normalization,
+)
 
 CLASSES, CHANNELS = 5, 4
 
@@ -37,6 +42,15 @@ def test_tables_are_what_each_class_gets():
     for variable, values in zip((plain.gamma, plain.beta), layer.tables()):
         variable.assign(values)
     np.testing.assert_allclose(layer(x, labels), plain(x, labels), atol=1e-5)
+
+
+def test_a_folded_model_has_the_quotients_as_tables():
+    layer, x, labels = layer_and_batch()
+    inputs = [keras.Input(x.shape[1:]), keras.Input((), dtype="int32")]
+    model = keras.Model(inputs, layer(*inputs))
+    folded = fold_spectral_normalization(model)
+    np.testing.assert_allclose(folded([x, labels]), model([x, labels]), atol=1e-5)
+    assert "u" not in {weight.name for weight in folded.weights}
 
 
 def test_scaling_a_table_changes_nothing():
