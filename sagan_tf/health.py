@@ -66,7 +66,8 @@ class Examiner:
         self._model = model
         self._batch = batch
         self._real_distance = max(mean_distance(batch.images), 1e-12)
-        self._measure = tf.function(self._logits_and_gradients)
+        # AutoGraph would read this file at the first look, which may be days later.
+        self._measure = tf.function(self._logits_and_gradients, autograph=False)
 
     def examine(self):
         """Looks at the model as it is now.
@@ -169,11 +170,13 @@ class Complaint:
 
 # The least diversity, relative to real images, of fakes with one label; the largest gap
 # of logits that a hinge loss still does something about; the smallest share of a
-# singular value that a power iteration may see; how often the median a gradient may be.
+# singular value that a power iteration may see; how often the median a gradient may be,
+# and the norm below which nothing is learned.
 LEAST_DIVERSITY = 0.1
 LARGEST_GAP = 6.0
 LEAST_SIGMA = 0.8
 LARGEST_GRADIENT = 100.0
+LEAST_GRADIENT = 1e-3
 # Looks that a run has to begin: a new generator draws nearly the same for every z, and
 # a new discriminator says anything.
 PATIENCE_LOOKS = 3
@@ -218,6 +221,7 @@ def complaints(figures, earlier=()):
         *_about_logits(figures, earlier),
         *_about_sigma(figures),
         *_about_gradients(figures, earlier),
+        *_about_vanished_gradients(figures, earlier),
     ]
 
 
@@ -287,3 +291,19 @@ def _about_gradients(figures, earlier):
                 )
             )
     return found
+
+
+def _about_vanished_gradients(figures, earlier):
+    norm = figures["gradient_norm_g"]
+    if norm >= LEAST_GRADIENT or len(earlier) < PATIENCE_LOOKS:
+        return []
+    return [
+        Complaint(
+            "vanished",
+            f"The generator's gradient, {norm:.1g}, has vanished (below "
+            f"{LEAST_GRADIENT}): it learns no more. A discriminator whose ReLUs have "
+            "died says the same of every picture. Try lower learning rates, that of "
+            "the discriminator first, or another --seed.",
+            is_collapse=True,
+        )
+    ]

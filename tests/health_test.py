@@ -174,6 +174,7 @@ def test_nothing_is_said_of_good_figures():
         ({"sigma_generator/linear": 0.5}, "sigma"),
         ({"gradient_norm_g": 1000.0}, "gradient_g"),
         ({"gradient_norm_d": 1000.0}, "gradient_d"),
+        ({"gradient_norm_g": 1e-5}, "vanished"),
         ({"logit_gap": float("nan")}, "nonfinite"),
         ({"gradient_norm_g": float("inf")}, "nonfinite"),
     ],
@@ -182,7 +183,7 @@ def test_what_is_bad_is_named_with_a_remedy(change, kind):
     (complaint,) = health.complaints(good(**change), [good()] * 3)
     assert complaint.kind == kind
     assert "Try " in complaint.text
-    assert complaint.is_collapse == (kind in ("diversity", "logits", "nonfinite"))
+    assert complaint.is_collapse == (kind not in ("sigma", "gradient_g", "gradient_d"))
 
 
 @pytest.mark.parametrize("bad", [{"diversity": 0.05}, {"logit_gap": 9.0}])
@@ -192,6 +193,22 @@ def test_nothing_but_nan_is_a_collapse_before_a_few_looks(bad):
         assert complaint.is_collapse == (looks == health.PATIENCE_LOOKS)
     (complaint,) = health.complaints(good(logit_gap=float("inf")))
     assert complaint.is_collapse
+
+
+def test_a_discriminator_that_has_died_leaves_no_gradient():
+    model, batch = make_model(), make_batch()
+    assert examine(model, batch)["gradient_norm_g"] > health.LEAST_GRADIENT
+    # What its last ReLU sees is below 0 everywhere.
+    block = model.discriminator.get_layer("block_4")
+    for convolution in (block.convolution_1, block.convolution_2):
+        convolution.layer.kernel.assign(tf.zeros_like(convolution.layer.kernel))
+    block.convolution_2.layer.bias.assign(
+        tf.fill(block.convolution_2.layer.bias.shape, -1e6)
+    )
+    figures = examine(model, batch)
+    assert "vanished" in kinds(figures, [good()] * 3)
+    # At the beginning it may be so for a while.
+    assert "vanished" not in kinds(figures, [good()] * 2)
 
 
 def test_the_most_that_pictures_differed_is_told():
