@@ -10,6 +10,7 @@ from sagan_tf import images, rundir, sampling
 from sagan_tf.attention_scores import attention_layers, attention_maps_of
 from sagan_tf.attention_view import make_view
 from sagan_tf.checkpoints import CheckpointError
+from sagan_tf.layers import ResidualBottleneck
 from sagan_tf.metric_log import read_metrics
 
 NETWORKS = ("generator", "discriminator")
@@ -51,16 +52,26 @@ def networks_to_look_at(networks, wanted, kind):
     found = {name: attending[name] for name in names if name in attending}
     if not found:
         other = next(iter(attending), None)
+        what, flag = _in_place_of_attention(networks, names)
         advice = (
             f"Try --network={other}"
             if other in possible
-            else "Try a run that was trained with --attention_resolution"
+            else f"Try a run that was trained with {flag}"
         )
         raise ValueError(
             f"There is no attention to look at: the {' and the '.join(names)} of this "
-            f"run {'has' if len(names) == 1 else 'have'} no attention layer. {advice}."
+            f"run {'has' if len(names) == 1 else 'have'} {what}. {advice}."
         )
     return found
+
+
+def _in_place_of_attention(networks, names):
+    """What networks without attention have, in words, and the flag that changes it."""
+    for name, network in zip(NETWORKS, networks):
+        layers = network.layers if name in names and network is not None else []
+        if any(isinstance(layer, ResidualBottleneck) for layer in layers):
+            return "residual blocks in its place", "--attention_variant=official"
+    return "no attention layer", "--attention_resolution"
 
 
 def explore(networks, generator, pictures):
@@ -88,10 +99,11 @@ def explore(networks, generator, pictures):
     elif seen is None:
         seen = sampling.generate_one_by_one(generator, pictures.z, pictures.labels)
     if "discriminator" in networks:
-        inputs = _with_labels(np.stack(seen), pictures.labels)
-        for index, (_, maps) in enumerate(
-            attention_maps_of(networks["discriminator"], inputs)
-        ):
+        network = networks["discriminator"]
+        # An auxiliary classifier is not told the labels.
+        labels = pictures.labels if len(network.inputs) > 1 else None
+        inputs = _with_labels(np.stack(seen), labels)
+        for index, (_, maps) in enumerate(attention_maps_of(network, inputs)):
             for each in maps:
                 yield index, images.to_pixels(seen[index]), each
 

@@ -2,12 +2,10 @@
 
 import keras
 import numpy as np
+from keras import ops
 
 from sagan_tf.folding import Affine
-from sagan_tf.layers import ConditionalBatchNorm
-
-# The layers that look something up by class, and their tables.
-_TABLES = {ConditionalBatchNorm: ("gamma", "beta"), Affine: ("scale", "shift")}
+from sagan_tf.layers import ConditionalBatchNorm, GeneratorBlock
 
 
 def blend_classes(generator, shares):
@@ -17,6 +15,8 @@ def blend_classes(generator, shares):
 
     in every conditional batch normalisation; nothing else in the generator knows of
     classes. A mixture that is one class alone makes that class's images, bit for bit.
+    Where tables are spectrally normalised, the quotients are mixed: the new generator
+    has plain ones.
 
     Args:
         generator: functional `keras.Model` from `build_generator` or `fold_generator`,
@@ -40,9 +40,18 @@ def blend_classes(generator, shares):
     blended = keras.models.clone_model(
         generator, clone_function=lambda layer: _with_classes(layer, len(shares))
     )
-    tables = {id(table) for table in _tables(generator)}
-    for old, new in zip(generator.variables, blended.variables, strict=True):
-        new.assign(shares @ old.numpy() if id(old) in tables else old)
+    old_layers, new_layers = _looking_up(generator), _looking_up(blended)
+    for old, new in zip(old_layers, new_layers, strict=True):
+        tables = _tables(old)
+        for variable in new.variables:
+            if variable.name in tables:
+                variable.assign(shares @ tables[variable.name])
+            else:
+                variable.assign(getattr(old, variable.name))
+    for old, new in zip(
+        _outside(generator, old_layers), _outside(blended, new_layers), strict=True
+    ):
+        new.assign(old)
     return blended
 
 
@@ -51,6 +60,8 @@ def _with_classes(layer, count):
     config = layer.get_config()
     if config.get("num_classes"):
         config["num_classes"] = count
+    if isinstance(layer, GeneratorBlock):
+        config["normalize_tables"] = False
     return type(layer).from_config(config)
 
 
@@ -58,11 +69,20 @@ def _looking_up(generator):
     return [
         layer
         for layer in generator._flatten_layers()
-        if isinstance(layer, tuple(_TABLES)) and layer.num_classes
+        if isinstance(layer, (ConditionalBatchNorm, Affine)) and layer.num_classes
     ]
 
 
-def _tables(generator):
-    for layer in _looking_up(generator):
-        for name in _TABLES[type(layer)]:
-            yield getattr(layer, name)
+def _tables(layer):
+    """A layer's gains and biases by class, as they are used: dict of name to array."""
+    if isinstance(layer, Affine):
+        found = {"scale": layer.scale, "shift": layer.shift}
+    else:
+        found = dict(zip(("gamma", "beta"), layer.tables(), strict=True))
+    return {name: ops.convert_to_numpy(table) for name, table in found.items()}
+
+
+def _outside(generator, layers):
+    """The generator's variables that belong to none of the layers: list."""
+    inside = {id(variable) for layer in layers for variable in layer.variables}
+    return [each for each in generator.variables if id(each) not in inside]

@@ -14,13 +14,15 @@ RESIZE = (
     *("antialiased_bilinear", "bilinear", "antialiased_bicubic", "bicubic"),
     *("lanczos3", "area", "nearest"),
 )
-ATTENTION = ("official", "paper_v1", "paper_icml")
+ATTENTION = ("official", "paper_v1", "paper_icml", "residual")
+HEADS = ("projection", "auxiliary_classifier")
 INITIALIZERS = ("glorot_uniform", "orthogonal", "normal_0.02")
 LOSSES = ("hinge", "kl", "non_saturating", "wasserstein")
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 PROTOCOLS = (
     *("official-train-50k", "tfgan-validation-50k", "biggan-train-full", "quick-5k"),
 )
+ON_COLLAPSE = ("warn", "stop", "rollback")
 STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
 
 
@@ -55,7 +57,9 @@ NETWORK_FIELDS = (
     *("resolution", "image_channels", "num_classes", "z_dim"),
     *("generator_channels", "discriminator_channels"),
     *("attention_resolution", "discriminator_attention_resolution"),
-    *("attention_variant", "spectral_norm", "power_iterations", "batch_norm_epsilon"),
+    *("attention_variant", "discriminator_head"),
+    *("spectral_norm", "spectral_norm_clamp", "spectral_norm_conditional_batch_norm"),
+    *("power_iterations", "batch_norm_epsilon"),
 )
 
 
@@ -103,7 +107,12 @@ class Config:
         None,
         "the same for the discriminator alone, or same (as the generator), or none",
     )
-    attention_variant: str = _networks("official", "form of the attention", ATTENTION)
+    attention_variant: str = _networks(
+        "official",
+        "form of the attention; residual: a residual block with as many parameters in "
+        "its place (the paper's control)",
+        ATTENTION,
+    )
     attention_chunk_size: int | None = _networks(
         None,
         "rows of an attention map in memory at a time; 0: all; none: all of a small "
@@ -113,6 +122,14 @@ class Config:
         "both",
         "networks with spectral normalization",
         ("both", "discriminator", "none"),
+    )
+    spectral_norm_clamp: bool = _networks(
+        False, "divide by max(1, sigma), outside attention (as TF-GAN does)"
+    )
+    spectral_norm_conditional_batch_norm: bool = _networks(
+        False,
+        "normalize the generator's tables of class gains and biases too (as some "
+        "reproductions do, with bad results)",
     )
     spectral_norm_stop_gradient: bool = _networks(
         False, "treat u and v as constants in the gradient (Miyato's form)"
@@ -132,7 +149,14 @@ class Config:
         False, "batch statistics over all replicas"
     )
 
+    discriminator_head: str = _networks(
+        "projection", "where labels enter D: projection, or AC-GAN's classifier", HEADS
+    )
+
     loss: str = _training("hinge", "loss of both networks", LOSSES)
+    class_loss_weight: float = _training(
+        1.0, "discriminator_head=auxiliary_classifier: weight of both class losses"
+    )
     generator_learning_rate: float = _training(1e-4, "Adam's, for the generator")
     discriminator_learning_rate: float = _training(
         4e-4, "Adam's, for the discriminator"
@@ -188,6 +212,14 @@ class Config:
         1000, "steps between checkpoints; 0: only at the end"
     )
     keep_checkpoints: int = _run(3, "newest checkpoints that are kept")
+    watch_every_steps: int = _run(
+        1000,
+        "steps between looks at the training's health; 0: never; without effect with "
+        "strategy=multi_worker",
+    )
+    on_collapse: str = _run(
+        "warn", "what to do about a collapse; rollback: stop, step back", ON_COLLAPSE
+    )
     samples_per_class: int = _run(8, "images of each class in a sample grid")
     tensorboard: bool = _run(True, "write TensorBoard events, if it is installed")
 

@@ -13,7 +13,7 @@ _AT_LEAST_1 = (
 _AT_LEAST_0 = (
     *("num_classes", "seed", "ema_start_step"),
     *("sample_every_steps", "checkpoint_every_steps", "evaluate_every_steps"),
-    "attention_chunk_size",
+    *("attention_chunk_size", "watch_every_steps", "class_loss_weight"),
 )
 _ABOVE_0 = (
     *("generator_learning_rate", "discriminator_learning_rate", "adam_epsilon"),
@@ -35,9 +35,11 @@ def check(config):
         _check_type(field, getattr(config, field.name))
     _check_ranges(config)
     _check_attention(config)
+    _check_classes(config)
     _check_steps(config)
     _check_evaluation(config)
     _check_strategy(config)
+    _check_watch(config)
 
 
 def value_type(field):
@@ -73,7 +75,7 @@ def _check_type(field, value):
 def _check_ranges(config):
     limits = (
         (_AT_LEAST_1, "at least 1", lambda value: value >= 1),
-        (_AT_LEAST_0, "at least 0", lambda value: value >= 0),
+        (_AT_LEAST_0, "at least 0", lambda value: 0 <= value < float("inf")),
         (_ABOVE_0, "above 0", lambda value: 0 < value < float("inf")),
         (_FROM_0_BELOW_1, "at least 0 and below 1", lambda value: 0 <= value < 1),
     )
@@ -117,12 +119,47 @@ def _check_attention(config):
             )
 
 
+def _check_classes(config):
+    normalized = config.spectral_norm_conditional_batch_norm
+    if normalized and config.spectral_norm != "both":
+        raise ValueError(
+            "spectral_norm_conditional_batch_norm needs a generator with spectral "
+            f"norm. Received: spectral_norm={config.spectral_norm}. "
+            "Try --spectral_norm=both."
+        )
+    for name, needs_classes in (
+        ("spectral_norm_conditional_batch_norm", normalized),
+        (
+            "discriminator_head=auxiliary_classifier",
+            config.discriminator_head == "auxiliary_classifier",
+        ),
+    ):
+        if needs_classes and config.num_classes == 0:
+            raise ValueError(
+                f"{name} needs classes. Received: num_classes=0. Try without it, or "
+                "a data set with classes and --num_classes=none."
+            )
+
+
 def _check_evaluation(config):
     if config.evaluate_every_steps and config.strategy == "multi_worker":
         raise ValueError(
             "evaluate_every_steps is for one machine. Received: evaluate_every_steps="
             f"{config.evaluate_every_steps}, strategy=multi_worker. Try without it, "
             "and python -m sagan_tf.evaluate --watch beside the training."
+        )
+
+
+def _check_watch(config):
+    if config.on_collapse != "warn" and config.strategy == "multi_worker":
+        raise ValueError(
+            "on_collapse is for one machine. Received: on_collapse="
+            f"{config.on_collapse}, strategy=multi_worker. Try --on_collapse=warn."
+        )
+    if config.on_collapse != "warn" and not config.watch_every_steps:
+        raise ValueError(
+            f"on_collapse={config.on_collapse} needs looks at the training. Received: "
+            "watch_every_steps=0. Try --watch_every_steps=1000."
         )
 
 
@@ -160,7 +197,10 @@ def _check_steps(config):
             "jit_compile=True, deterministic=True. Try --nodeterministic."
         )
     unit = config.steps_per_execution
-    intervals = ("log_every", "sample_every", "checkpoint_every", "evaluate_every")
+    intervals = (
+        *("log_every", "sample_every", "checkpoint_every", "evaluate_every"),
+        "watch_every",
+    )
     for name in ("total", *intervals):
         value = getattr(config, f"{name}_steps")
         if value % unit:

@@ -18,11 +18,13 @@ import keras
 import tensorflow as tf
 
 from sagan_tf.layers import (
+    AuxiliaryClassifierHead,
     ConditionalBatchNorm,
     DiscriminatorBlock,
     DiscriminatorOptimizedBlock,
     GeneratorBlock,
     ProjectionHead,
+    ResidualBottleneck,
     SelfAttention,
     SpectralNormalization,
 )
@@ -89,7 +91,7 @@ def products(network):
         on_input = id(tensors[0]) in inputs
         for part, product in _of_layer(layer, tensors[0].shape):
             # In a block the second convolution stands on the result of the first.
-            inner = part in ("convolution_2", "output")
+            inner = part in ("convolution_2", "convolution_3", "output")
             found.append(
                 dataclasses.replace(
                     product,
@@ -287,6 +289,14 @@ def _of_layer(layer, shape):
     if isinstance(layer, ProjectionHead):
         names = ["linear"] + ["embedding"] * (layer.num_classes is not None)
         return [(name, _dense((shape[-1], 1))) for name in names]
+    if isinstance(layer, AuxiliaryClassifierHead):
+        parts = ("linear", "classifier")
+        return [(name, _dense(_kernel(getattr(layer, name)))) for name in parts]
+    if isinstance(layer, ResidualBottleneck):
+        names = ("convolution_1", "convolution_2", "convolution_3")
+        return [
+            (name, _convolution(getattr(layer, name), *shape[1:3])) for name in names
+        ]
     if layer.trainable_variables and not isinstance(layer, ConditionalBatchNorm):
         raise ValueError(
             "The FLOPs of this package's layers, Dense and Conv2D (stride 1) are "

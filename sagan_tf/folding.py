@@ -217,9 +217,9 @@ def _folded_block(block, x, labels, label):
 
 def _scale_and_shift(batch_norm, label):
     """The values of an `Affine`, of one class if `label` is given: NumPy arrays."""
-    names = ("gamma", "beta", "moving_mean", "moving_variance")
+    statistics = (batch_norm.moving_mean, batch_norm.moving_variance)
     gamma, beta, mean, variance = (
-        ops.convert_to_numpy(getattr(batch_norm, name)) for name in names
+        ops.convert_to_numpy(values) for values in (*batch_norm.tables(), *statistics)
     )
     if label is not None:
         gamma, beta = gamma[label], beta[label]

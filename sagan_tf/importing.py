@@ -23,6 +23,12 @@ from sagan_tf.importers.translation import check_names, convert, variables_by_na
 # `--dataset` of an import whose data set nobody knows: no kind of data set, so that one
 # is asked for where it is needed.
 _UNKNOWN = "unknown (imported)"
+# What all networks have that can be translated, unless their layout says otherwise.
+_COMMON = {
+    "discriminator_head": "projection",
+    "spectral_norm_clamp": False,
+    "spectral_norm_conditional_batch_norm": False,
+}
 
 
 def import_weights(kind, path, workdir, config, given, class_names=None):
@@ -93,7 +99,7 @@ def _check_options(given, config, layout):
 
 def _merged(config, given, translation):
     """The flags' config with what the checkpoint tells."""
-    fields = dict(translation.fields)
+    fields = {**_COMMON, **translation.fields}
     settings = {"dataset": _UNKNOWN, **translation.settings}
     if "ema_generator" in translation.networks:
         # A training that goes on may have another decay, or no average any more.

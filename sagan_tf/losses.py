@@ -4,6 +4,7 @@ Each pair is (discriminator, generator). A discriminator loss is returned as two
 whose sum is minimised: the real images' and the fake images'.
 """
 
+import keras
 from keras import ops
 
 
@@ -42,6 +43,21 @@ def generator_softplus(fake_logits):
     Reference: Goodfellow et al., arXiv 1406.2661, section 3.
     """
     return ops.mean(ops.softplus(-fake_logits))
+
+
+def class_cross_entropy(class_logits, labels):
+    """`-mean log softmax(class_logits)[label]`: the class loss of AC-GAN.
+
+    Args:
+        class_logits: `(B, num_classes)` float.
+        labels: `(B,)` int.
+
+    Reference: Odena et al., arXiv 1610.09585, equation 3
+    """
+    each = keras.losses.sparse_categorical_crossentropy(
+        labels, class_logits, from_logits=True
+    )
+    return ops.mean(each)
 
 
 # "kl" is the official code's name for cross entropy in the discriminator and a linear

@@ -6,15 +6,18 @@ import tensorflow as tf
 from sagan_tf import latents
 from sagan_tf.distribution import MultiWorkerFit
 from sagan_tf.layers import (
+    AuxiliaryClassifierHead,
     ProjectionHead,
+    ResidualBottleneck,
     SelfAttention,
     normalized_weights,
     shared_weights,
 )
-from sagan_tf.losses import LOSSES
+from sagan_tf.losses import LOSSES, class_cross_entropy
 from sagan_tf.optimizers import Adam
 
 FAKE_LABELS = ("uniform", "data")
+CLASS_ACCURACIES = ("real_class_accuracy", "fake_class_accuracy")
 
 
 def official_adam(learning_rate):
@@ -43,10 +46,11 @@ class SAGAN(MultiWorkerFit, keras.Model):
 
     Args:
         generator: `keras.Model`, `[z, labels] -> images` (or `z -> images`).
-        discriminator: `keras.Model`, `[images, labels] -> logits` (or `images ->`).
+        discriminator: `keras.Model`, `[images, labels] -> logits` (or `images ->`), or,
+            for AC-GAN, `images ->` logits and class logits, `(B, 1 + num_classes)`.
         z_dim: int, length of z; read from the generator if `None`.
         num_classes: int, 0 for an unconditional model; read from the discriminator's
-            `ProjectionHead` if `None`.
+            head if `None`.
         discriminator_steps: int, discriminator steps per generator step, each on fresh
             data: a batch of the data set holds the real images of all of them.
         gradient_accumulation_steps: int, micro-batches whose gradients are averaged
@@ -54,6 +58,9 @@ class SAGAN(MultiWorkerFit, keras.Model):
             moves at each.
         fake_labels: `"uniform"` (official) or `"data"`: drawn from the labels of the
             batch, y ~ p_data as in the paper.
+        class_loss_weight: float >= 0, of the class losses of both networks, if the
+            discriminator has an `AuxiliaryClassifierHead`. D's is the cross entropy of
+            real images plus that of fake ones.
         ema_decay: float in (0, 1) for a moving average of the generator's weights, or
             `None`. Weights and batch-norm statistics are averaged, `u` is copied.
         ema_start_step: int, before which the average is a copy.
@@ -80,6 +87,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
         discriminator_steps=1,
         gradient_accumulation_steps=1,
         fake_labels="uniform",
+        class_loss_weight=1.0,
         ema_decay=None,
         ema_start_step=0,
         seed=0,
@@ -95,6 +103,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
         self.discriminator_steps = discriminator_steps
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.fake_labels = fake_labels
+        self.class_loss_weight = class_loss_weight
         self.ema_decay = ema_decay
         self.ema_start_step = ema_start_step
         self.seed = seed
@@ -112,6 +121,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
             name: keras.metrics.Mean(name=name)
             for name in (
                 *("g_loss", "d_loss", "real_logits", "fake_logits", "d_accuracy"),
+                *(CLASS_ACCURACIES if self._has_classifier() else ()),
                 *self.gammas(),
             )
         }
@@ -205,16 +215,11 @@ class SAGAN(MultiWorkerFit, keras.Model):
         """
         optimizer = self.generator_optimizer
         variables = self.generator.trainable_variables
-        generator_loss = LOSSES[self.loss_name][1]
         gradients, losses = [], []
         for draw, (images, real_labels) in passes:
             z, labels = self.draw_latents(draw, _count(images), real_labels)
             with tf.GradientTape() as tape:
-                fakes = _call(self.generator, z, labels)
-                # Whatever D would update here stays as it is: its `u`.
-                with keras.StatelessScope():
-                    logits = _call(self.discriminator, fakes, labels)
-                loss = generator_loss(logits)
+                loss = self.generator_loss(z, labels)
                 scaled = self._scaled(loss, optimizer)
             gradients.append(tape.gradient(scaled, variables))
             losses.append(loss)
@@ -238,26 +243,60 @@ class SAGAN(MultiWorkerFit, keras.Model):
         """
         optimizer = self.discriminator_optimizer
         variables = self.discriminator.trainable_variables
-        discriminator_loss = LOSSES[self.loss_name][0]
         gradients, losses = [], []
         for draw, (images, real_labels) in passes:
             count = _count(images)
             z, labels = self.draw_latents(draw, count, real_labels)
             fakes = _call(self.generator, z, labels)
-            both = tf.concat([tf.cast(images, fakes.dtype), fakes], 0)
             if labels is not None:
                 labels = tf.concat([tf.cast(real_labels, tf.int32), labels], 0)
             with tape or tf.GradientTape() as tape, shared_weights(weights):
-                logits = _call(self.discriminator, both, labels)
-                real_logits, fake_logits = logits[:count], logits[count:]
-                loss = sum(discriminator_loss(real_logits, fake_logits))
+                loss, logits, class_logits = self.discriminator_loss(
+                    images, fakes, labels
+                )
                 scaled = self._scaled(loss, optimizer)
             gradients.append(tape.gradient(scaled, variables))
             tape, weights = None, None
             losses.append(loss)
-            self._track_discriminator(loss, real_logits, fake_logits)
+            self._track_discriminator(loss, *tf.split(logits, 2))
+            self._track_classifier(class_logits, labels)
         optimizer.apply(_sum_each(gradients), variables)
         return tf.add_n(losses)
+
+    def generator_loss(self, z, labels):
+        """The generator's loss on D(G(z)), of which D's `u` take no notice.
+
+        Args:
+            z: `(B, z_dim)` float tensor.
+            labels: `(B,)` int32 tensor, or `None` when unconditional.
+
+        Returns:
+            Scalar tensor.
+        """
+        fakes = _call(self.generator, z, labels)
+        # Whatever D would update here stays as it is: its `u`.
+        with keras.StatelessScope():
+            logits, class_logits = self._judge(fakes, labels)
+        loss = LOSSES[self.loss_name][1](logits)
+        return loss + self._class_loss(class_logits, labels)
+
+    def discriminator_loss(self, images, fakes, labels):
+        """The discriminator's loss, on one pass over real and fake together.
+
+        Args:
+            images, fakes: `(B, R, R, C)` float tensors, real and generated.
+            labels: `(2 B,)` int32 tensor, those of both, or `None` when unconditional.
+
+        Returns:
+            Scalar tensor; logits `(2 B, 1)`, the real images' first; class logits
+            `(2 B, num_classes)`, or `None` without a classifier.
+        """
+        both = tf.concat([tf.cast(images, fakes.dtype), fakes], 0)
+        logits, class_logits = self._judge(both, labels)
+        loss = sum(LOSSES[self.loss_name][0](*tf.split(logits, 2)))
+        # Of real and fake images, as many of each: the sum of their means.
+        loss += 2 * self._class_loss(class_logits, labels)
+        return loss, logits, class_logits
 
     def draw_latents(self, draw, count, real_labels=None):
         """Draws z and fake labels for one pass of the present step.
@@ -352,18 +391,20 @@ class SAGAN(MultiWorkerFit, keras.Model):
         """Means since the last reset, in the order of the logs.
 
         `g_loss`, `d_loss`; `real_logits`, `fake_logits` and `d_accuracy` (share of real
-        logits above and fake logits below 0) as D sees them in its own step;
+        logits above and fake logits below 0) as D sees them in its own step; with an
+        auxiliary classifier its `real_class_accuracy` and `fake_class_accuracy`;
         `gamma_<network>_<layer>` of each attention layer.
         """
         return list(self._trackers.values())
 
     def gammas(self):
-        """Dict of metric name to the gamma variable of each attention layer."""
+        """Dict of metric name to the gamma of each attention layer or its stand-in."""
+        # As tensors: a variable of several replicas is no number outside of them.
         return {
-            f"gamma_{letter}_{layer.name}": layer.gamma
+            f"gamma_{letter}_{layer.name}": tf.convert_to_tensor(layer.gamma)
             for letter, network in (("g", self.generator), ("d", self.discriminator))
             for layer in network.layers
-            if isinstance(layer, SelfAttention)
+            if isinstance(layer, (ResidualBottleneck, SelfAttention))
         }
 
     def checkpoint_items(self):
@@ -380,6 +421,20 @@ class SAGAN(MultiWorkerFit, keras.Model):
             items["ema_generator"] = self.ema_generator
         return items
 
+    def _judge(self, images, labels):
+        """The discriminator's logits, and its class logits or `None`."""
+        if self._has_classifier():
+            return tf.split(_call(self.discriminator, images, None), [1, -1], axis=1)
+        return _call(self.discriminator, images, labels), None
+
+    def _has_classifier(self):
+        return isinstance(_head_of(self.discriminator), AuxiliaryClassifierHead)
+
+    def _class_loss(self, class_logits, labels):
+        if class_logits is None:
+            return 0.0
+        return self.class_loss_weight * class_cross_entropy(class_logits, labels)
+
     def _scaled(self, loss, optimizer):
         # Keras sums gradients over replicas, and the micro-batches' are summed here.
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
@@ -392,6 +447,13 @@ class SAGAN(MultiWorkerFit, keras.Model):
         self._trackers["real_logits"].update_state(real_logits)
         self._trackers["fake_logits"].update_state(fake_logits)
         self._trackers["d_accuracy"].update_state(tf.cast(correct, tf.float32))
+
+    def _track_classifier(self, class_logits, labels):
+        if class_logits is None:
+            return
+        correct = tf.argmax(class_logits, -1, labels.dtype) == labels
+        for name, part in zip(CLASS_ACCURACIES, tf.split(correct, 2)):
+            self._trackers[name].update_state(tf.cast(part, tf.float32))
 
     def _note_nonfinite(self, *losses):
         finite = tf.reduce_all([tf.math.is_finite(loss) for loss in losses])
@@ -441,8 +503,10 @@ class SAGAN(MultiWorkerFit, keras.Model):
         )
 
     def _check_arguments(self):
-        wanted = 1 if self.num_classes is None else 2
         for network in (self.generator, self.discriminator):
+            wanted = 1 if self.num_classes is None else 2
+            if network is self.discriminator and self._has_classifier():
+                wanted = 1
             if len(network.inputs) != wanted:
                 raise ValueError(
                     f"With num_classes={self.num_classes} each network has {wanted} "
@@ -466,11 +530,19 @@ class SAGAN(MultiWorkerFit, keras.Model):
                 f"fake_labels must be one of {', '.join(FAKE_LABELS)}. "
                 f"Received: {self.fake_labels!r}."
             )
+        self._check_numbers()
+
+    def _check_numbers(self):
         if min(self.discriminator_steps, self.gradient_accumulation_steps) < 1:
             raise ValueError(
                 "discriminator_steps and gradient_accumulation_steps must be "
                 f"at least 1. Received: {self.discriminator_steps}, "
                 f"{self.gradient_accumulation_steps}."
+            )
+        if not 0 <= self.class_loss_weight < float("inf"):
+            raise ValueError(
+                "class_loss_weight must be at least 0. "
+                f"Received: {self.class_loss_weight}. Try 1.0."
             )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(
@@ -489,6 +561,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
             "discriminator_steps": self.discriminator_steps,
             "gradient_accumulation_steps": self.gradient_accumulation_steps,
             "fake_labels": self.fake_labels,
+            "class_loss_weight": self.class_loss_weight,
             "ema_decay": self.ema_decay,
             "ema_start_step": self.ema_start_step,
             "seed": self.seed,
@@ -527,12 +600,18 @@ def _count(images):
     return tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
 
 
-def _classes_of(discriminator):
-    """The number of classes of a `ProjectionHead`, if the network has one."""
+def _head_of(discriminator):
+    """The discriminator's last layer, if it is one of ours."""
     for layer in discriminator.layers:
-        if isinstance(layer, ProjectionHead):
-            return layer.num_classes
+        if isinstance(layer, (ProjectionHead, AuxiliaryClassifierHead)):
+            return layer
     return None
+
+
+def _classes_of(discriminator):
+    """The number of classes of the discriminator's head, if it has one."""
+    head = _head_of(discriminator)
+    return None if head is None else head.num_classes
 
 
 def _call(network, inputs, labels):

@@ -83,10 +83,13 @@ def _network(config):
     if "generator_channels" not in config:
         return None
     sizes = config["attention_resolution"]
-    attention = ", ".join(f"{size}x{size}" for size in sizes)
+    places = ", ".join(f"{size}x{size}" for size in sizes)
+    attention = f"attention at {places}" if sizes else "no attention"
+    if sizes and config.get("attention_variant") == "residual":
+        attention = f"no attention, but residual blocks in its place at {places}"
     return (
         f"{config['generator_channels']} channels, z of {config['z_dim']} values, "
-        + (f"attention at {attention}" if sizes else "no attention")
+        f"{attention}"
     )
 
 

@@ -11,11 +11,13 @@ import keras
 from keras import ops
 
 from sagan_tf.layers import (
+    AuxiliaryClassifierHead,
     ConditionalBatchNorm,
     DiscriminatorBlock,
     DiscriminatorOptimizedBlock,
     GeneratorBlock,
     ProjectionHead,
+    ResidualBottleneck,
     SelfAttention,
     SpectralNormalization,
 )
@@ -50,6 +52,7 @@ class _Normalization:
     spectral_norm: bool
     power_iterations: int
     stop_gradient: bool
+    clamp_sigma: bool
     initializer_name: str
 
     def initializer(self):
@@ -64,6 +67,7 @@ class _Normalization:
             "spectral_normalization": self.spectral_norm,
             "power_iterations": self.power_iterations,
             "stop_gradient": self.stop_gradient,
+            "clamp_sigma": self.clamp_sigma,
             "kernel_initializer": self.initializer(),
         }
 
@@ -72,13 +76,21 @@ class _Normalization:
         if not self.spectral_norm:
             return layer
         return SpectralNormalization(
-            layer, self.power_iterations, self.stop_gradient, name=layer.name
+            layer,
+            self.power_iterations,
+            self.stop_gradient,
+            clamp_sigma=self.clamp_sigma,
+            name=layer.name,
         )
 
     def attention(self, size, variant, chunk_size):
-        """The attention layer of a size x size feature map."""
+        """The attention layer of a size x size feature map, or what stands for it."""
+        # As in TF-GAN, sigma is not clamped here.
+        arguments = {**self.arguments(), "clamp_sigma": False}
+        if variant == "residual":
+            return ResidualBottleneck(name=f"residual_{size}x{size}", **arguments)
         return SelfAttention(
-            variant, chunk_size, name=f"attention_{size}x{size}", **self.arguments()
+            variant, chunk_size, name=f"attention_{size}x{size}", **arguments
         )
 
 
@@ -116,11 +128,13 @@ def build_generator(
     spectral_norm=True,
     power_iterations=1,
     stop_gradient=False,
+    clamp_sigma=False,
     initializer="glorot_uniform",
     batch_norm_momentum=0.999,
     final_batch_norm_momentum=0.9999,
     batch_norm_epsilon=1e-5,
     cross_replica_batch_norm=False,
+    normalize_tables=False,
     name="generator",
 ):
     """Builds the generator.
@@ -138,15 +152,19 @@ def build_generator(
         image_channels: int, 1 or 3.
         attention_resolution: ints among 8, 16, ... resolution; `()` for none.
             Official: `(32,)`.
-        attention_variant, attention_chunk_size: see `SelfAttention`.
+        attention_variant, attention_chunk_size: see `SelfAttention`; the variant
+            `"residual"` puts a `ResidualBottleneck` in its place.
         spectral_norm: bool, whether convolutions and linear layer are normalised.
         power_iterations, stop_gradient: see `SpectralNormalization`.
+        clamp_sigma: see `SpectralNormalization`; without effect inside attention.
         initializer: `"glorot_uniform"` (official), `"orthogonal"`, `"normal_0.02"`, or
             another name that Keras knows.
         batch_norm_momentum: float, decay of the blocks' moving statistics.
         final_batch_norm_momentum: float, decay of the last batch normalisation's.
         batch_norm_epsilon: float.
         cross_replica_batch_norm: bool, whether statistics are over all replicas.
+        normalize_tables: bool, whether the blocks' tables of gains and biases are
+            spectrally normalised: `SpectralConditionalBatchNorm`. Official: no.
         name: name of the model.
 
     Returns:
@@ -162,7 +180,7 @@ def build_generator(
     attention_resolution = tuple(attention_resolution)
     _check(resolution, attention_resolution, resolution, channels)
     normalization = _Normalization(
-        spectral_norm, power_iterations, stop_gradient, initializer
+        spectral_norm, power_iterations, stop_gradient, clamp_sigma, initializer
     )
     z = keras.Input((z_dim,), name="z")
     labels = [keras.Input((), dtype="int32", name="labels")] if num_classes else []
@@ -182,6 +200,7 @@ def build_generator(
             momentum=batch_norm_momentum,
             epsilon=batch_norm_epsilon,
             synchronized=cross_replica_batch_norm,
+            normalize_tables=normalize_tables,
             name=f"block_{size}x{size}",
             **normalization.arguments(),
         )(x, *labels)
@@ -225,7 +244,9 @@ def build_discriminator(
     spectral_norm=True,
     power_iterations=1,
     stop_gradient=False,
+    clamp_sigma=False,
     initializer="glorot_uniform",
+    head="projection",
     name="discriminator",
 ):
     """Builds the discriminator.
@@ -241,29 +262,35 @@ def build_discriminator(
         image_channels: int, 1 or 3.
         attention_resolution: ints among 8, 16, ... resolution / 2; `()` for none.
             Official: `(32,)`.
-        attention_variant, attention_chunk_size: see `SelfAttention`.
+        attention_variant, attention_chunk_size: see `SelfAttention`; the variant
+            `"residual"` puts a `ResidualBottleneck` in its place.
         spectral_norm: bool, whether every weight is normalised.
         power_iterations, stop_gradient: see `SpectralNormalization`.
+        clamp_sigma: see `SpectralNormalization`; without effect inside attention.
         initializer: see `build_generator`.
+        head: `"projection"` (official), or `"auxiliary_classifier"` for that of AC-GAN.
         name: name of the model.
 
     Returns:
         Functional `keras.Model`. Inputs `[images (B, R, R, image_channels) float32 in
-        [-1, 1], labels (B,) int32]`, or images alone when unconditional; output logits
-        `(B, 1)` float32.
+        [-1, 1], labels (B,) int32]`, or images alone when unconditional or with an
+        auxiliary classifier; output logits `(B, 1)` float32, with an auxiliary
+        classifier `(B, 1 + num_classes)`, class logits after the logit.
 
     Raises:
-        ValueError: impossible resolution, attention resolution or channels.
+        ValueError: impossible resolution, attention resolution or channels; unknown
+            head.
 
     Reference: self-attention-gan `discriminator.py`: `discriminator_test`
     """
     attention_resolution = tuple(attention_resolution)
     _check(resolution, attention_resolution, resolution // 2, channels)
     normalization = _Normalization(
-        spectral_norm, power_iterations, stop_gradient, initializer
+        spectral_norm, power_iterations, stop_gradient, clamp_sigma, initializer
     )
     images = keras.Input((resolution, resolution, image_channels), name="images")
-    labels = [keras.Input((), dtype="int32", name="labels")] if num_classes else []
+    takes_labels = num_classes and head == "projection"
+    labels = [keras.Input((), dtype="int32", name="labels")] if takes_labels else []
     x, size = images, resolution
     for index, (width, downsample) in enumerate(DISCRIMINATOR_BLOCKS[resolution]):
         size //= 2 if downsample else 1
@@ -278,10 +305,18 @@ def build_discriminator(
             )
     x = keras.layers.ReLU(name="relu")(x)
     features = ops.sum(ops.cast(x, _full_precision()), axis=(1, 2))
-    logits = ProjectionHead(
-        num_classes or None,
-        dtype=_full_precision(),
-        name="projection_head",
-        **normalization.arguments(),
-    )(features, *labels)
+    logits = _head(head, num_classes, normalization)(features, *labels)
     return keras.Model([images, *labels] if labels else images, logits, name=name)
+
+
+def _head(kind, num_classes, normalization):
+    options = {"dtype": _full_precision(), **normalization.arguments()}
+    if kind == "projection":
+        return ProjectionHead(num_classes or None, name="projection_head", **options)
+    if kind == "auxiliary_classifier":
+        return AuxiliaryClassifierHead(
+            num_classes, name="auxiliary_classifier_head", **options
+        )
+    raise ValueError(
+        f"head must be projection or auxiliary_classifier. Received: {kind!r}."
+    )

@@ -55,19 +55,24 @@ _INCEPTION = "Inception"
 
 @dataclasses.dataclass
 class _Line:
-    """Steps `(N,)`, values `(N,)` with NaN for none, and how they look."""
+    """Steps `(N,)`, values `(N,)` with NaN for none, and how they look.
+
+    `spread` `(N,)`: half the width of a band around the values, or `None`.
+    """
 
     steps: np.ndarray
     values: np.ndarray
     label: str
     colour: str
+    spread: np.ndarray | None = None
 
 
 @dataclasses.dataclass
 class _Panel:
     title: str
     lines: list
-    is_distance: bool = False
+    # Whether a wide range gets a logarithmic axis.
+    may_be_logarithmic: bool = False
 
 
 def write_metrics_plot(path, metrics, evaluations=(), title=""):
@@ -91,9 +96,42 @@ def write_metrics_plot(path, metrics, evaluations=(), title=""):
     Raises:
         OSError: it cannot be written.
     """
+    panels = [*_training_panels(metrics), *_evaluation_panels(evaluations)]
+    _write_panels(path, panels, title)
+
+
+def write_curves(path, panels, title="", logarithmic=_DISTANCES):
+    """Draws curves of several runs, panel beside panel, 1200 pixels wide.
+
+    Args:
+        path: see `write_metrics_plot`.
+        panels: dict of the panel's title to dict of the curve's label to (steps,
+            values) or (steps, values, spreads), sequences of the same length. Values
+            may be missing (`None`); spreads are half the width of a band around them.
+        title: str, stands above all panels.
+        logarithmic: titles of the panels that get a logarithmic axis where values span
+            more than a factor of ten.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    found = []
+    for name, curves in panels.items():
+        lines = []
+        for label, (steps, values, *spreads) in curves.items():
+            numbers = np.array([_number(value) for value in values])
+            spread = np.array(spreads[0], float) if spreads else None
+            if np.isfinite(numbers).any():
+                colour = _COLOURS[len(lines) % len(_COLOURS)]
+                lines.append(_Line(np.array(steps), numbers, label, colour, spread))
+        if lines:
+            found.append(_Panel(name, lines, name in logarithmic))
+    _write_panels(path, found, title)
+
+
+def _write_panels(path, panels, title):
     from matplotlib.figure import Figure
 
-    panels = [*_training_panels(metrics), *_evaluation_panels(evaluations)]
     rows = max(1, math.ceil(len(panels) / _COLUMNS))
     figure = Figure(
         figsize=(_WIDTH_INCHES, 0.5 + rows * _PANEL_INCHES),
@@ -193,7 +231,7 @@ def _draw(axes, panel, span):
     axes.tick_params(labelsize=9, labelcolor=_TEXT, length=0)
     values = np.concatenate([line.values for line in panel.lines])
     low, high = np.nanmin(values), np.nanmax(values)
-    if panel.is_distance and 0 < low * _LOGARITHMIC_SPAN < high:
+    if panel.may_be_logarithmic and 0 < low * _LOGARITHMIC_SPAN < high:
         _make_logarithmic(axes)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
     margin = 0.02 * (span[1] - span[0]) or 1
@@ -219,6 +257,9 @@ def _add_legend(axes, panel):
 
 def _draw_line(axes, line):
     steps, values, count = line.steps, line.values, np.isfinite(line.values).sum()
+    if line.spread is not None and line.spread.any():
+        low, high = values - line.spread, values + line.spread
+        axes.fill_between(steps, low, high, color=line.colour, alpha=0.18, linewidth=0)
     if count > _MANY_POINTS:
         axes.plot(steps, values, color=line.colour, linewidth=0.7, alpha=0.3)
         values = _running_mean(values)

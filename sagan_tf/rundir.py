@@ -11,6 +11,9 @@ evaluations.jsonl     results of evaluations, see `evaluator.py`
 metrics.png           curves of metrics.jsonl and evaluations.jsonl
 reference/            statistics of real images, made when they were first needed
 tensorboard/          events, if TensorBoard is installed
+health.jsonl, .png    figures of each look at the training, see `collapse_watch.py`
+healthy/              the checkpoint to go back to, with on_collapse=rollback
+collapsed/            the last checkpoint of a run that was rolled back
 import.json           of an imported run: where its weights are from, see `importing.py`
 """
 
@@ -164,6 +167,7 @@ def networks_from_config(config):
         "attention_chunk_size": config.attention_chunk_size,
         "power_iterations": config.power_iterations,
         "stop_gradient": config.spectral_norm_stop_gradient,
+        "clamp_sigma": config.spectral_norm_clamp,
         "initializer": config.initializer,
     }
     generator = build_generator(
@@ -175,12 +179,14 @@ def networks_from_config(config):
         final_batch_norm_momentum=config.final_batch_norm_momentum,
         batch_norm_epsilon=config.batch_norm_epsilon,
         cross_replica_batch_norm=config.cross_replica_batch_norm,
+        normalize_tables=config.spectral_norm_conditional_batch_norm,
         **common,
     )
     discriminator = build_discriminator(
         channels=config.discriminator_channels,
         attention_resolution=config.discriminator_attention,
         spectral_norm=config.spectral_norm != "none",
+        head=config.discriminator_head,
         **common,
     )
     return generator, discriminator

@@ -66,6 +66,8 @@ def _measure(generator, batches):
     generator.trainable = False
     for layer in layers:
         layer.trainable = True
+        for part in layer._flatten_layers(include_self=False):
+            part.trainable = False  # The tables' `u`.
         layer.momentum = 0.0
         layer.unbiased_moving_variance = False
         layer.moving_mean.assign(np.zeros(layer.moving_mean.shape))

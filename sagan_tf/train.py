@@ -4,7 +4,8 @@ python -m sagan_tf.train --flagfile=configs/digits.flags --workdir=runs/digits
 
 Exit status: 0 finished, 1 a bug, 2 bad input, 3 stopped by SIGTERM or Ctrl-C with a
 checkpoint saved, 4 a loss became NaN or infinite, 5 another worker is gone: all of
-them are to be started again with the same command.
+them are to be started again with the same command; 6 the generator collapsed, and
+--on_collapse says to stop then.
 """
 
 import sys

@@ -7,7 +7,7 @@ import sys
 import keras
 import tensorflow as tf
 
-from sagan_tf import data, distribution, overview, rundir
+from sagan_tf import data, distribution, health, overview, rundir
 from sagan_tf.callbacks import (
     CheckpointWriter,
     NonfiniteStop,
@@ -15,6 +15,8 @@ from sagan_tf.callbacks import (
     SampleGrid,
     SignalStop,
 )
+from sagan_tf.collapse_watch import COLLAPSED as COLLAPSED_FOLDER
+from sagan_tf.collapse_watch import CollapseWatch
 from sagan_tf.evaluator import open_evaluator
 from sagan_tf.metric_log import (
     MetricLog,
@@ -28,7 +30,15 @@ from sagan_tf.optimizers import Adam
 from sagan_tf.run_data import describe_data, open_data
 from sagan_tf.workers import Workers
 
-FINISHED, STOPPED, NOT_FINITE, WORKER_LOST = 0, 3, 4, 5
+_NORMALIZED_TABLES = (
+    "spectral_norm_conditional_batch_norm normalizes the tables of class gains and "
+    "biases, which neither the paper nor the official code does; BigGAN's authors saw "
+    "it cripple the generator at random. It is here to be measured."
+)
+
+FINISHED, STOPPED, NOT_FINITE, WORKER_LOST, COLLAPSED = 0, 3, 4, 5, 6
+# Real images, and as many generated ones, that each look at a training sees.
+_WATCHED_IMAGES = 32
 
 
 def train_and_evaluate(config, workdir):
@@ -41,7 +51,7 @@ def train_and_evaluate(config, workdir):
     Returns:
         0 if all steps are done, 3 if SIGTERM or Ctrl-C stopped the run (a checkpoint
         is written), 4 if a loss became NaN or infinite (none is), 5 if another worker
-        is gone.
+        is gone, 6 if the generator collapsed and `on_collapse` says to stop then.
 
     Raises:
         ValueError: config, data or run directory cannot be used; one line says why.
@@ -64,6 +74,7 @@ def train_and_evaluate(config, workdir):
 def _train(config, workdir, strategy, workers):
     with SignalStop(workers) as signals:
         source, config = open_data(config)
+        config.validate()  # Now that the number of classes is known.
         checkpoints = rundir.prepare(workdir, config, describe_data(source), workers)
 
         with strategy.scope():
@@ -82,26 +93,35 @@ def _train(config, workdir, strategy, workers):
         writer = CheckpointWriter(
             config.checkpoint_every_steps, checkpoints, guard, workers
         )
+        watches = make_watch(config, source, workdir, checkpoints, writer)
         callbacks = [guard, signals, *make_callbacks(config, workdir, workers), writer]
         if workers.is_chief:
             callbacks += [
+                *watches,
                 *make_evaluation(config, workdir, strategy, checkpoints, writer),
                 MetricPlot(config.sample_every_steps, workdir),
             ]
-        try:
-            model.fit(
-                dataset,
-                steps_per_epoch=config.total_steps - start,
-                callbacks=callbacks,
-                shuffle=False,  # The data set has its own, seeded order.
-                verbose=0,
-            )
-        except tf.errors.OpError as error:
-            if workers.loss(error):
-                raise
-            raise explain(error, config, source, int(model.step.numpy())) from error
-
+        _fit(model, dataset, callbacks, config, source, start, workers)
+        for watch in watches:
+            if watch.reason:
+                return report_collapse(workdir, watch)
         return report_end(workdir, checkpoints, model, guard, signals, config, workers)
+
+
+def _fit(model, dataset, callbacks, config, source, start, workers):
+    """Trains until the last step, or until a callback says stop."""
+    try:
+        model.fit(
+            dataset,
+            steps_per_epoch=config.total_steps - start,
+            callbacks=callbacks,
+            shuffle=False,  # The data set has its own, seeded order.
+            verbose=0,
+        )
+    except tf.errors.OpError as error:
+        if workers.loss(error):
+            raise
+        raise explain(error, config, source, int(model.step.numpy())) from error
 
 
 def set_up(config):
@@ -113,6 +133,8 @@ def set_up(config):
     Raises:
         ValueError: the strategy is not to be had, or does not go with `batch_size`.
     """
+    if config.spectral_norm_conditional_batch_norm:
+        print(f"warning: {_NORMALIZED_TABLES}", file=sys.stderr)
     strategy = distribution.make_strategy(
         config.strategy,
         config.tpu_name,
@@ -142,6 +164,7 @@ def make_model(config):
         discriminator_steps=config.discriminator_steps,
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         fake_labels=config.fake_labels,
+        class_loss_weight=config.class_loss_weight,
         ema_decay=config.ema_decay,
         ema_start_step=config.ema_start_step,
         seed=config.seed,
@@ -251,6 +274,75 @@ def make_evaluation(config, workdir, strategy, checkpoints, writer):
     ]
 
 
+def make_watch(config, source, workdir, checkpoints, writer):
+    """The callback that `--watch_every_steps` asks for, in a list, or none.
+
+    Raises:
+        ValueError: an image that it looks at cannot be read.
+    """
+    if not config.watch_every_steps or config.strategy == "multi_worker":
+        return []
+    if source.num_images < 2:  # Diversity is that of several images.
+        return []
+    return [
+        CollapseWatch(
+            config.watch_every_steps,
+            make_fixed_batch(config, source),
+            workdir,
+            config.on_collapse,
+            writer,
+            checkpoints,
+        )
+    ]
+
+
+def make_fixed_batch(config, source):
+    """The `health.FixedBatch` of a run: the same whenever it goes on.
+
+    Raises:
+        ValueError: an image of it cannot be read.
+    """
+    labelled = config.num_classes > 0
+    count = min(_WATCHED_IMAGES, source.num_images)
+    dataset = data.make_dataset(
+        source,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        batch_size=count,
+        seed=config.seed,
+        shuffle_buffer_images=_WATCHED_IMAGES,
+        resize=config.resize,
+        labelled=labelled,
+        cache_bytes=0,  # For a batch, not all of the data set is read.
+    )
+    try:
+        batch = next(dataset.take(1).as_numpy_iterator())
+    except tf.errors.OpError as error:
+        problem = data.name_bad_image(
+            source,
+            seed=config.seed,
+            count=count,
+            shuffle_buffer_images=_WATCHED_IMAGES,
+        )
+        if problem is None:
+            raise
+        raise _bad_image(problem) from error
+    images, labels = batch if labelled else (batch, None)
+    return health.make_fixed_batch(images, labels, z_dim=config.z_dim, seed=config.seed)
+
+
+def report_collapse(workdir, watch):
+    """Says why the training was stopped; steps back if asked to. Returns the status."""
+    print(f"Stopped. {watch.reason}")
+    step = watch.roll_back()
+    if step is not None:
+        print(
+            f"The run is back at step {step:,}, where it was well; what it had become "
+            f"is in {workdir / COLLAPSED_FOLDER}. Try other settings or another --seed."
+        )
+    return COLLAPSED
+
+
 def explain(error, config, source, step):
     """An error of TensorFlow as one line that names the cause, if it can be found.
 
@@ -270,8 +362,10 @@ def explain(error, config, source, step):
         count=config.images_per_step * (config.steps_per_execution + 1),
         shuffle_buffer_images=config.shuffle_buffer_images,
     )
-    if problem is None:
-        return error
+    return error if problem is None else _bad_image(problem)
+
+
+def _bad_image(problem):
     return ValueError(
         f"{problem} Try replacing it, or --skip_bad_images to leave it out."
     )
@@ -303,6 +397,7 @@ def dry_run(config):
     """Prints what a run would be, without writing anything."""
     strategy = set_up(config)
     source, config = open_data(config)
+    config.validate()
     generator, discriminator = rundir.networks_from_config(config)
     print(f"Config\n{config.to_json()}")
     print(f"Data\n  {source.description}")

@@ -53,6 +53,7 @@ FLOORS = {
         *("files", "attention_measures", "attention_overlay", "attention_view"),
     ),
     "overview": ("layers",),
+    "health": ("latents", "layers"),
     "flops": ("layers",),
     "planning": ("flops", "overview"),
     "plan_page": ("flops", "overview", "planning"),
@@ -71,6 +72,9 @@ FLOORS = {
     "importing": ("files", "importers", "rundir"),
     "callbacks": ("checkpoints", "images", "latents", "workers"),
     "metric_log": ("files", "plots", "callbacks"),
+    "collapse_watch": (
+        *("files", "plots", "checkpoints", "health", "callbacks", "metric_log"),
+    ),
     "classifier_data": ("data", "images"),
     "classifier_training": (
         *("data", "evaluation", "images", "classifier_data", "rundir"),
@@ -91,8 +95,8 @@ FLOORS = {
     ),
     "attention_pictures": ("data", "sampling", "run_data"),
     "attention_explorer": (
-        *("checkpoints", "images", "sampling", "attention_scores", "attention_view"),
-        *("rundir", "metric_log"),
+        *("layers", "checkpoints", "images", "sampling"),
+        *("attention_scores", "attention_view", "rundir", "metric_log"),
     ),
     "attention_report": (
         *("files", "sampling", "attention_queries", "attention_scores"),
@@ -100,9 +104,9 @@ FLOORS = {
         *("attention_pictures", "attention_explorer"),
     ),
     "training": (
-        *("data", "distribution", "model", "optimizers", "overview", "rundir"),
-        *("run_data", "workers"),
-        *("callbacks", "metric_log", "evaluator"),
+        *("data", "distribution", "model", "optimizers", "overview"),
+        *("health", "rundir", "run_data", "workers"),
+        *("callbacks", "collapse_watch", "metric_log", "evaluator"),
     ),
     "export_origin": ("metric_log",),
     "exporting": (
@@ -114,10 +118,22 @@ FLOORS = {
         *("animation", "evaluation", "files", "images", "sampling", "sheets"),
         *("layouts", "rundir", "training_neighbours"),
     ),
+    "ablations": (),
+    "ablation_runs": (),
+    "ablation_training": ("files", "ablation_runs"),
+    "ablation_pictures": ("captions", "files", "plots"),
+    "ablation_report": (
+        *("files", "flops", "health", "overview", "rundir"),
+        *("ablation_pictures", "ablation_runs"),
+    ),
     # floor 4: commands
     "flags": ("config", "config_checks"),
     "train": ("flags", "training"),
     "plan": ("flags",),
+    "ablate": (
+        *("config", "flags", "ablation_runs", "ablation_training", "ablations"),
+        "ablation_report",
+    ),
     "import_weights": ("config", "flags", "importing"),
     "sample": ("flags", "animation", "drawing", "sample_kinds", "training_progress"),
     "attention": ("flags",),
@@ -130,7 +146,7 @@ FLOORS = {
 }
 COMMANDS = (
     *("train", "sample", "train_classifier", "reference_statistics", "evaluate"),
-    *("plan", "import_weights", "export", "attention"),
+    *("plan", "import_weights", "export", "attention", "ablate"),
 )
 
 WITHOUT_TENSORFLOW = ("layers", "networks", "losses")

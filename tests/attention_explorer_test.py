@@ -77,6 +77,27 @@ def test_a_run_without_attention_is_named(run):
         networks_to_look_at(generator_alone, None, "real")
 
 
+def test_residual_blocks_are_no_attention(run):
+    networks = build(run, attention_variant="residual")
+    message = (
+        "discriminator of this run have residual blocks in its place. Try a run that "
+        "was trained with --attention_variant=official"
+    )
+    with pytest.raises(ValueError, match=message):
+        networks_to_look_at(networks, None, "generated")
+
+
+def test_a_discriminator_that_is_told_no_labels_has_maps_too(run, pictures):
+    networks = build(run, discriminator_head="auxiliary_classifier")
+    chosen = networks_to_look_at(networks, None, "generated")
+    found = [each for _, _, each in explore(chosen, networks[0], pictures)]
+    made = networks[0]([pictures.z, pictures.labels], training=False).numpy()
+    expected = [maps[0] for _, maps in attention_maps_of(networks[1], made)]
+    for ours, theirs in zip(found[2:], expected, strict=True):
+        assert ours.network == "discriminator"
+        np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-5)
+
+
 def test_of_a_run_without_a_discriminator_the_generator_is_looked_at(networks):
     alone = networks[0], None
     assert names(networks_to_look_at(alone, None, "generated")) == ["generator"]

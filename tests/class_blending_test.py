@@ -88,3 +88,31 @@ def test_shares_of_other_classes_are_refused(num_classes, shape):
     generator = make_generator(num_classes=num_classes)
     with pytest.raises(ValueError, match=rf"Received: .*, {num_classes} classes"):
         blend_classes(generator, np.ones(shape))
+
+
+def test_normalized_tables_are_mixed_as_they_are_used():
+    """Sums of tables would have sigmas of their own."""
+    generator = make_generator(normalize_tables=True)
+    plain = make_generator()
+    for ours, other in zip(generator.layers, plain.layers, strict=True):
+        for name in ("batch_norm_1", "batch_norm_2"):
+            norm = getattr(ours, name, None)
+            if norm is not None:
+                gamma, beta = norm.tables()
+                getattr(other, name).gamma.assign(gamma)
+                getattr(other, name).beta.assign(beta)
+    values = {variable.path: variable for variable in generator.variables}
+    for variable in plain.variables:
+        if variable.path in values:
+            variable.assign(values[variable.path])
+    shares = np.random.default_rng(2).dirichlet(np.ones(CLASSES), CLASSES + 1)
+    blended, expected = (blend_classes(each, shares) for each in (generator, plain))
+    for mixture in range(CLASSES + 1):
+        made = images(blended, mixture)
+        np.testing.assert_allclose(made, images(expected, mixture), atol=1e-5)
+    for label in range(CLASSES):
+        np.testing.assert_allclose(
+            images(blend_classes(generator, np.eye(CLASSES)), label),
+            images(generator, label),
+            atol=1e-5,
+        )

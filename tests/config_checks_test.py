@@ -51,6 +51,45 @@ from sagan_tf.config import Config
         ({"protocol": "mine"}, "mine", "--protocol=quick-5k"),
         ({"evaluate_every_steps": -1}, "-1", "--evaluate_every_steps=0"),
         ({"resolution": 32}, "[32]", "--discriminator_attention_resolution=16"),
+        ({"discriminator_head": "ac-gan"}, "ac-gan", "--discriminator_head=projection"),
+        ({"attention_variant": "none"}, "none", "--attention_variant=official"),
+        ({"on_collapse": "halt"}, "halt", "--on_collapse=warn"),
+        ({"class_loss_weight": -0.5}, "-0.5", "--class_loss_weight=1.0"),
+        ({"class_loss_weight": float("inf")}, "inf", "--class_loss_weight=1.0"),
+        ({"watch_every_steps": -1}, "-1", "--watch_every_steps=1000"),
+        (
+            {"watch_every_steps": 1001, "steps_per_execution": 10},
+            "watch_every_steps=1001",
+            "--watch_every_steps=1010",
+        ),
+        (
+            {"discriminator_head": "auxiliary_classifier", "num_classes": 0},
+            "num_classes=0",
+            "--num_classes=none",
+        ),
+        (
+            {"spectral_norm_conditional_batch_norm": True, "num_classes": 0},
+            "num_classes=0",
+            "--num_classes=none",
+        ),
+        (
+            {
+                "spectral_norm_conditional_batch_norm": True,
+                "spectral_norm": "discriminator",
+            },
+            "spectral_norm=discriminator",
+            "--spectral_norm=both",
+        ),
+        (
+            {"on_collapse": "stop", "strategy": "multi_worker"},
+            "strategy=multi_worker",
+            "--on_collapse=warn",
+        ),
+        (
+            {"on_collapse": "rollback", "watch_every_steps": 0},
+            "watch_every_steps=0",
+            "--watch_every_steps=1000",
+        ),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else None,
 )
@@ -61,3 +100,27 @@ def test_a_bad_value_is_named_with_a_remedy(values, received, remedy):
     assert next(iter(values)) in text
     assert received in text.split("Received:")[1]
     assert remedy in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"discriminator_head": "auxiliary_classifier"},
+        {"discriminator_head": "auxiliary_classifier", "class_loss_weight": 0.0},
+        {"discriminator_head": "auxiliary_classifier", "num_classes": 1},
+        {"attention_variant": "residual", "num_classes": 0},
+        {"spectral_norm_conditional_batch_norm": True, "spectral_norm_clamp": True},
+        {"spectral_norm_clamp": True, "spectral_norm": "discriminator"},
+        {"watch_every_steps": 0},
+        {"watch_every_steps": 0, "strategy": "multi_worker"},
+        {"strategy": "multi_worker"},
+        {"on_collapse": "stop"},
+        {"on_collapse": "rollback", "strategy": "mirrored"},
+        {"watch_every_steps": 20, "steps_per_execution": 10},
+    ],
+    ids=lambda values: ",".join(f"{name}={value}" for name, value in values.items()),
+)
+def test_a_good_value_passes(values):
+    config = Config(**values)
+    assert config.validate() is config

@@ -23,7 +23,7 @@ SCRIPTS = re.findall(r"(?:^    |`)(?:python )?(scripts/\w+\.\w+)", TEXT, re.MULT
 def test_readme_has_commands():
     assert {module.removeprefix("sagan_tf.") for module, _ in COMMANDS} == {
         *("train", "sample", "train_classifier", "reference_statistics", "evaluate"),
-        *("plan", "attention", "export", "import_weights"),
+        *("plan", "attention", "export", "import_weights", "ablate"),
     }
 
 
@@ -42,7 +42,7 @@ def test_script_is_there(path):
 
 
 def test_every_config_is_in_the_readme():
-    for path in (ROOT / "configs").glob("*.flags"):
+    for path in (ROOT / "configs").rglob("*.flags"):
         assert f"`{path.stem}`" in README, path
 
 

@@ -6,15 +6,18 @@ import tensorflow as tf
 
 from sagan_tf import SAGAN, build_discriminator, build_generator, flops
 from sagan_tf.layers import (
+    AuxiliaryClassifierHead,
     DiscriminatorBlock,
     DiscriminatorOptimizedBlock,
     GeneratorBlock,
     ProjectionHead,
+    ResidualBottleneck,
     SelfAttention,
+    SpectralConditionalBatchNorm,
     SpectralNormalization,
 )
 
-HEIGHT, WIDTH, CHANNELS, FILTERS = 8, 6, 16, 12
+HEIGHT, WIDTH, CHANNELS, FILTERS, CLASSES = 8, 6, 16, 12, 5
 
 
 def network(layer, *shape):
@@ -49,6 +52,26 @@ def small_discriminator(**options):
     return keras.Model(images, ProjectionHead(**options)(x))
 
 
+def conditional_generator(**options):
+    """The small generator with tables of classes that are normalised."""
+    z, labels = keras.Input((5,)), keras.Input((), dtype="int32")
+    dense = keras.layers.Dense(HEIGHT * WIDTH * 3)
+    x = SpectralNormalization(dense, **options)(z)
+    x = keras.layers.Reshape((HEIGHT, WIDTH, 3))(x)
+    x = SpectralConditionalBatchNorm(CLASSES, **options)(x, labels)
+    x = ResidualBottleneck(**options)(x)
+    return keras.Model([z, labels], x)
+
+
+def classifying_discriminator(**options):
+    images = keras.Input((HEIGHT, WIDTH, 3))
+    first = keras.layers.Conv2D(CHANNELS, 3, padding="same")
+    x = SpectralNormalization(first, **options)(images)
+    x = ResidualBottleneck(**options)(x)
+    x = keras.ops.sum(x, axis=(1, 2))
+    return keras.Model(images, AuxiliaryClassifierHead(CLASSES, **options)(x))
+
+
 @pytest.mark.parametrize("discriminator_steps", [1, 3])
 @pytest.mark.parametrize(
     "options", [{}, {"power_iterations": 2}, {"stop_gradient": True}], ids=str
@@ -75,6 +98,54 @@ def test_a_training_step_has_the_products_that_tensorflow_counts(
         flops.product_flops(counted), rel=1e-3
     )
     assert not opaque
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"power_iterations": 2}, {"stop_gradient": True}], ids=str
+)
+def test_a_step_of_ac_gan_has_the_products_that_tensorflow_counts(options):
+    networks = conditional_generator(**options), classifying_discriminator(**options)
+    model = SAGAN(*networks)
+    model.compile()
+    counted, opaque = flops.counted_flops(flops.traced_step(model, batch_size=7))
+    formula = flops.training_step_flops(*networks, 7)
+    assert not opaque
+    # Both steps use the same W / sigma of D; the formula has one for each.
+    once, _ = flops.power_iteration_flops(networks[1])
+    assert sum(formula.values()) - once == flops.product_flops(counted)
+
+
+def test_an_auxiliary_classifier_counts_a_product_for_each_class_and_the_logit():
+    head = network(AuxiliaryClassifierHead(CLASSES), CHANNELS)
+    assert flops.forward_flops(head) == 2 * CHANNELS * (1 + CLASSES)
+
+
+def test_a_residual_block_multiplies_each_weight_once_a_location():
+    model = network(ResidualBottleneck())
+    kernels = sum(int(tf.size(weight)) for weight in model.trainable_weights) - 1
+    assert flops.forward_flops(model) == 2 * HEIGHT * WIDTH * kernels
+    assert [product.kernel[:2] for product in flops.products(model)] == [
+        *((1, 1), (3, 3), (1, 1))
+    ]
+    # The first stands on the network's input, the others on intermediate results.
+    assert [product.on_input for product in flops.products(model)] == [
+        *(True, False, False)
+    ]
+
+
+def test_normalized_tables_cost_power_iterations_and_no_products():
+    def block(**options):
+        inputs = keras.Input((HEIGHT, WIDTH, CHANNELS))
+        labels = keras.Input((), dtype="int32")
+        layer = GeneratorBlock(FILTERS, CLASSES, **options)
+        return keras.Model([inputs, labels], layer(inputs, labels))
+
+    plain, normalized = block(), block(normalize_tables=True)
+    assert flops.forward_flops(plain) == flops.forward_flops(normalized)
+    # A gain and a bias for each class and channel, of the input and of the result.
+    numbers = 2 * CLASSES * (CHANNELS + FILTERS)
+    more = zip(*map(flops.power_iteration_flops, (plain, normalized)))
+    assert [after - before for before, after in more] == [4 * numbers, 6 * numbers]
 
 
 def test_gradients_of_attention_are_taken_for_both_factors():
@@ -123,8 +194,11 @@ def test_a_block_counts_as_the_official_code_computes_it(layer, expected):
 
 @pytest.mark.parametrize(
     "layer",
-    [GeneratorBlock(FILTERS), DiscriminatorBlock(FILTERS), SelfAttention()],
-    ids=["generator", "discriminator", "attention"],
+    [
+        *(GeneratorBlock(FILTERS), DiscriminatorBlock(FILTERS)),
+        *(SelfAttention(), ResidualBottleneck()),
+    ],
+    ids=["generator", "discriminator", "attention", "residual"],
 )
 def test_our_layers_compute_no_more_than_the_formula(layer):
     model = network(layer, 32, 32, CHANNELS)

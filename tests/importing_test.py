@@ -219,6 +219,24 @@ def test_a_flag_that_contradicts_the_weights_is_refused(run, tensors, workdir):
     assert "z_dim is 8 in the checkpoint. Received: --z_dim=128. Try without" in err
 
 
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--spectral_norm_clamp", "spectral_norm_clamp is False in the checkpoint"),
+        (
+            "--spectral_norm_conditional_batch_norm",
+            "spectral_norm_conditional_batch_norm is False in the checkpoint",
+        ),
+        (
+            "--discriminator_head=auxiliary_classifier",
+            "discriminator_head is projection in the checkpoint",
+        ),
+    ],
+)
+def test_networks_that_no_source_has_are_refused(run, tensors, workdir, flag, told):
+    assert told in refused(run(tensors, flag), workdir)
+
+
 def test_an_average_has_any_decay_but_does_not_appear(run, tensors, workdir):
     alone = only(tensors, "generator")
     err = refused(run(alone, "--ema_decay=0.99"), workdir)

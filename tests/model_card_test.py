@@ -149,3 +149,11 @@ def test_imported_weights_are_said_to_be():
 def test_weights_as_trained_are_named():
     assert "weights as trained of step 6,000" in card(ema=False)
     assert "no attention" in card(config={"attention_resolution": []})
+
+
+def test_residual_blocks_are_not_called_attention():
+    record = copy.deepcopy(RECORD)
+    record["config"]["attention_variant"] = "residual"
+    text = model_card(record)
+    assert "no attention, but residual blocks in its place at 16x16, 32x32" in text
+    assert "attention at 16x16, 32x32" in model_card(RECORD)

@@ -12,12 +12,12 @@ from sagan_tf.networks import build_discriminator, build_generator
 CLASSES, BATCH = 3, 4
 
 
-def networks(num_classes=CLASSES, seed=0, **options):
+def networks(num_classes=CLASSES, seed=0, head="projection", **options):
     keras.utils.set_random_seed(seed)
     common = {"num_classes": num_classes, "channels": 2, "image_channels": 1}
     common["attention_resolution"] = (16,)
     generator = build_generator(32, z_dim=5, **common, **options)
-    return generator, build_discriminator(32, **common)
+    return generator, build_discriminator(32, head=head, **common)
 
 
 def sagan(num_classes=CLASSES, loss="hinge", network_options=None, **options):
@@ -127,6 +127,172 @@ def test_logs_hold_losses_logits_accuracy_and_gammas():
         *("g_loss", "d_loss", "real_logits", "fake_logits", "d_accuracy"),
         *("gamma_g_attention_16x16", "gamma_d_attention_16x16"),
     }
+
+
+AC_GAN = {"network_options": {"head": "auxiliary_classifier"}}
+
+
+def numpy_cross_entropy(class_logits, labels):
+    """Of each image: minus the log of its label's share."""
+    shifted = class_logits - class_logits.max(1, keepdims=True)
+    shares = np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
+    return -np.log(shares[np.arange(len(labels)), labels])
+
+
+def judged(model, images):
+    """Logits `(B,)` and class logits `(B, CLASSES)`; nothing moves."""
+    out = model.discriminator(images, training=False).numpy()
+    assert out.shape == (len(images), 1 + CLASSES)
+    return out[:, 0], out[:, 1:]
+
+
+def copied(model, **options):
+    """Another model with the same weights."""
+    twin = sagan(**options)
+    twin.generator.set_weights(model.generator.get_weights())
+    twin.discriminator.set_weights(model.discriminator.get_weights())
+    return twin
+
+
+@pytest.mark.parametrize("weight", [0.25, 0.0])
+def test_ac_gan_s_losses_are_hinge_plus_the_weighted_class_losses(weight):
+    options = {**AC_GAN, "class_loss_weight": weight}
+    model = sagan(**options)
+    twin = copied(model, **options)
+    found = model.generator_step([(0, data())])
+    z, labels = twin.draw_latents(0, BATCH)
+    logits, classes = judged(twin, twin.generator([z, labels], training=True))
+    of_classes = numpy_cross_entropy(classes, labels.numpy()).mean()
+    np.testing.assert_allclose(found, -logits.mean() + weight * of_classes, rtol=1e-4)
+    assert of_classes > 0.1
+
+    twin = copied(model, **options)
+    images, real_labels = data(seed=1)
+    found = model.discriminator_step([(1, (images, real_labels))])
+    z, labels = twin.draw_latents(1, BATCH)
+    real, real_classes = judged(twin, images)
+    fake, fake_classes = judged(twin, twin.generator([z, labels], training=True))
+    hinge = np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + fake).mean()
+    of_classes = (
+        numpy_cross_entropy(real_classes, real_labels.numpy()).mean()
+        + numpy_cross_entropy(fake_classes, labels.numpy()).mean()
+    )
+    np.testing.assert_allclose(found, hinge + weight * of_classes, rtol=1e-4)
+
+
+def plain_classifier(**options):
+    """An AC-GAN without `u`, so that D's gradient can be written down."""
+    keras.utils.set_random_seed(0)
+    discriminator = build_discriminator(
+        *(32, CLASSES, 2, 1),
+        attention_resolution=(),
+        spectral_norm=False,
+        head="auxiliary_classifier",
+    )
+    model = NumberedLatents(
+        plain_generator(), discriminator, num_classes=CLASSES, **options
+    )
+    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    return model
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_ac_gan_s_classifier_learns_from_real_and_fake_images(weight, accumulate):
+    model = plain_classifier(
+        class_loss_weight=weight, gradient_accumulation_steps=accumulate
+    )
+    head = model.discriminator.layers[-1]
+    features = keras.Model(model.discriminator.inputs, head.input)
+    kernel = head.classifier.kernel.numpy()
+    parts = [(draw, data(seed=draw)) for draw in range(1, 1 + accumulate)]
+    expected = np.zeros_like(kernel)
+    for draw, (images, real_labels) in parts:
+        z, labels = model.draw_latents(draw, BATCH)
+        fakes = model.generator([z, labels])
+        for pictures, classes in ((images, real_labels), (fakes, labels)):
+            h = features(pictures).numpy()
+            logits = h @ kernel + head.classifier.bias.numpy()
+            shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+            surplus = shares - np.eye(CLASSES)[classes.numpy()]
+            expected += weight * h.T @ surplus / (BATCH * accumulate)
+    model.discriminator_step(parts)
+    found = (kernel - head.classifier.kernel.numpy()) / 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_ac_gan_s_generator_learns_its_classes_as_far_as_they_weigh():
+    """The update is that of hinge plus the weight times one and the same direction."""
+
+    def update(weight):
+        model = plain_classifier(class_loss_weight=weight)
+        before = model.generator.get_weights()
+        model.generator_step([(0, data())])
+        after = model.generator.get_weights()
+        return np.concatenate([(b - a).ravel() for a, b in zip(before, after)])
+
+    none, half, whole = (update(weight) for weight in (0.0, 0.5, 1.0))
+    assert np.abs(whole - none).max() > 0.01 * np.abs(none).max()
+    np.testing.assert_allclose(
+        half - none, (whole - none) / 2, atol=1e-3 * np.abs(whole - none).max()
+    )
+
+
+def test_without_class_losses_the_classifier_stays_as_it_is():
+    model = plain_classifier(class_loss_weight=0.0)
+    head = model.discriminator.layers[-1]
+    before = snapshot(model)
+    model.train_step(data())
+    assert not moved(head.classifier.weights, before)
+    assert moved(head.linear.weights, before)
+
+
+def always(label, **options):
+    """An AC-GAN whose classifier says the same of every image, and never learns."""
+    model = plain_classifier(**options)
+    model.discriminator_optimizer.learning_rate = 0.0
+    bias = model.discriminator.layers[-1].classifier.bias
+    bias.assign(1000.0 * np.eye(CLASSES)[label])
+    return model
+
+
+@pytest.mark.parametrize(("discriminator_steps", "accumulate"), [(1, 1), (2, 3)])
+def test_class_accuracies_are_shares_of_all_images_of_a_step(
+    discriminator_steps, accumulate
+):
+    """Of a classifier that always says 1, the share of the label 1 is the accuracy."""
+    parts = discriminator_steps * accumulate
+    model = always(
+        1,
+        discriminator_steps=discriminator_steps,
+        gradient_accumulation_steps=accumulate,
+    )
+    fakes = [model.draw_latents(accumulate + i, BATCH)[1].numpy() for i in range(parts)]
+    images, _ = data(BATCH * parts)
+    # All of the first passes, one of the last.
+    labels = np.where(np.arange(BATCH * parts) < BATCH * parts - 3, 1, 2)
+    logs = model.train_step((images, tf.constant(labels, tf.int32)))
+    assert float(logs["real_class_accuracy"]) == pytest.approx(np.mean(labels == 1))
+    expected = np.mean(np.concatenate(fakes) == 1)
+    assert float(logs["fake_class_accuracy"]) == pytest.approx(expected)
+
+
+def test_class_accuracies_are_means_since_the_last_reset():
+    model = always(1)
+    images, _ = data()
+    for label in (1, 1, 0):
+        logs = model.train_step((images, tf.fill([BATCH], label)))
+    assert float(logs["real_class_accuracy"]) == pytest.approx(2 / 3)
+    model.reset_metrics()
+    logs = model.train_step((images, tf.fill([BATCH], 0)))
+    assert float(logs["real_class_accuracy"]) == 0.0
+
+
+def test_ac_gan_alone_logs_class_accuracies():
+    accuracies = {"real_class_accuracy", "fake_class_accuracy"}
+    metrics = {metric.name for metric in plain_classifier().metrics}
+    assert metrics >= accuracies
+    assert not accuracies & {metric.name for metric in sagan().metrics}
 
 
 def endless(num_classes=CLASSES, batch=BATCH):
@@ -339,9 +505,10 @@ def three_batches():
     return dataset.batch(2 * BATCH, drop_remainder=True)
 
 
-def test_two_replicas_make_the_same_updates_as_one(two_replicas):
+@pytest.mark.parametrize("head", ["projection", "auxiliary_classifier"])
+def test_two_replicas_make_the_same_updates_as_one(two_replicas, head):
     options = {
-        "network_options": {"cross_replica_batch_norm": True},
+        "network_options": {"cross_replica_batch_norm": True, "head": head},
         **{"ema_decay": 0.5, "ema_start_step": 1},
     }
     single = sagan(**options)
@@ -359,9 +526,9 @@ def test_two_replicas_make_the_same_updates_as_one(two_replicas):
     for one, (name, other) in zip(state(single), values.items(), strict=True):
         np.testing.assert_allclose(one, other, 1e-5, 1e-5, err_msg=name)
     moved_far = [np.abs(a - b).max() > 1e-3 for a, b in zip(start, state(single))]
-    assert sum(moved_far) > 0.8 * len(moved_far)
+    assert sum(moved_far) > 0.7 * len(moved_far)
     for name, expected in logs.items():
-        np.testing.assert_allclose(both_logs[name], expected, 1e-4, err_msg=name)
+        np.testing.assert_allclose(both_logs[name], expected, 1e-4, 1e-7, err_msg=name)
 
 
 def test_replicas_agree_with_statistics_and_adam_of_their_own(two_replicas):
@@ -369,6 +536,9 @@ def test_replicas_agree_with_statistics_and_adam_of_their_own(two_replicas):
         model = sagan(ema_decay=0.5)
     model.fit(three_batches(), verbose=0, shuffle=False)
     values = assert_replicas_agree(two_replicas, model)
+    # Outside of the replicas a variable of both is no number.
+    gammas = [float(gamma) for gamma in model.gammas().values()]
+    assert len(gammas) == 2 and np.all(gammas)
     assert any("velocity" in name for name in values)
     assert values[next(name for name in values if name.startswith("step/"))] == 3
 
@@ -487,6 +657,16 @@ def test_first_nonfinite_step_is_noted_and_kept():
     assert int(model.first_nonfinite_step) == 2
 
 
+def test_a_copy_of_ac_gan_has_the_same_head_and_weight():
+    model = SAGAN(*networks(head="auxiliary_classifier"), class_loss_weight=0.5)
+    copy = SAGAN.from_config(model.get_config())
+    assert (copy.class_loss_weight, copy.num_classes) == (0.5, CLASSES)
+    assert copy.discriminator.output_shape == (None, 1 + CLASSES)
+    assert [metric.name for metric in copy.metrics] == [
+        metric.name for metric in model.metrics
+    ]
+
+
 def test_saved_model_goes_on_as_the_original(tmp_path):
     model = sagan(ema_decay=0.9)
     model.fit(endless(), steps_per_epoch=2, verbose=0)
@@ -551,6 +731,9 @@ def test_float16_trains_both_networks():
         (lambda: sagan(loss="bce"), "hinge, kl"),
         (lambda: sagan(discriminator_steps=0), "at least 1"),
         (lambda: sagan(ema_decay=1.0), "between 0 and 1"),
+        (lambda: sagan(class_loss_weight=-1.0), "at least 0. Received: -1.0"),
+        (lambda: SAGAN(*networks(head="auxiliary_classifier"), num_classes=7), "or, 3"),
+        (lambda: sagan(**AC_GAN).train_step(data(num_classes=None)), "images alone"),
         (lambda: SAGAN(*networks(), z_dim=6, num_classes=CLASSES), "5. Received"),
         (lambda: sagan().generate(np.ones((1, 5))), "with labels"),
         (lambda: sagan().generate(np.ones((1, 5)), [3]), r"\[0, 3\)"),

@@ -114,6 +114,19 @@ def test_neither_order_nor_the_averages_before_matter():
         np.testing.assert_allclose(value, expected[path], rtol=1e-6, err_msg=path)
 
 
+def test_every_batch_sees_the_same_normalized_tables():
+    """Their `u` would move from batch to batch, if they were left as trainable."""
+    both = [generator(normalize_tables=True) for _ in range(2)]
+    before = values(both[0])
+    use_standing_statistics(both[0], batches()[:1])
+    use_standing_statistics(both[1], batches()[:1] * 4)
+    for path, value in values(both[1]).items():
+        np.testing.assert_allclose(
+            value, both[0].get_weights()[list(before).index(path)], rtol=1e-6
+        )
+        assert np.array_equal(value, before[path]) != is_statistic(path), path
+
+
 def test_each_batch_counts_the_same_whatever_its_size():
     model = one_layer()
     small, large = np.float32([[1, 3]]), np.float32([[10, 10, 20, 20, 20, 30, 30, 60]])

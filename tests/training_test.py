@@ -1,5 +1,7 @@
 """What happens before and around the training steps."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -149,3 +151,161 @@ def test_the_last_execution_does_not_go_beyond_the_last_step():
     training.check_executions(config, 30)
     with pytest.raises(ValueError, match="35 steps left"):
         training.check_executions(config, 35)
+
+
+VARIANTS = {
+    "AC-GAN": {"discriminator_head": "auxiliary_classifier", "class_loss_weight": 0.5},
+    "residual": {"attention_variant": "residual"},
+    "clamp": {"spectral_norm_clamp": True},
+    "tables": {"spectral_norm_conditional_batch_norm": True},
+    "all": {
+        "discriminator_head": "auxiliary_classifier",
+        "attention_variant": "residual",
+        "spectral_norm_clamp": True,
+        "spectral_norm_conditional_batch_norm": True,
+        "cross_replica_batch_norm": True,
+        "fake_labels": "data",
+    },
+}
+
+
+def small_config(**changes):
+    return Config(
+        resolution=32,
+        image_channels=1,
+        attention_resolution=(16,),
+        num_classes=3,
+        z_dim=5,
+        generator_channels=2,
+        discriminator_channels=2,
+        batch_size=4,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_trains_both_networks(name):
+    model = training.make_model(small_config(**VARIANTS[name]).validate())
+    before = {id(v): v.numpy() for v in model.trainable_variables}
+    random = np.random.default_rng(0)
+    images = tf.constant(random.uniform(-1, 1, (4, 32, 32, 1)), tf.float32)
+    for _ in range(2):  # In the first one gamma is 0, and hides what it stands before.
+        logs = model.train_step((images, tf.constant([0, 1, 2, 1])))
+    assert all(np.isfinite(float(value)) for value in logs.values())
+    for network in (model.generator, model.discriminator):
+        for variable in network.trainable_variables:
+            still = np.array_equal(variable, before[id(variable)])
+            # Of biases before batch normalization nothing is seen.
+            assert not still or variable.name == "bias", variable.path
+
+
+def test_the_flags_of_the_ablations_reach_the_networks():
+    model = training.make_model(small_config(**VARIANTS["all"]).validate())
+    assert model.class_loss_weight == 1.0
+    assert model.discriminator.output_shape == (None, 4)
+    assert set(model.gammas()) == {"gamma_g_residual_16x16", "gamma_d_residual_16x16"}
+    for network in (model.generator, model.discriminator):
+        clamped = {x.clamp_sigma for x in network.layers if hasattr(x, "clamp_sigma")}
+        assert clamped == {True, False}  # Not within the residual block.
+        assert not network.get_layer("residual_16x16").clamp_sigma
+    block = model.generator.get_layer("block_8x8")
+    assert (block.normalize_tables, block.synchronized) == (True, True)
+    other = training.make_model(small_config(**VARIANTS["AC-GAN"]))
+    assert other.class_loss_weight == 0.5
+
+
+def test_a_classifier_without_classes_in_the_data_is_refused(tmp_path, capsys):
+    np.savez(tmp_path / "grey.npz", images=np.zeros((8, 32, 32, 1), np.uint8))
+    line = error_of(
+        capsys,
+        tmp_path / "run",
+        dataset=f"npz:{tmp_path / 'grey.npz'}",
+        discriminator_head="auxiliary_classifier",
+    )
+    assert line.startswith("error: discriminator_head=auxiliary_classifier")
+    assert "a data set with classes" in line
+    assert not (tmp_path / "run").exists()
+
+
+def opened(dataset, **changes):
+    return training.open_data(Config(dataset=dataset, resolution=32, **changes))
+
+
+@pytest.mark.parametrize("num_classes", [None, 0])
+def test_a_small_data_set_is_watched_as_a_whole(pictures, num_classes):
+    (pictures / "dog" / "2.png").unlink()
+    source, config = opened(f"folder:{pictures}", num_classes=num_classes)
+    batch = training.make_fixed_batch(config, source)
+    assert batch.images.shape == (7, 32, 32, 3)
+    assert batch.z.shape == (7, 128)
+    if num_classes is None:
+        assert sorted(batch.labels) == [0] * 4 + [1] * 3
+    else:
+        assert batch.labels is None
+
+
+def test_a_fixed_batch_is_the_same_each_time_and_another_with_another_seed():
+    source, config = opened("digits", image_channels=1)
+    one, same = (training.make_fixed_batch(config, source) for _ in range(2))
+    assert one.images.shape == (32, 32, 32, 1)
+    for a, b in zip(vars(one).values(), vars(same).values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    _, config = opened("digits", image_channels=1, seed=1)
+    other = training.make_fixed_batch(config, source)
+    assert np.any(one.z != other.z) and np.any(one.images != other.images)
+
+
+def test_one_picture_is_not_watched(tmp_path):
+    Image.new("RGB", (40, 40)).save(tmp_path / "one.png")
+    source, config = opened(f"folder:{tmp_path}", num_classes=0)
+    assert training.make_watch(config, source, tmp_path, None, None) == []
+    assert config.watch_every_steps > 0
+
+
+def test_a_damaged_picture_of_the_fixed_batch_is_named(pictures):
+    source, config = opened(f"folder:{pictures}")
+    with pytest.raises(ValueError, match=r"2\.png.*--skip_bad_images"):
+        training.make_fixed_batch(config, source)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "strategy": "mirrored",
+            "discriminator_head": "auxiliary_classifier",
+            "attention_variant": "residual",
+            "cross_replica_batch_norm": True,
+        },
+        {
+            "strategy": "mirrored",
+            "spectral_norm_conditional_batch_norm": True,
+            "spectral_norm_clamp": True,
+            "dtype_policy": "mixed_bfloat16",
+            "on_collapse": "rollback",
+        },
+        {
+            "jit_compile": True,
+            "deterministic": False,
+            "discriminator_head": "auxiliary_classifier",
+            "steps_per_execution": 2,
+        },
+    ],
+    ids=["replicas", "bfloat16", "XLA"],
+)
+def test_a_training_of_any_kind_is_watched(tmp_path, changes):
+    steps = {"total_steps": 4, "checkpoint_every_steps": 4, "sample_every_steps": 0}
+    assert tiny.run(tmp_path, watch_every_steps=2, **steps, **changes) in (
+        training.FINISHED,
+        training.COLLAPSED,
+    )
+    lines = (tmp_path / "health.jsonl").read_text().splitlines()
+    looks = [json.loads(line) for line in lines]
+    assert [look["step"] for look in looks] == [2, 4]
+    for look in looks:
+        assert all(
+            np.isfinite(value) for name, value in look.items() if name != "complaints"
+        )
+        assert sum(name.startswith("gamma_") for name in look) == 2
+        assert any(name.startswith("sigma_discriminator/") for name in look)

@@ -22,6 +22,10 @@ from sagan_tf.model import SAGAN
 from tests.configs_test import FILES, load
 
 POLICIES = ("float32", "mixed_bfloat16")
+# The steps of the ablations are made of settings that are compiled with the others, as
+# a test below makes sure of: twenty more compilations would tell no more.
+ABLATIONS = [path for path in FILES if path.parent.name == "ablations"]
+COMPILED = [path for path in FILES if path not in ABLATIONS]
 CHANNELS, Z_DIM, CLASSES, IMAGES_PER_PASS = 8, 5, 3, 2
 # The generator's last convolution is in float32 always.
 PRECISIONS = {"float32": {"f32"}, "mixed_bfloat16": {"bf16", "f32"}}
@@ -39,6 +43,7 @@ VALUES = (
     *("adam_beta1", "adam_beta2", "adam_epsilon", "initializer", "seed"),
     *("batch_norm_momentum", "final_batch_norm_momentum", "batch_norm_epsilon"),
     *("ema_start_step", "total_steps", "jit_compile", "steps_per_execution"),
+    "class_loss_weight",
     *("strategy", "worker_timeout_seconds", "tpu_name", "tpu_zone", "tpu_project"),
 )
 
@@ -173,7 +178,7 @@ def assert_ready_for_an_accelerator(config):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.stem)
 def test_step_of_a_config_is_static_and_leaves_the_host_alone(path, policy):
     assert_ready_for_an_accelerator(core(load(path), policy))
 
@@ -191,14 +196,21 @@ def test_configs_with_other_steps_are_not_taken_for_the_same():
 
 SMALL = {"resolution": 32, "image_channels": 1}
 
-# What no config has. Between them: every loss, form of attention and kind of `u`.
-UNUSED_SETTINGS = {
+# What no other config has. Between them: every loss, form of attention, head, kind of
+# table and kind of `u`.
+OTHER_SETTINGS = {
     "all_at_once": {
         "discriminator_steps": 2,
         **{"fake_labels": "data", "ema_decay": 0.9, "loss": "non_saturating"},
         **{"attention_resolution": (16, 32), "attention_variant": "paper_v1"},
         **{"discriminator_attention_resolution": (16,)},
         **{"attention_chunk_size": 64, "cross_replica_batch_norm": True},
+        **{"spectral_norm_conditional_batch_norm": True, "spectral_norm_clamp": True},
+    },
+    "ac_gan": {
+        **{"discriminator_head": "auxiliary_classifier", "class_loss_weight": 0.5},
+        **{"attention_resolution": (16,), "attention_variant": "residual"},
+        "spectral_norm": "discriminator",
     },
     "power_iterations": {
         **{"power_iterations": 2, "loss": "kl", "attention_variant": "paper_icml"},
@@ -213,12 +225,35 @@ UNUSED_SETTINGS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("name", UNUSED_SETTINGS)
+@pytest.mark.parametrize("name", OTHER_SETTINGS)
 def test_step_with_settings_of_no_config_is_static_too(name, policy):
-    config = Config(**SMALL, **UNUSED_SETTINGS[name]).validate()
+    config = Config(**SMALL, **OTHER_SETTINGS[name]).validate()
     found = assert_ready_for_an_accelerator(core(config, policy))
     # Attention in parts is a loop, forward and backward. Nothing else is one.
     assert bool(found["loops"]) == bool(config.attention_chunk_size)
+
+
+def settings(config):
+    """What a step is made of: set of (field, value), without sizes."""
+    found = dataclasses.asdict(core(config, "float32"))
+    for size in ("resolution", "batch_size", "discriminator_attention_resolution"):
+        del found[size]
+    found["attention_resolution"] = bool(config.attention_resolution)
+    found["discriminator_steps"] = min(config.discriminator_steps, 2)
+    return set(found.items())
+
+
+def test_every_setting_of_an_ablation_is_in_a_step_that_is_compiled():
+    others = [Config(**SMALL, **values) for values in OTHER_SETTINGS.values()]
+    configs = [*map(load, COMPILED), *others]
+    compiled = set().union(*map(settings, configs))
+    missing = {path.stem: settings(load(path)) - compiled for path in ABLATIONS}
+    assert len(missing) > 20
+    assert not {name: values for name, values in missing.items() if values}
+    # It would be noticed:
+    without = set().union(*(settings(c) for c in configs if c is not others[0]))
+    lacking = {path.stem for path in ABLATIONS if settings(load(path)) - without}
+    assert lacking >= {"clamped_sigma", "normalized_tables", "paper_v1"}
 
 
 class Spy:

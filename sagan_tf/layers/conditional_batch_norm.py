@@ -76,6 +76,11 @@ class ConditionalBatchNorm(keras.layers.Layer):
 
     def build(self, inputs_shape, labels_shape=None):
         channels = inputs_shape[-1]
+        self._build_tables(channels)
+        self.moving_mean = self._add_statistic(channels, "zeros", "moving_mean")
+        self.moving_variance = self._add_statistic(channels, "ones", "moving_variance")
+
+    def _build_tables(self, channels):
         classes = () if self.num_classes is None else (self.num_classes,)
         self.gamma = self.add_weight(
             shape=(*classes, channels), initializer="ones", autocast=False, name="gamma"
@@ -83,8 +88,6 @@ class ConditionalBatchNorm(keras.layers.Layer):
         self.beta = self.add_weight(
             shape=(*classes, channels), initializer="zeros", autocast=False, name="beta"
         )
-        self.moving_mean = self._add_statistic(channels, "zeros", "moving_mean")
-        self.moving_variance = self._add_statistic(channels, "ones", "moving_variance")
 
     def call(self, inputs, labels=None, training=False):
         check_labels(self, labels)
@@ -93,16 +96,22 @@ class ConditionalBatchNorm(keras.layers.Layer):
             mean, variance = self._batch_statistics(x)
         else:
             mean, variance = self.moving_mean, self.moving_variance
-        gamma, beta = (
-            ops.convert_to_tensor(self.gamma),
-            ops.convert_to_tensor(self.beta),
-        )
-        if labels is not None:
-            # One look-up for both.
-            both = ops.take(ops.concatenate([gamma, beta], -1), labels, axis=0)
-            gamma, beta = ops.split(both[:, None, None, :], 2, axis=-1)
+        gamma, beta = self._look_up(labels, training)
         scale = gamma * ops.rsqrt(variance + self.epsilon)
         return ops.cast(x * scale + (beta - mean * scale), self.compute_dtype)
+
+    def tables(self):
+        """Gain and bias in inference: `(num_classes, C)` or `(C,)` tensors."""
+        return ops.convert_to_tensor(self.gamma), ops.convert_to_tensor(self.beta)
+
+    def _look_up(self, labels, training):
+        """Gain and bias, `(B, 1, 1, C)`, or `(C,)` without classes."""
+        gamma, beta = self.tables()
+        if labels is None:
+            return gamma, beta
+        # One look-up for both.
+        both = ops.take(ops.concatenate([gamma, beta], -1), labels, axis=0)
+        return ops.split(both[:, None, None, :], 2, axis=-1)
 
     def _add_statistic(self, channels, initializer, name):
         return self.add_weight(

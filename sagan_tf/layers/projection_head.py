@@ -16,8 +16,8 @@ class ProjectionHead(SpectrallyNormalizedLayer):
 
     Args:
         num_classes: int, or `None` for an unconditional head.
-        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
-            `SpectrallyNormalizedLayer`.
+        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
+            kernel_initializer: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, C)` float tensor, the pooled features h.

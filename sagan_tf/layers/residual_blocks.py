@@ -12,6 +12,9 @@ from sagan_tf.layers.resampling_convolutions import (
     upsample,
     upsampled_shape,
 )
+from sagan_tf.layers.spectral_conditional_batch_norm import (
+    SpectralConditionalBatchNorm,
+)
 from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
 
 
@@ -32,8 +35,10 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
         filters: int, channels of the output.
         num_classes: int, or `None` for plain batch normalisation.
         momentum, epsilon, synchronized: see `ConditionalBatchNorm`.
-        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
-            `SpectrallyNormalizedLayer`.
+        normalize_tables: bool, whether the tables of batch normalisation are
+            spectrally normalised too: `SpectralConditionalBatchNorm`. Official: no.
+        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
+            kernel_initializer: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
@@ -57,10 +62,12 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
         momentum=0.999,
         epsilon=1e-5,
         synchronized=False,
+        normalize_tables=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters = filters
+        self.normalize_tables = normalize_tables
         self.num_classes = num_classes or None
         self.momentum = momentum
         self.epsilon = epsilon
@@ -89,13 +96,22 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
         return x + upsample(self.shortcut(inputs, training=training))
 
     def _batch_norm(self, name):
-        return ConditionalBatchNorm(
+        options = {
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "synchronized": self.synchronized,
+            "dtype": self.dtype_policy,
+            "name": name,
+        }
+        if not self.normalize_tables:
+            return ConditionalBatchNorm(self.num_classes, **options)
+        return SpectralConditionalBatchNorm(
             self.num_classes,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
-            synchronized=self.synchronized,
-            dtype=self.dtype_policy,
-            name=name,
+            spectral_normalization=self.spectral_normalization,
+            power_iterations=self.power_iterations,
+            stop_gradient=self.stop_gradient,
+            kernel_initializer=self.fresh_initializer(),
+            **options,
         )
 
     def compute_output_shape(self, inputs_shape, labels_shape=None):
@@ -109,6 +125,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
             "momentum": self.momentum,
             "epsilon": self.epsilon,
             "synchronized": self.synchronized,
+            "normalize_tables": self.normalize_tables,
         }
 
 
@@ -129,8 +146,8 @@ class DiscriminatorBlock(SpectrallyNormalizedLayer):
     Args:
         filters: int, channels of the output.
         downsample: bool, whether height and width are halved.
-        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
-            `SpectrallyNormalizedLayer`.
+        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
+            kernel_initializer: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
@@ -193,8 +210,8 @@ class DiscriminatorOptimizedBlock(SpectrallyNormalizedLayer):
 
     Args:
         filters: int, channels of the output.
-        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
-            `SpectrallyNormalizedLayer`.
+        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
+            kernel_initializer: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: images, `(B, H, W, C)` float tensor.

@@ -44,8 +44,8 @@ class SelfAttention(SpectrallyNormalizedLayer):
             the next smaller number that divides H * W), forward and backward; 0 for
             all; `None` for what the size asks for, see `chunk_size_for`. The result
             is the same up to rounding. With it, only first derivatives are to be had.
-        spectral_normalization, power_iterations, stop_gradient, kernel_initializer: see
-            `SpectrallyNormalizedLayer`.
+        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
+            kernel_initializer: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.

@@ -5,6 +5,7 @@ import contextvars
 import dataclasses
 
 import keras
+import numpy as np
 from keras import ops
 
 # Keras casts a variable that is read inside a mixed-precision layer. Sigma is computed
@@ -83,6 +84,8 @@ class SpectralNormalization(keras.layers.Wrapper):
             `True` (Miyato et al., most PyTorch code): hold both constant, so that
             d sigma / dM = v^T u'.
         epsilon: float, added to both norms.
+        clamp_sigma: bool. `True` divides by max(1, sigma), so that small weights stay
+            as they are: what TF-GAN does outside attention.
         dtype: defaults to the wrapped layer's.
 
     Call arguments:
@@ -99,6 +102,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     Reference:
         - Miyato et al., Spectral Normalization for GANs, arXiv 1802.05957, Algorithm 1
         - self-attention-gan `ops.py`: `spectral_normed_weight`
+        - TF-GAN `python/features/spectral_normalization.py` (`clamp_sigma`)
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         power_iterations=1,
         stop_gradient=False,
         epsilon=1e-12,
+        clamp_sigma=False,
         dtype=None,
         **kwargs,
     ):
@@ -126,6 +131,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         self.power_iterations = power_iterations
         self.stop_gradient = stop_gradient
         self.epsilon = epsilon
+        self.clamp_sigma = clamp_sigma
 
     def build(self, input_shape=None):
         super().build(input_shape)
@@ -166,7 +172,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
 
     def normalized_weight(self, update_u=False):
-        """`W / sigma`, differentiable.
+        """`W / sigma` (`W / max(1, sigma)` if it is clamped), differentiable.
 
         Args:
             update_u: bool, whether to store the iterated `u`.
@@ -183,7 +189,8 @@ class SpectralNormalization(keras.layers.Wrapper):
                 ops.where(ops.equal(last.b_norm, 0), self._stored_u(), last.u)
             )
         sigma = self._sigma(last)
-        sigma = ops.where(ops.equal(sigma, 0), ops.ones_like(sigma), sigma)
+        is_constant = ops.less(sigma, 1) if self.clamp_sigma else ops.equal(sigma, 0)
+        sigma = ops.where(is_constant, ops.ones_like(sigma), sigma)
 
         # TensorFlow would derive the same gradient in three times the operations, and
         # pass over the weight six times instead of three.
@@ -195,7 +202,10 @@ class SpectralNormalization(keras.layers.Wrapper):
                 upstream = args[0] if upstream is None else upstream
                 # d (W / sigma) = dW / sigma - <dW, W / sigma> / sigma * d sigma
                 inner = ops.sum(upstream * normalized)
-                correction = self._sigma_gradient(iterations, matrix, -inner / sigma)
+                of_sigma = -inner / sigma
+                if self.clamp_sigma:
+                    of_sigma = ops.where(is_constant, 0.0, of_sigma)
+                correction = self._sigma_gradient(iterations, matrix, of_sigma)
                 return upstream / sigma + self._as_weight(correction)
 
             matrix = self._as_matrix(weight)
@@ -207,6 +217,18 @@ class SpectralNormalization(keras.layers.Wrapper):
         """The present estimate of the largest singular value: float scalar tensor."""
         matrix = self._as_matrix(self._full_precision_weight())
         return self._sigma(self._iterate(matrix)[-1])
+
+    def exact_sigma(self):
+        """The largest singular value of the present weight: float.
+
+        From the eigenvalues of the smaller Gram matrix, in float64: for a look now and
+        then, of a second or so for the official network's largest kernels.
+        """
+        matrix = ops.convert_to_numpy(self._as_matrix(self._full_precision_weight()))
+        matrix = matrix.astype("float64")
+        wide = matrix.shape[0] < matrix.shape[1]
+        gram = matrix @ matrix.T if wide else matrix.T @ matrix
+        return float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0)))
 
     def folded(self):
         """A plain copy of the wrapped layer whose weight is `W / sigma`.
@@ -313,6 +335,7 @@ class SpectralNormalization(keras.layers.Wrapper):
             "power_iterations": self.power_iterations,
             "stop_gradient": self.stop_gradient,
             "epsilon": self.epsilon,
+            "clamp_sigma": self.clamp_sigma,
         }
 
 
@@ -356,6 +379,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         spectral_normalization: bool, whether the parts' weights are normalised.
         power_iterations: int, see `SpectralNormalization`.
         stop_gradient: bool, see `SpectralNormalization`.
+        clamp_sigma: bool, see `SpectralNormalization`.
         kernel_initializer: initializer of every kernel and embedding. The official code
             uses Glorot uniform.
     """
@@ -365,6 +389,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         spectral_normalization=True,
         power_iterations=1,
         stop_gradient=False,
+        clamp_sigma=False,
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
@@ -372,6 +397,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         self.spectral_normalization = spectral_normalization
         self.power_iterations = power_iterations
         self.stop_gradient = stop_gradient
+        self.clamp_sigma = clamp_sigma
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def convolution(
@@ -399,6 +425,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
             layer,
             power_iterations=self.power_iterations,
             stop_gradient=self.stop_gradient,
+            clamp_sigma=self.clamp_sigma,
             name=layer.name,
         )
 
@@ -413,6 +440,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
             "spectral_normalization": self.spectral_normalization,
             "power_iterations": self.power_iterations,
             "stop_gradient": self.stop_gradient,
+            "clamp_sigma": self.clamp_sigma,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
 
@@ -441,7 +469,7 @@ def without_spectral_normalization(layer):
     if isinstance(layer, SpectralNormalization):
         layer = layer.layer
     config = layer.get_config()
-    if isinstance(layer, SpectrallyNormalizedLayer):
+    if "spectral_normalization" in config:
         config["spectral_normalization"] = False
     return layer.__class__.from_config(config)
 

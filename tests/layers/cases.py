@@ -10,13 +10,16 @@ import keras
 import numpy as np
 
 from sagan_tf.layers import (
+    AuxiliaryClassifierHead,
     ConditionalBatchNorm,
     DiscriminatorBlock,
     DiscriminatorOptimizedBlock,
     GeneratorBlock,
     PoolingConvolution,
     ProjectionHead,
+    ResidualBottleneck,
     SelfAttention,
+    SpectralConditionalBatchNorm,
     SpectralNormalization,
     UpsamplingConvolution,
 )
@@ -25,6 +28,7 @@ SHARED = {
     "spectral_normalization": True,
     "power_iterations": 2,
     "stop_gradient": True,
+    "clamp_sigma": True,
     "kernel_initializer": "he_normal",
 }
 
@@ -73,6 +77,7 @@ class Case:
 
 def normalized(layer, shape, output_shape, **more):
     arguments = {"power_iterations": 3, "stop_gradient": True, "epsilon": 1e-10}
+    arguments["clamp_sigma"] = True
     return Case(
         SpectralNormalization,
         {"layer": layer, **arguments},
@@ -143,11 +148,55 @@ CASES = [
         labels=True,
     ),
     Case(
+        AuxiliaryClassifierHead,
+        {"num_classes": 5, **SHARED},
+        *((3, 7), (3, 6)),
+        trainable=4,
+        non_trainable=2,
+    ),
+    Case(
+        ResidualBottleneck,
+        SHARED,
+        *((2, 4, 6, 16), (2, 4, 6, 16)),
+        trainable=4,
+        non_trainable=3,
+    ),
+    Case(
+        SpectralConditionalBatchNorm,
+        {
+            **NORM,
+            "synchronized": False,
+            "unbiased_moving_variance": True,
+            "spectral_normalization": True,
+            "power_iterations": 2,
+            "stop_gradient": True,
+            "kernel_initializer": "he_normal",
+        },
+        *((3, 4, 6, 7), (3, 4, 6, 7)),
+        trainable=2,
+        non_trainable=4,
+        labels=True,
+    ),
+    Case(
         GeneratorBlock,
         {"filters": 6, "synchronized": False, **NORM, **SHARED},
         *((3, 4, 6, 7), (3, 8, 12, 6)),
         trainable=10,
         non_trainable=7,
+        labels=True,
+    ),
+    Case(
+        GeneratorBlock,
+        {
+            "filters": 6,
+            "synchronized": False,
+            "normalize_tables": True,
+            **NORM,
+            **SHARED,
+        },
+        *((3, 4, 6, 7), (3, 8, 12, 6)),
+        trainable=10,
+        non_trainable=11,
         labels=True,
     ),
     Case(

@@ -287,3 +287,25 @@ def test_a_training_step_normalizes_each_weight_of_the_discriminator_once(monkey
         ]
         assert len(found) > 10
         assert set(found) == {times}
+
+
+@pytest.mark.parametrize(("largest", "divisor"), [(0.5, 1.0), (5, 5.0)])
+def test_clamped_sigma_leaves_small_weights_alone(largest, divisor):
+    kernel = matrix_with_singular_values([largest, 0.3, 0.1], 7, 4)
+    layer = normalized_dense(kernel, clamp_sigma=True, power_iterations=50)
+    np.testing.assert_allclose(layer.normalized_weight(), kernel / divisor, rtol=1e-4)
+
+
+@pytest.mark.parametrize("largest", [0.5, 5])
+def test_gradient_of_a_clamped_sigma_is_the_derivative(largest):
+    kernel = matrix_with_singular_values([largest, 0.3, 0.1], 7, 4)
+    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
+    layer = normalized_dense(kernel, clamp_sigma=True)
+    exact = numeric_gradient(layer, x)
+    np.testing.assert_allclose(loss_and_gradient(layer, x)[1], exact, atol=5e-3)
+
+
+@pytest.mark.parametrize("shape", [(7, 4), (4, 7)])
+def test_exact_sigma_is_the_largest_singular_value(shape):
+    layer = normalized_dense(matrix_with_singular_values([5, 3, 1], *shape))
+    assert layer.exact_sigma() == pytest.approx(5, rel=1e-6)
