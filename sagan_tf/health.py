@@ -172,7 +172,7 @@ class Complaint:
 # of logits that a hinge loss still does something about; the smallest share of a
 # singular value that a power iteration may see; how often the median a gradient may be,
 # and the norm below which nothing is learned.
-LEAST_DIVERSITY = 0.1
+LEAST_DIVERSITY = 0.15
 LARGEST_GAP = 6.0
 LEAST_SIGMA = 0.8
 LARGEST_GRADIENT = 100.0
