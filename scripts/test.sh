@@ -26,4 +26,11 @@ if [ ${#missing[@]} -gt 0 ] && $as_root apt-get --version >/dev/null 2>&1; then
 fi
 "$PYTHON_IN_VENV" -m ruff check .
 "$PYTHON_IN_VENV" -m ruff format --check .
-exec "$PYTHON_IN_VENV" -m pytest "$@"
+if [ $# -gt 0 ]; then
+  exec "$PYTHON_IN_VENV" -m pytest "$@"
+fi
+# In two processes: TensorFlow keeps what it has traced and compiled, some 10 GB in each.
+status=0
+"$PYTHON_IN_VENV" -m pytest -m "not slow" || status=$?
+"$PYTHON_IN_VENV" -m pytest -m slow || status=$?
+exit $status
