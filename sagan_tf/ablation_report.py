@@ -143,6 +143,14 @@ def _figure(runs, name, form="{:.2f}"):
     return text
 
 
+def _quality(runs):
+    """FID, IS, precision and recall of one cell: list of str."""
+    return [
+        *(_figure(runs, name) for name in ("fid", "inception_score")),
+        *(_figure(runs, name, "{:.3f}") for name in ("precision", "recall")),
+    ]
+
+
 def _published(name, index):
     value = _PAPER.get(name, (None, None))[index]
     return "-" if value is None else f"*{value:.2f}*"
@@ -169,9 +177,10 @@ def _stabilisation(workdir, runs, record):
             found = [run.evaluations.get(step, {}).get("fid") for run in runs[name]]
             found = [value for value in found if value is not None]
             row.append(_mean(found) if found else "-")
-        row += [_figure(runs[name], "fid"), _figure(runs[name], "inception_score")]
+        row += _quality(runs[name])
         rows.append([*row, f"*{_PAPER_FIDS[name]}*"])
-    heads = [*(f"FID at {step:,}" for step in shown), "FID at the end", "IS at the end"]
+    heads = [f"FID at {step:,}" for step in shown]
+    heads += ["FID at the end", "IS", "precision", "recall"]
     yield _table(["system", *heads, "*paper, FID*"], rows)
     variants = {_STABILISATION[name]: runs[name] for name in names}
     title = "Stabilisation"
@@ -197,6 +206,9 @@ def _table_1(runs):
         rows.append(
             [f"*paper, {label}*", *(_published(name, index) for _, name in columns)]
         )
+    for label in ("precision", "recall"):
+        found = (_figure(runs[name], label, "{:.3f}") for _, name in columns)
+        rows.append([label, *found])
     yield _table(["", *(title for title, _ in columns)], rows)
 
 
@@ -207,15 +219,17 @@ def _table_2(runs):
         return
     yield "## Against other systems (the paper's table 2)"
     yield _table(
-        ["system", "IS", "FID", "class accuracy", "*paper, IS*", "*paper, FID*"],
+        [
+            *("system", "FID", "IS", "precision", "recall", "class accuracy"),
+            *("*paper, FID*", "*paper, IS*"),
+        ],
         [
             [
                 label,
-                _figure(runs[name], "inception_score"),
-                _figure(runs[name], "fid"),
+                *_quality(runs[name]),
                 _figure(runs[name], "class_accuracy", "{:.3f}"),
-                _published(name, 1),
                 _published(name, 0),
+                _published(name, 1),
             ]
             for name, label in rows.items()
         ],
@@ -239,10 +253,7 @@ def _others(runs):
         [
             [
                 "nothing" if name == "feat32" else name.replace("_", " "),
-                _figure(runs[name], "fid"),
-                _figure(runs[name], "inception_score"),
-                _figure(runs[name], "precision", "{:.3f}"),
-                _figure(runs[name], "recall", "{:.3f}"),
+                *_quality(runs[name]),
             ]
             for name in names
         ],

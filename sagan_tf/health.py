@@ -171,11 +171,13 @@ class Complaint:
 # The least diversity, relative to real images, of fakes with one label; the largest gap
 # of logits that a hinge loss still does something about; the smallest share of a
 # singular value that a power iteration may see; how often the median a gradient may be,
-# and the norm below which nothing is learned.
+# what part of it that of the generator must be, and the norm below which it learns
+# nothing.
 LEAST_DIVERSITY = 0.15
 LARGEST_GAP = 6.0
 LEAST_SIGMA = 0.8
 LARGEST_GRADIENT = 100.0
+LEAST_GRADIENT_SHARE = 0.03
 LEAST_GRADIENT = 1e-3
 # Looks that a run has to begin: a new generator draws nearly the same for every z, and
 # a new discriminator says anything.
@@ -279,8 +281,7 @@ def _about_gradients(figures, earlier):
     found = []
     for letter, network in (("g", "generator"), ("d", "discriminator")):
         name = f"gradient_norm_{letter}"
-        before = [look[name] for look in earlier if np.isfinite(look[name])]
-        usual = float(np.median(before)) if before else figures[name]
+        usual = _usual(name, figures, earlier)
         if figures[name] > LARGEST_GRADIENT * usual > 0:
             found.append(
                 Complaint(
@@ -295,15 +296,23 @@ def _about_gradients(figures, earlier):
 
 def _about_vanished_gradients(figures, earlier):
     norm = figures["gradient_norm_g"]
-    if norm >= LEAST_GRADIENT or len(earlier) < PATIENCE_LOOKS:
+    usual = _usual("gradient_norm_g", figures, earlier)
+    least = max(LEAST_GRADIENT, LEAST_GRADIENT_SHARE * usual)
+    if norm >= least or len(earlier) < PATIENCE_LOOKS:
         return []
     return [
         Complaint(
             "vanished",
-            f"The generator's gradient, {norm:.1g}, has vanished (below "
-            f"{LEAST_GRADIENT}): it learns no more. A discriminator whose ReLUs have "
-            "died says the same of every picture. Try lower learning rates, that of "
-            "the discriminator first, or another --seed.",
+            f"The generator's gradient, {norm:.1g}, has vanished (below {least:.1g}; "
+            f"usual: {usual:.2g}): it learns next to nothing. The discriminator says "
+            "nearly the same of every picture, or its ReLUs have died. Try lower "
+            "learning rates, that of the discriminator first, or another --seed.",
             is_collapse=True,
         )
     ]
+
+
+def _usual(name, figures, earlier):
+    """The median of a figure in the earlier looks, or its value in the first."""
+    before = [look[name] for look in earlier if np.isfinite(look[name])]
+    return float(np.median(before)) if before else figures[name]

@@ -87,6 +87,7 @@ def test_mean_and_deviation_are_over_seeds(tmp_path):
     text = report(tmp_path, cells)
     assert row(text, "FID") == ["5.00 ± 1.41", "3.00"]
     assert row(text, "IS") == ["5.00 ± 1.41", "7.00"]
+    assert row(text, "recall") == ["0.250 ± 0.000", "0.250"]
 
 
 def test_the_first_line_says_what_the_numbers_are(tmp_path):
@@ -206,7 +207,9 @@ def test_the_paper_s_figures_stand_beside_ours_as_its(tmp_path):
     text = report(tmp_path, cells)
     assert row(text, "*paper, FID*") == ["*22.96*", "*42.13*"]
     assert row(text, "*paper, IS*") == ["*42.87*", "*23.17*"]
-    assert row(text, "AC-GAN (class losses in our network)")[3:] == ["*28.50*", "-"]
+    ac_gan = row(text, "AC-GAN (class losses in our network)")
+    assert ac_gan[:5] == ["4.00", "6.00", "0.700", "0.250", "0.500"]
+    assert ac_gan[5:] == ["-", "*28.50*"]
 
 
 def test_runs_of_other_commands_in_the_folder_are_reported_too(tmp_path):

@@ -211,6 +211,17 @@ def test_a_discriminator_that_has_died_leaves_no_gradient():
     assert "vanished" not in kinds(figures, [good()] * 2)
 
 
+def test_a_gradient_that_has_nearly_vanished_is_told_by_what_is_usual():
+    looks = [good(gradient_norm_g=norm) for norm in (0.1, 2.0, 90.0)]
+    assert kinds(good(gradient_norm_g=0.07), looks) == []
+    (complaint,) = health.complaints(good(gradient_norm_g=0.05), looks)
+    assert (complaint.kind, complaint.is_collapse) == ("vanished", True)
+    assert "0.05, has vanished (below 0.06; usual: 2)" in complaint.text
+    # A generator with small gradients all along is none that has stopped.
+    small = [good(gradient_norm_g=0.01)] * 3
+    assert kinds(good(gradient_norm_g=0.005), small) == []
+
+
 def test_the_most_that_pictures_differed_is_told():
     looks = [good(diversity=value) for value in (0.2, 0.7, 0.4)]
     (complaint,) = health.complaints(good(diversity=0.05), looks)
