@@ -199,6 +199,8 @@ class CheckpointWriter(StepCallback):
 class PeriodicEvaluation(StepCallback):
     """Evaluates at intervals and keeps the checkpoint with the lowest FID aside.
 
+    A run that goes on from a step whose evaluation was killed begins with it.
+
     Args:
         every: int, steps.
         evaluator: `Evaluator`.
@@ -216,17 +218,23 @@ class PeriodicEvaluation(StepCallback):
         self._lowest = math.inf
 
     def on_train_begin(self, logs=None):
-        """Looks up the figure of the checkpoint that is aside already."""
+        """Looks up the best figure so far; evaluates where a killed run has not."""
         super().on_train_begin(logs)
         known = self._evaluator.recorded()
         aside = Checkpoints(self._folder).steps()
         found = [known[step]["metrics"]["fid"] for step in aside if step in known]
         self._lowest = min(found, default=math.inf)
+        step = self.step()
+        is_due = step > 0 and step % self._every == 0 and step not in known
+        if is_due and step in self._checkpoints.steps():
+            self._evaluate(step)
 
     def at_step(self, step, logs):
         """Evaluates, if this step is worth a checkpoint."""
-        if not self._writer.write_now():
-            return
+        if self._writer.write_now():
+            self._evaluate(step)
+
+    def _evaluate(self, step):
         protocol = self._evaluator.protocol
         generator = self.model.generator
         if protocol.ema and self.model.ema_generator is not None:

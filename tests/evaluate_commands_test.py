@@ -100,6 +100,19 @@ def test_a_resumed_run_knows_its_best_checkpoint(evaluated, tmp_path, monkeypatc
     assert [record["step"] for record in lines(tmp_path)] == [8, 16, 24]
 
 
+def test_a_resumed_run_makes_up_the_evaluation_that_was_killed(evaluated, tmp_path):
+    """The checkpoint was written, the line of its evaluation was not."""
+    run = {"feature_network": "small", **EVALUATION}
+    assert tiny.run(tmp_path, **{**run, "total_steps": 16}) == 0
+    log = tmp_path / "evaluations.jsonl"
+    log.write_text(log.read_text().splitlines(keepends=True)[0])
+    assert tiny.run(tmp_path, **run) == 0
+    made_up, unbroken = lines(tmp_path), lines(evaluated)
+    assert [record["step"] for record in made_up] == [8, 16, 24]
+    assert made_up[1]["metrics"] == pytest.approx(unbroken[1]["metrics"], rel=1e-4)
+    tiny.assert_same_weights(evaluated, tmp_path, STEPS)
+
+
 def test_evaluate_says_the_same_as_the_training_did(copy, capsys):
     assert evaluate.main(flags(workdir=copy)) == 0
     during, after = lines(copy)[2:4]
