@@ -176,9 +176,11 @@ def draw_health(path, looks):
 
     names = sorted(name for name in looks[-1] if name.startswith("gamma_"))
     panels = {
-        "Diversity, real images 1": {
-            "one label": curve("diversity"),
+        "Distances of one label, real images 1": {
+            "all": curve("diversity"),
             "least": limit(health.LEAST_DIVERSITY),
+            "nearest": curve("nearest"),
+            "least nearest": limit(health.LEAST_NEAREST),
         },
         "Logits: real minus generated": {
             "gap": curve("logit_gap"),

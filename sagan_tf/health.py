@@ -65,7 +65,7 @@ class Examiner:
     def __init__(self, model, batch):
         self._model = model
         self._batch = batch
-        self._real_distance = max(mean_distance(batch.images), 1e-12)
+        self._real = [max(d, 1e-12) for d in distances(batch.images)]
         # AutoGraph would read this file at the first look, which may be days later.
         self._measure = tf.function(self._logits_and_gradients, autograph=False)
 
@@ -81,9 +81,7 @@ class Examiner:
             - `logit_gap`: mean logit of real images minus that of fakes;
             - `gradient_norm_g`, `gradient_norm_d`: L2 norms over all weights of the
               gradients of both losses;
-            - `diversity`: mean distance of fakes from one another, divided by that
-              of the real images, see `mean_distance`. The fakes are eight of one label
-              and different z, for every eighth label of the batch.
+            - `diversity` and `nearest`: see `variety`.
         """
         model, batch = self._model, self._batch
         figures = {
@@ -96,18 +94,28 @@ class Examiner:
         figures |= {name: float(gamma) for name, gamma in model.gammas().items()}
         measured = self._measure(batch.images, batch.labels, batch.z)
         figures |= {name: float(value) for name, value in measured.items()}
-        figures["diversity"] = self.diversity()
-        return figures
+        return figures | self.variety()
 
-    def diversity(self):
-        """The figure of this name alone: float, see `examine`."""
+    def variety(self):
+        """How much fakes differ: those of eight z with one label are compared.
+
+        Returns:
+            Dict of figure to float, both of which are 1 for the real images of the
+            batch, whatever their labels (see `distances`):
+
+            - `diversity`: mean distance of fakes from one another. It is near 0 if
+              every z gives the same picture;
+            - `nearest`: mean distance of a fake from the one that is most like it. It
+              is near 0 if there are a few pictures for all z, be they far apart.
+        """
         z, labels = self._batch.z, self._batch.labels
         if labels is not None:
             labels = np.repeat(labels[::_GROUP], _GROUP)[: len(z)]
         fakes = self._model.generate(z, labels, ema=False).numpy()
         groups = [fakes[i : i + _GROUP] for i in range(0, len(fakes), _GROUP)]
-        distances = [mean_distance(group) for group in groups if len(group) > 1]
-        return float(np.mean(distances)) / self._real_distance
+        found = np.mean([distances(group) for group in groups if len(group) > 1], 0)
+        shares = (float(fake / real) for fake, real in zip(found, self._real))
+        return dict(zip(("diversity", "nearest"), shares, strict=True))
 
     def _logits_and_gradients(self, images, labels, z):
         model = self._model
@@ -136,21 +144,23 @@ def _norm(tape, loss, network):
     return tf.linalg.global_norm([tf.cast(each, tf.float32) for each in gradients])
 
 
-def mean_distance(images):
-    """Mean L2 distance of pictures from one another, as means over 8x8 blocks.
+def distances(images):
+    """L2 distances of pictures from one another, as means over 8x8 blocks.
 
     Args:
         images: `(N, R, R, C)` array, N at least 2, R a multiple of 8.
 
     Returns:
-        float.
+        The mean of all distances, and the mean of those to the nearest other picture:
+        two floats.
     """
     count, size = len(images), images.shape[1] // _BLOCKS
     blocks = np.asarray(images, np.float64)
     blocks = blocks.reshape(count, _BLOCKS, size, _BLOCKS, size, -1).mean((2, 4))
     flat = blocks.reshape(count, -1)
-    distances = [np.linalg.norm(flat[i + 1 :] - flat[i], axis=-1) for i in range(count)]
-    return float(np.concatenate(distances).mean())
+    others = [np.delete(flat, i, axis=0) - flat[i] for i in range(count)]
+    found = np.linalg.norm(others, axis=-1)
+    return float(found.mean()), float(found.min(axis=1).mean())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,12 +178,13 @@ class Complaint:
     is_collapse: bool = False
 
 
-# The least diversity, relative to real images, of fakes with one label; the largest gap
-# of logits that a hinge loss still does something about; the smallest share of a
-# singular value that a power iteration may see; how often the median a gradient may be,
-# what part of it that of the generator must be, and the norm below which it learns
-# nothing.
+# How far fakes with one label must be from one another, and from the most similar one,
+# relative to real images; the largest gap of logits that a hinge loss still does
+# something about; the smallest share of a singular value that a power iteration may
+# see; how often the median a gradient may be, what part of it that of the generator
+# must be, and the norm below which it learns nothing.
 LEAST_DIVERSITY = 0.15
+LEAST_NEAREST = 0.45
 LARGEST_GAP = 6.0
 LEAST_SIGMA = 0.8
 LARGEST_GRADIENT = 100.0
@@ -220,6 +231,7 @@ def complaints(figures, earlier=()):
         ]
     return [
         *_about_diversity(figures, earlier),
+        *_about_nearest(figures, earlier),
         *_about_logits(figures, earlier),
         *_about_sigma(figures),
         *_about_gradients(figures, earlier),
@@ -244,6 +256,23 @@ def _about_diversity(figures, earlier):
         "--discriminator_channels, or a larger --batch_size."
     )
     return [Complaint("diversity", f"{seen}. {what} {remedy}", is_collapse=True)]
+
+
+def _about_nearest(figures, earlier):
+    # Runs of earlier versions have looks without it.
+    nearest = figures.get("nearest", 1.0)
+    is_said = figures["diversity"] < LEAST_DIVERSITY
+    if nearest >= LEAST_NEAREST or is_said or len(earlier) < PATIENCE_LOOKS:
+        return []
+    return [
+        Complaint(
+            "nearest",
+            "The generator draws a few pictures of each class again and again: the "
+            f"most similar of eight are {nearest:.2f} as far apart as real images "
+            f"(below {LEAST_NEAREST}). Try a larger --discriminator_learning_rate, "
+            "more --discriminator_steps, or more --discriminator_channels.",
+        )
+    ]
 
 
 def _about_logits(figures, earlier):

@@ -41,9 +41,13 @@ def good(**changes):
     """Figures that nobody complains of."""
     return {
         **{"diversity": 0.6, "logit_gap": 1.5, "sigma_generator/linear": 0.99},
-        **{"gradient_norm_g": 2.0, "gradient_norm_d": 3.0},
+        **{"gradient_norm_g": 2.0, "gradient_norm_d": 3.0, "nearest": 0.8},
         **changes,
     }
+
+
+def diversity(model, batch):
+    return health.Examiner(model, batch).variety()["diversity"]
 
 
 def kinds(figures, earlier=()):
@@ -106,11 +110,11 @@ def test_sigma_is_one_when_the_power_iteration_has_converged():
 
 def test_a_generator_that_ignores_z_has_no_diversity():
     model, batch = make_model(), make_batch()
-    assert health.Examiner(model, batch).diversity() > 1e-3
+    assert diversity(model, batch) > 1e-3
     model.generator.get_layer("linear").layer.kernel.assign(
         tf.zeros_like(model.generator.get_layer("linear").layer.kernel)
     )
-    assert health.Examiner(model, batch).diversity() < 1e-5
+    assert diversity(model, batch) < 1e-5
 
 
 def test_diversity_is_that_of_fakes_with_one_label():
@@ -122,9 +126,9 @@ def test_diversity_is_that_of_fakes_with_one_label():
     )
     beta = generator.get_layer("block_8x8").batch_norm_1.beta
     beta.assign(np.random.default_rng(1).normal(size=beta.shape))
-    own_labels = health.mean_distance(model.generate(batch.z, [0, 1, 2, 0]).numpy())
+    own_labels, _ = health.distances(model.generate(batch.z, [0, 1, 2, 0]).numpy())
     assert own_labels > 1e-3
-    assert health.Examiner(model, batch).diversity() < 1e-5
+    assert diversity(model, batch) < 1e-5
 
 
 def test_diversity_sees_a_collapse_of_some_of_the_labels():
@@ -137,23 +141,49 @@ def test_diversity_sees_a_collapse_of_some_of_the_labels():
     z = random.normal(size=(16, 5)).astype("float32")
     images = random.uniform(-1, 1, (16, 32, 32, 1)).astype("float32")
 
-    def diversity(labels):
+    def of(labels):
         batch = health.FixedBatch(images, np.array(labels, "int32"), z)
-        return health.Examiner(model, batch).diversity()
+        return diversity(model, batch)
 
-    one, other = diversity([0] * 16), diversity([1] * 16)
+    one, other = of([0] * 16), of([1] * 16)
     assert one != pytest.approx(other, rel=1e-2)
     # Half of the fakes are of the first label, half of the ninth.
-    mixed = diversity([0] * 8 + [1] * 8)
+    mixed = of([0] * 8 + [1] * 8)
     assert min(one, other) < mixed < max(one, other)
 
 
-def test_mean_distance_is_that_of_block_means():
+def test_distances_are_those_of_block_means():
     images = np.zeros((3, 32, 32, 1))
     images[1, :4, :4] = 3.0  # One block of 8 x 8.
     images[2, :4, :2] = 6.0  # The same mean in it.
-    # Distances 3, 3 and 0.
-    assert health.mean_distance(images) == pytest.approx(2.0)
+    # Distances 3, 3 and 0; to the nearest 3, 0 and 0.
+    assert health.distances(images) == pytest.approx((2.0, 1.0))
+
+
+def test_a_few_pictures_for_all_z_are_seen_by_the_nearest(monkeypatch):
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (32, 32, 32, 1)).astype("float32")
+    model, batch = make_model(), health.make_fixed_batch(images, [0] * 32, z_dim=5)
+
+    def draw(which):
+        monkeypatch.setattr(
+            model, "generate", lambda z, labels, ema: tf.constant(images[which])
+        )
+        return health.Examiner(model, batch).variety()
+
+    many = draw(np.arange(32))
+    assert many == pytest.approx({"diversity": 1.0, "nearest": 1.0}, abs=0.15)
+    # Each of two pictures comes twice or more among eight fakes.
+    two = draw(np.arange(32) % 2)
+    assert two["diversity"] > 0.4 and two["nearest"] == 0
+    found = [good(**variety) for variety in (many, two)]
+    assert [kinds(figures, [good()] * 3) for figures in found] == [[], ["nearest"]]
+
+
+def test_looks_of_earlier_versions_are_of_use_too():
+    old = {name: value for name, value in good().items() if name != "nearest"}
+    assert kinds(old, [old] * 3) == []
+    assert kinds(good(nearest=0.2), [old] * 3) == ["nearest"]
 
 
 def test_an_auxiliary_classifier_is_looked_at_too():
@@ -169,6 +199,8 @@ def test_nothing_is_said_of_good_figures():
     ("change", "kind"),
     [
         ({"diversity": 0.05}, "diversity"),
+        ({"diversity": 0.05, "nearest": 0.05}, "diversity"),
+        ({"nearest": 0.2}, "nearest"),
         ({"diversity": float("nan")}, "nonfinite"),
         ({"logit_gap": 9.0}, "logits"),
         ({"sigma_generator/linear": 0.5}, "sigma"),
@@ -183,7 +215,8 @@ def test_what_is_bad_is_named_with_a_remedy(change, kind):
     (complaint,) = health.complaints(good(**change), [good()] * 3)
     assert complaint.kind == kind
     assert "Try " in complaint.text
-    assert complaint.is_collapse == (kind not in ("sigma", "gradient_g", "gradient_d"))
+    warnings = ("nearest", "sigma", "gradient_g", "gradient_d")
+    assert complaint.is_collapse == (kind not in warnings)
 
 
 @pytest.mark.parametrize("bad", [{"diversity": 0.05}, {"logit_gap": 9.0}])
