@@ -176,11 +176,13 @@ def draw_health(path, looks):
 
     names = sorted(name for name in looks[-1] if name.startswith("gamma_"))
     panels = {
-        "Distances of one label, real images 1": {
-            "all": curve("diversity"),
+        "Diversity, real images 1": {
+            "one label": curve("diversity"),
             "least": limit(health.LEAST_DIVERSITY),
-            "nearest": curve("nearest"),
-            "least nearest": limit(health.LEAST_NEAREST),
+        },
+        "Distance to the nearest, real images 1": {
+            "one label": curve("nearest"),
+            "least": limit(health.LEAST_NEAREST),
         },
         "Logits: real minus generated": {
             "gap": curve("logit_gap"),
