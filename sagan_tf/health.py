@@ -268,7 +268,7 @@ def _about_nearest(figures, earlier):
         Complaint(
             "nearest",
             "The generator draws a few pictures of each class again and again: the "
-            f"most similar of eight are {nearest:.2f} as far apart as real images "
+            f"most similar of eight are {nearest:.3f} as far apart as real images "
             f"(below {LEAST_NEAREST}). Try a larger --discriminator_learning_rate, "
             "more --discriminator_steps, or more --discriminator_channels.",
         )
