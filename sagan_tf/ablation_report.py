@@ -264,7 +264,7 @@ def _troubles(runs, left_out):
     lines = [line for run in _all(runs) for line in _about(run)]
     lines += [f"- {name}: left out, {reason}." for name, reason in left_out.items()]
     if lines:
-        yield "## Not finished, diverged, collapsed, left out"
+        yield "## Not finished, diverged, collapsed, warned of, left out"
         yield "\n".join(lines)
 
 
@@ -278,7 +278,8 @@ def _about(run):
         last = f"Last evaluated at step {step:,}: FID {metrics['fid']:.2f}."
     *earlier, look = map(health.figures_of, run.looks or [{}])
     found = health.complaints(look, earlier) if look else []
-    collapse = next((each for each in found if each.is_collapse), None)
+    # Of warnings, the one of what figures at the end may hide.
+    named = [each for each in found if each.is_collapse or each.kind == "nearest"]
     if run.state == "missing":
         yield f"{where} not begun."
     elif run.state == "begun":
@@ -292,8 +293,9 @@ def _about(run):
         yield f"{where} **collapsed**, and was stopped at step {run.step:,}. {last}"
     elif run.last("fid") is None:
         yield f"{where} the last step is not evaluated in this way. {last}"
-    if collapse and run.state in ("begun", "finished", "collapsed"):
-        yield f"{where} at step {run.step:,}, {collapse.kind}: {collapse.text}"
+    if run.state in ("begun", "finished", "collapsed"):
+        for complaint in named:
+            yield f"{where} at step {run.step:,}, {complaint.kind}: {complaint.text}"
 
 
 def _samples(workdir, runs):

@@ -38,7 +38,7 @@ def evaluation(step, fid, inception=False, protocol="quick-5k", **metrics):
 
 
 def write(
-    path, name, seed, fids=(), status=0, diversity=0.6, evaluations=(), **changes
+    path, name, seed, fids=(), status=0, evaluations=(), last_look=None, **changes
 ):
     """A run directory; returns (name, seed)."""
     workdir = path / name / f"seed_{seed}"
@@ -56,8 +56,8 @@ def write(
         for step in (50, 100, 150)
     ]
     put("metrics.jsonl", *speeds)
-    looks = [*[0.6] * health.PATIENCE_LOOKS, diversity]
-    put("health.jsonl", *({"step": 150, **good(diversity=each)} for each in looks))
+    looks = [*[good()] * health.PATIENCE_LOOKS, good(**last_look or {})]
+    put("health.jsonl", *({"step": 150, **look} for look in looks))
     if fids or evaluations:
         put("evaluations.jsonl", *(evaluation(*pair) for pair in fids), *evaluations)
     if status is not None:
@@ -137,7 +137,14 @@ def test_what_has_not_ended_does_not_count(tmp_path):
 def test_a_training_that_was_stopped_for_a_collapse_is_there_and_says_so(tmp_path):
     cells = [
         write(tmp_path, "no_attention", 0, [(200, 4.0)]),
-        write(tmp_path, "sn_d_only", 0, [(100, 99.0)], status=6, diversity=0.02),
+        write(
+            tmp_path,
+            "sn_d_only",
+            0,
+            [(100, 99.0)],
+            status=6,
+            last_look={"diversity": 0.02},
+        ),
     ]
     text = report(tmp_path, cells)
     assert row(text, "SN on D")[-3:-1] == ["collapsed", "collapsed"]
@@ -149,12 +156,20 @@ def test_a_training_that_was_stopped_for_a_collapse_is_there_and_says_so(tmp_pat
 
 
 def test_a_finished_training_that_has_collapsed_counts_and_is_named(tmp_path):
-    cells = [write(tmp_path, "feat16", 0, [(200, 99.0)], diversity=0.02)]
-    cells += [write(tmp_path, "no_attention", 0, [(200, 4.0)], diversity=0.2)]
+    cells = [write(tmp_path, "feat16", 0, [(200, 99.0)], last_look={"diversity": 0.02})]
+    cells += [
+        write(tmp_path, "no_attention", 0, [(200, 4.0)], last_look={"diversity": 0.2})
+    ]
     text = report(tmp_path, cells)
     assert row(text, "FID") == ["4.00", "99.00"]
     assert "feat16, seed 0: at step 150, diversity: Pictures" in text
     assert "no_attention, seed 0: at" not in text
+
+
+def test_a_generator_that_draws_a_few_pictures_is_named(tmp_path):
+    cells = [write(tmp_path, "sn_both", 0, [(200, 3.0)], last_look={"nearest": 0.3})]
+    text = report(tmp_path, cells)
+    assert "sn_both, seed 0: at step 150, nearest: The generator draws a few" in text
 
 
 def test_what_has_no_place_is_named(tmp_path):
