@@ -169,6 +169,9 @@ def draw_health(path, looks):
     def limit(value):
         return [steps[0], steps[-1]], [value, value]
 
+    def of_one_label(name, least):
+        return {"one label": curve(name), "least": limit(least)}
+
     def worst(network):
         names = [name for name in looks[-1] if name.startswith(f"sigma_{network}/")]
         values = ([look[n] for n in names if look.get(n)] for look in looks)
@@ -176,14 +179,10 @@ def draw_health(path, looks):
 
     names = sorted(name for name in looks[-1] if name.startswith("gamma_"))
     panels = {
-        "Diversity, real images 1": {
-            "one label": curve("diversity"),
-            "least": limit(health.LEAST_DIVERSITY),
-        },
-        "Distance to the nearest, real images 1": {
-            "one label": curve("nearest"),
-            "least": limit(health.LEAST_NEAREST),
-        },
+        "Diversity, real images 1": of_one_label("diversity", health.LEAST_DIVERSITY),
+        "Distance to the nearest, real images 1": of_one_label(
+            "nearest", health.LEAST_NEAREST
+        ),
         "Logits: real minus generated": {
             "gap": curve("logit_gap"),
             "largest": limit(health.LARGEST_GAP),
