@@ -230,8 +230,7 @@ def complaints(figures, earlier=()):
             )
         ]
     return [
-        *_about_diversity(figures, earlier),
-        *_about_nearest(figures, earlier),
+        *(_about_diversity(figures, earlier) or _about_nearest(figures, earlier)),
         *_about_logits(figures, earlier),
         *_about_sigma(figures),
         *_about_gradients(figures, earlier),
@@ -261,8 +260,7 @@ def _about_diversity(figures, earlier):
 def _about_nearest(figures, earlier):
     # Runs of earlier versions have looks without it.
     nearest = figures.get("nearest", 1.0)
-    is_said = figures["diversity"] < LEAST_DIVERSITY
-    if nearest >= LEAST_NEAREST or is_said or len(earlier) < PATIENCE_LOOKS:
+    if nearest >= LEAST_NEAREST or len(earlier) < PATIENCE_LOOKS:
         return []
     return [
         Complaint(
