@@ -29,9 +29,9 @@ setuptools.setup(
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["sagan_tf", "sagan_tf.*"]),
     package_data={
-        "sagan_tf": ["attention_page.html"],
-        # What other packages say about some features: see evaluation/peers.py.
-        "sagan_tf.evaluation": ["peer_figures.json", "peer_features.npz"],
+        "sagan_tf.attention_maps": ["page.html"],
+        # What other packages say about some features: see evaluation/metrics/peers.py.
+        "sagan_tf.evaluation.metrics": ["peer_figures.json", "peer_features.npz"],
     },
     python_requires=">=3.10,<3.14",
     install_requires=[

@@ -28,9 +28,8 @@ import time
 
 from absl import flags
 
-from sagan_tf import ablation_runs, ablation_training, ablations
-from sagan_tf.config import Config
-from sagan_tf.flags import (
+from sagan_tf.ablations import matrix, processes, runs
+from sagan_tf.settings.command import (
     FINISHED,
     config_from_flags,
     define_flags,
@@ -39,6 +38,7 @@ from sagan_tf.flags import (
     required,
     run_command,
 )
+from sagan_tf.settings.config import Config
 
 _CONFIGS = pathlib.Path(__file__).resolve().parent.parent / "configs" / "ablations"
 
@@ -46,7 +46,7 @@ _CONFIGS = pathlib.Path(__file__).resolve().parent.parent / "configs" / "ablatio
 def _define(values):
     for name, default, about in (
         ("workdir", None, "folder of the whole ablation, a folder in it for each run"),
-        ("matrix", "paper", f"{', '.join(ablations.MATRICES)}; several with commas"),
+        ("matrix", "paper", f"{', '.join(matrix.MATRICES)}; several with commas"),
         ("cells", None, "some of its cells: names with commas, or a share as 1/4"),
         ("configs", _relative(_CONFIGS), "folder of the cells' .flags files"),
     ):
@@ -74,7 +74,7 @@ def _ablate(values):
     cells, asked_for, left_out = _cells(values, workdir)
     if values.dry_run:
         for cell in cells:
-            if not ablation_training.is_done(cell):
+            if not processes.is_done(cell):
                 command = ["python", "-m", "sagan_tf.train", *cell.arguments]
                 print(shlex.join(command))
         for name, reason in left_out.items():
@@ -82,7 +82,7 @@ def _ablate(values):
         return FINISHED
     # A process that takes a GPU takes all of its memory, which the trainings need.
     load("tensorflow").config.set_visible_devices([], "GPU")
-    report = load("sagan_tf.ablation_report")
+    report = load("sagan_tf.ablations.report")
 
     def write():
         return report.write_report(
@@ -105,15 +105,15 @@ def _train(cells, write):
     seconds, elsewhere = [], []
     for number, cell in enumerate(cells, 1):
         what = f"[{number}/{len(cells)}] {cell.name}, seed {cell.seed}"
-        if ablation_training.is_done(cell):
+        if processes.is_done(cell):
             print(f"{what}: is done.", flush=True)
             continue
-        left = sum(not ablation_training.is_done(each) for each in cells[number - 1 :])
+        left = sum(not processes.is_done(each) for each in cells[number - 1 :])
         print(f"{what}{_time_left(seconds, left)}", flush=True)
         begun = time.monotonic()
         try:
-            status = ablation_training.train(cell)
-        except ablation_training.InUse as other:
+            status = processes.train(cell)
+        except processes.InUse as other:
             print(f"{what}: is left to {other}, which is at it.", flush=True)
             elsewhere.append(cell)
             continue
@@ -142,15 +142,15 @@ def _cells(values, workdir):
     """What to train: cells, (name, seed) of all that is asked for, cells left out."""
     given = [f.name for f in dataclasses.fields(Config) if values[f.name].present]
     overrides = {name: values[name].value for name in given if name != "seed"}
-    names = ablations.names_of(values.matrix, values.cells)
+    names = matrix.names_of(values.matrix, values.cells)
     files = {
         name: _relative(pathlib.Path(values.configs, f"{name}.flags")) for name in names
     }
     own = {name: dataclasses.asdict(_read(file)) for name, file in files.items()}
-    ablations.check_overrides(own, overrides)
+    matrix.check_overrides(own, overrides)
     scale = values.learning_rate_scale
-    settings = {n: ablations.settings_of(own[n], overrides, scale) for n in names}
-    reasons = {name: ablations.obstacle(settings[name]) for name in names}
+    settings = {n: matrix.settings_of(own[n], overrides, scale) for n in names}
+    reasons = {name: matrix.obstacle(settings[name]) for name in names}
     left_out = {name: reason for name, reason in reasons.items() if reason}
     placed = [name for name in names if name not in left_out]
     if not placed:
@@ -163,17 +163,17 @@ def _cells(values, workdir):
     seeds = range(values.seed, values.seed + values.seeds)
     cells = []
     for seed in seeds:
-        for name in ablations.share_of(placed, values.cells):
+        for name in matrix.share_of(placed, values.cells):
             Config(**{**settings[name], "seed": seed}).validate()
-            cell = ablations.Cell(
+            cell = matrix.Cell(
                 name,
                 seed,
                 files[name],
-                ablations.as_flags(settings[name], own[name]),
-                ablation_runs.folder(workdir, name, seed),
+                matrix.as_flags(settings[name], own[name]),
+                runs.folder(workdir, name, seed),
                 settings[name],
             )
-            ablation_training.check_unchanged(cell)
+            processes.check_unchanged(cell)
             cells.append(cell)
     return cells, [(name, seed) for seed in seeds for name in placed], left_out
 

@@ -15,7 +15,7 @@ import sys
 
 from absl import flags
 
-from sagan_tf.flags import FINISHED, load, required, run_command
+from sagan_tf.settings.command import FINISHED, load, required, run_command
 
 
 def _define(values):

@@ -13,8 +13,8 @@ import sys
 
 from absl import flags
 
-from sagan_tf.config import PROTOCOLS
-from sagan_tf.flags import FINISHED, load, run_command
+from sagan_tf.settings.command import FINISHED, load, run_command
+from sagan_tf.settings.config import PROTOCOLS
 
 # Of one machine: the results of the others would not be gathered.
 _STRATEGIES = ("default", "mirrored", "tpu")
@@ -65,7 +65,9 @@ def _define(values):
 
 def _evaluate(values):
     if values.self_check:
-        return load("sagan_tf.self_check").run(values.feature_network, values.inception)
+        return load("sagan_tf.evaluation.self_check").run(
+            values.feature_network, values.inception
+        )
     if not (values.workdir or values.samples or values.saved_model):
         raise ValueError(
             "There is nothing to evaluate. Try --workdir=runs/digits, "
@@ -74,8 +76,8 @@ def _evaluate(values):
     wait_seconds = values.watch_seconds if values.watch else None
     # TensorFlow takes seconds to load: flags are checked before.
     if values.checkpoint != "all":
-        load("sagan_tf.sampling").parse_step(values.checkpoint)
-    evaluations = load("sagan_tf.evaluations")
+        load("sagan_tf.sampling.walks").parse_step(values.checkpoint)
+    evaluations = load("sagan_tf.evaluation.runs")
     changed = ("num_fake", "standing_batches", "seed", "truncation", "ema")
     evaluator = evaluations.prepare(
         workdir=values.workdir,

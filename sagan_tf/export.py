@@ -12,8 +12,8 @@ import sys
 
 from absl import flags
 
-from sagan_tf.export_folder import check_output
-from sagan_tf.flags import FINISHED, load, required, run_command
+from sagan_tf.exports.folder import check_output
+from sagan_tf.settings.command import FINISHED, load, required, run_command
 
 
 def _define(values):

@@ -14,8 +14,7 @@ import sys
 
 from absl import flags
 
-from sagan_tf.config import Config
-from sagan_tf.flags import (
+from sagan_tf.settings.command import (
     FINISHED,
     config_from_flags,
     define_flags,
@@ -23,6 +22,7 @@ from sagan_tf.flags import (
     required,
     run_command,
 )
+from sagan_tf.settings.config import Config
 
 KINDS = ("official-tf1", "biggan-pytorch", "mmgeneration", "studiogan")
 
@@ -58,7 +58,7 @@ def _import(values):
     config = config_from_flags(values)
     names = [*(field.name for field in dataclasses.fields(Config)), "image_order"]
     # TensorFlow takes seconds to load: flags are checked before.
-    lines = load("sagan_tf.importing").import_weights(
+    lines = load("sagan_tf.importers.run_from_checkpoint").import_weights(
         kind,
         path,
         workdir,

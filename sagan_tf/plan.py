@@ -8,7 +8,7 @@ import sys
 
 from absl import flags
 
-from sagan_tf.flags import config_from_flags, define_flags, load, run_command
+from sagan_tf.settings.command import config_from_flags, define_flags, load, run_command
 
 
 def _define(values):
@@ -40,12 +40,12 @@ def _define(values):
 def _plan(values):
     config = config_from_flags(values)
     # TensorFlow takes seconds to load: flags are checked before.
-    flops, planning = load("sagan_tf.flops"), load("sagan_tf.planning")
+    flops, planning = load("sagan_tf.planning.flops"), load("sagan_tf.planning.plan")
     measured = planning.read_measurement(values.measured) if values.measured else None
     if config.num_classes is None:
         config = config.replace(10 if config.dataset == "digits" else 1000)
         print(f"--num_classes is not given: {config.num_classes} assumed.\n")
-    training = load("sagan_tf.training")
+    training = load("sagan_tf.training.loop")
     training.keras.config.set_dtype_policy(config.dtype_policy)
     model = training.make_model(config)
     # What a loop does is not counted, so attention in parts is counted as a whole.
@@ -67,7 +67,7 @@ def _plan(values):
         device.key: values[f"{device.key}_price_per_hour"].value
         for device in planning.DEVICES
     }
-    page = load("sagan_tf.plan_page")
+    page = load("sagan_tf.planning.page")
     print(page.plan_text(plan, prices, values.utilisation, measured))
     return 0
 

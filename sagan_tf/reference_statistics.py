@@ -14,7 +14,7 @@ import sys
 
 from absl import flags
 
-from sagan_tf.flags import (
+from sagan_tf.settings.command import (
     FINISHED,
     config_from_flags,
     define_flags,

@@ -24,8 +24,9 @@ import sys
 
 from absl import flags
 
-from sagan_tf import animation, sample_kinds, training_progress
-from sagan_tf.flags import FINISHED, load, required, run_command
+from sagan_tf.drawing import animation
+from sagan_tf.sampling import kinds, progress
+from sagan_tf.settings.command import FINISHED, load, required, run_command
 
 
 def _define(values):
@@ -71,15 +72,15 @@ def _define(values):
 def _sample(values):
     workdir = required(values, "workdir", "runs/digits")
     output = required(values, "output", "grid.png")
-    sample_kinds.check({name: values[name].value for name in values})
+    kinds.check({name: values[name].value for name in values})
     if values.progress:
-        steps = training_progress.write_progress(
+        steps = progress.write_progress(
             workdir, output, values.frame_seconds, values.max_frames, values.captions
         )
         print(f"{len(steps)} steps from {steps[0]:,} to {steps[-1]:,}: {output}")
         return FINISHED
     # TensorFlow takes seconds to load: flags are checked before.
-    drawing = load("sagan_tf.drawing").Drawing(
+    drawing = load("sagan_tf.sampling.drawing").Drawing(
         workdir,
         checkpoint=values.checkpoint,
         ema=values.ema,

@@ -12,7 +12,7 @@ import sys
 
 from absl import flags
 
-from sagan_tf.flags import (
+from sagan_tf.settings.command import (
     config_from_flags,
     define_flags,
     load,
@@ -41,7 +41,7 @@ def _define(values):
 def _train(values):
     config = config_from_flags(values)
     # TensorFlow takes seconds to load: flags are checked before.
-    training = load("sagan_tf.training")
+    training = load("sagan_tf.training.loop")
 
     if values.dry_run:
         training.dry_run(config)

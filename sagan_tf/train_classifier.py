@@ -18,7 +18,13 @@ import sys
 
 from absl import flags
 
-from sagan_tf.flags import FINISHED, define_flags, load, required, run_command
+from sagan_tf.settings.command import (
+    FINISHED,
+    define_flags,
+    load,
+    required,
+    run_command,
+)
 
 
 def _define(values):

@@ -33,7 +33,7 @@ from data_benchmark import KINDS, measure_data
 from measuring import clock, in_own_process, machine, memory, summary
 from network_benchmark import measure_attention, measure_network
 
-from sagan_tf.flags import load, run_command
+from sagan_tf.settings.command import load, run_command
 
 PARTS = (
     *("train_step", "generator", "discriminator", "attention", "data", "fid", "peak"),
@@ -67,9 +67,9 @@ def make_features(seed, rows, num_features):
 def measure_fid(implementation, settings):
     """The part `fid`; runs in a process of its own."""
     if implementation == "tfgan":
-        compute = load("sagan_tf.evaluation.tfgan").frechet_distance
+        compute = load("sagan_tf.evaluation.metrics.tfgan").frechet_distance
     else:
-        metrics = load("sagan_tf.evaluation.metrics")
+        metrics = load("sagan_tf.evaluation.metrics.frechet")
 
         def compute(real, fake):
             return metrics.frechet_distance(*metrics.moments_of(real, fake))

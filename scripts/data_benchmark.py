@@ -17,7 +17,7 @@ import numpy as np
 from measuring import clock, memory, summary
 from PIL import Image
 
-from sagan_tf.flags import load
+from sagan_tf.settings.command import load
 
 # Heights and widths, in turn.
 _SIZES = ((375, 500), (333, 500), (375, 500), (500, 375), (400, 500), (375, 500))

@@ -9,7 +9,7 @@ import platform
 import statistics
 import time
 
-from sagan_tf.flags import load
+from sagan_tf.settings.command import load
 
 # The instructions that decide how fast a processor multiplies matrices.
 _CPU_FLAGS = (
@@ -84,4 +84,4 @@ def machine():
 
 
 def _git_state():
-    return load("sagan_tf.rundir").git_state()
+    return load("sagan_tf.run.directory").git_state()

@@ -10,7 +10,7 @@ import statistics
 
 from measuring import clock, memory, summary
 
-from sagan_tf.flags import load
+from sagan_tf.settings.command import load
 
 
 class Workload:
@@ -19,7 +19,7 @@ class Workload:
     Args:
         run: function without arguments that waits for its result.
         images: int, images of one run.
-        formula: int, FLOPs of a run by the formulas of `sagan_tf.flops`.
+        formula: int, FLOPs of a run by the formulas of `sagan_tf.planning.flops`.
         counted: int, FLOPs of its products as TensorFlow counts them.
         opaque: types of operations whose inside is not counted.
         name: str.
@@ -40,11 +40,11 @@ def measure_network(part, settings):
     Returns:
         Dict.
     """
-    load("sagan_tf.flops")
+    load("sagan_tf.planning.flops")
     tf, keras = load("tensorflow"), load("keras")
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(settings["dtype_policy"])
-    load("sagan_tf.distribution").leave_graphs_as_they_are_on_cpus()
+    load("sagan_tf.distribution.strategies").leave_graphs_as_they_are_on_cpus()
     networks = _networks(settings)
     product, convolution = _peak(tf, keras, networks, settings)
     loads = [product, convolution]
@@ -162,7 +162,7 @@ def _networks(settings):
 
 def _peak(tf, keras, networks, settings):
     """A matrix product and a convolution in the networks' dtype."""
-    flops = load("sagan_tf.flops")
+    flops = load("sagan_tf.planning.flops")
     dtype = keras.config.dtype_policy().compute_dtype
     n, batch = settings["peak_size"], settings["batch_size"]
     left, right = (tf.cast(tf.random.normal((n, n), seed=i), dtype) for i in (1, 2))
@@ -189,7 +189,7 @@ def _wait(tensor):
 
 
 def _train_step(tf, generator, discriminator, settings):
-    flops = load("sagan_tf.flops")
+    flops = load("sagan_tf.planning.flops")
     model = load("sagan_tf").SAGAN(generator, discriminator)
     model.compile()
     batch = settings["batch_size"]
@@ -212,7 +212,7 @@ def _discriminator(tf, generator, discriminator, settings):
 
 def _folded(tf, generator, settings):
     """The folded generator, for any class and for one."""
-    fold = load("sagan_tf.folding").fold_generator
+    fold = load("sagan_tf.networks.folding").fold_generator
     batch = settings["batch_size"]
     z = tf.random.normal((batch, generator.inputs[0].shape[-1]))
     labels = tf.range(batch) % settings["num_classes"]
@@ -230,7 +230,7 @@ def _folded(tf, generator, settings):
 
 
 def _forward(tf, network, inputs, settings):
-    flops = load("sagan_tf.flops")
+    flops = load("sagan_tf.planning.flops")
     batch = settings["batch_size"]
     labels = tf.range(batch) % settings["num_classes"]
     function = tf.function(
@@ -244,7 +244,7 @@ def _forward(tf, network, inputs, settings):
 
 def _repeated(run, traced, formula, settings):
     """A workload of `steps` runs of a function, of which the last is waited for."""
-    flops, steps = load("sagan_tf.flops"), settings["steps"]
+    flops, steps = load("sagan_tf.planning.flops"), settings["steps"]
     counted, opaque = flops.counted_flops(traced)
     counted = flops.product_flops(counted)
 

@@ -25,7 +25,8 @@ import types
 
 import numpy as np
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "sagan_tf" / "evaluation"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "sagan_tf" / "evaluation" / "metrics"
 FEATURES, FIGURES = FOLDER / "peer_features.npz", FOLDER / "peer_figures.json"
 SEED = 20190612
 # Between two runs of the same packages on other processors.

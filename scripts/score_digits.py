@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
-from sagan_tf.flags import load, required, run_command
+from sagan_tf.settings.command import load, required, run_command
 
 latents, rundir = (load(f"sagan_tf.{name}") for name in ("latents", "rundir"))
 

@@ -1,8 +1,8 @@
 """A run directory without training: networks whose gammas are set."""
 
-from sagan_tf import rundir
-from sagan_tf.attention_scores import attention_layers
-from sagan_tf.config import Config
+from sagan_tf.networks.attention_scores import attention_layers
+from sagan_tf.run import directory
+from sagan_tf.settings.config import Config
 
 FIELDS = {
     "dataset": "digits",
@@ -32,9 +32,9 @@ def make_run(workdir, gammas=None, **changes):
         The `Config`.
     """
     config = Config(**{**FIELDS, **changes})
-    checkpoints = rundir.prepare(workdir, config, DATA)
-    generator, discriminator = rundir.networks_from_config(config)
-    average, _ = rundir.networks_from_config(config)
+    checkpoints = directory.prepare(workdir, config, DATA)
+    generator, discriminator = directory.networks_from_config(config)
+    average, _ = directory.networks_from_config(config)
     networks = {"generator": generator, "discriminator": discriminator}
     if config.ema_decay is not None:
         networks["ema_generator"] = average

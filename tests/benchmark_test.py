@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sagan_tf.planning import read_measurement
+from sagan_tf.planning.plan import read_measurement
 
 SCRIPT = pathlib.Path(__file__).parent.parent / "scripts" / "benchmark.py"
 TINY = (

@@ -5,16 +5,16 @@ import re
 
 import pytest
 
-from sagan_tf import flags
-from sagan_tf.config import Config
+from sagan_tf.settings import command
+from sagan_tf.settings.config import Config
 
 ROOT = pathlib.Path(__file__).parent.parent
 FILES = sorted((ROOT / "configs").rglob("*.flags"))
 
 
 def load(path):
-    values = flags.parse(["test", f"--flagfile={path}"], flags.define_flags)
-    return flags.config_from_flags(values)
+    values = command.parse(["test", f"--flagfile={path}"], command.define_flags)
+    return command.config_from_flags(values)
 
 
 def comment(path):

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from sagan_tf.flags import config_from_flags, parse
+from sagan_tf.settings.command import config_from_flags, parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -21,9 +21,10 @@ import tensorflow as tf
 import tiny
 from PIL import Image
 
-from sagan_tf import sample, training
-from sagan_tf.callbacks import CheckpointWriter
-from sagan_tf.checkpoints import Checkpoints
+from sagan_tf import sample
+from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.training import loop
+from sagan_tf.training.callbacks.step_callback import CheckpointWriter
 
 ROOT = pathlib.Path(__file__).parent.parent
 STEPS = tiny.FLAGS["total_steps"]
@@ -112,7 +113,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_leads_to_the_same_weig
         rename(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr("sagan_tf.checkpoints.os.rename", kill_at_16)
+        patch.setattr("sagan_tf.run.checkpoints.os.rename", kill_at_16)
         with pytest.raises(Killed):
             tiny.run(tmp_path)
     assert Checkpoints(tmp_path / "checkpoints").steps() == [4, 8, 12]
@@ -288,12 +289,12 @@ def test_only_damaged_checkpoints_are_an_error(copy, capsys):
 
 
 def test_initial_weights_depend_on_the_seed_alone(undisturbed):
-    config = training.rundir.read_config(undisturbed)
+    config = loop.rundir.read_config(undisturbed)
 
     def kernel(seed):
-        training.set_up(config)
+        loop.set_up(config)
         keras.utils.set_random_seed(seed)
-        return tf.constant(training.make_model(config).generator.get_weights()[0])
+        return tf.constant(loop.make_model(config).generator.get_weights()[0])
 
     np.testing.assert_array_equal(kernel(1), kernel(1))
     assert not np.array_equal(kernel(1), kernel(2))

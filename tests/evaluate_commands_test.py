@@ -9,9 +9,9 @@ import pytest
 import tiny
 
 from sagan_tf import evaluate, images, reference_statistics, sample
-from sagan_tf.checkpoints import Checkpoints
-from sagan_tf.evaluation.features import open_feature_network
+from sagan_tf.evaluation.features.network import open_feature_network
 from sagan_tf.evaluation.protocols import PROTOCOLS
+from sagan_tf.run.checkpoints import Checkpoints
 from tests.evaluation.small_network import small_network
 
 STEPS = tiny.FLAGS["total_steps"]
@@ -92,7 +92,7 @@ def test_a_resumed_run_knows_its_best_checkpoint(evaluated, tmp_path, monkeypatc
             file.write(json.dumps(record) + "\n")
         return record
 
-    monkeypatch.setattr("sagan_tf.evaluator.Evaluator.score_network", score)
+    monkeypatch.setattr("sagan_tf.evaluation.evaluator.Evaluator.score_network", score)
     run = {"feature_network": "small", **EVALUATION}
     assert tiny.run(tmp_path, **{**run, "total_steps": 8}) == 0
     assert tiny.run(tmp_path, **run) == 0

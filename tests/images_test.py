@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from sagan_tf import config, images
+from sagan_tf import images
+from sagan_tf.settings import config
 
 
 def random_pixels(*shape, seed=0):

@@ -16,13 +16,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sagan_tf import distribution, rundir
-from sagan_tf.callbacks import NonfiniteStop, SignalStop, StepCallback
-from sagan_tf.checkpoints import Checkpoints
-from sagan_tf.config import Config
-from sagan_tf.model import SAGAN
-from sagan_tf.networks import build_discriminator, build_generator
-from sagan_tf.workers import Workers
+from sagan_tf.distribution import strategies
+from sagan_tf.distribution.workers import Workers
+from sagan_tf.model.sagan import SAGAN
+from sagan_tf.networks.builders import build_discriminator, build_generator
+from sagan_tf.run import directory
+from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.settings.config import Config
+from sagan_tf.training.callbacks.step_callback import (
+    NonfiniteStop,
+    SignalStop,
+    StepCallback,
+)
 
 CLASSES, BATCH, STEPS = 3, 4, 2
 CONFIG = Config(num_classes=CLASSES)
@@ -119,11 +124,11 @@ def stopping(strategy, model, workers):
     """SIGTERM to worker 1 alone, then NaN in the images of worker 1 alone."""
     with SignalStop(workers) as stop:
         callbacks = [] if workers.is_chief else [Terminate(4)]
-        dataset = distribution.share_out(strategy, batches)
+        dataset = strategies.share_out(strategy, batches)
         fit(model, dataset, 20, *callbacks, stop)
     seen = {"signal": stop.received, "signal_step": int(model.step.numpy())}
 
-    dataset = distribution.share_out(
+    dataset = strategies.share_out(
         strategy, lambda count, index: batches(count, index, spoiled=index == 1)
     )
     guard = NonfiniteStop(1, workers)
@@ -143,7 +148,7 @@ def keeping(folder, model, workers):
     for item in items.values():
         for variable in item.variables if hasattr(item, "variables") else [item]:
             variable.assign(variable + tf.ones([], variable.dtype))
-    start = rundir.find_start(checkpoints, items, workers)
+    start = directory.find_start(checkpoints, items, workers)
     after = state(model)
     differ = [name for name in before if not np.array_equal(before[name], after[name])]
     summed = [
@@ -157,18 +162,18 @@ def keeping(folder, model, workers):
 
 def disagreeing(folder, workers):
     """Messages when workers have other settings, or another folder."""
-    rundir._SECONDS_TO_APPEAR = 1
+    directory._SECONDS_TO_APPEAR = 1
     other = Config(num_classes=CLASSES, seed=workers.index)
     return {
-        "settings": message_of(rundir.prepare, folder / "a", other, {}, workers),
+        "settings": message_of(directory.prepare, folder / "a", other, {}, workers),
         "folder": message_of(
-            rundir.prepare, folder / f"b{workers.index}", CONFIG, {}, workers
+            directory.prepare, folder / f"b{workers.index}", CONFIG, {}, workers
         ),
     }
 
 
 def main(folder):
-    strategy = distribution.make_strategy("multi_worker", worker_timeout_seconds=300)
+    strategy = strategies.make_strategy("multi_worker", worker_timeout_seconds=300)
     workers = Workers.of(strategy)
     seen = {
         "index": workers.index,
@@ -178,7 +183,7 @@ def main(folder):
     }
     with strategy.scope():
         model = make_model()
-    seen["logs"] = fit(model, distribution.share_out(strategy, batches), STEPS)
+    seen["logs"] = fit(model, strategies.share_out(strategy, batches), STEPS)
     np.savez(folder / f"worker_{workers.index}.npz", **state(model))
     seen["keeping"] = keeping(folder, model, workers)
     seen["stopping"] = stopping(strategy, model, workers)

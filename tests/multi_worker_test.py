@@ -14,7 +14,7 @@ import processes
 import pytest
 import tiny
 
-from sagan_tf.checkpoints import Checkpoints
+from sagan_tf.run.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.slow
 

@@ -20,9 +20,11 @@ import tensorflow as tf
 from PIL import Image
 from serving_configs import FOLDER, MESSAGES, command, compose, read
 
-from sagan_tf import exporting, images, sampling
-from sagan_tf.networks import build_generator
-from sagan_tf.warmup import write_warmup_requests
+from sagan_tf import images
+from sagan_tf.exports import export
+from sagan_tf.exports.warmup import write_warmup_requests
+from sagan_tf.networks.builders import build_generator
+from sagan_tf.sampling import walks
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +65,7 @@ def models(generator, tmp_path_factory):
     """What compose.yaml mounts as /models: one model with one version."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "sagan").mkdir()
-    exporting.export_generator(generator, folder / "sagan" / "1", num_classes=CLASSES)
+    export.export_generator(generator, folder / "sagan" / "1", num_classes=CLASSES)
     return folder
 
 
@@ -95,8 +97,8 @@ def ask(kind, server, tmp_path, *flags):
 
 def expected(generator, labels, seeds, truncation=None):
     """Pixels as `sagan_tf.sample` draws them, with the generator as it is."""
-    z, labels = sampling.one_each(seeds, labels, Z_DIM, CLASSES, truncation)
-    made = sampling.generate_one_by_one(generator, z, labels)
+    z, labels = walks.one_each(seeds, labels, Z_DIM, CLASSES, truncation)
+    made = walks.generate_one_by_one(generator, z, labels)
     return images.to_pixels(made)[..., 0]
 
 
@@ -256,7 +258,7 @@ def test_truncation_reaches_the_model(kind, server, generator, tmp_path):
 def test_an_unconditional_colour_model_is_asked_without_labels(tmp_path):
     network = build_generator(SIZE, Z_DIM, 0, channels=2, attention_resolution=())
     (tmp_path / "sagan").mkdir()
-    exporting.export_generator(network, tmp_path / "sagan" / "3", warm=False)
+    export.export_generator(network, tmp_path / "sagan" / "3", warm=False)
     server = serving_double.start(serving_double.parse(command(tmp_path)))
     with serving_double.serving(server) as (port, rest_port):
         server.addresses = {

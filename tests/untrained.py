@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sagan_tf import rundir
-from sagan_tf.config import Config
+from sagan_tf.run import directory
+from sagan_tf.settings.config import Config
 
 NAMES = tuple(f"digit {number}" for number in range(10))
 STEP = 7
@@ -29,8 +29,8 @@ def write_run(workdir, **changes):
     config = Config(**settings).validate()
     names = list(NAMES[: config.num_classes])
     data = {"description": "digits", "num_images": 1797, "class_names": names}
-    checkpoints = rundir.prepare(workdir, config, data)
-    generator, _ = rundir.networks_from_config(config)
+    checkpoints = directory.prepare(workdir, config, data)
+    generator, _ = directory.networks_from_config(config)
     random = np.random.default_rng(0)
     for variable in generator.trainable_variables:
         if "gamma" in variable.path or "beta" in variable.path:

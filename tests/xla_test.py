@@ -16,9 +16,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import kernels
 
-from sagan_tf import training
-from sagan_tf.config import Config
-from sagan_tf.model import SAGAN
+from sagan_tf.model.sagan import SAGAN
+from sagan_tf.settings.config import Config
+from sagan_tf.training import loop
 from tests.configs_test import FILES, load
 
 POLICIES = ("float32", "mixed_bfloat16")
@@ -154,8 +154,8 @@ def lower(step, *arguments):
 @functools.cache
 def compiled(config):
     """What is to be known of a config's step: dict."""
-    training.set_up(config)
-    nodes, hlo = lower(training.make_model(config).train_step, batch(config))
+    loop.set_up(config)
+    nodes, hlo = lower(loop.make_model(config).train_step, batch(config))
     return {
         "operations": len(nodes),
         "without_kernel": without_kernel(nodes),
@@ -273,8 +273,8 @@ def test_one_call_from_python_runs_many_compiled_steps(policy):
     digits = next(path for path in FILES if path.stem == "digits")
     config = core(load(digits), policy)
     config = dataclasses.replace(config, jit_compile=True, steps_per_execution=4)
-    training.set_up(config)
-    model = training.make_model(config)
+    loop.set_up(config)
+    model = loop.make_model(config)
     assert model.jit_compile
     before = {v.path: v.numpy() for v in model.trainable_variables}
     model.make_train_function()

@@ -12,11 +12,7 @@ from tqdm import tqdm
 
 from sagan_tf.data.source import error_text
 from sagan_tf.data.verification import failure
-from sagan_tf.images import (
-    adapt_channels,
-    center_crop_and_resize,
-    from_pixels,
-)
+from sagan_tf.images import adapt_channels, center_crop_and_resize, from_pixels
 
 _FLIP = 11  # What the random number is for; see `source.py`.
 

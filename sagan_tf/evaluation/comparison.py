@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sagan_tf.evaluation import metrics, tfgan
+from sagan_tf.evaluation.metrics import frechet, tfgan
 
 # Key in a record: what a person reads.
 TITLES = {
@@ -37,7 +37,7 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
     Returns:
         Dict of metric to float, see `TITLES`; what cannot be measured is absent.
     """
-    found = {"fid": metrics.frechet_distance(real.moments, fake.moments)}
+    found = {"fid": frechet.frechet_distance(real.moments, fake.moments)}
     some_real = real.features[:max_neighbour_images]
     some_fake = fake.features[:max_neighbour_images]
     fewer, more = sorted((len(some_real), len(some_fake)))
@@ -47,17 +47,17 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
         )
         if np.isfinite(error):  # One block alone tells nothing about its error.
             found["kid_standard_error"] = error
-    found["inception_score"], _ = metrics.inception_score(fake.logits)
+    found["inception_score"], _ = frechet.inception_score(fake.logits)
     if len(fake.logits) >= 10:
         (
             found["inception_score_10"],
             found["inception_score_10_sd"],
-        ) = metrics.inception_score(fake.logits, splits=10)
+        ) = frechet.inception_score(fake.logits, splits=10)
     if fewer > 5:
-        found |= metrics.neighbour_scores(some_real, some_fake)._asdict()
+        found |= frechet.neighbour_scores(some_real, some_fake)._asdict()
     is_classifier = not network.is_inception and network.num_logits == num_classes
     if is_classifier and fake.labels is not None:
-        found["class_accuracy"] = metrics.class_accuracy(fake.logits, fake.labels)
+        found["class_accuracy"] = frechet.class_accuracy(fake.logits, fake.labels)
     return {name: float(value) for name, value in found.items()}
 
 
@@ -72,7 +72,7 @@ def intra_fid(fake, real, num_classes):
     """
     check_for_intra_fid("generated", fake, num_classes)
     check_for_intra_fid("real", real, num_classes)
-    return metrics.intra_frechet_distance(
+    return frechet.intra_frechet_distance(
         real.features, real.labels, fake.features, fake.labels, num_classes
     )
 

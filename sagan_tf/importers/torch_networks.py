@@ -19,7 +19,7 @@ from sagan_tf.importers.torch_layers import (
     Layout,
 )
 from sagan_tf.importers.translation import Translation, Weight, shape_of
-from sagan_tf.networks import DISCRIMINATOR_BLOCKS, GENERATOR_WIDTHS
+from sagan_tf.networks.builders import DISCRIMINATOR_BLOCKS, GENERATOR_WIDTHS
 
 
 @dataclasses.dataclass(frozen=True)

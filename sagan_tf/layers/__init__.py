@@ -14,9 +14,7 @@ from sagan_tf.layers.residual_blocks import (
 )
 from sagan_tf.layers.residual_bottleneck import ResidualBottleneck
 from sagan_tf.layers.self_attention import SelfAttention
-from sagan_tf.layers.spectral_conditional_batch_norm import (
-    SpectralConditionalBatchNorm,
-)
+from sagan_tf.layers.spectral_conditional_batch_norm import SpectralConditionalBatchNorm
 from sagan_tf.layers.spectral_normalization import (
     SpectralNormalization,
     fold_spectral_normalization,

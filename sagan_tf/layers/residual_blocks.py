@@ -12,9 +12,7 @@ from sagan_tf.layers.resampling_convolutions import (
     upsample,
     upsampled_shape,
 )
-from sagan_tf.layers.spectral_conditional_batch_norm import (
-    SpectralConditionalBatchNorm,
-)
+from sagan_tf.layers.spectral_conditional_batch_norm import SpectralConditionalBatchNorm
 from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
 
 

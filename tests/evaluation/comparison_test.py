@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from sagan_tf.evaluation import metrics, tfgan
 from sagan_tf.evaluation.comparison import TITLES, compare, intra_fid, warnings
-from sagan_tf.evaluation.statistics import Summary
+from sagan_tf.evaluation.metrics import frechet, tfgan
+from sagan_tf.evaluation.metrics.summary import Summary
 from tests.evaluation.small_network import FEATURES, LOGITS, small_network
 
 
@@ -28,10 +28,10 @@ def test_every_metric_is_the_function_of_its_name():
         "fid": tfgan.frechet_distance(*(p.astype(np.float64) for p in pair)),
         "kid": kid,
         "inception_score": tfgan.classifier_score(fake.logits),
-        "inception_score_10": metrics.inception_score(fake.logits, 10)[0],
+        "inception_score_10": frechet.inception_score(fake.logits, 10)[0],
         "class_accuracy": np.mean(fake.logits.argmax(1) == fake.labels),
-        "precision": metrics.precision_recall(*pair)[0],
-        "coverage": metrics.density_coverage(*pair)[1],
+        "precision": frechet.precision_recall(*pair)[0],
+        "coverage": frechet.density_coverage(*pair)[1],
     }
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6, err_msg=name)

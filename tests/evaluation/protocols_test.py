@@ -2,13 +2,9 @@ import dataclasses
 
 import pytest
 
-from sagan_tf import config, images
-from sagan_tf.evaluation.protocols import (
-    PROTOCOLS,
-    SPLITS,
-    Protocol,
-    find_protocol,
-)
+from sagan_tf import images
+from sagan_tf.evaluation.protocols import PROTOCOLS, SPLITS, Protocol, find_protocol
+from sagan_tf.settings import config
 
 
 def test_the_flag_offers_every_protocol():

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from sagan_tf.evaluation.features import FeatureNetwork
+from sagan_tf.evaluation.features.network import FeatureNetwork
 
 FEATURES, LOGITS, SIDE = 6, 10, 4
 

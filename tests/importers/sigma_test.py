@@ -2,12 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from sagan_tf.importers.sigma import (
-    EPSILON,
-    iterated_sigma,
-    matching_u,
-    stored_sigma,
-)
+from sagan_tf.importers.sigma import EPSILON, iterated_sigma, matching_u, stored_sigma
 from sagan_tf.layers import SpectralNormalization
 
 SHAPES = [(5, 7), (7, 5), (1, 6), (6, 1), (4, 3, 3, 3)]

@@ -9,7 +9,7 @@ from sagan_tf.importers.torch_networks import (
     translation,
 )
 from sagan_tf.importers.translation import variables_by_name
-from sagan_tf.networks import (
+from sagan_tf.networks.builders import (
     DISCRIMINATOR_BLOCKS,
     GENERATOR_WIDTHS,
     RESOLUTIONS,

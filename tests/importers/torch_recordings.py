@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from sagan_tf import rundir
-from sagan_tf.config import Config
 from sagan_tf.importers.translation import check_names, convert, variables_by_name
+from sagan_tf.run import directory
+from sagan_tf.settings.config import Config
 
 _FOLDER = pathlib.Path(__file__).parent / "recordings"
 _PREFIX = "tensors/"
@@ -48,7 +48,7 @@ def load(name):
 
 
 def networks_of(translation, tensors):
-    """Our networks with translated weights, as `sagan_tf.importing` makes them.
+    """Our networks with translated weights, as `run_from_checkpoint` makes them.
 
     Returns:
         Dict of `"generator"`, ... to `keras.Model`.
@@ -69,7 +69,7 @@ def networks_of(translation, tensors):
 
 
 def _networks(config):
-    generator, discriminator = rundir.networks_from_config(config)
+    generator, discriminator = directory.networks_from_config(config)
     return {
         "generator": generator,
         "discriminator": discriminator,

@@ -11,7 +11,7 @@ from sagan_tf.importers.translation import (
     shape_of,
     variables_by_name,
 )
-from sagan_tf.networks import build_discriminator, build_generator
+from sagan_tf.networks.builders import build_discriminator, build_generator
 
 TENSORS = {"w": np.ones((2, 3)), "b": np.arange(3.0), "slot": np.zeros(3)}
 NETWORKS = {

@@ -14,8 +14,8 @@ from sagan_tf.layers import (
     normalized_weights,
     shared_weights,
 )
-from sagan_tf.model import SAGAN
-from sagan_tf.networks import build_discriminator, build_generator
+from sagan_tf.model.sagan import SAGAN
+from sagan_tf.networks.builders import build_discriminator, build_generator
 
 
 def matrix_with_singular_values(values, rows, columns):

@@ -17,7 +17,7 @@ from sagan_tf.layers import (
     SpectralNormalization,
 )
 from sagan_tf.layers.resampling_convolutions import downsample, upsample
-from sagan_tf.losses import LOSSES
+from sagan_tf.networks.losses import LOSSES
 from tests.parity.golden import FOLDER, assign, part, value, variable
 
 RECORDING = np.load(FOLDER / "blocks.npz")

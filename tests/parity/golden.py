@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from sagan_tf.importers.official_tf1 import our_layer, our_part
-from sagan_tf.model import SAGAN
-from sagan_tf.networks import build_discriminator, build_generator
+from sagan_tf.model.sagan import SAGAN
+from sagan_tf.networks.builders import build_discriminator, build_generator
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 

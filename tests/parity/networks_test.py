@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from sagan_tf.losses import LOSSES
-from sagan_tf.networks import build_discriminator, build_generator
+from sagan_tf.networks.builders import build_discriminator, build_generator
+from sagan_tf.networks.losses import LOSSES
 from tests.parity.golden import (
     FOLDER,
     FixedLatents,

@@ -1,0 +1,1 @@
+"""What attention looks at: measures, queries, views, figures, a page to explore."""

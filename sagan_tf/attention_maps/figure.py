@@ -1,0 +1,273 @@
+"""attention.png: pictures with query points, and what each of them looks at.
+
+As the paper's figures 1 and 5. Matplotlib is imported when something is drawn, and used
+through its objects alone: no window, and no state that a notebook would notice.
+"""
+
+import itertools
+
+import numpy as np
+
+from sagan_tf.attention_maps.overlay import (
+    QUERY_COLOURS,
+    blended,
+    enlarged,
+    ink_on,
+    overlay,
+)
+from sagan_tf.attention_maps.view import NO_EFFECT
+from sagan_tf.files import replacing
+
+_TEXT, _GRID = "#333333", "#E4E4E4"
+# Of the curves' lines: strong on white.
+_LINE_COLOURS = tuple(QUERY_COLOURS[i] for i in (4, 6, 2, 5, 0, 1, 3))
+
+_DOTS_PER_INCH = 110
+_PANEL, _GAP, _MARGIN = 1.5, 0.12, 0.2
+_HEADING, _ABOVE, _BELOW, _BETWEEN = 0.4, 0.2, 0.3, 0.12
+_CURVES_HEIGHT, _LEAST_WIDTH = 2.3, 7.2
+_TITLE = 0.62
+_CAPTION = (
+    "What each ringed location looks at: bright is much, on the scale below, where the "
+    "white line is the share in a uniform map."
+)
+# Pixels of a drawn panel: enough for its inches on paper too.
+_PANEL_PIXELS = 256
+
+# Matplotlib writes no picture of 2^16 pixels or more.
+MOST_ROWS = 150
+
+
+def draw_attention(views, title="", history=(), gammas=()):
+    """Draws a row for each view: the picture with its queries, then a map for each.
+
+    A query is a ring of its own colour and number. Its map lies over the darkened
+    picture, smoothly interpolated between the middles of the keys; bright is much. Each
+    map has its own scale, from 0 to its largest share, under it.
+
+    Args:
+        views: list of `View`, at most `MOST_ROWS`.
+        title: str, stands above all.
+        history: list of dicts, see `attention_explorer.history`; drawn as curves below.
+        gammas: list of (network, layer, [(step, gamma), ...]), as it was logged in
+            training: a pale line behind the history.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: there is nothing to draw, or too much.
+    """
+    from matplotlib.figure import Figure
+
+    check_rows(len(views))
+    columns = 1 + max(len(view.queries) for view in views)
+    row = _HEADING + _ABOVE + _PANEL + _BELOW + _BETWEEN
+    width = max(_LEAST_WIDTH, 2 * _MARGIN + columns * (_PANEL + _GAP) - _GAP)
+    height = _TITLE + row * len(views) + (_CURVES_HEIGHT if history else 0) + 0.05
+    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, facecolor="white")
+    page = _Page(figure, width, height)
+    page.write(_MARGIN, 0.3, title, size=13)
+    page.write(_MARGIN, 0.48, _CAPTION, size=7.5)
+    for index, view in enumerate(views):
+        _draw_row(page, view, _TITLE + index * row)
+    if history:
+        _draw_history(page, history, gammas, _TITLE + len(views) * row)
+    return figure
+
+
+def check_rows(count):
+    """Checks that a figure can have so many rows.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not 1 <= count <= MOST_ROWS:
+        raise ValueError(
+            f"A figure has 1 to {MOST_ROWS} rows, one for each picture and attention "
+            f"layer. Received: {count}. Try fewer --seeds or --labels."
+        )
+
+
+def write_attention(path, views, title="", history=(), gammas=()):
+    """Draws `draw_attention` into a PNG: whole, or not at all.
+
+    Args:
+        path: where to; the folder exists already.
+        views, title, history, gammas: see `draw_attention`.
+
+    Raises:
+        ValueError: see `draw_attention`.
+        OSError: it cannot be written.
+    """
+    figure = draw_attention(views, title, history, gammas)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+class _Page:
+    """A figure that is measured in inches from its upper left corner."""
+
+    def __init__(self, figure, width, height):
+        self.figure, self.width, self.height = figure, width, height
+
+    def axes(self, left, top, width, height):
+        bottom = self.height - top - height
+        return self.figure.add_axes(
+            (
+                *(left / self.width, bottom / self.height),
+                *(width / self.width, height / self.height),
+            )
+        )
+
+    def write(self, left, top, text, size=8, colour=_TEXT, weight="normal", lines=1.2):
+        place = (left / self.width, 1 - top / self.height)
+        style = {"fontsize": size, "color": colour, "weight": weight}
+        self.figure.text(*place, text, linespacing=lines, va="baseline", **style)
+
+
+def _draw_row(page, view, top):
+    page.write(_MARGIN, top + 0.14, _heading(view), size=9.5, weight="bold")
+    page.write(_MARGIN, top + 0.3, _figures_text(view))
+    top += _HEADING + _ABOVE
+    picture = page.axes(_MARGIN, top, _PANEL, _PANEL)
+    _show(picture, enlarged(view.pixels, _PANEL_PIXELS), view)
+    left = _MARGIN + _PANEL + _GAP
+    if not view.has_effect:
+        words = NO_EFFECT.replace(". It", ".\nIt").replace("; its", ";\nits")
+        page.write(left, top + 1.0, words, size=9, lines=1.6)
+        return
+    for index, query in enumerate(view.queries):
+        _draw_ring(picture, query, index, is_numbered=True)
+        _draw_map(page, view, index, query, left + index * (_PANEL + _GAP), top)
+
+
+def _heading(view):
+    layer = view.layer.removeprefix("attention_").replace("x", "\u00d7")
+    return ", ".join(filter(None, [view.title, f"{view.network}, attention {layer}"]))
+
+
+def _figures_text(view):
+    figures = view.figures
+    if not view.has_effect:
+        return "gamma 0"
+    return (
+        f"gamma {view.gamma:.3g}   entropy {figures['entropy_bits']:.2f} of "
+        f"{figures['max_entropy_bits']:.2f} bits ({figures['entropy_share']:.0%})   "
+        f"mean attention distance {figures['distance_pixels']:.1f} px "
+        f"(uniform: {figures['uniform_distance_pixels']:.1f})"
+    )
+
+
+def _draw_map(page, view, index, query, left, top):
+    far = query.distance_cells * view.resolution / view.grid[0]
+    text = f"{index + 1}   {query.entropy_bits:.1f} bits, {far:.0f} px"
+    page.write(left, top - 0.07, "\u25cf", size=10, colour=QUERY_COLOURS[index])
+    page.write(left + 0.13, top - 0.06, text)
+    axes = page.axes(left, top, _PANEL, _PANEL)
+    _show(axes, overlay(view.pixels, query.scores, _PANEL_PIXELS), view)
+    _draw_ring(axes, query, index, is_numbered=False)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=QUERY_COLOURS[index], linewidth=2.5)
+    bar = page.axes(left, top + _PANEL + 0.07, _PANEL, 0.07)
+    steps = np.tile(np.linspace(0, 1, 256), (2, 1))
+    largest = 100 * float(query.scores.max())
+    bar.imshow(blended(steps), aspect="auto", extent=(0, largest, 0, 1))
+    bar.axvline(100 / query.scores.size, color="white", linewidth=1.2)
+    bar.set(yticks=[], xticks=[0, largest / 2, largest])
+    labels = ["0", _percent(largest / 2), f"{_percent(largest)} %"]
+    for label, place in zip(bar.set_xticklabels(labels), ("left", "center", "right")):
+        label.set(fontsize=7, color=_TEXT, horizontalalignment=place)
+    bar.tick_params(length=0, pad=2)
+    for spine in bar.spines.values():
+        spine.set_visible(False)
+
+
+def _percent(value):
+    """Two digits that matter, without an exponent."""
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
+
+
+def _show(axes, picture, view):
+    height, width = view.grid[:2]
+    # In cells of the query grid: the middle of cell 0 is at 0.5.
+    axes.imshow(picture, extent=(0, width, height, 0), interpolation="antialiased")
+    axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _draw_ring(axes, query, index, is_numbered):
+    """A dot with a white and a black ring: it stands out from every picture."""
+    place = (query.column + 0.5, query.row + 0.5)
+    size = 11 if is_numbered else 7
+    for more, colour in ((3.6, "black"), (2.2, "white"), (0, QUERY_COLOURS[index])):
+        style = {"markersize": size + more, "markeredgewidth": 0, "clip_on": False}
+        axes.plot(*place, "o", color=colour, zorder=3, **style)
+    if is_numbered:
+        axes.text(
+            *place,
+            str(index + 1),
+            **{"ha": "center", "va": "center_baseline", "fontsize": 7},
+            **{"weight": "bold", "color": ink_on(QUERY_COLOURS[index]), "zorder": 4},
+        )
+
+
+def _draw_history(page, history, gammas, top):
+    """Three small panels over steps: gamma, entropy, distance; a line a layer."""
+    names = list(dict.fromkeys(_key(each) for r in history for each in r["layers"]))
+    colours = dict(zip(names, itertools.cycle(_LINE_COLOURS)))
+    panels = {
+        "gamma": "gamma",
+        "entropy_share": "entropy, share of uniform",
+        "distance_pixels": "mean attention distance, px",
+    }
+    width = (page.width - 2 * _MARGIN - 0.4 - 2 * 0.55) / 3
+    steps = [record["step"] for record in history]
+    steps += [step for *_, points in gammas for step, _ in points]
+    margin = 0.03 * (max(steps) - min(steps)) or 1
+    drawn = []
+    for index, (field, title) in enumerate(panels.items()):
+        left = _MARGIN + 0.4 + index * (width + 0.55)
+        axes = page.axes(left, top + 0.45, width, _CURVES_HEIGHT - 0.95)
+        _style(axes, title)
+        for *name, points in gammas if field == "gamma" else ():
+            colour = colours.get(tuple(name), _TEXT)
+            axes.plot(*zip(*points), color=colour, alpha=0.35, linewidth=1)
+        for name in names:
+            points = _curve(history, name, field)
+            axes.plot(*points, "o-", color=colours[name], markersize=3, linewidth=1.3)
+        axes.set_xlim(min(steps) - margin, max(steps) + margin)
+        drawn.append(axes)
+    labels = [f"{n}, {layer.removeprefix('attention_')}" for n, layer in names]
+    page.figure.legend(
+        *(drawn[0].lines[-len(names) :], labels),
+        loc="upper left",
+        bbox_to_anchor=(_MARGIN / page.width, 1 - top / page.height),
+        **{"ncols": len(labels), "fontsize": 8, "frameon": False, "borderpad": 0},
+    )
+
+
+def _style(axes, title):
+    axes.set_title(title, loc="left", fontsize=9, color=_TEXT)
+    axes.set_xlabel("step", fontsize=8, color=_TEXT)
+    axes.grid(color=_GRID, linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=7.5, labelcolor=_TEXT, length=0)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=4)
+    axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
+
+
+def _curve(history, name, field):
+    """Steps and values of a layer; what a layer without effect looks at is no value."""
+    found = [
+        (record["step"], each[field])
+        for record in history
+        for each in record["layers"]
+        if _key(each) == name and (each["has_effect"] or field == "gamma")
+    ]
+    return [step for step, _ in found], [value for _, value in found]
+
+
+def _key(layer):
+    return layer["network"], layer["layer"]

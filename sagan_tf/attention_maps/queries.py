@@ -1,0 +1,124 @@
+"""Query points: locations of a picture whose attention is worth looking at."""
+
+import re
+
+import numpy as np
+
+from sagan_tf.attention_maps.measures import (
+    attention_distance,
+    entropy_bits,
+    max_entropy_bits,
+)
+
+# As many as there are colours that everybody can tell apart.
+MOST_QUERIES = 7
+_AUTO = "auto"
+
+
+def parse_queries(text):
+    """Reads query points: `"12,20;3,4"` is [(12, 20), (3, 4)].
+
+    Args:
+        text: str, pixels x,y from the upper left corner, with semicolons; or `"auto"`.
+
+    Returns:
+        List of (x, y), or `None` for `"auto"`.
+
+    Raises:
+        ValueError: it is something else, or too many.
+    """
+    if text.strip() == _AUTO:
+        return None
+    parts = [part.strip() for part in text.split(";")]
+    found = [re.fullmatch(r"(\d+)\s*,\s*(\d+)", part) for part in parts]
+    if not all(found) or len(found) > MOST_QUERIES:
+        raise ValueError(
+            f"queries must be auto or up to {MOST_QUERIES} points x,y with semicolons, "
+            f"in pixels of the picture. Received: {text!r}. Try --queries=auto or "
+            '--queries="8,8;20,12".'
+        )
+    return [(int(match.group(1)), int(match.group(2))) for match in found]
+
+
+def cells_of_pixels(points, resolution, grid):
+    """The cells of a map's query grid that pixels of the picture lie in.
+
+    Args:
+        points: list of (x, y), pixels from the upper left corner.
+        resolution: int, R, side of the picture in pixels.
+        grid: (H, W, ...), the shape of the map.
+
+    Returns:
+        List of (row, column).
+
+    Raises:
+        ValueError: a point is not in the picture.
+    """
+    height, width = grid[:2]
+    for x, y in points:
+        if not (0 <= x < resolution and 0 <= y < resolution):
+            raise ValueError(
+                f"queries must be pixels of the picture, x and y in 0..{resolution - 1}"
+                f". Received: {x},{y}. Try --queries=auto."
+            )
+    return [(y * height // resolution, x * width // resolution) for x, y in points]
+
+
+def pick_queries(scores, count=5):
+    """Queries that look far, at few places, and each at others.
+
+    One after another, the query with the largest
+
+        d_j (1 - H_j / H_max) min_i TV(j, i),   TV(j, i) = 1/2 sum_k |beta_jk - beta_ik|
+
+    is taken: d is the mean attention distance, H the entropy, and the minimum is over
+    the queries i that were taken before: TV is the share of j's attention that lies
+    elsewhere than i's. The first has the largest d_j (1 - H_j / H_max). Where that is 0
+    for all that are left (attention is uniform, or the same for all), the query
+    farthest from those that were taken follows. Queries nearer to one another than an
+    eighth of the map are not taken while there are others, so that the points can be
+    told apart. Of equals, the first one by rows.
+
+    Args:
+        scores: `(H, W, K, L)` array.
+        count: int, how many; at most H * W.
+
+    Returns:
+        List of (row, column), the best first.
+
+    Raises:
+        ValueError: `count` is not among 1..H * W.
+    """
+    height, width = scores.shape[:2]
+    if not 1 <= count <= height * width:
+        raise ValueError(
+            f"count must be among 1..{height * width}, the locations of the map. "
+            f"Received: count={count}."
+        )
+    focus = 1 - entropy_bits(scores) / max_entropy_bits(scores)
+    merit = (attention_distance(scores) * focus).ravel()
+    flat = scores.reshape(height * width, -1)
+    places = np.stack(np.divmod(np.arange(height * width), width), axis=1)
+    novelty, room = np.ones(len(flat)), np.full(len(flat), np.inf)
+    taken = []
+    for _ in range(count):
+        # What differs by rounding alone counts as equal, on every machine.
+        gain = np.round(merit * novelty, 5)
+        is_free = room >= (max(height, width) / 8) ** 2
+        if not is_free.any():
+            is_free = room > 0
+        if gain[is_free].max() <= 0:
+            gain = room if taken else -_squares(places, places.mean(axis=0))
+        best = int(np.argmax(np.where(is_free, gain, -np.inf)))
+        taken.append(best)
+        novelty = np.minimum(novelty, _total_variation(flat, flat[best]))
+        room = np.minimum(room, _squares(places, places[best]))
+    return [(index // width, index % width) for index in taken]
+
+
+def _total_variation(rows, one):
+    return np.array([0.5 * np.abs(row - one).sum() for row in rows])
+
+
+def _squares(places, one):
+    return np.sum((places - one) ** 2.0, axis=1)

@@ -1,0 +1,145 @@
+"""A view: what one attention layer looks at in one picture, from a few queries."""
+
+import dataclasses
+
+import numpy as np
+
+from sagan_tf.attention_maps import measures
+
+# What is said, in figure and page, of a layer whose gamma is 0.
+NO_EFFECT = (
+    "gamma = 0: this layer passes its input on unchanged. It has not been trained; its "
+    "attention has no effect."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """A location of the query grid, and what it looks at.
+
+    Attributes:
+        row, column: int, the cell.
+        x, y: int, the pixel in the middle of the cell (right and below of it).
+        scores: `(K, L)` float32 array, beta of eq. 1 for this query; its sum is 1.
+        entropy_bits, distance_cells: float, see `attention_measures.py`.
+    """
+
+    row: int
+    column: int
+    x: int
+    y: int
+    scores: np.ndarray
+    entropy_bits: float
+    distance_cells: float
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """One picture and one attention layer; of its map, the queries' parts alone.
+
+    Attributes:
+        title: str, what the picture is.
+        pixels: `(R, R, C)` uint8 array.
+        network, layer, gamma, has_effect: see `AttentionMap`.
+        grid: (H, W, K, L), sizes of queries and keys.
+        figures: dict of means over all queries, see `attention_measures.measure`.
+        queries: tuple of `Query`.
+    """
+
+    title: str
+    pixels: np.ndarray
+    network: str
+    layer: str
+    gamma: float
+    has_effect: bool
+    grid: tuple
+    figures: dict
+    queries: tuple
+
+    @property
+    def resolution(self):
+        """R, the side of the picture in pixels."""
+        return self.pixels.shape[0]
+
+    def as_dict(self):
+        """What attention.json says of the view: plain numbers and text."""
+        return {
+            "network": self.network,
+            "layer": self.layer,
+            "gamma": self.gamma,
+            "has_effect": self.has_effect,
+            "queries_by_keys": [list(self.grid[:2]), list(self.grid[2:])],
+            **self.figures,
+            "queries": [self._query_as_dict(query) for query in self.queries],
+        }
+
+    def _query_as_dict(self, query):
+        row, column = np.unravel_index(query.scores.argmax(), query.scores.shape)
+        pixels = self.resolution / self.grid[0]
+        return {
+            "pixel": [query.x, query.y],
+            "cell": [query.row, query.column],
+            "entropy_bits": query.entropy_bits,
+            "distance_cells": query.distance_cells,
+            "distance_pixels": query.distance_cells * pixels,
+            "largest_share": float(query.scores.max()),
+            "largest_at": [int(row), int(column)],
+        }
+
+
+def make_view(pixels, attention_map, cells, title=""):
+    """The view of a picture through an attention layer.
+
+    Args:
+        pixels: `(R, R, C)` uint8 array, C 1 or 3: the picture that a generator made,
+            or that a discriminator saw.
+        attention_map: `AttentionMap`.
+        cells: list of (row, column), the queries: see `pick_queries` and
+            `cells_of_pixels` of `attention_queries.py`.
+        title: str, what the picture is.
+
+    Returns:
+        `View`. It keeps no reference to the whole map.
+
+    Raises:
+        ValueError: the pixels are no such array, or a cell is not on the map.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
+        raise ValueError(
+            "pixels must be uint8 (R, R, 1) or (R, R, 3). Received: "
+            f"{pixels.dtype} {pixels.shape}. Try images.to_pixels for images in "
+            "[-1, 1]."
+        )
+    scores = attention_map.scores
+    for row, column in cells:
+        if not (0 <= row < scores.shape[0] and 0 <= column < scores.shape[1]):
+            raise ValueError(
+                f"cells must be on the map of {scores.shape[0]} x {scores.shape[1]} "
+                f"queries. Received: row {row}, column {column}. Try pick_queries."
+            )
+    entropies = measures.entropy_bits(scores)
+    distances = measures.attention_distance(scores)
+    high, wide = (pixels.shape[i] / scores.shape[i] for i in (0, 1))
+    return View(
+        title=title,
+        pixels=pixels,
+        network=attention_map.network,
+        layer=attention_map.layer,
+        gamma=attention_map.gamma,
+        has_effect=attention_map.has_effect,
+        grid=scores.shape,
+        figures=measures.measure(scores, pixels.shape[0]),
+        queries=tuple(
+            Query(
+                row=int(row),
+                column=int(column),
+                x=int((column + 0.5) * wide),
+                y=int((row + 0.5) * high),
+                scores=scores[row, column].copy(),
+                entropy_bits=float(entropies[row, column]),
+                distance_cells=float(distances[row, column]),
+            )
+            for row, column in cells
+        ),
+    )

@@ -1,0 +1,1 @@
+"""`tf.distribute`: strategies, clusters, and what workers agree upon."""

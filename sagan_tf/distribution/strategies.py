@@ -1,0 +1,210 @@
+"""`tf.distribute` strategies by name, and data sets for them.
+
+`batch_size` is global everywhere else in the package; here it becomes
+`per_replica_batch_size`.
+"""
+
+import os
+import socket
+
+import tensorflow as tf
+
+# Neither has a public name in TensorFlow 2.21.
+from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
+from tensorflow.python.eager import context
+
+from sagan_tf.distribution import clusters
+
+_SECONDS_TO_ANSWER = 20
+
+
+def make_strategy(
+    name, tpu_name=None, tpu_zone=None, tpu_project=None, worker_timeout_seconds=60
+):
+    """Makes a strategy. Comes before anything else touches a device.
+
+    Args:
+        name: `"default"` (one device), `"mirrored"` (all GPUs of this machine, or all
+            logical CPUs if there is none), `"multi_worker"` (machines listed in the
+            environment variable TF_CONFIG, or those of a SLURM step) or `"tpu"`.
+        tpu_name: str, of a TPU, its `grpc://` address, or `"local"` on a TPU VM;
+            `None` for the environment variable TPU_NAME.
+        tpu_zone, tpu_project: str, where a TPU is that is known by its name; `None`
+            for those of this machine.
+        worker_timeout_seconds: int, without a sign of life from one of several
+            workers, until the others stop waiting for it.
+
+    Returns:
+        `tf.distribute.Strategy`.
+
+    Raises:
+        ValueError: unknown name, or what the strategy needs is not there.
+    """
+    if name == "default":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        gpus = tf.config.list_logical_devices("GPU")
+        devices = gpus or tf.config.list_logical_devices("CPU")
+        # TensorFlow's collective operations on CPUs are numbered from 100 on for each
+        # strategy: those of a second one in the same process (a notebook, the tests)
+        # are taken for the first one's, and fail.
+        return tf.distribute.MirroredStrategy(
+            [device.name for device in devices],
+            None if gpus else tf.distribute.ReductionToOneDevice(),
+        )
+    if name == "multi_worker":
+        return _multi_worker_strategy(worker_timeout_seconds)
+    if name == "tpu":
+        return _tpu_strategy(tpu_name, tpu_zone, tpu_project)
+    raise ValueError(
+        "strategy must be default, mirrored, multi_worker or tpu. "
+        f"Received: {name!r}. Try --strategy=default."
+    )
+
+
+def _multi_worker_strategy(timeout_seconds):
+    resolver = clusters.find_cluster()
+    cluster = resolver.cluster_spec()
+    try:
+        # As the strategy would, but for the timeout: its ten seconds are too few for a
+        # machine that is busy, or is moved to other hardware.
+        context.context().configure_coordination_service(
+            service_type="standalone",
+            service_leader=f"/job:{min(cluster.jobs)}/replica:0/task:0",
+            heartbeat_timeout_in_ms=1000 * timeout_seconds,
+            coordinated_jobs=[
+                CoordinatedJob(name=job, num_tasks=cluster.num_tasks(job))
+                for job in sorted(cluster.jobs)
+            ],
+        )
+        with clusters.waiting_for_others(resolver):
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except (RuntimeError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            "strategy=multi_worker needs a connection to all workers. Received: "
+            f"{clusters.describe(resolver)}, and TensorFlow says: {reason} "
+            "Try starting all of them again."
+        ) from error
+
+
+def _tpu_strategy(name, zone, project):
+    address = os.environ.get("TPU_NAME", "") if name is None else name
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+            tpu=address, zone=zone, project=project
+        )
+        _check_answers(resolver)
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    # Without a TPU, TensorFlow fails in one of these ways, depending on the machine.
+    except (ValueError, RuntimeError, tf.errors.OpError, OSError) as error:
+        raise ValueError(
+            "strategy=tpu needs a TPU, named by --tpu_name or the environment variable "
+            f"TPU_NAME ('local' on a TPU VM). Received: {address!r}, zone={zone}, "
+            f"project={project}, and TensorFlow says: {error}. Try --strategy=default."
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def _check_answers(resolver):
+    """Opens a connection to each machine: TensorFlow would wait for ever."""
+    for addresses in resolver.cluster_spec().as_dict().values():
+        for address in addresses:
+            host, _, port = address.rpartition(":")
+            try:
+                with socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER):
+                    pass
+            except OSError as error:
+                raise OSError(f"no answer from {address}: {error}") from error
+
+
+def leave_graphs_as_they_are_on_cpus():
+    """Switches TensorFlow's rewriting of graphs (Grappler) off, where there is no GPU.
+
+    It takes seconds at the first step, and on CPUs it makes none of the following ones
+    faster (docs/performance.md). On GPUs it chooses the layout of convolutions.
+    """
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+def per_replica_batch_size(strategy, batch_size, parts=1):
+    """Images of a global batch on each replica.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        batch_size: int, global.
+        parts: int, equal parts into which each replica's share is cut.
+
+    Raises:
+        ValueError: the batch cannot be shared out evenly.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % (replicas * parts):
+        unit = replicas * parts
+        accumulation = f", gradient_accumulation_steps={parts}" if parts > 1 else ""
+        raise ValueError(
+            "batch_size must be a multiple of the number of replicas"
+            f"{' times gradient_accumulation_steps' if parts > 1 else ''}. Received: "
+            f"batch_size={batch_size}, replicas={replicas}{accumulation}. "
+            f"Try --batch_size={-(-batch_size // unit) * unit}."
+        )
+    return batch_size // replicas
+
+
+def share_out(strategy, make_dataset):
+    """Gives every replica its share of each global batch.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        make_dataset: function `(num_input_pipelines, input_pipeline_index)` to a
+            `tf.data.Dataset`, whose batches are that pipeline's share.
+
+    Returns:
+        A data set for `fit`. Replica r of n gets the same images in every run.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return make_dataset(1, 0)
+
+    def of_worker(context):
+        dataset = make_dataset(context.num_input_pipelines, context.input_pipeline_id)
+        first = tf.nest.flatten(dataset.element_spec)[0]
+        replicas = strategy.num_replicas_in_sync // context.num_input_pipelines
+        return dataset.rebatch(first.shape[0] // replicas, drop_remainder=True)
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
+class MultiWorkerFit:
+    """What a `keras.Model` needs for `fit` on several workers.
+
+    Keras 3 fails there in two places (keras-team/keras#20585), as
+    `tests/multi_worker_test.py` shows. This is to be inherited before `keras.Model`, by
+    a model whose networks, optimizers and metrics are built before `fit`. With any
+    other strategy it changes nothing.
+    """
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras takes a batch apart to build the model after it; it cannot do so with
+        # values of several replicas, and there is nothing left to build.
+        if not _is_multi_worker(self.distribute_strategy):
+            return super()._maybe_symbolic_build(iterator, data_batch)
+        return None
+
+    def _make_function(self, step_function):
+        if not _is_multi_worker(self.distribute_strategy):
+            return super()._make_function(step_function)
+
+        # Keras averages metrics over workers along their axis 0, which scalars lack.
+        def step_with_vectors(data):
+            metrics = step_function(data)
+            return tf.nest.map_structure(lambda x: tf.reshape(x, [1]), metrics)
+
+        return super()._make_function(step_with_vectors)
+
+
+def _is_multi_worker(strategy):
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return False
+    return bool(strategy.cluster_resolver.cluster_spec().as_dict())

@@ -1,0 +1,1 @@
+"""Plots, captions and animation files: nothing here knows what it draws."""

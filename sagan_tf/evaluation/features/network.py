@@ -1,0 +1,173 @@
+"""Feature networks: images -> (features, logits), for all scores.
+
+Either TF-GAN's Inception network, whose scores are called FID, IS and so on, or a
+classifier of the data set itself (`classifier.py`), whose scores carry its name.
+"""
+
+import os
+
+import tensorflow as tf
+
+from sagan_tf.evaluation.features import classifier, inception_module
+
+# ITU-R 601 luma in 2**16ths, as `images.adapt_channels` takes it of pixels.
+_LUMA = (19595, 38470, 7471)
+
+
+class FeatureNetwork:
+    """A network that scores are taken with.
+
+    It can be called in eager code, in a `tf.function` and in `strategy.run`. Open it
+    outside a strategy's scope.
+
+    Args:
+        function: images float32 `(N, R, R, C)` -> (features, logits), both 2-d.
+        name: str, e.g. "Inception" or "digits-cnn".
+        hash: sha256, hexadecimal, of what decides its numbers.
+        num_features, num_logits: int, D and K.
+        image_channels: C, 1 or 3.
+        resolution: R, int; `None` if it takes images of any size.
+        is_inception: bool, whether its scores may be called FID, IS, ...
+        class_names: tuple of str, what the logits are about; empty if not known.
+    """
+
+    def __init__(
+        self,
+        function,
+        *,
+        name,
+        hash,
+        num_features,
+        num_logits,
+        image_channels=3,
+        resolution=None,
+        is_inception=False,
+        class_names=(),
+    ):
+        self._function = function
+        self.name = name
+        self.hash = hash
+        self.num_features = num_features
+        self.num_logits = num_logits
+        self.image_channels = image_channels
+        self.resolution = resolution
+        self.is_inception = is_inception
+        self.class_names = tuple(class_names)
+
+    def __call__(self, images):
+        """Runs the network on one batch.
+
+        Grey images become RGB, or RGB ones grey, as the network needs them. Those of
+        another size than a classifier's are resized (bilinear, antialiased). TF-GAN's
+        Inception module gets them as they are, and resizes them itself.
+
+        Args:
+            images: float32 `(N, R, R, 1)` or `(N, R, R, 3)` in [-1, 1].
+
+        Returns:
+            features: float32 `(N, D)`, logits: float32 `(N, K)`.
+
+        Raises:
+            ValueError: the images have another shape or dtype.
+        """
+        images = tf.convert_to_tensor(images)
+        if (
+            images.dtype != tf.float32
+            or images.shape.rank != 4
+            or images.shape[-1] not in (1, 3)
+        ):
+            raise ValueError(
+                "A feature network needs float32 images (N, R, R, 1) or (N, R, R, 3) "
+                f"in [-1, 1]. Received: {images.dtype.name} {images.shape}. Try "
+                "images.from_pixels for pixels."
+            )
+        images = _adapt_channels(images, self.image_channels)
+        if self.resolution and images.shape[1:3] != [self.resolution] * 2:
+            images = tf.image.resize(
+                images, [self.resolution, self.resolution], antialias=True
+            )
+        return self._function(images)
+
+    def describe(self, metric):
+        """How a score is called: str.
+
+        Args:
+            metric: str, e.g. "FID", "KID", "precision".
+        """
+        if self.is_inception:
+            return metric
+        return f"{metric} in the feature space of {self.name}"
+
+
+def open_feature_network(spec, inception=None):
+    """Opens a feature network.
+
+    Args:
+        spec: "inception", or the folder that `sagan_tf.train_classifier` wrote.
+        inception: where the Inception network is: an unpacked local folder or a URL;
+            None for TF-GAN's, from the folder that the environment variable
+            TFHUB_CACHE_DIR names, or from the network.
+
+    Returns:
+        `FeatureNetwork`. A module that cannot be the Inception network, by its outputs
+        or its size, is called "stand-in-" and the beginning of its hash, and a warning
+        on stderr says that its scores mean nothing.
+
+    Raises:
+        ValueError: it cannot be had, or is not a feature network.
+    """
+    if spec == "inception":
+        return _open_inception(inception)
+    if inception:
+        raise ValueError(
+            "inception is for the feature network inception only. Received: "
+            f"{spec!r} and inception={inception!r}. Try without one of the two."
+        )
+    if not os.path.isdir(spec):
+        raise ValueError(
+            "A feature network is inception, or the folder of a classifier. Received: "
+            f"{spec!r}, and there is no such folder. Try training one: python -m "
+            "sagan_tf.train_classifier --help."
+        )
+    return _open_classifier(spec)
+
+
+def _adapt_channels(images, channels):
+    given = images.shape[-1]
+    if given == channels:
+        return images
+    if channels == 3:
+        return tf.repeat(images, 3, axis=-1)
+    weights = tf.constant(_LUMA, tf.float32) / 2**16
+    return tf.reduce_sum(images * weights, axis=-1, keepdims=True)
+
+
+def _open_classifier(folder):
+    model, record = classifier.load_classifier(folder)
+
+    def function(images):
+        outputs = model(images, training=False)
+        return outputs["features"], outputs["logits"]
+
+    return FeatureNetwork(
+        function,
+        name=record["name"],
+        hash=record["sha256"],
+        num_features=record["num_features"],
+        num_logits=record["num_classes"],
+        image_channels=record["image_channels"],
+        resolution=record["resolution"],
+        class_names=record["class_names"],
+    )
+
+
+def _open_inception(place):
+    module = inception_module.load(place)
+    return FeatureNetwork(
+        module.function,
+        name=module.name,
+        hash=module.hash,
+        num_features=module.num_features,
+        num_logits=module.num_logits,
+        is_inception=module.is_inception,
+    )

@@ -1,0 +1,1 @@
+"""Metrics of generated images, from features, logits and labels."""

@@ -1,0 +1,166 @@
+"""Mean and covariance of features in one pass: float64, constant memory, mergeable."""
+
+import concurrent.futures
+
+import numpy as np
+
+from sagan_tf.evaluation.metrics.blas import one_blas_thread
+from sagan_tf.evaluation.metrics.rows import ROWS_AT_A_TIME, check_rows
+
+
+class Moments:
+    """Count, mean and covariance of all features seen so far.
+
+    The sum of squares about the mean of a union of two sets A and B is
+
+        S = S_A + S_B + (n_A n_B / n) d d^T,    d = mean_B - mean_A
+
+    (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The
+    American Statistician 37, 1983, written there for one feature). Each set is centred
+    at its own mean, so nothing large is subtracted, and the order in which features
+    come changes the result by rounding alone (below 1e-9 of it).
+
+    Args:
+        num_features: int, D. Needs 8 D^2 bytes: 34 MB for the 2048 of Inception.
+    """
+
+    def __init__(self, num_features):
+        self._count = 0
+        self._mean = np.zeros(num_features)
+        self._squares = np.zeros((num_features, num_features))  # S
+
+    @classmethod
+    def from_statistics(cls, count, mean, covariance):
+        """Moments from stored statistics; the properties give them back.
+
+        Args:
+            count: int, at least 2.
+            mean: float array (D,).
+            covariance: float array (D, D), symmetric, unbiased (over count - 1).
+
+        Returns:
+            `Moments`, which can be updated and merged.
+
+        Raises:
+            ValueError: other shapes or count, not finite, or not symmetric.
+        """
+        mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
+        if mean.ndim != 1 or covariance.shape != 2 * mean.shape or count < 2:
+            raise ValueError(
+                "Statistics are a count of at least 2, a mean (D,) and a covariance "
+                f"(D, D). Received: count={count}, shapes {mean.shape} and "
+                f"{covariance.shape}. Try what Moments gave."
+            )
+        check_rows(np.vstack([mean, covariance]), "mean and covariance")
+        largest = np.abs(covariance).max(initial=0)
+        if not np.allclose(covariance, covariance.T, rtol=0, atol=1e-6 * largest):
+            raise ValueError(
+                "A covariance must be symmetric. Received: one that is not. "
+                "Try the covariance itself, not a factor of it."
+            )
+        moments = cls(len(mean))
+        moments._count = int(count)
+        moments._mean = mean.copy()
+        moments._squares = covariance * (count - 1)
+        return moments
+
+    def update(self, features):
+        """Adds features.
+
+        Args:
+            features: float array (n, D); float32 is converted a piece at a time.
+
+        Raises:
+            ValueError: another shape, or NaN or infinity; nothing is added then.
+        """
+        features = check_rows(features, "features", len(self._mean))
+        with one_blas_thread():
+            for start in range(0, len(features), ROWS_AT_A_TIME):
+                self._add(features[start : start + ROWS_AT_A_TIME])
+
+    def _add(self, features):
+        rows = np.empty((len(features) + 1, len(self._mean)))
+        rows[:-1] = features
+        mean = rows[:-1].mean(axis=0)
+        rows[:-1] -= mean
+        # The last term of S, as one more row of the matrix that is multiplied.
+        rows[-1] = self._join(len(features), mean)
+        self._add_squares(rows)
+
+    def merge(self, other):
+        """Adds all that another `Moments` has seen, which stays as it is.
+
+        Raises:
+            ValueError: it has another number of features.
+        """
+        if other.mean.shape != self._mean.shape:
+            raise ValueError(
+                "Only moments of the same features can be merged. Received: "
+                f"{len(self._mean)} and {len(other.mean)} features. "
+                "Try those of one feature network."
+            )
+        if other.count:
+            with one_blas_thread():
+                self._squares += other._squares
+                self._add_squares(self._join(other.count, other._mean)[np.newaxis])
+
+    def _join(self, count, mean):
+        """Moves count and mean; returns sqrt(n_A n_B / n) d."""
+        total = self._count + count
+        difference = mean - self._mean
+        weight = np.sqrt(self._count * count / total)
+        self._mean = self._mean + difference * (count / total)
+        self._count = total
+        return weight * difference
+
+    def _add_squares(self, rows):
+        # NumPy sees that it is one matrix and has BLAS do half of the work (syrk);
+        # other Python threads run meanwhile, which SciPy's dsyrk would not let them.
+        self._squares += rows.T @ rows
+
+    @property
+    def count(self):
+        """Number of rows seen: int."""
+        return self._count
+
+    @property
+    def mean(self):
+        """Their mean: float64 (D,); zeros before the first row."""
+        return self._mean.copy()
+
+    @property
+    def covariance(self):
+        """Their unbiased covariance, S / (count - 1): float64 (D, D).
+
+        Raises:
+            ValueError: fewer than 2 rows were seen.
+        """
+        if self._count < 2:
+            raise ValueError(
+                "A covariance needs at least 2 rows of features. "
+                f"Received: {self._count}. Try more images."
+            )
+        return self._squares / (self._count - 1)
+
+
+def moments_of(*feature_sets):
+    """`Moments` of whole arrays, each in a thread of its own.
+
+    Args:
+        *feature_sets: float arrays (N, D); N and D may differ.
+
+    Returns:
+        List of `Moments`.
+
+    Raises:
+        ValueError: another shape, or NaN or infinity.
+    """
+
+    def measure(features):
+        features = check_rows(features, "features")
+        moments = Moments(features.shape[1])
+        moments.update(features)
+        return moments
+
+    with one_blas_thread(), concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(measure, feature_sets))

@@ -1,0 +1,232 @@
+"""What the metrics need to know of a set of images, and its file.
+
+A reference file is a NumPy .npz: `count`, `mean`, `covariance` (float64) over all
+images, `features`, `logits` (float32) and `labels` (int32) of the first ones, and
+`about`, JSON that says what they were made from. Shapes: N images, K of them kept, D
+features, L logits.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+
+import numpy as np
+
+from sagan_tf import files, images
+from sagan_tf.evaluation.metrics.frechet import Moments
+
+# Adding a few rows to a covariance of 2048 features takes as long as adding hundreds.
+_ROWS_AT_A_TIME = 1024
+_ARRAYS = ("count", "mean", "covariance", "features", "logits", "labels", "about")
+
+
+class Summary:
+    """Mean and covariance of all features; features, logits and labels of the first.
+
+    Args:
+        keep: int, K, images whose features, logits and labels are kept.
+
+    Attributes:
+        count: N, int.
+        low, high: float, smallest and largest image value, NaN if never told.
+    """
+
+    def __init__(self, keep):
+        self.keep = keep
+        self.count = 0
+        self._moments = None
+        self._waiting = []
+        self.low, self.high = np.nan, np.nan
+        self._kept = {"features": [], "logits": [], "labels": []}
+        self._num_kept = 0
+
+    @classmethod
+    def from_arrays(cls, moments, features, logits, labels=None):
+        """A summary from what the properties of another one gave.
+
+        Args:
+            moments: `Moments`.
+            features, logits, labels: arrays, see the properties of these names.
+        """
+        summary = cls(keep=len(features))
+        summary.count = moments.count
+        summary._moments = moments
+        summary._num_kept = len(features)
+        kept = {"features": features, "logits": logits, "labels": labels}
+        for name, values in kept.items():
+            if values is not None:
+                summary._kept[name].append(values)
+        return summary
+
+    @property
+    def moments(self):
+        """`Moments` of all images; `None` before the first."""
+        self._add_waiting()
+        return self._moments
+
+    @property
+    def features(self):
+        """`(K, D)` float32."""
+        return self._joined("features")
+
+    @property
+    def logits(self):
+        """`(K, L)` float32."""
+        return self._joined("logits")
+
+    @property
+    def labels(self):
+        """`(K,)` int32, or `None` if the images have none."""
+        return self._joined("labels") if self._kept["labels"] else None
+
+    def add(self, features, logits, labels=None, low=np.nan, high=np.nan):
+        """Adds some images.
+
+        Args:
+            features: `(n, D)` float32.
+            logits: `(n, L)` float32.
+            labels: `(n,)` ints, or `None`: for all calls or none.
+            low, high: smallest and largest value of these images.
+
+        Raises:
+            ValueError: a feature or logit is NaN or infinite.
+        """
+        self._check(features, logits)
+        self.count += len(features)
+        self._waiting.append(np.asarray(features, np.float32))
+        if sum(map(len, self._waiting)) >= _ROWS_AT_A_TIME:
+            self._add_waiting()
+        self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
+        wanted = min(len(features), self.keep - self._num_kept)
+        if wanted > 0:
+            self._kept["features"].append(np.asarray(features[:wanted], np.float32))
+            self._kept["logits"].append(np.asarray(logits[:wanted], np.float32))
+            if labels is not None:
+                self._kept["labels"].append(np.asarray(labels[:wanted], np.int32))
+            self._num_kept += wanted
+
+    def _add_waiting(self):
+        if not self._waiting:
+            return
+        features = np.concatenate(self._waiting)
+        self._waiting = []
+        if self._moments is None:
+            self._moments = Moments(features.shape[1])
+        self._moments.update(features)
+
+    def _check(self, features, logits):
+        finite = np.isfinite(features).all(1) & np.isfinite(logits).all(1)
+        if not finite.all():
+            where = self.count + int(np.argmin(finite))
+            raise ValueError(
+                "Features and logits must be finite. Received: NaN or infinity for "
+                f"image {where}. Try another checkpoint: this generator, or the "
+                "feature network, is broken."
+            )
+
+    def _joined(self, name):
+        parts = self._kept[name]
+        if len(parts) > 1:
+            self._kept[name] = parts = [np.concatenate(parts)]
+        return parts[0]
+
+
+class ContentHash:
+    """SHA-256 over the pixels and labels of real images, in their order."""
+
+    def __init__(self):
+        self._digest = hashlib.sha256()
+
+    def add(self, some, labels=None):
+        """Adds images `(n, R, R, C)` float32 in [-1, 1] and their labels `(n,)`."""
+        for index, picture in enumerate(images.to_pixels(np.asarray(some))):
+            self._digest.update(np.int64(picture.shape).tobytes())
+            self._digest.update(picture.tobytes())
+            if labels is not None:
+                self._digest.update(np.int32(labels[index]).tobytes())
+
+    def hexdigest(self):
+        """64 hexadecimal digits."""
+        return self._digest.hexdigest()
+
+
+def write_reference(path, summary, about):
+    """Writes a reference file, whole or not at all.
+
+    Args:
+        path: where to; its folder is made.
+        summary: `Summary` of the real images.
+        about: dict for JSON, what they are and how they were treated.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    labels = np.zeros([0], np.int32) if summary.labels is None else summary.labels
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            count=np.int64(summary.count),
+            mean=summary.moments.mean,
+            covariance=summary.moments.covariance,
+            features=summary.features,
+            logits=summary.logits,
+            labels=labels,
+            about=np.array(json.dumps(about)),
+        )
+
+
+def read_reference(path):
+    """Reads a reference file.
+
+    Returns:
+        `Summary`, and the dict `about`.
+
+    Raises:
+        ValueError: it is missing, damaged or something else.
+    """
+    if not os.path.isfile(path):
+        raise ValueError(
+            f"There is no reference file {path}. Try python -m "
+            f"sagan_tf.reference_statistics --dataset=... --output={path}."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in _ARRAYS}
+        about = json.loads(str(arrays["about"]))
+        moments = Moments.from_statistics(
+            int(arrays["count"]), arrays["mean"], arrays["covariance"]
+        )
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is not a whole reference file: {error}. Try removing it and "
+            "python -m sagan_tf.reference_statistics."
+        ) from error
+    labels = arrays["labels"] if len(arrays["labels"]) else None
+    summary = Summary.from_arrays(moments, arrays["features"], arrays["logits"], labels)
+    return summary, about
+
+
+def check_same(path, about, wanted):
+    """Checks that a reference file was made from what is wanted.
+
+    Args:
+        path: of the file, for the message.
+        about: dict, as `read_reference` returns it.
+        wanted: dict, some of its keys.
+
+    Raises:
+        ValueError: one differs; the line names them all.
+    """
+    differences = [
+        f"{key} is {about.get(key)!r}, needed {value!r}"
+        for key, value in wanted.items()
+        if about.get(key) != value
+    ]
+    if differences:
+        raise ValueError(
+            f"The reference statistics in {path} are of something else: "
+            f"{'; '.join(differences)}. Try another file, or remove this one to have "
+            "it made again."
+        )

@@ -1,0 +1,196 @@
+"""Images, generated or read, straight into a feature network: never all in memory."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from sagan_tf import images
+from sagan_tf.evaluation.metrics.summary import Summary
+from sagan_tf.model import latents
+from sagan_tf.model.standing_statistics import use_standing_statistics
+
+# What a float32 tanh and 256 values leave beyond -1 and 1.
+_SLACK = 1e-3
+
+
+def summarize_generator(
+    generator, network, protocol, num_classes, *, batch_size=64, strategy=None
+):
+    """Generates a protocol's images and summarizes their features.
+
+    Image i depends on (protocol.seed, i) alone: the same for every batch size and
+    number of replicas, up to rounding.
+
+    Args:
+        generator: function of z `(n, z_dim)` and labels `(n,)` int32, or of z alone
+            without classes, to images `(n, R, R, C)` in [-1, 1]; has `z_dim`. See
+            `from_network`.
+        network: `FeatureNetwork`.
+        protocol: `Protocol`.
+        num_classes: int, 0 for an unconditional generator.
+        batch_size: int, images on one replica at a time.
+        strategy: `tf.distribute.Strategy` whose replicas share the work.
+
+    Returns:
+        `Summary`, that keeps all features, logits and labels.
+
+    Raises:
+        ValueError: an image, feature or logit is not finite or out of range.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+
+    @tf.function
+    def of_replica(indices):
+        z = latents.draw_z(indices, generator.z_dim, protocol.seed, protocol.truncation)
+        labels = None
+        if num_classes:
+            labels = latents.draw_labels(indices, num_classes, protocol.seed)
+        made = tf.cast(generator(z, labels), tf.float32)
+        low, high = tf.reduce_min(made), tf.reduce_max(made)
+        if protocol.quantize:
+            made = images.from_pixels(images.to_pixels(made))
+        return (*network(made), labels, low, high)
+
+    @tf.function
+    def of_all(indices):
+        return strategy.run(of_replica, args=(indices,))
+
+    summary = Summary(keep=protocol.num_fake)
+    replicas = strategy.num_replicas_in_sync
+    with _progress("Generating", protocol.num_fake) as progress:
+        for first in range(0, protocol.num_fake, batch_size * replicas):
+            # The last batch is as large as the others: one traced function.
+            shares = np.arange(first, first + batch_size * replicas)
+            shares = shares.reshape(replicas, batch_size)
+            indices = strategy.experimental_distribute_values_from_function(
+                functools.partial(_share, shares)
+            )
+            results = of_all(indices)
+            count = min(shares.size, protocol.num_fake - first)
+            _add(summary, _gathered(strategy, results), count)
+            progress.update(count)
+    return summary
+
+
+def summarize_images(batches, network, *, count, keep, content=None, what="Reading"):
+    """Summarizes the features of given images.
+
+    Args:
+        batches: iterable of images `(n, R, R, C)` float32 in [-1, 1], or of (images,
+            labels `(n,)`).
+        network: `FeatureNetwork`.
+        count: int, images that are taken at most.
+        keep: int, see `Summary`.
+        content: `ContentHash` that gets the images too, or `None`.
+        what: str, for the progress bar.
+
+    Returns:
+        `Summary`.
+
+    Raises:
+        ValueError: an image, feature or logit is not finite or out of range.
+    """
+    run = tf.function(network, reduce_retracing=True)
+    summary = Summary(keep)
+    with _progress(what, count) as progress:
+        for some, labels in cut(batches, count):
+            if content is not None:
+                content.add(some, labels)
+            result = (*run(tf.constant(some)), labels, some.min(), some.max())
+            _add(summary, result, len(some))
+            progress.update(len(some))
+    return summary
+
+
+def cut(batches, count):
+    """Yields (images, labels or `None`) as arrays, `count` images in all."""
+    left = count
+    for batch in batches:
+        if left <= 0:
+            return
+        some, labels = batch if isinstance(batch, tuple) else (batch, None)
+        some = np.asarray(some)[:left]
+        yield some, None if labels is None else np.asarray(labels)[:left]
+        left -= len(some)
+
+
+def from_network(generator):
+    """A Keras generator in inference mode, as `summarize_generator` takes it."""
+
+    def generate(z, labels):
+        z = tf.cast(z, generator.inputs[0].dtype)
+        return generator(z if labels is None else [z, labels], training=False)
+
+    generate.z_dim = generator.inputs[0].shape[-1]
+    return generate
+
+
+def use_protocol_statistics(generator, protocol, num_classes):
+    """Gives a Keras generator the batch-norm statistics that a protocol asks for.
+
+    z and labels of the standing statistics are those of the images after the protocol's
+    last one.
+
+    Args:
+        generator: `keras.Model`, changed in place.
+        protocol: `Protocol`.
+        num_classes: int, 0 for an unconditional generator.
+    """
+    z_dim = generator.inputs[0].shape[-1]
+    size = protocol.standing_batch_size
+    batches = []
+    for number in range(protocol.standing_batches):
+        first = protocol.num_fake + number * size
+        indices = range(first, first + size)
+        z = latents.draw_z(indices, z_dim, protocol.seed, protocol.truncation)
+        labels = None
+        if num_classes:
+            labels = latents.draw_labels(indices, num_classes, protocol.seed)
+        batches.append(z if labels is None else (z, labels))
+    if batches:
+        use_standing_statistics(generator, batches)
+
+
+def _share(shares, context):
+    return tf.constant(shares[context.replica_id_in_sync_group], tf.int64)
+
+
+def _gathered(strategy, results):
+    """Features, logits, labels or `None`, lowest, highest of all replicas, in order."""
+    parts = [
+        None if part is None else strategy.experimental_local_results(part)
+        for part in results
+    ]
+    features, logits, labels = (
+        None if part is None else np.concatenate([each.numpy() for each in part])
+        for part in parts[:3]
+    )
+    low, high = (np.array([float(each) for each in part]) for part in parts[3:])
+    return features, logits, labels, low.min(), high.max()
+
+
+def _add(summary, result, count):
+    features, logits, labels, low, high = result
+    if not (low >= -1 - _SLACK and high <= 1 + _SLACK):
+        raise ValueError(
+            "Images must be in [-1, 1], or uint8 pixels. Received: values from "
+            f"{low:.4g} to {high:.4g} in images {summary.count} to "
+            f"{summary.count + count - 1}. Try another checkpoint if they are NaN."
+        )
+    labels = None if labels is None else np.asarray(labels)[:count]
+    features, logits = np.asarray(features)[:count], np.asarray(logits)[:count]
+    summary.add(features, logits, labels, low, high)
+
+
+def _progress(what, total):
+    """A bar with images/s and the time left, on a terminal."""
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=" images",
+        dynamic_ncols=True,
+        leave=False,
+        disable=None,  # Not in a log file.
+    )

@@ -1,0 +1,213 @@
+"""Do the metrics measure what they should? A table with pass or fail.
+
+Real images are compared with themselves, with others of their kind, and with ones that
+are made worse by degrees; figures are compared with those of other packages.
+"""
+
+import dataclasses
+import pathlib
+import tempfile
+
+import numpy as np
+
+from sagan_tf import data
+from sagan_tf.evaluation import degradations, scoring
+from sagan_tf.evaluation.features import classifier_data, classifier_training
+from sagan_tf.evaluation.features.network import open_feature_network
+from sagan_tf.evaluation.metrics import frechet, peers, tfgan
+
+PASSED, FAILED = 0, 5
+# What a check compares: half of the images with the other half.
+_MOST_IMAGES = 4_000
+_BLURS = (0.5, 1.0, 2.0, 4.0)
+_NOISES = (0.1, 0.2, 0.4, 0.8)
+_SHARES_OF_CLASSES = (0.8, 0.6, 0.4, 0.2)
+_WIDTH = 62
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """A line of the table: what is checked, what was found, whether that is right."""
+
+    name: str
+    found: str
+    passed: bool
+
+
+def run(feature_network=None, inception=None, dataset="digits", resolution=32):
+    """Checks the metrics, and prints what came out.
+
+    Args:
+        feature_network, inception: see `features.open_feature_network`; without the
+            first a small classifier of the data set is trained, which takes about half
+            a minute for the digits.
+        dataset: str, as `--dataset`; with labels.
+        resolution: int, of the images.
+
+    Returns:
+        0 if everything passed, 5 if not.
+
+    Raises:
+        ValueError: the network or the data set cannot be used.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        if feature_network is None:
+            feature_network = pathlib.Path(folder) / "classifier"
+            _train(feature_network, dataset, resolution)
+        network = open_feature_network(str(feature_network), inception)
+        images, labels = _read(dataset, resolution, network)
+        print(f"{len(images):,} images of {dataset}, feature network {network.name}")
+        checks = [*peer_checks(), *image_checks(images, labels, network)]
+    for check in checks:
+        verdict = "pass" if check.passed else "FAIL"
+        print(f"{check.name:<{_WIDTH}}{check.found:>34}  {verdict}")
+    failed = sum(not check.passed for check in checks)
+    print(f"{len(checks) - failed} of {len(checks)} passed")
+    return FAILED if failed else PASSED
+
+
+def peer_checks():
+    """Compares our figures with the frozen ones of other packages: list of `Check`."""
+    checks = []
+    for figure in peers.figures():
+        ours = peers.measure(figure)
+        difference = _relative(ours, figure.value)
+        title = figure.metric.replace("_", " ")
+        kept = ", ".join(
+            f"{value}" if key not in ("splits", "neighbours") else f"{key} {value}"
+            for key, value in figure.settings.items()
+        )
+        checks.append(
+            Check(
+                f"{title} as {figure.package} {figure.version} ({kept})",
+                f"differs by {difference:.1e}",
+                peers.agrees(figure, ours),
+            )
+        )
+    return checks
+
+
+def image_checks(images, labels, network):
+    """Compares real images with themselves and with worse ones: list of `Check`.
+
+    Args:
+        images: `(N, R, R, C)` float32 in [-1, 1], in random order.
+        labels: `(N,)` int32.
+        network: `FeatureNetwork`.
+    """
+    half = len(images) // 2
+    real = _summary(images[:half], network)
+    rest, rest_labels = images[half:], labels[half:]
+    others = _summary(rest, network)
+    num_classes = int(labels.max()) + 1
+    kept = [max(1, round(share * num_classes)) for share in _SHARES_OF_CLASSES]
+    series = {
+        "blur": [degradations.blur(rest, sigma) for sigma in _BLURS],
+        "noise": [degradations.add_noise(rest, sd) for sd in _NOISES],
+        "lost classes": [
+            degradations.drop_modes(rest, rest_labels, number)[0] for number in kept
+        ],
+    }
+    checks = [*_distance_checks(real, others, rest.shape, network)]
+    for name, worse in series.items():
+        summaries = [others, *(_summary(some, network) for some in worse)]
+        for title, measure in (("FID", _fid), ("KID", _kid)):
+            values = [measure(real, summary) for summary in summaries]
+            checks.append(
+                Check(
+                    f"{title} grows with {name}",
+                    " ".join(f"{value:.3g}" for value in values),
+                    bool(np.all(np.diff(values) > 0)),
+                )
+            )
+    return checks
+
+
+def _distance_checks(real, others, shape, network):
+    """FID of equal sets, of like sets and of noise; and as TF-GAN has it."""
+    noise = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    itself, of_half = _fid(real, real), _fid(real, others)
+    of_noise = _fid(real, _summary(noise, network))
+    size = float(np.trace(real.moments.covariance))
+    yield Check("FID of a set with itself is 0", f"{itself:.1e}", abs(itself) < 1e-6)
+    yield Check(
+        "FID of two halves is small: below a tenth of the variance",
+        f"{of_half:.4g} of {size:.4g}",
+        of_half < size / 10,
+    )
+    yield Check(
+        "FID of noise is large: above ten times that of two halves",
+        f"{of_noise:.4g}",
+        of_noise > 10 * of_half,
+    )
+    yield _same_as_tfgan(real, others)
+
+
+def _same_as_tfgan(real, others):
+    ours = _fid(real, others)
+    pair = (s.features.astype(np.float64) for s in (real, others))
+    theirs = tfgan.frechet_distance(*pair)
+    tolerance = 5e-5 if real.count <= real.features.shape[1] else 1e-9
+    difference = _relative(ours, theirs)
+    return Check(
+        "FID from streamed statistics as TF-GAN's from features",
+        f"differs by {difference:.1e}",
+        difference < tolerance,
+    )
+
+
+def _relative(ours, theirs):
+    """Difference over the larger of the two: float."""
+    return abs(ours - theirs) / max(abs(ours), abs(theirs), np.finfo(float).tiny)
+
+
+def _summary(images, network):
+    batches = np.array_split(images, range(64, len(images), 64))
+    count = len(images)
+    return scoring.summarize_images(
+        batches, network, count=count, keep=count, what="Checking"
+    )
+
+
+def _fid(real, fake):
+    return frechet.frechet_distance(real.moments, fake.moments)
+
+
+def _kid(real, fake):
+    return tfgan.kernel_distance(real.features, fake.features, block_size=_MOST_IMAGES)[
+        0
+    ]
+
+
+def _read(dataset, resolution, network):
+    """The images, in a random order that is always the same, and their labels."""
+    source = data.open_source(dataset)
+    if not source.num_classes:
+        raise ValueError(
+            f"The check needs labels, to leave classes out. Received: {dataset}, which "
+            "has none. Try --dataset=digits."
+        )
+    batches = data.make_dataset(
+        source,
+        resolution=resolution,
+        image_channels=network.image_channels,
+        batch_size=64,
+        seed=0,
+        repeat=False,
+        drop_remainder=False,
+    )
+    images, labels = zip(*scoring.cut(batches, _MOST_IMAGES))
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def _train(folder, dataset, resolution):
+    training, held_out, about = classifier_data.open_parts(dataset)
+    classifier_training.train_classifier(
+        folder,
+        training,
+        held_out,
+        name=classifier_data.default_name(dataset),
+        resolution=resolution,
+        image_channels=1,
+        about=about,
+    )

@@ -1,0 +1,141 @@
+"""Does an export draw what the generator draws? And requests to try it with."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from sagan_tf import images
+from sagan_tf.exports.signatures import NO_TRUNCATION, generate
+from sagan_tf.model import latents
+from sagan_tf.networks.attention_scores import (
+    attention_layers,
+    map_shape,
+    with_attention_scores,
+)
+
+# The largest difference of images, in [-1, 1], that is put down to another order of
+# sums. Neighbouring levels of a pixel are 80 times further apart.
+TOLERANCE = 1e-4
+
+_BATCH = 8
+_FEWEST_IMAGES, _MOST_IMAGES = 16, 64
+_WARM_UP_SIZES = (1, _BATCH)
+# Attention maps of more values than this are compared on one image alone, and are not
+# asked for while a server starts.
+_LARGEST_MAPS = 2**20
+
+
+def compare(generator, served, num_classes=0):
+    """Compares an export with the generator that it was made from.
+
+    Args:
+        generator: `keras.Model`, with spectral norm as it was trained.
+        served: `ServedModel` of the export.
+        num_classes: int, 0 for an unconditional generator.
+
+    Returns:
+        Dict: `"images"`, the largest difference of images in [-1, 1] for the same z
+        and labels, over `"num_images"`; on the first of them `"levels"`, that of the
+        pixels of all signatures, of 256 levels, and `"attention"`, that of the shares
+        in attention maps, `None` without them; `"tolerance"`, for images.
+
+    Raises:
+        ValueError: images differ by more than `TOLERANCE`, or pixels by more than the
+            one level by which rounding can move them.
+    """
+    count = min(max(num_classes, _FEWEST_IMAGES), _MOST_IMAGES)
+    inputs, seeds = _inputs(generator, count, num_classes)
+    live = tf.function(
+        lambda *batch: generate(generator, *batch), reduce_retracing=True
+    )
+    largest = []
+    for first in tqdm(range(0, count, _BATCH), "Comparing", disable=None, leave=False):
+        batch = _part(inputs, first, first + _BATCH)
+        (made,) = served.run("images", batch).values()
+        largest.append(np.max(np.abs(made - live(*batch.values()))))
+    levels, attention = _compare_signatures(generator, served, inputs, seeds)
+    found = {
+        "images": float(np.max(largest)),
+        "levels": levels,
+        "attention": attention,
+        "num_images": count,
+        "tolerance": TOLERANCE,
+    }
+    # A NaN is not within bounds either.
+    if not (found["images"] <= TOLERANCE and found["levels"] <= 1):
+        raise ValueError(
+            "The export must draw what the generator draws: images that differ by at "
+            f"most {TOLERANCE:.0e} in [-1, 1], pixels by at most 1 level. Received: "
+            f"{found['images']:.1e}, and {found['levels']} levels. Nothing is left "
+            "of it. Try an earlier step with --checkpoint."
+        )
+    return found
+
+
+def _inputs(generator, count, num_classes):
+    """z and labels of `count` images, and the request for the same pictures by seed."""
+    z_dim = generator.inputs[0].shape[-1]
+    numbers = np.arange(count, dtype=np.int64)
+    labels = {}
+    if num_classes:
+        # All classes, or so many of them, evenly spread.
+        spread = numbers * max(num_classes, count) // count % num_classes
+        labels = {"labels": spread.astype(np.int32)}
+    z = {"z": latents.draw_z(numbers, z_dim).numpy(), **labels}
+    truncation = np.full(count, NO_TRUNCATION, np.float32)
+    return z, {**labels, "seeds": numbers, "truncation": truncation}
+
+
+def _part(arrays, first, last):
+    return {name: value[first:last] for name, value in arrays.items()}
+
+
+def _compare_signatures(generator, served, inputs, seeds):
+    """The largest differences of pixels, in levels, and of maps, on a few images."""
+    # The generator's maps are whole, also where it looks at parts of them.
+    size = _BATCH if _map_values(generator) <= _LARGEST_MAPS else 1
+    inputs, seeds = _part(inputs, 0, size), _part(seeds, 0, size)
+    maps = dict(generate(with_attention_scores(generator), *inputs.values()))
+    expected = images.to_pixels(maps.pop("output")).numpy().astype(int)
+    files = served.run("sample_png", seeds)["png_bytes"]
+    answers = [
+        served.run("serving_default", inputs)["pixels"],
+        served.run("sample", seeds)["pixels"],
+        np.stack([tf.io.decode_png(file) for file in files]),
+    ]
+    attention = None
+    if maps:
+        seen = served.run("attention", inputs)
+        answers.append(seen.pop("pixels"))
+        differences = [np.max(np.abs(seen[name] - maps[name])) for name in maps]
+        attention = float(np.max(differences))
+    levels = max(np.max(np.abs(pixels.astype(int) - expected)) for pixels in answers)
+    return int(levels), attention
+
+
+def warm_up_requests(generator, num_classes=0):
+    """A small and a larger request to each signature.
+
+    Args:
+        generator: `keras.Model`.
+        num_classes: int, 0 for an unconditional generator.
+
+    Returns:
+        List of (signature, dict of input name to array), see `warmup.py`. `attention`
+        is among them if its maps are small.
+    """
+    found = []
+    names = ["attention"] if 0 < _map_values(generator) <= _LARGEST_MAPS else []
+    for size in _WARM_UP_SIZES:
+        z, seeds = _inputs(generator, size, num_classes)
+        found += [(name, z) for name in ("serving_default", "images", *names)]
+        found += [(name, seeds) for name in ("sample", "sample_png")]
+    return found
+
+
+def _map_values(generator):
+    """Values of an image's attention maps."""
+    layers = attention_layers(generator)
+    return sum(math.prod(map_shape(layer)) for layer in layers)

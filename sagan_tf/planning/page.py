@@ -1,0 +1,205 @@
+"""The page that `sagan_tf.plan` prints about a `planning.Plan`."""
+
+import math
+
+from sagan_tf.model import overview
+from sagan_tf.planning import flops
+from sagan_tf.planning.plan import (
+    DEVICE_COUNTS,
+    DEVICES,
+    SECONDS_PER_DAY,
+    UTILISATIONS,
+    accumulation_that_fits,
+    roofline_seconds,
+)
+
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
+
+
+def plan_text(plan, prices, utilisations=UTILISATIONS, measured=None):
+    """Work, memory, time and cost of a run.
+
+    Args:
+        plan: `planning.Plan`.
+        prices: dict of a device's key to US dollars per hour of one chip, or `None`.
+        utilisations: shares of the peak, in (0, 1].
+        measured: what `planning.read_measurement` returns, or `None`.
+
+    Returns:
+        Text.
+
+    Raises:
+        ValueError: an unknown device, an impossible price or share.
+    """
+    _check(prices, utilisations)
+    if measured:
+        utilisations = (*utilisations, measured["utilisation"])
+    return "\n\n".join(
+        [
+            work_text(plan),
+            _attention_text(plan),
+            overview.memory_table(plan.memory(plan.images(1))).replace(
+                "each device", f"one device, {plan.images(1)} images in a pass"
+            ),
+            _devices_text(plan, prices, sorted(set(utilisations))),
+            _sources_text(plan, prices),
+            _measured_text(plan, measured),
+        ]
+    )
+
+
+def _check(prices, utilisations):
+    for key, price in prices.items():
+        if price is not None and not 0 <= price < math.inf:
+            raise ValueError(
+                f"{key}_price_per_hour must be at least 0. Received: {price}. "
+                f"Try --{key}_price_per_hour=3."
+            )
+    for share in utilisations:
+        if not 0 < share <= 1:
+            raise ValueError(
+                "utilisation must be above 0 and at most 1. "
+                f"Received: {share}. Try --utilisation=0.3."
+            )
+
+
+def amount(value, unit):
+    """A large number as text: `amount(3.8254e13, "FLOP")` is "38.25 TFLOP"."""
+    exponent = int(math.log10(value)) // 3 if value >= 1 else 0
+    exponent = min(exponent, len(_PREFIXES) - 1)
+    return f"{value / 1000**exponent:.4g} {_PREFIXES[exponent]}{unit}"
+
+
+def work_text(plan):
+    """The part about FLOPs."""
+    forward = [flops.forward_flops(n) for n in (plan.generator, plan.discriminator)]
+    step = plan.step_flops
+    total = sum(step.values())
+    rows = [
+        ("generator, forward, an image", forward[0]),
+        ("discriminator, forward, an image", forward[1]),
+        ("training, an image of the batch", total / plan.batch_size),
+        (f"a step of {plan.batch_size:,} images", total),
+        ("  generator step", step["generator_step"]),
+        ("  discriminator step", step["discriminator_step"]),
+        ("  spectral normalization", step["spectral_norm"]),
+        (f"{plan.total_steps:,} steps", total * plan.total_steps),
+    ]
+    lines = ["Work by formula (2 FLOPs a multiply-add, see sagan_tf/flops.py)"]
+    lines += [f"  {name:<40}{amount(value, 'FLOP'):>16}" for name, value in rows]
+    if plan.counted_flops:
+        share = f"{100 * plan.counted_flops / total:.1f} % of the formula's"
+        counted = amount(plan.counted_flops, "FLOP")
+        lines.append(f"  {'a step, as TensorFlow counts':<40}{counted:>16}, {share}")
+    else:
+        lines.append("  Not counted by TensorFlow: days are by formula.")
+    return "\n".join(lines)
+
+
+def _attention_text(plan):
+    images = plan.images(1)
+    lines = [f"Attention: one map of {images} images, float32"]
+    for network in (plan.generator, plan.discriminator):
+        for name, queries, keys, together in overview.attention_maps(network):
+            size = 4 * images * (together or queries) * keys / 2**20
+            title = f"{network.name} {name}, {queries:,} x {keys:,}"
+            form = f"{together:,} queries at a time" if together else "whole"
+            lines.append(f"  {title:<42}{size:>10,.0f} MiB, {form}")
+    return "\n".join(lines if len(lines) > 1 else ["Attention: none"])
+
+
+def _devices_text(plan, prices, utilisations):
+    heads = [f"{100 * share:.3g} % of peak" for share in utilisations]
+    lines = [
+        f"Days and US dollars of {plan.total_steps:,} steps, {plan.dtype_policy}",
+        f"  {'':<14}{'images':>7}{'memory':>9}{'roofline':>11}"
+        + "".join(f"{text:>20}" for text in heads),
+    ]
+    notes = []
+    for device in DEVICES:
+        for count in DEVICE_COUNTS:
+            lines.append(_device_line(plan, device, count, prices, utilisations))
+            if sum(plan.memory(plan.images(count)).values()) > device.memory:
+                notes.append(_too_large(plan, device, count))
+    return "\n".join([*lines, *notes])
+
+
+def _device_line(plan, device, count, prices, utilisations):
+    images = plan.images(count)
+    size = sum(plan.memory(images).values())
+    bound = plan.total_steps * roofline_seconds(plan, device, count) / SECONDS_PER_DAY
+    name = f"{count} x {device.name}"
+    line = f"  {name:<14}{images:>7,}{size / 1e9:>6,.0f} GB{bound:>9,.2f} d"
+    price = _price(device, prices)[0]
+    for share in utilisations:
+        days = plan.days(count * share * device.peak(plan.dtype_policy))
+        line += f"{days:>9,.2f} d{24 * days * count * price:>7,.0f} $"
+    return line
+
+
+def _too_large(plan, device, count):
+    passes = accumulation_that_fits(plan, device, count)
+    text = f"  {count} x {device.name}: more than its {device.memory / 1e9:.0f} GB"
+    if passes is None:
+        return f"{text}, even with one image in a pass."
+    return f"{text}; --gradient_accumulation_steps={passes} would fit."
+
+
+def _sources_text(plan, prices):
+    lines = ["What this rests on"]
+    for device in DEVICES:
+        peak = amount(device.peak(plan.dtype_policy), "FLOP/s")
+        price, origin = _price(device, prices)
+        lines += [
+            f"  {device.name}: {peak}, {device.memory / 1e9:.0f} GB, "
+            f"{device.bandwidth / 1e9:,.0f} GB/s: {device.source}.",
+            f"    {price:.2f} $ an hour: {origin}.",
+        ]
+    lines += [
+        "  images: of one pass on each device. Memory: an upper estimate.",
+        "  roofline: if nothing but the products took time, at full speed.",
+        "  % of peak: FLOP/s as computed over the peak; to read days from, not a",
+        "  forecast. No GPU and no TPU has been measured with this code. Checkpoints",
+        "  and evaluations come on top.",
+    ]
+    return "\n".join(lines)
+
+
+def _price(device, prices):
+    """Dollars per hour, and who says so."""
+    flag = f"--{device.key}_price_per_hour"
+    given = prices.get(device.key)
+    if given is None:
+        return device.price, f"an assumption, give yours with {flag}"
+    return given, flag
+
+
+def _measured_text(plan, measured):
+    if not measured:
+        return (
+            "Nothing measured. Try python scripts/benchmark.py --part=train_step,data "
+            "--json > measured.json, and --measured=measured.json."
+        )
+    lines = [
+        f"Measured: {measured['text']}",
+        f"  The training step computes at {100 * measured['utilisation']:.1f} % of the "
+        "speed of a matrix product there.",
+        f"  This run would take {plan.days_where(measured):,.0f} days there.",
+    ]
+    rate = measured["images_per_core_second"]
+    if rate:
+        lines.append(f"  One of its cores reads {rate:,.0f} JPEGs/s.")
+        lines += _cores_lines(plan, rate)
+    return "\n".join(lines)
+
+
+def _cores_lines(plan, rate):
+    per_image = plan.computed_flops / plan.batch_size
+    for device in DEVICES:
+        for share in UTILISATIONS:
+            needed = share * device.peak(plan.dtype_policy) / per_image
+            needed *= plan.discriminator_steps
+            yield (
+                f"    1 x {device.name} at {100 * share:.0f} % of peak takes "
+                f"{needed:,.0f} images/s: {needed / rate:.1f} such cores."
+            )

@@ -1,0 +1,224 @@
+"""Time, memory and cost of a run on machines that one does not have yet.
+
+    seconds per step = FLOPs of a step / (devices * peak * utilisation)
+
+with the FLOPs that a step really computes (`flops.counted_flops`; by formula where they
+are not known), and utilisation, their share of the peak, a number that somebody has to
+measure. `roofline_seconds` says how far it can go.
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import pathlib
+
+from sagan_tf.model import overview
+from sagan_tf.planning import flops
+
+SECONDS_PER_DAY = 24 * 60 * 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """What the maker says about one chip.
+
+    Attributes:
+        key: str, its name in the flag `--KEY_price_per_hour`.
+        name: str.
+        float32, half: float, peak FLOP/s of matrix products without sparsity, of
+            float32 values and of bfloat16 ones.
+        memory: float, bytes.
+        bandwidth: float, bytes/s.
+        price: float, US dollars per hour: an assumption.
+        source: str, where the figures come from.
+    """
+
+    key: str
+    name: str
+    float32: float
+    half: float
+    memory: float
+    bandwidth: float
+    price: float
+    source: str
+
+    def peak(self, dtype_policy):
+        """FLOP/s under a Keras dtype policy."""
+        return self.float32 if dtype_policy == "float32" else self.half
+
+
+DEVICES = (
+    Device(
+        *("h100", "H100 SXM", 494.7e12, 989.4e12, 80e9, 3.35e12, 3.00),
+        "NVIDIA's H100 data sheet, dense; float32 is TF32, TensorFlow's default there",
+    ),
+    Device(
+        *("tpu_v5e", "TPU v5e", 197e12, 197e12, 16e9, 819e9, 1.20),
+        "Google's page on TPU v5e; XLA multiplies float32 in bfloat16 by default there",
+    ),
+)
+DEVICE_COUNTS = (1, 8)
+UTILISATIONS = (0.1, 0.2, 0.4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A run: two networks, and how they are trained.
+
+    Attributes:
+        generator, discriminator: functional `keras.Model`.
+        batch_size: int, global.
+        total_steps: int.
+        discriminator_steps, gradient_accumulation_steps: int, see `SAGAN`.
+        has_ema: bool.
+        dtype_policy: str, Keras' policy under which the networks were built.
+        counted_flops: int, FLOPs of a step's products as TensorFlow counts them, if
+            that is known.
+    """
+
+    generator: object
+    discriminator: object
+    batch_size: int
+    total_steps: int
+    discriminator_steps: int = 1
+    gradient_accumulation_steps: int = 1
+    has_ema: bool = False
+    dtype_policy: str = "float32"
+    counted_flops: int | None = None
+
+    @functools.cached_property
+    def step_flops(self):
+        """Dict of the parts of a step's FLOPs, see `flops.training_step_flops`."""
+        return flops.training_step_flops(
+            self.generator,
+            self.discriminator,
+            self.batch_size,
+            self.discriminator_steps,
+            self.gradient_accumulation_steps,
+        )
+
+    @property
+    def computed_flops(self):
+        """FLOPs of a step as they are computed; by formula if nobody counted."""
+        return self.counted_flops or sum(self.step_flops.values())
+
+    @functools.cached_property
+    def step_products(self):
+        """List of (`flops.Product`, times) of a whole step, for one image."""
+        parts = flops.step_products(
+            self.generator, self.discriminator, self.discriminator_steps
+        )
+        return [pair for part in parts for pair in part]
+
+    @functools.cached_property
+    def memory_of_one(self):
+        """`overview.memory_estimate` for one image."""
+        return overview.memory_estimate(
+            self.generator, self.discriminator, 1, self.has_ema
+        )
+
+    def images(self, count):
+        """Images of one pass on each of `count` devices, rounded up."""
+        return -(-self.batch_size // (count * self.gradient_accumulation_steps))
+
+    def memory(self, images):
+        """Dict of names to bytes on a device that has so many images in a pass."""
+        one = self.memory_of_one
+        return {**one, "activations": images * one["activations"]}
+
+    def days(self, flops_per_second):
+        """Days of training at a speed; checkpoints and evaluations come on top.
+
+        Args:
+            flops_per_second: float, of `computed_flops`.
+        """
+        seconds = self.total_steps * self.computed_flops / flops_per_second
+        return seconds / SECONDS_PER_DAY
+
+    def days_where(self, measured):
+        """Days on the machine of a `read_measurement`."""
+        flops = self.total_steps * sum(self.step_flops.values())
+        return flops / measured["formula_flops_per_second"] / SECONDS_PER_DAY
+
+
+def roofline_seconds(plan, device, count):
+    """The shortest time that a step can take on `count` devices.
+
+    Each product takes the longer of FLOPs / peak and the time to read its factors and
+    write its result once (the roofline model, Williams et al., CACM 2009).
+    Normalisation, activations, Adam and communication count as nothing. Where the code
+    computes less than the formula says, both are taken to shrink in proportion.
+
+    Args:
+        plan: `Plan`.
+        device: `Device`.
+        count: int.
+
+    Returns:
+        float.
+    """
+    itemsize = 4 if plan.dtype_policy == "float32" else 2
+    peak, images = device.peak(plan.dtype_policy), plan.images(count)
+    seconds = 0.0
+    for product, times in plan.step_products:
+        weights = math.prod(product.kernel) if product.kernel else 0
+        moved = itemsize * (images * product.values + weights)
+        slowest = max(images * product.flops / peak, moved / device.bandwidth)
+        seconds += times * slowest
+    computed = min(1, plan.computed_flops / sum(plan.step_flops.values()))
+    return plan.gradient_accumulation_steps * seconds * computed
+
+
+def accumulation_that_fits(plan, device, count):
+    """The fewest passes of an update with which a replica fits into its device.
+
+    Returns:
+        int, a divisor of the images of a replica; `None` if one image is too many.
+    """
+    replica = -(-plan.batch_size // count)
+    for passes in range(1, replica + 1):
+        if replica % passes == 0:
+            if sum(plan.memory(replica // passes).values()) <= device.memory:
+                return passes
+    return None
+
+
+def read_measurement(path):
+    """Reads the JSON of `scripts/benchmark.py --part=all --json`.
+
+    Args:
+        path: path.
+
+    Returns:
+        Dict: "text", what was measured where; "utilisation", the FLOP/s of a training
+        step, as counted, over those of a matrix product; "formula_flops_per_second";
+        "images_per_core_second" of the JPEG folder, or `None`.
+
+    Raises:
+        ValueError: the file is not such JSON.
+        OSError: it cannot be read.
+    """
+    try:
+        report = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        step, settings = report["results"]["train_step"], report["settings"]
+        text = (
+            f"{report['machine']['processor']}, {report['machine']['cores']} cores, "
+            f"{settings['resolution']} pixels, batch {settings['batch_size']}, "
+            f"{settings['dtype_policy']}"
+        )
+        folders = report["results"].get("data", {}).get("folder", [])
+        return {
+            "text": text,
+            "utilisation": step["counted_share_of_matmul"],
+            "formula_flops_per_second": step["flops_per_second"],
+            "images_per_core_second": max(
+                (each["images_per_core_second"] for each in folders), default=None
+            ),
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            "measured must be the output of scripts/benchmark.py with --json and the "
+            f"part train_step. Received: {path} ({type(error).__name__}: {error}). Try "
+            "python scripts/benchmark.py --part=train_step,data --json > measured.json."
+        ) from error

@@ -1,0 +1,1 @@
+"""`Config`, its checks, its flags, and what all commands share."""

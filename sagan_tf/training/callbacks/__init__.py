@@ -1,0 +1,1 @@
+"""What happens beside the training, at some of its steps."""

@@ -1,0 +1,248 @@
+"""The metrics of a run: files, TensorBoard, and what a person sees meanwhile."""
+
+import csv
+import datetime
+import io
+import json
+import math
+import pathlib
+import sys
+import time
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from sagan_tf.drawing import plots
+from sagan_tf.files import append_lines, write_text
+from sagan_tf.training.callbacks.step_callback import StepCallback
+
+EVALUATIONS = "evaluations.jsonl"
+_SHOWN = ("d_loss", "g_loss")
+
+
+class _Speed:
+    """Images per second since the last call."""
+
+    def __init__(self, images_per_step):
+        self._images_per_step = images_per_step
+
+    def start(self, step):
+        self._step, self._time = step, time.monotonic()
+
+    def measure(self, step):
+        images = (step - self._step) * self._images_per_step
+        seconds = time.monotonic() - self._time
+        self.start(step)
+        return images / max(seconds, 1e-9)
+
+
+class MetricLog(StepCallback):
+    """Writes the means of each interval to metrics.jsonl and metrics.csv.
+
+    When a run goes on from a checkpoint, lines after the checkpoint's step are dropped:
+    the files end up as an uninterrupted run would have written them, but for the times,
+    and for one mean if the checkpoint lies inside an interval.
+
+    Args:
+        every: int, steps.
+        workdir: `pathlib.Path`.
+        images_per_step: int, over all replicas.
+    """
+
+    def __init__(self, every, workdir, images_per_step):
+        super().__init__(every)
+        self._jsonl = workdir / "metrics.jsonl"
+        self._csv = workdir / "metrics.csv"
+        self._images_per_step = images_per_step
+        self._speed = _Speed(images_per_step)
+
+    def on_train_begin(self, logs=None):
+        """Keeps the lines up to the step at which this run starts."""
+        super().on_train_begin(logs)
+        records = [r for r in read_metrics(self._jsonl) if r["step"] <= self.step()]
+        write_text(self._jsonl, "".join(json_line(record) for record in records))
+        write_text(self._csv, _csv_text(records, header=True))
+        self._is_empty = not records
+        self._logged = self.step()
+        self._speed.start(self.step())
+
+    def at_step(self, step, logs):
+        """Writes a line and starts the means of the next interval."""
+        record = {
+            "step": step,
+            "images": step * self._images_per_step,
+            **logs,
+            "images_per_second": round(self._speed.measure(step), 2),
+            "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        }
+        append_lines(self._jsonl, json_line(record))
+        append_lines(self._csv, _csv_text([record], header=self._is_empty))
+        self._is_empty = False
+        self._logged = step
+        self.model.reset_metrics()
+
+    def on_train_end(self, logs=None):
+        """Writes a last line about an interval that is not full."""
+        if self._logged != self.step() and not self.model.stop_training:
+            self.at_step(self.step(), logs)
+
+
+class MetricReset(StepCallback):
+    """Starts the means of the next interval where no `MetricLog` does.
+
+    A mean is one over all workers, so those that write no files start anew as well.
+    """
+
+    def at_step(self, step, logs):
+        """Forgets the interval that is over."""
+        self.model.reset_metrics()
+
+
+def read_metrics(path):
+    """The lines of a metrics.jsonl: list of dicts; a half written last one is left out.
+
+    Raises:
+        ValueError: another line is damaged.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    try:
+        return [json.loads(line) for line in whole]
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def json_line(record):
+    """A record as a line of JSON, which has no NaN and no infinity: they are null."""
+    strict = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in record.items()
+    }
+    return json.dumps(strict, allow_nan=False) + "\n"
+
+
+def draw_metrics(workdir):
+    """Draws metrics.png of a run, if it has metrics or evaluations.
+
+    Args:
+        workdir: path.
+    """
+    workdir = pathlib.Path(workdir)
+    metrics = read_metrics(workdir / "metrics.jsonl")
+    evaluations = read_metrics(workdir / EVALUATIONS)
+    if metrics or evaluations:
+        plots.write_metrics_plot(
+            workdir / "metrics.png", metrics, evaluations, workdir.name
+        )
+
+
+class MetricPlot(StepCallback):
+    """Draws metrics.png again and again.
+
+    Args:
+        every: int, steps; 0 for the end alone.
+        workdir: `pathlib.Path`.
+    """
+
+    def __init__(self, every, workdir):
+        super().__init__(every)
+        self._workdir = workdir
+
+    def at_step(self, step, logs):
+        """Writes the picture."""
+        draw_metrics(self._workdir)
+
+    def on_train_end(self, logs=None):
+        """Writes it a last time."""
+        draw_metrics(self._workdir)
+
+
+def _csv_text(records, header):
+    if not records:
+        return ""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+class TensorBoardLog(StepCallback):
+    """Writes the metrics as TensorBoard events.
+
+    Args:
+        every: int, steps.
+        folder: path.
+    """
+
+    def __init__(self, every, folder):
+        super().__init__(every)
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def at_step(self, step, logs):
+        """Writes one event a metric."""
+        with self._writer.as_default():
+            for name, value in logs.items():
+                tf.summary.scalar(name, value, step=step)
+        self._writer.flush()
+
+
+class Progress(StepCallback):
+    """A progress bar on a terminal; elsewhere one line for each interval.
+
+    Args:
+        every: int, steps between new figures.
+        total_steps: int.
+        images_per_step: int, over all replicas.
+        is_terminal: bool; default: whether stderr is one.
+    """
+
+    def __init__(self, every, total_steps, images_per_step, is_terminal=None):
+        super().__init__(every)
+        self._total = total_steps
+        self._speed = _Speed(images_per_step)
+        self._images_per_step = images_per_step
+        self._is_terminal = sys.stderr.isatty() if is_terminal is None else is_terminal
+        self._bar = None
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock, and the bar where there is one."""
+        super().on_train_begin(logs)
+        self._shown = self.step()
+        self._speed.start(self._shown)
+        if self._is_terminal:
+            self._bar = tqdm(
+                total=self._total, initial=self.step(), unit="step", dynamic_ncols=True
+            )
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar."""
+        super().on_train_batch_end(batch, logs)
+        if self._bar is not None:
+            self._bar.update(self._seen - self._bar.n)
+
+    def on_train_end(self, logs=None):
+        """Shows the last figures, and leaves the bar on a line of its own."""
+        if self._shown != self.step() and not self.model.stop_training:
+            self.at_step(self.step(), logs)
+        if self._bar is not None:
+            self._bar.close()
+
+    def at_step(self, step, logs):
+        """Shows new figures."""
+        self._shown = step
+        speed = self._speed.measure(step)
+        losses = {name: f"{logs[name]:.3f}" for name in _SHOWN if name in logs}
+        if self._bar is not None:
+            self._bar.set_postfix({**losses, "images/s": f"{speed:.0f}"})
+            return
+        left = (self._total - step) * self._images_per_step / speed
+        shown = "  ".join(f"{name} {value}" for name, value in losses.items())
+        print(
+            f"step {step:,}/{self._total:,}  {shown}  {speed:,.1f} images/s  "
+            f"{datetime.timedelta(seconds=round(left))} left",
+            flush=True,
+        )

@@ -1,0 +1,313 @@
+"""Scoring runs, pictures and exports; what is written, and what is left out."""
+
+import json
+import math
+import shutil
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sagan_tf import images
+from sagan_tf.evaluation import references
+from sagan_tf.evaluation.comparison import TITLES
+from sagan_tf.evaluation.evaluator import Evaluator
+from sagan_tf.evaluation.protocols import Protocol
+from sagan_tf.evaluation.runs import evaluate_all, evaluate_checkpoint, watch
+from sagan_tf.model import latents
+from sagan_tf.run import directory
+from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.settings.config import Config
+from tests.evaluation.small_network import small_network
+
+CONFIG = Config(
+    dataset="digits",
+    split="train",
+    resolution=32,
+    image_channels=1,
+    num_classes=10,
+    z_dim=8,
+    generator_channels=2,
+    discriminator_channels=2,
+    attention_resolution=(16,),
+    ema_decay=0.5,
+    total_steps=30,
+)
+PROTOCOL = Protocol("tiny", "a test", num_real=60, num_fake=50, quantize=True)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    path = tmp_path_factory.mktemp("reference") / "stats.npz"
+    return references.make_reference(CONFIG, PROTOCOL, small_network(), path)
+
+
+def write_checkpoint(workdir, step):
+    tf.keras.utils.set_random_seed(step)
+    generator, _ = directory.networks_from_config(CONFIG)
+    items = {"generator": generator, "ema_generator": generator}
+    Checkpoints(workdir / "checkpoints", keep=9).write(step, items)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run with checkpoints of steps 10, 20 and 30. Not to be changed."""
+    workdir = tmp_path_factory.mktemp("run")
+    directory.prepare(workdir, CONFIG, {"class_names": []})
+    for step in (10, 20, 30):
+        write_checkpoint(workdir, step)
+    return workdir
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+@pytest.fixture
+def evaluator(reference, tmp_path):
+    return make_evaluator(reference, tmp_path / "run" / "evaluations.jsonl")
+
+
+def make_evaluator(reference, log=None, protocol=PROTOCOL, **options):
+    return Evaluator(protocol, small_network(), reference, log, **options)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_record_says_what_was_scored_and_how(evaluator, run):
+    record = evaluate_checkpoint(evaluator, run, "newest")
+    assert lines(run / "evaluations.jsonl") == [record]
+    assert (record["subject"], record["step"]) == ("checkpoint", 30)
+    assert (record["num_fake"], record["num_real"]) == (50, 60)
+    assert set(record["metrics"]) == set(TITLES) - {"intra_fid", "kid_standard_error"}
+    assert all(math.isfinite(value) for value in record["metrics"].values())
+    assert record["protocol"]["name"] == "tiny"
+    assert record["protocol"]["num_fake"] == 50
+    assert record["network"]["name"] == "small"
+    assert record["network"]["hash"] == small_network().hash
+    assert (
+        record["reference"]["content_hash"] == evaluator.reference.about["content_hash"]
+    )
+    assert record["versions"]["tensorflow"] == tf.__version__
+    assert record["images_per_second"] > 0
+    assert (run / "metrics.png").stat().st_size > 1000
+
+
+def test_pictures_of_a_run_score_as_the_run_does(evaluator, run, tmp_path):
+    """The rounded images of the protocol, through PNG files and class folders."""
+    record = evaluate_checkpoint(evaluator, run, "20")
+    generator, *_ = directory.load_generator(run, "20")
+    indices = range(PROTOCOL.num_fake)
+    labels = latents.draw_labels(indices, 10, PROTOCOL.seed)
+    z = latents.draw_z(indices, 8, PROTOCOL.seed)
+    pixels = images.to_pixels(generator([z, labels], training=False)).numpy()
+    for index, (picture, label) in enumerate(zip(pixels, labels.numpy(), strict=True)):
+        folder = tmp_path / "pictures" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        images.write_png(folder / f"{index:03}.png", picture)
+    other = evaluator.score_samples(f"folder:{tmp_path / 'pictures'}")
+    assert other["step"] is None
+    # The order is another one: by class.
+    for name in ("fid", "precision", "recall", "density", "coverage", "class_accuracy"):
+        assert other["metrics"][name] == pytest.approx(record["metrics"][name], 1e-4)
+    assert len(lines(run / "evaluations.jsonl")) == 2
+
+
+def test_fewer_pictures_than_asked_for_are_named(evaluator, run):
+    record = evaluator.score_samples("digits", "test")
+    assert record["num_fake"] == 50
+    assert not [w for w in record["warnings"] if "asks for" in w]
+    many = make_evaluator(
+        evaluator.reference, None, PROTOCOL.changed({"num_fake": 400})
+    )
+    record = many.score_samples("digits", "test")
+    assert record["num_fake"] < 400
+    assert [w for w in record["warnings"] if "asks for 400 images" in w]
+
+
+def test_real_pictures_are_closer_than_an_untrained_generator(evaluator, run):
+    real = evaluator.score_samples("digits", "test")["metrics"]
+    made = evaluate_checkpoint(evaluator, run, "newest")["metrics"]
+    assert real["fid"] < made["fid"] / 5
+    assert real["coverage"] > made["coverage"]
+
+
+def test_labels_of_other_classes_are_not_used(evaluator, run, tmp_path):
+    for name in ("left", "right"):
+        folder = tmp_path / "pictures" / name
+        folder.mkdir(parents=True)
+        for index in range(4):
+            random = np.random.default_rng(index)
+            picture = random.integers(0, 255, (9, 9, 1), np.uint8)
+            images.write_png(folder / f"{index}.png", picture)
+    record = evaluator.score_samples(f"folder:{tmp_path / 'pictures'}")
+    assert "class_accuracy" not in record["metrics"]
+
+
+def test_all_scores_what_has_no_record(evaluator, run):
+    assert evaluator.recorded() == {}
+    evaluate_checkpoint(evaluator, run, "20")
+    records = list(evaluate_all(evaluator, run, [10, 20]))
+    assert [r["step"] for r in records] == [10, 20]
+    assert [line["step"] for line in lines(run / "evaluations.jsonl")] == [20, 10]
+
+
+def test_records_of_another_way_do_not_count(evaluator, run):
+    evaluate_checkpoint(evaluator, run, "20")
+    assert set(evaluator.recorded()) == {20}
+    log = run / "evaluations.jsonl"
+    for other in (
+        make_evaluator(evaluator.reference, log, PROTOCOL.changed({"num_fake": 51})),
+        make_evaluator(evaluator.reference, log, intra_fid=True),
+        Evaluator(PROTOCOL, small_network(seed=1), evaluator.reference, log),
+    ):
+        assert other.recorded() == {}
+    # Where the file of the reference lies is no matter.
+    moved = references.Reference(
+        evaluator.reference.summary, evaluator.reference.about, "elsewhere"
+    )
+    assert set(make_evaluator(moved, log).recorded()) == {20}
+
+
+def test_a_line_that_was_cut_off_is_not_a_record(evaluator, run):
+    evaluate_checkpoint(evaluator, run, "20")
+    log = run / "evaluations.jsonl"
+    with open(log, "a") as file:
+        file.write('{"subject": "checkp')
+    assert set(evaluator.recorded()) == {20}
+    evaluate_checkpoint(evaluator, run, "10")
+    assert [line["step"] for line in lines(log)] == [20, 10]
+
+
+def test_watching_scores_each_new_checkpoint_until_the_last(
+    evaluator, finished, tmp_path, monkeypatch
+):
+    workdir = tmp_path / "run"
+    directory.prepare(workdir, CONFIG, {"class_names": []})
+    folder = workdir / "checkpoints"
+    looks = []
+
+    def meanwhile(seconds):
+        looks.append(seconds)
+        step = 10 * len(looks)
+        source = finished / "checkpoints" / f"step_{step:08d}"
+        shutil.copytree(source, folder / source.name)
+        if step == 20:  # Rotated away before anybody looked.
+            (folder / source.name / "checkpoint.json").unlink()
+
+    clock = types.SimpleNamespace(sleep=meanwhile)
+    monkeypatch.setattr("sagan_tf.evaluation.runs.time", clock)
+    records = list(watch(evaluator, workdir, every_seconds=7))
+    assert [record["step"] for record in records] == [10, 30]
+    assert looks == [7, 7, 7]
+    assert list(watch(evaluator, workdir)) == []
+
+
+def test_a_watched_checkpoint_that_cannot_be_read_is_named(
+    evaluator, finished, tmp_path, monkeypatch, capsys
+):
+    workdir = shutil.copytree(finished, tmp_path / "run")
+    (workdir / "checkpoints" / "step_00000020" / "checkpoint.json").unlink()
+    list(watch(evaluator, workdir))
+    assert "step 20 is left out" in capsys.readouterr().err
+
+
+def test_intra_fid_is_measured_when_asked_for(reference, run):
+    protocol = PROTOCOL.changed({"num_fake": 200})
+    evaluator = make_evaluator(reference, None, protocol, intra_fid=True)
+    record = evaluate_checkpoint(evaluator, run, "newest")
+    assert record["metrics"]["intra_fid"] > record["metrics"]["fid"]
+
+
+def test_the_best_checkpoint_can_be_named(evaluator, run):
+    with pytest.raises(ValueError, match="no best checkpoint"):
+        evaluate_checkpoint(evaluator, run, "best")
+    Checkpoints(run / "checkpoints").keep_aside(20, run / "best")
+    shutil.rmtree(run / "checkpoints" / "step_00000020")
+    assert directory.checkpoint_steps(run) == [10, 20, 30]
+    assert evaluate_checkpoint(evaluator, run, "best")["step"] == 20
+    assert evaluate_checkpoint(evaluator, run, "20")["step"] == 20
+
+
+def test_an_export_is_scored_as_its_generator(reference, run, tmp_path):
+    evaluator = make_evaluator(reference)
+    generator, *_ = directory.load_generator(run)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 8], tf.float32, name="z"),
+            tf.TensorSpec([None], tf.int32, name="labels"),
+        ]
+    )
+    def serve(z, labels):
+        return images.to_pixels(generator([z, labels], training=False))
+
+    module = tf.Module()
+    module.variables_of_generator = [v.value for v in generator.variables]
+    tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": serve})
+    exported = evaluator.score_saved_model(tmp_path / "1")["metrics"]
+    live = evaluate_checkpoint(evaluator, run, "newest")["metrics"]
+    assert exported["fid"] == pytest.approx(live["fid"], 1e-4)
+    assert exported["class_accuracy"] == live["class_accuracy"]
+
+
+def test_results_go_where_they_are_asked_for(reference, tmp_path):
+    log = tmp_path / "mine.jsonl"
+    make_evaluator(reference, log).score_samples("digits", "test")
+    assert lines(log)[0]["subject"] == "digits (test)"
+
+
+def test_intra_fid_is_refused_before_anything_is_generated(reference, monkeypatch):
+    def unwanted(*args, **kwargs):
+        raise AssertionError("images were generated")
+
+    monkeypatch.setattr("sagan_tf.evaluation.scoring.summarize_generator", unwanted)
+    evaluator = make_evaluator(reference, intra_fid=True)
+    generator, _ = directory.networks_from_config(CONFIG.replace(num_classes=0))
+    with pytest.raises(ValueError, match="generator with classes"):
+        evaluator.score_network(generator, 0, 1)
+    unlabelled = references.Reference(
+        reference.summary, {**reference.about, "num_classes": 0}, reference.path
+    )
+    with pytest.raises(ValueError, match="real images without any"):
+        make_evaluator(unlabelled, intra_fid=True)
+
+
+def test_tensorboard_shows_a_curve_for_each_metric(evaluator, run):
+    pytest.importorskip("tensorboard")
+    record = evaluate_checkpoint(evaluator, run, "20")
+    (events,) = (run / "tensorboard").iterdir()
+    found = {
+        value.tag: (event.step, tf.make_ndarray(value.tensor).item())
+        for event in tf.compat.v1.train.summary_iterator(str(events))
+        for value in event.summary.value
+    }
+    step, fid = found["evaluation/tiny/small/fid"]
+    assert (step, fid) == (20, pytest.approx(record["metrics"]["fid"]))
+    assert len(found) == len(record["metrics"])
+
+
+def test_pictures_are_not_taken_in_the_order_of_their_classes(
+    reference, tmp_path, monkeypatch
+):
+    for name in "0123456789":
+        (tmp_path / name).mkdir()
+        for index in range(3):
+            picture = np.full((8, 8, 1), 20 * int(name) + index, np.uint8)
+            images.write_png(tmp_path / name / f"{index}.png", picture)
+    seen = []
+
+    def compare(fake, *args):
+        seen.append(fake.labels.tolist())
+        return {"fid": 0.0}
+
+    monkeypatch.setattr("sagan_tf.evaluation.evaluator.comparison.compare", compare)
+    for _ in range(2):
+        make_evaluator(reference).score_samples(f"folder:{tmp_path}")
+    assert sorted(seen[0]) == [label for label in range(10) for _ in range(3)]
+    assert seen[0] != sorted(seen[0])
+    assert seen[1] == seen[0]

@@ -1,0 +1,206 @@
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from sagan_tf import data, train_classifier
+from sagan_tf.evaluation.features import classifier_training as training
+from sagan_tf.evaluation.features.network import open_feature_network
+
+SETTINGS = "--epochs=12", "--num_features=6"
+CONFIGS = pathlib.Path(__file__).parent.parent.parent.parent.parent.parent / "configs"
+
+
+def squares(path, count=90, seed=0, classes=3, **more):
+    """Noisy pictures of 12 x 12: the label says in which corner a square is."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    images = random.integers(0, 60, (count, 12, 12, 1)).astype(np.uint8)
+    for image, label in zip(images, labels):
+        top, left = 6 * (label // 2) + 1, 6 * (label % 2) + 1
+        # Shapes, too: an average over the picture does not say where it was.
+        image[top : top + 1 + 2 * label, left : left + 2] = 255
+    np.savez(path, images=images, labels=labels, **more)
+    return f"npz:{path}"
+
+
+def run(output, dataset, *more):
+    return train_classifier.main(
+        [
+            "train_classifier",
+            f"--dataset={dataset}",
+            f"--output={output}",
+            "--resolution=12",
+            "--image_channels=1",
+            *more,
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with squares.npz and the classifier that was trained on it, a."""
+    folder = tmp_path_factory.mktemp("trained")
+    dataset = squares(folder / "squares.npz", class_names=["ant", "bee", "cow"])
+    assert run(folder / "a", dataset, *SETTINGS) == 0
+    return folder
+
+
+def record_of(folder):
+    return json.loads((folder / "classifier.json").read_text())
+
+
+def test_it_learns_to_read_held_out_pictures(trained):
+    record = record_of(trained / "a")
+    assert record["held_out_accuracy"] > 0.9
+    assert record["num_training_images"] == 72
+    assert record["num_held_out_images"] == 18
+    assert (record["split"], record["held_out_split"]) == ("train", "test")
+
+
+def test_what_it_says_is_what_the_network_does(trained):
+    network = open_feature_network(str(trained / "a"))
+    assert network.name == "squares-cnn"
+    assert network.class_names == ("ant", "bee", "cow")
+    source = data.open_source(f"npz:{trained}/squares.npz", split="test")
+    images, labels = next(
+        iter(
+            data.make_dataset(
+                source, resolution=12, image_channels=1, batch_size=18, seed=0
+            )
+        )
+    )
+    _, logits = network(images)
+    accuracy = np.mean(logits.numpy().argmax(1) == labels.numpy())
+    assert accuracy == pytest.approx(record_of(trained / "a")["held_out_accuracy"])
+
+
+def test_the_record_says_how_it_was_made(trained):
+    record = record_of(trained / "a")
+    assert record["dataset"] == f"npz:{trained}/squares.npz"
+    assert "split train: 72" in record["description"]
+    expected = {
+        "epochs": 12,
+        "seed": 0,
+        "resolution": 12,
+        "num_classes": 3,
+        "flip": False,
+    }
+    assert {name: record[name] for name in expected} == expected
+    assert set(record["versions"]) > {"tensorflow", "keras", "sagan_tf"}
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(trained):
+    hashes = [record_of(trained / "a")["sha256"]]
+    for name, seed in (("b", 0), ("c", 1)):
+        assert (
+            run(
+                trained / name,
+                f"npz:{trained}/squares.npz",
+                *SETTINGS,
+                f"--seed={seed}",
+            )
+            == 0
+        )
+        hashes.append(record_of(trained / name)["sha256"])
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_it_says_what_it_reads_wrongly(tmp_path, capsys):
+    dataset = squares(tmp_path / "a.npz")
+    other = squares(tmp_path / "b.npz", count=31)
+    arguments = "--epochs=1", f"--held_out_dataset={other}", "--name=my-cnn"
+    assert run(tmp_path / "out", dataset, *arguments) == 0
+    text = capsys.readouterr().out
+    assert "of 31 held-out pictures are read correctly" in text
+    assert "my-cnn (" in text and str(tmp_path / "out") in text
+    record = record_of(tmp_path / "out")
+    assert record["held_out_dataset"] == other
+    # With pictures to measure with, all of the data set is there to learn from.
+    assert (record["split"], record["num_training_images"]) == (None, 90)
+
+
+def test_the_most_frequent_mistakes_are_named():
+    confusion = np.array([[50, 0, 1], [7, 40, 0], [0, 2, 60]])
+    assert training.describe_readings(confusion, ("ant", "bee", "cow")) == (
+        "93.75% of 160 held-out pictures are read correctly\n"
+        "Most frequent mistakes: bee as ant (7 of 47), cow as bee (2 of 62), "
+        "ant as cow (1 of 51)"
+    )
+    assert "1 as 0 (7 of 47)" in training.describe_readings(confusion)
+    assert training.describe_readings(np.diag([3, 4])) == (
+        "100.00% of 7 held-out pictures are read correctly"
+    )
+
+
+def error_of(capsys, *arguments):
+    assert run(*arguments) == 2
+    printed = capsys.readouterr()
+    assert "Training" not in printed.out
+    lines = printed.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_a_classifier_that_is_there_is_refused_before_training(trained, capsys):
+    dataset = f"npz:{trained}/squares.npz"
+    assert "--overwrite" in error_of(capsys, trained / "a", dataset)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--name=Inception"], "name must not start"),
+        (["--dataset=npz:/no/such.npz"], "/no/such.npz"),
+        (["--dataset=tfds:mnist"], "--held_out_split=test"),
+        (["--resolution=4"], "resolution=4"),
+        (["--epochs=0"], "epochs"),
+        (["--resize=cubic"], "resize='cubic'"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_cannot_be_trained_is_one_line(tmp_path, arguments, words, capsys):
+    assert words in error_of(capsys, tmp_path / "out", "digits", *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_is_needed(capsys):
+    assert train_classifier.main(["train_classifier"]) == 2
+    assert "--output is needed" in capsys.readouterr().err
+
+
+def test_a_bad_picture_is_named_and_another_error_stays(tmp_path):
+    for name in ("ant/0.png", "ant/1.png", "bee/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.zeros([4, 4], np.uint8)).save(tmp_path / name)
+    source = data.open_source(f"folder:{tmp_path}")
+    error = tf.errors.InvalidArgumentError(None, None, "somewhere")
+    assert training.explain(error, source, source, seed=0) is error
+    (tmp_path / "bee/2.png").write_bytes(b"\x89PNG")
+    found = training.explain(error, source, source, seed=0)
+    assert isinstance(found, ValueError)
+    assert "bee/2.png" in str(found) and "--skip_bad_images" in str(found)
+
+
+def test_small_data_sets_are_seen_more_often():
+    numbers = [training.default_epochs(n) for n in (100, 1438, 4000, 60_000, 10**6)]
+    assert numbers == [30, 30, 15, 10, 10]
+
+
+def test_small_data_sets_have_small_batches():
+    numbers = [training.default_batch_size(n) for n in (5, 72, 400, 1438, 60_000)]
+    assert numbers == [5, 8, 20, 64, 64]
+
+
+@pytest.mark.slow
+def test_real_digits_are_read(tmp_path):
+    arguments = f"--flagfile={CONFIGS}/digits.flags", "--epochs=8"
+    command = ["train_classifier", *arguments, f"--output={tmp_path}/a"]
+    assert train_classifier.main(command) == 0
+    record = record_of(tmp_path / "a")
+    assert record["held_out_accuracy"] > 0.97
+    assert (record["resolution"], record["image_channels"]) == (32, 1)
+    assert record["name"] == "digits-cnn"

@@ -1,0 +1,120 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from sagan_tf.evaluation import references
+from sagan_tf.evaluation.metrics.frechet import frechet_distance
+from sagan_tf.evaluation.protocols import Protocol
+from sagan_tf.settings.config import Config
+from tests.evaluation.small_network import small_network
+
+PROTOCOL = Protocol("tiny", "a test", num_real=40, num_fake=20)
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """A data set of 50 pictures, and its config."""
+    random = np.random.default_rng(0)
+    path = tmp_path / "pictures.npz"
+    pixels = random.integers(0, 256, (50, 32, 32, 1), np.uint8)
+    np.savez(path, images=pixels, labels=np.arange(50) % 3)
+    return Config(dataset=f"npz:{path}", resolution=32, image_channels=1)
+
+
+def make(config, path, protocol=PROTOCOL, network=None, keep=30):
+    return references.make_reference(
+        config, protocol, network or small_network(), path, keep
+    )
+
+
+def test_a_reference_is_made_once_and_read_ever_after(npz, tmp_path, monkeypatch):
+    path = tmp_path / "stats.npz"
+    first = make(npz, path)
+    assert first.summary.count == 40
+    assert first.summary.features.shape[0] == 30
+    assert first.about["network"] == "small"
+
+    def unwanted(*args, **kwargs):
+        raise AssertionError("the feature network ran again")
+
+    monkeypatch.setattr("sagan_tf.evaluation.scoring.summarize_images", unwanted)
+    again = make(npz, path)
+    assert again.about == first.about
+    assert frechet_distance(first.summary.moments, again.summary.moments) < 1e-9
+
+
+def test_a_protocol_that_asks_for_more_gets_all(npz, tmp_path):
+    for number, asked in enumerate((None, 1000)):
+        protocol = dataclasses.replace(PROTOCOL, num_real=asked)
+        assert make(npz, tmp_path / f"{number}.npz", protocol).summary.count == 50
+
+
+def test_changed_pictures_are_refused(npz, tmp_path):
+    path = tmp_path / "stats.npz"
+    make(npz, path)
+    pictures = npz.dataset.removeprefix("npz:")
+    arrays = dict(np.load(pictures))
+    arrays["images"][:, 5, 5] ^= 1  # The lowest bit of one pixel.
+    np.savez(pictures, **arrays)
+    with pytest.raises(ValueError, match=r"content_hash is .*, needed .*remove this"):
+        make(npz, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"protocol": {"num_real": 41}}, "protocol_num_real is 40, needed 41"),
+        ({"protocol": {"resize": "area"}}, "resize"),
+        ({"network": {"seed": 1}}, "network_hash"),
+        ({"config": {"resolution": 64}}, "resolution is 32, needed 64"),
+        ({"config": {"image_channels": 3}}, "image_channels"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_another_treatment_is_refused(npz, tmp_path, change, word):
+    path = tmp_path / "stats.npz"
+    make(npz, path)
+    protocol = dataclasses.replace(PROTOCOL, **change.get("protocol", {}))
+    network = small_network(**change.get("network", {}))
+    config = dataclasses.replace(npz, **change.get("config", {}))
+    with pytest.raises(ValueError, match=word):
+        make(config, path, protocol, network)
+    with pytest.raises(ValueError, match=word):
+        references.read_reference(path, protocol, network, config)
+
+
+def test_a_fitting_file_is_read_without_the_pictures(npz, tmp_path):
+    path = tmp_path / "stats.npz"
+    made = make(npz, path)
+    (tmp_path / "pictures.npz").unlink()
+    read = references.read_reference(path, PROTOCOL, small_network(), npz)
+    assert read.about == made.about
+
+
+def test_the_file_of_a_run_is_named_by_what_decides_it():
+    names = {
+        references.file_name(protocol, network)
+        for protocol in (PROTOCOL, dataclasses.replace(PROTOCOL, num_real=None))
+        for network in (small_network(), small_network(seed=0xA << 250))
+    }
+    assert len(names) == 4
+    fewer_fakes = dataclasses.replace(PROTOCOL, num_fake=3)
+    assert references.file_name(fewer_fakes, small_network()) in names
+
+
+@pytest.mark.parametrize(
+    ("dataset", "split", "wanted"),
+    [("tfds:cifar10", None, "validation"), ("digits", "train", "test")],
+)
+def test_the_validation_split_is_found(dataset, split, wanted):
+    protocol = dataclasses.replace(PROTOCOL, split="validation")
+    config = Config(dataset=dataset, split=split)
+    assert references.for_protocol(config, protocol).split == wanted
+    assert references.for_protocol(config, PROTOCOL) == config
+
+
+def test_without_a_known_validation_split_one_has_to_be_given():
+    protocol = dataclasses.replace(PROTOCOL, split="validation")
+    with pytest.raises(ValueError, match="--reference_statistics=FILE"):
+        references.for_protocol(Config(dataset="npz:x.npz"), protocol)

@@ -1,0 +1,260 @@
+"""FLOPs by formula, against TensorFlow's counter and against counting by hand."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+from sagan_tf import SAGAN, build_discriminator, build_generator
+from sagan_tf.layers import (
+    AuxiliaryClassifierHead,
+    DiscriminatorBlock,
+    DiscriminatorOptimizedBlock,
+    GeneratorBlock,
+    ProjectionHead,
+    ResidualBottleneck,
+    SelfAttention,
+    SpectralConditionalBatchNorm,
+    SpectralNormalization,
+)
+from sagan_tf.planning import flops
+
+HEIGHT, WIDTH, CHANNELS, FILTERS, CLASSES = 8, 6, 16, 12, 5
+
+
+def network(layer, *shape):
+    inputs = keras.Input(shape or (HEIGHT, WIDTH, CHANNELS))
+    return keras.Model(inputs, layer(inputs))
+
+
+def convolution(height, width, c_in, c_out, size=3):
+    return 2 * height * width * size * size * c_in * c_out
+
+
+def small_generator(**options):
+    """Dense, attention, convolution: no block, whose code may save what it can."""
+    z = keras.Input((5,))
+    dense = keras.layers.Dense(HEIGHT * WIDTH * CHANNELS)
+    x = SpectralNormalization(dense, **options)(z)
+    x = keras.layers.Reshape((HEIGHT, WIDTH, CHANNELS))(x)
+    x = SelfAttention("official", **options)(x)
+    last = SpectralNormalization(keras.layers.Conv2D(3, 3, padding="same"), **options)
+    return keras.Model(z, last(x))
+
+
+def small_discriminator(**options):
+    images = keras.Input((HEIGHT, WIDTH, 3))
+    first = keras.layers.Conv2D(CHANNELS, 3, padding="same")
+    x = SpectralNormalization(first, **options)(images)
+    x = SelfAttention("paper_v1", **options)(x)
+    x = SpectralNormalization(
+        keras.layers.Conv2D(FILTERS, 3, padding="same"), **options
+    )(x)
+    x = keras.ops.sum(x, axis=(1, 2))
+    return keras.Model(images, ProjectionHead(**options)(x))
+
+
+def conditional_generator(**options):
+    """The small generator with tables of classes that are normalised."""
+    z, labels = keras.Input((5,)), keras.Input((), dtype="int32")
+    dense = keras.layers.Dense(HEIGHT * WIDTH * 3)
+    x = SpectralNormalization(dense, **options)(z)
+    x = keras.layers.Reshape((HEIGHT, WIDTH, 3))(x)
+    x = SpectralConditionalBatchNorm(CLASSES, **options)(x, labels)
+    x = ResidualBottleneck(**options)(x)
+    return keras.Model([z, labels], x)
+
+
+def classifying_discriminator(**options):
+    images = keras.Input((HEIGHT, WIDTH, 3))
+    first = keras.layers.Conv2D(CHANNELS, 3, padding="same")
+    x = SpectralNormalization(first, **options)(images)
+    x = ResidualBottleneck(**options)(x)
+    x = keras.ops.sum(x, axis=(1, 2))
+    return keras.Model(images, AuxiliaryClassifierHead(CLASSES, **options)(x))
+
+
+@pytest.mark.parametrize("discriminator_steps", [1, 3])
+@pytest.mark.parametrize(
+    "options", [{}, {"power_iterations": 2}, {"stop_gradient": True}], ids=str
+)
+def test_a_training_step_has_the_products_that_tensorflow_counts(
+    discriminator_steps, options
+):
+    generator, discriminator = (
+        small_generator(**options),
+        small_discriminator(**options),
+    )
+    model = SAGAN(
+        generator,
+        discriminator,
+        num_classes=0,
+        discriminator_steps=discriminator_steps,
+    )
+    model.compile()
+    counted, opaque = flops.counted_flops(flops.traced_step(model, batch_size=7))
+    formula = flops.training_step_flops(
+        generator, discriminator, 7, discriminator_steps
+    )
+    assert sum(formula.values()) == pytest.approx(
+        flops.product_flops(counted), rel=1e-3
+    )
+    assert not opaque
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"power_iterations": 2}, {"stop_gradient": True}], ids=str
+)
+def test_a_step_of_ac_gan_has_the_products_that_tensorflow_counts(options):
+    networks = conditional_generator(**options), classifying_discriminator(**options)
+    model = SAGAN(*networks)
+    model.compile()
+    counted, opaque = flops.counted_flops(flops.traced_step(model, batch_size=7))
+    formula = flops.training_step_flops(*networks, 7)
+    assert not opaque
+    # Both steps use the same W / sigma of D; the formula has one for each.
+    once, _ = flops.power_iteration_flops(networks[1])
+    assert sum(formula.values()) - once == flops.product_flops(counted)
+
+
+def test_an_auxiliary_classifier_counts_a_product_for_each_class_and_the_logit():
+    head = network(AuxiliaryClassifierHead(CLASSES), CHANNELS)
+    assert flops.forward_flops(head) == 2 * CHANNELS * (1 + CLASSES)
+
+
+def test_a_residual_block_multiplies_each_weight_once_a_location():
+    model = network(ResidualBottleneck())
+    kernels = sum(int(tf.size(weight)) for weight in model.trainable_weights) - 1
+    assert flops.forward_flops(model) == 2 * HEIGHT * WIDTH * kernels
+    assert [product.kernel[:2] for product in flops.products(model)] == [
+        *((1, 1), (3, 3), (1, 1))
+    ]
+    # The first stands on the network's input, the others on intermediate results.
+    assert [product.on_input for product in flops.products(model)] == [
+        *(True, False, False)
+    ]
+
+
+def test_normalized_tables_cost_power_iterations_and_no_products():
+    def block(**options):
+        inputs = keras.Input((HEIGHT, WIDTH, CHANNELS))
+        labels = keras.Input((), dtype="int32")
+        layer = GeneratorBlock(FILTERS, CLASSES, **options)
+        return keras.Model([inputs, labels], layer(inputs, labels))
+
+    plain, normalized = block(), block(normalize_tables=True)
+    assert flops.forward_flops(plain) == flops.forward_flops(normalized)
+    # A gain and a bias for each class and channel, of the input and of the result.
+    numbers = 2 * CLASSES * (CHANNELS + FILTERS)
+    more = zip(*map(flops.power_iteration_flops, (plain, normalized)))
+    assert [after - before for before, after in more] == [4 * numbers, 6 * numbers]
+
+
+def test_gradients_of_attention_are_taken_for_both_factors():
+    (scores, values) = [
+        product
+        for product in flops.products(network(SelfAttention()))
+        if not product.kernel
+    ]
+    queries, keys = HEIGHT * WIDTH, HEIGHT * WIDTH // 4
+    assert scores.flops == 2 * queries * keys * CHANNELS // 8
+    assert values.flops == 2 * queries * keys * CHANNELS // 2
+    assert scores.gradients(weights=False) == 2
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (
+            GeneratorBlock(FILTERS),
+            convolution(2 * HEIGHT, 2 * WIDTH, CHANNELS, FILTERS)
+            + convolution(2 * HEIGHT, 2 * WIDTH, FILTERS, FILTERS)
+            + convolution(2 * HEIGHT, 2 * WIDTH, CHANNELS, FILTERS, 1),
+        ),
+        (
+            DiscriminatorBlock(FILTERS),
+            convolution(HEIGHT, WIDTH, CHANNELS, FILTERS)
+            + convolution(HEIGHT, WIDTH, FILTERS, FILTERS)
+            + convolution(HEIGHT, WIDTH, CHANNELS, FILTERS, 1),
+        ),
+        (
+            DiscriminatorBlock(CHANNELS, downsample=False),
+            2 * convolution(HEIGHT, WIDTH, CHANNELS, CHANNELS),
+        ),
+        (
+            DiscriminatorOptimizedBlock(FILTERS),
+            convolution(HEIGHT, WIDTH, CHANNELS, FILTERS)
+            + convolution(HEIGHT, WIDTH, FILTERS, FILTERS)
+            + convolution(HEIGHT // 2, WIDTH // 2, CHANNELS, FILTERS, 1),
+        ),
+    ],
+    ids=["generator", "discriminator", "last", "optimized"],
+)
+def test_a_block_counts_as_the_official_code_computes_it(layer, expected):
+    assert flops.forward_flops(network(layer)) == expected
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *(GeneratorBlock(FILTERS), DiscriminatorBlock(FILTERS)),
+        *(SelfAttention(), ResidualBottleneck()),
+    ],
+    ids=["generator", "discriminator", "attention", "residual"],
+)
+def test_our_layers_compute_no_more_than_the_formula(layer):
+    model = network(layer, 32, 32, CHANNELS)
+    function = tf.function(lambda x: model(x, training=False))
+    concrete = function.get_concrete_function(tf.TensorSpec((3, 32, 32, CHANNELS)))
+    counted = flops.product_flops(flops.counted_flops(concrete)[0])
+    formula = 3 * flops.forward_flops(model) + flops.power_iteration_flops(model)[0]
+    assert 0.1 * formula < counted < 1.02 * formula
+
+
+def test_the_official_networks_take_18_and_9_gflop():
+    generator, discriminator = build_generator(), build_discriminator()
+    assert flops.forward_flops(generator) == 18_431_868_928
+    assert flops.forward_flops(discriminator) == 9_470_218_240
+
+
+def test_what_nothing_needs_is_not_counted():
+    kernel = tf.ones((3, 3, 4, 5))
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.reduce_sum(tf.nn.conv2d(x, kernel, 1, "SAME"))
+        return tape.gradient(y, x)
+
+    concrete = gradient.get_concrete_function(tf.TensorSpec((2, 8, 6, 4)))
+    counted, _ = flops.counted_flops(concrete)
+    assert counted["Conv2DBackpropInput"] == 2 * convolution(8, 6, 4, 5)
+    assert "Conv2DBackpropFilter" not in counted and "Conv2D" not in counted
+
+
+def test_a_loop_is_reported_since_its_inside_is_not_counted():
+    @tf.function
+    def power(x):
+        for _ in tf.range(3):
+            x = x @ x
+        return x
+
+    counted, opaque = flops.counted_flops(
+        power.get_concrete_function(tf.TensorSpec((4, 4)))
+    )
+    assert flops.product_flops(counted) == 0
+    assert any("While" in name for name in opaque)
+
+
+def test_a_transposed_factor_is_counted_by_its_own_shape():
+    function = tf.function(lambda a, b: tf.matmul(a, b, transpose_a=True))
+    concrete = function.get_concrete_function(
+        tf.TensorSpec((2, 7, 3)), tf.TensorSpec((2, 7, 5))
+    )
+    counted, _ = flops.counted_flops(concrete)
+    assert flops.product_flops(counted) == 2 * 2 * 7 * 3 * 5
+
+
+def test_an_unknown_layer_is_refused():
+    with pytest.raises(ValueError, match="Received: .* a Conv2DTranspose"):
+        flops.products(network(keras.layers.Conv2DTranspose(3, 3)))
