@@ -14,14 +14,14 @@ __version__ = "0.1.0"
 # name: module. Loaded when they are first used, so that commands can check their flags
 # before TensorFlow is imported.
 _EXPORTS = {
-    "SAGAN": "sagan_tf.model.sagan",
-    "build_discriminator": "sagan_tf.networks.builders",
-    "build_generator": "sagan_tf.networks.builders",
+    "SAGAN": "sagan_tf.model",
+    "build_discriminator": "sagan_tf.networks",
+    "build_generator": "sagan_tf.networks",
     "ConditionalBatchNorm": "sagan_tf.layers",
     "ProjectionHead": "sagan_tf.layers",
     "SelfAttention": "sagan_tf.layers",
     "SpectralNormalization": "sagan_tf.layers",
-    "load_generator": "sagan_tf.run.directory",
+    "load_generator": "sagan_tf.run.building",
 }
 
 __all__ = [*sorted(_EXPORTS), "__version__"]

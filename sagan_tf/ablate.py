@@ -29,8 +29,8 @@ import time
 from absl import flags
 
 from sagan_tf.ablations import matrix, processes, runs
+from sagan_tf.errors import FINISHED, BadInput
 from sagan_tf.settings.command import (
-    FINISHED,
     config_from_flags,
     define_flags,
     load,
@@ -155,7 +155,7 @@ def _cells(values, workdir):
     placed = [name for name in names if name not in left_out]
     if not placed:
         name, reason = next(iter(left_out.items()))
-        raise ValueError(
+        raise BadInput(
             f"None of the cells can be trained. Received: --matrix={values.matrix}, "
             f"but of {name}, {reason}. Try another --resolution, --matrix or, where "
             "its cells agree in it, --attention_resolution=16."
@@ -187,7 +187,7 @@ def _relative(path):
 
 def _read(file):
     if not pathlib.Path(file).is_file():
-        raise ValueError(
+        raise BadInput(
             f"{file} is missing: the settings of a cell. Try --configs=FOLDER, the "
             "folder configs/ablations of the repository."
         )

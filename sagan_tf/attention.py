@@ -15,7 +15,9 @@ import sys
 
 from absl import flags
 
-from sagan_tf.settings.command import FINISHED, load, required, run_command
+from sagan_tf.errors import FINISHED, BadInput
+from sagan_tf.settings.arguments import parse_numbers, parse_queries, parse_step
+from sagan_tf.settings.command import load, required, run_command
 
 
 def _define(values):
@@ -58,19 +60,17 @@ def _attention(values):
     required(values, "workdir", "runs/digits")
     output = required(values, "output", "attention.png")
     if not output.endswith(".png"):
-        raise ValueError(
+        raise BadInput(
             f"--output must be a .png. Received: {output}. Try --output=attention.png."
         )
     # TensorFlow takes seconds to load: flags are checked before.
-    names = ("attention_queries", "sampling", "attention_report")
-    queries, sampling, reports = (load(f"sagan_tf.{name}") for name in names)
-    report = reports.make_report(
+    report = load("sagan_tf.attention_maps.report").make_report(
         values.workdir,
-        seeds=sampling.parse_numbers(values.seeds, "seeds"),
+        seeds=parse_numbers(values.seeds, "seeds"),
         labels=values.labels,
-        points=queries.parse_queries(values.queries),
+        points=parse_queries(values.queries),
         num_queries=values.num_queries,
-        checkpoint=sampling.parse_step(values.checkpoint),
+        checkpoint=parse_step(values.checkpoint),
         network=values.network,
         images=values.images,
         ema=values.ema,

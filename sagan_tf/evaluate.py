@@ -13,7 +13,9 @@ import sys
 
 from absl import flags
 
-from sagan_tf.settings.command import FINISHED, load, run_command
+from sagan_tf.errors import FINISHED, BadInput
+from sagan_tf.settings.arguments import parse_step
+from sagan_tf.settings.command import load, run_command
 from sagan_tf.settings.config import PROTOCOLS
 
 # Of one machine: the results of the others would not be gathered.
@@ -69,14 +71,14 @@ def _evaluate(values):
             values.feature_network, values.inception
         )
     if not (values.workdir or values.samples or values.saved_model):
-        raise ValueError(
+        raise BadInput(
             "There is nothing to evaluate. Try --workdir=runs/digits, "
             "--samples=folder:DIR or --saved_model=DIR."
         )
     wait_seconds = values.watch_seconds if values.watch else None
     # TensorFlow takes seconds to load: flags are checked before.
     if values.checkpoint != "all":
-        load("sagan_tf.sampling.walks").parse_step(values.checkpoint)
+        parse_step(values.checkpoint)
     evaluations = load("sagan_tf.evaluation.runs")
     changed = ("num_fake", "standing_batches", "seed", "truncation", "ema")
     evaluator = evaluations.prepare(

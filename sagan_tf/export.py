@@ -12,8 +12,10 @@ import sys
 
 from absl import flags
 
+from sagan_tf.errors import FINISHED
 from sagan_tf.exports.folder import check_output
-from sagan_tf.settings.command import FINISHED, load, required, run_command
+from sagan_tf.settings.arguments import parse_step
+from sagan_tf.settings.command import load, required, run_command
 
 
 def _define(values):
@@ -36,18 +38,16 @@ def _export(values):
     output = required(values, "output", "models/digits/1")
     check_output(output, values.overwrite)
     # TensorFlow takes seconds to load: flags are checked before.
-    sampling, exporting = (
-        load(f"sagan_tf.{name}") for name in ("sampling", "exporting")
-    )
-    record = exporting.export_run(
+    exports = load("sagan_tf.exports.export")
+    record = exports.export_run(
         workdir,
         output,
-        checkpoint=sampling.parse_step(values.checkpoint),
+        checkpoint=parse_step(values.checkpoint),
         ema=values.ema,
         overwrite=values.overwrite,
         warm=values.warmup,
     )
-    print("\n".join(exporting.describe(record, output)))
+    print("\n".join(exports.describe(record, output)))
     return FINISHED
 
 

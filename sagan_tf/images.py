@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing
 
 # name: (method of tf.image.resize, antialias)
@@ -72,10 +73,10 @@ def adapt_channels(pixels, channels):
       uint8 tensor `(..., channels)`.
 
     Raises:
-      ValueError: if `channels`, or C where it is known, is something else.
+      BadInput: if `channels`, or C where it is known, is something else.
     """
     if channels not in (1, 3):
-        raise ValueError(
+        raise BadInput(
             f"channels must be 1 (grey) or 3 (RGB). Received: channels={channels}."
         )
     pixels = tf.convert_to_tensor(pixels)
@@ -88,7 +89,7 @@ def adapt_channels(pixels, channels):
     elif 1 <= known <= 4:
         adapted = _adapt(pixels, known, channels)
     else:
-        raise ValueError(
+        raise BadInput(
             "Pixels must have 1, 2, 3 or 4 channels on their last axis. Received: "
             f"shape={tuple(pixels.shape)}."
         )
@@ -131,10 +132,10 @@ def center_crop_and_resize(pixels, resolution, method="antialiased_bilinear"):
       uint8 tensor `(R, R, C)` or `(N, R, R, C)`.
 
     Raises:
-      ValueError: if the method is unknown.
+      BadInput: if the method is unknown.
     """
     if method not in _RESIZE:
-        raise ValueError(
+        raise BadInput(
             f"resize must be one of {', '.join(RESIZE_METHODS)}. Received: "
             f"resize={method!r}."
         )
@@ -174,11 +175,11 @@ def grid(pixels, columns, pad=2, background=255):
       uint8 array `(rows * (H + pad) - pad, columns * (W + pad) - pad, C)`.
 
     Raises:
-      ValueError: if the shape or dtype is another one, or there are no pictures.
+      BadInput: if the shape or dtype is another one, or there are no pictures.
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape or columns < 1:
-        raise ValueError(
+        raise BadInput(
             "grid needs uint8 pixels (N, H, W, C) and at least one column. Received: "
             f"dtype={pixels.dtype}, shape={pixels.shape}, columns={columns}. Try "
             "to_pixels for images in [-1, 1]."
@@ -218,11 +219,11 @@ def to_picture(pixels, scale=1):
       `PIL.Image.Image`, grey or RGB.
 
     Raises:
-      ValueError: if the shape or dtype is another one.
+      BadInput: if the shape or dtype is another one.
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
-        raise ValueError(
+        raise BadInput(
             "A picture needs uint8 pixels (H, W, 1) or (H, W, 3). Received: "
             f"dtype={pixels.dtype}, shape={pixels.shape}. Try to_pixels for images in "
             "[-1, 1], and grid for several pictures."
@@ -242,7 +243,7 @@ def write_png(path, pixels, scale=1):
       pixels, scale: see `to_picture`.
 
     Raises:
-      ValueError: if the shape or dtype is another one.
+      BadInput: if the shape or dtype is another one.
       OSError: if the file cannot be written.
     """
     picture = to_picture(pixels, scale)

@@ -14,8 +14,8 @@ import sys
 
 from absl import flags
 
+from sagan_tf.errors import FINISHED
 from sagan_tf.settings.command import (
-    FINISHED,
     config_from_flags,
     define_flags,
     load,

@@ -8,6 +8,7 @@ import sys
 
 from absl import flags
 
+from sagan_tf.errors import FINISHED
 from sagan_tf.settings.command import config_from_flags, define_flags, load, run_command
 
 
@@ -45,9 +46,9 @@ def _plan(values):
     if config.num_classes is None:
         config = config.replace(10 if config.dataset == "digits" else 1000)
         print(f"--num_classes is not given: {config.num_classes} assumed.\n")
-    training = load("sagan_tf.training.loop")
-    training.keras.config.set_dtype_policy(config.dtype_policy)
-    model = training.make_model(config)
+    building = load("sagan_tf.run.building")
+    load("keras").config.set_dtype_policy(config.dtype_policy)
+    model = building.make_model(config)
     # What a loop does is not counted, so attention in parts is counted as a whole.
     whole = dataclasses.replace(config, attention_chunk_size=0)
     plan = planning.Plan(
@@ -59,7 +60,7 @@ def _plan(values):
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         has_ema=config.ema_decay is not None,
         dtype_policy=config.dtype_policy,
-        counted_flops=flops.step_count(training.make_model(whole), config.batch_size)
+        counted_flops=flops.step_count(building.make_model(whole), config.batch_size)
         if values.count
         else None,
     )
@@ -69,7 +70,7 @@ def _plan(values):
     }
     page = load("sagan_tf.planning.page")
     print(page.plan_text(plan, prices, values.utilisation, measured))
-    return 0
+    return FINISHED
 
 
 def main(argv=None):

@@ -14,8 +14,9 @@ import sys
 
 from absl import flags
 
+from sagan_tf.errors import FINISHED
+from sagan_tf.evaluation.protocols import find_protocol
 from sagan_tf.settings.command import (
-    FINISHED,
     config_from_flags,
     define_flags,
     load,
@@ -41,11 +42,9 @@ def _make(values):
     config = config_from_flags(values, networks=False)
     output = required(values, "output", "stats.npz")
     # TensorFlow takes seconds to load: flags are checked before.
-    references, features, protocols = (
-        load(f"sagan_tf.{name}")
-        for name in ("references", "evaluation.features", "evaluation.protocols")
-    )
-    protocol = protocols.find_protocol(config.protocol)
+    references = load("sagan_tf.evaluation.references")
+    features = load("sagan_tf.evaluation.features.network")
+    protocol = find_protocol(config.protocol)
     if config.dataset.startswith("tfds:") and config.split is None:
         config = dataclasses.replace(config, split=protocol.split)
     network = features.open_feature_network(config.feature_network, config.inception)

@@ -25,8 +25,9 @@ import sys
 from absl import flags
 
 from sagan_tf.drawing import animation
+from sagan_tf.errors import FINISHED
 from sagan_tf.sampling import kinds, progress
-from sagan_tf.settings.command import FINISHED, load, required, run_command
+from sagan_tf.settings.command import load, required, run_command
 
 
 def _define(values):

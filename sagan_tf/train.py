@@ -12,6 +12,7 @@ import sys
 
 from absl import flags
 
+from sagan_tf.errors import FINISHED
 from sagan_tf.settings.command import (
     config_from_flags,
     define_flags,
@@ -41,13 +42,11 @@ def _define(values):
 def _train(values):
     config = config_from_flags(values)
     # TensorFlow takes seconds to load: flags are checked before.
-    training = load("sagan_tf.training.loop")
-
     if values.dry_run:
-        training.dry_run(config)
-        return training.FINISHED
+        load("sagan_tf.training.dry_run").dry_run(config)
+        return FINISHED
     workdir = required(values, "workdir", "runs/digits")
-    return training.train_and_evaluate(config, workdir)
+    return load("sagan_tf.training.loop").train_and_evaluate(config, workdir)
 
 
 def main(argv=None):

@@ -18,8 +18,8 @@ import sys
 
 from absl import flags
 
+from sagan_tf.errors import FINISHED
 from sagan_tf.settings.command import (
-    FINISHED,
     define_flags,
     load,
     required,
@@ -58,8 +58,8 @@ def _define(values):
 def _train(values):
     output = required(values, "output", "classifiers/digits-cnn")
     # TensorFlow takes seconds to load: flags are checked before.
-    data, training = (load(f"sagan_tf.classifier_{n}") for n in ("data", "training"))
-
+    data = load("sagan_tf.evaluation.features.classifier_data")
+    training = load("sagan_tf.evaluation.features.classifier_training")
     training_source, held_out, about = data.open_parts(
         values.dataset,
         split=values.split,

@@ -19,7 +19,7 @@ from sklearn.svm import SVC
 
 from sagan_tf.settings.command import load, required, run_command
 
-latents, rundir = (load(f"sagan_tf.{name}") for name in ("latents", "rundir"))
+building, latents = load("sagan_tf.run.building"), load("sagan_tf.model.latents")
 
 PER_CLASS = 100
 # Two runs that differed in rounding alone ended at 0.94 and 0.55, and at 0.99 and 0.48.
@@ -74,7 +74,7 @@ def score(generator, z_dim):
 def main(values):
     """Prints the score of the newest checkpoint."""
     workdir = required(values, "workdir", "runs/digits")
-    generator, config, _, step = rundir.load_generator(workdir)
+    generator, config, _, step = building.load_generator(workdir)
     if (config.num_classes, config.image_channels) != (10, 1):
         raise ValueError(
             "score_digits scores grey pictures of 10 classes. "

@@ -1,7 +1,7 @@
 """A run directory without training: networks whose gammas are set."""
 
 from sagan_tf.networks.attention_scores import attention_layers
-from sagan_tf.run import directory
+from sagan_tf.run import building, directory
 from sagan_tf.settings.config import Config
 
 FIELDS = {
@@ -33,8 +33,8 @@ def make_run(workdir, gammas=None, **changes):
     """
     config = Config(**{**FIELDS, **changes})
     checkpoints = directory.prepare(workdir, config, DATA)
-    generator, discriminator = directory.networks_from_config(config)
-    average, _ = directory.networks_from_config(config)
+    generator, discriminator = building.networks_from_config(config)
+    average, _ = building.networks_from_config(config)
     networks = {"generator": generator, "discriminator": discriminator}
     if config.ema_decay is not None:
         networks["ema_generator"] = average

@@ -22,9 +22,10 @@ import tiny
 from PIL import Image
 
 from sagan_tf import sample
+from sagan_tf.run import building
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.training import loop
-from sagan_tf.training.callbacks.step_callback import CheckpointWriter
+from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
 
 ROOT = pathlib.Path(__file__).parent.parent
 STEPS = tiny.FLAGS["total_steps"]
@@ -294,7 +295,7 @@ def test_initial_weights_depend_on_the_seed_alone(undisturbed):
     def kernel(seed):
         loop.set_up(config)
         keras.utils.set_random_seed(seed)
-        return tf.constant(loop.make_model(config).generator.get_weights()[0])
+        return tf.constant(building.make_model(config).generator.get_weights()[0])
 
     np.testing.assert_array_equal(kernel(1), kernel(1))
     assert not np.array_equal(kernel(1), kernel(2))

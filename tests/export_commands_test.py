@@ -26,7 +26,7 @@ from sagan_tf.evaluation.saved_generator import open_saved_generator
 from sagan_tf.exports import warmup
 from sagan_tf.exports.served_model import ServedModel
 from sagan_tf.model import latents
-from sagan_tf.run import directory
+from sagan_tf.run import building
 
 STEPS, Z_DIM = tiny.FLAGS["total_steps"], tiny.FLAGS["z_dim"]
 LABELS = np.array([0, 9, 3, 3, 7], np.int32)
@@ -65,7 +65,7 @@ def exported(run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def live(run):
     """The pictures of Z and LABELS by the generator itself: float32."""
-    generator, *_ = directory.load_generator(run)
+    generator, *_ = building.load_generator(run)
     return generator([Z, LABELS], training=False).numpy()
 
 
@@ -99,7 +99,7 @@ def test_the_export_says_where_it_comes_from(exported, run):
 
 
 def test_the_export_has_the_averaged_weights(exported, run, live):
-    weights, *_ = directory.load_generator(run, ema=False)
+    weights, *_ = building.load_generator(run, ema=False)
     others = weights([Z, LABELS], training=False).numpy()
     assert np.max(np.abs(others - live)) > 1e-3
     with ServedModel(exported) as served:
@@ -118,7 +118,7 @@ def test_the_weights_as_trained_of_an_earlier_step(run, tmp_path, capsys):
     told = record(before)
     assert (told["step"], told["ema"], told["checkpoint"]) == (20, False, "20")
     assert not (before / warmup.REQUESTS_PATH).exists()
-    generator, *_ = directory.load_generator(run, 20, ema=False)
+    generator, *_ = building.load_generator(run, 20, ema=False)
     expected = generator([Z, LABELS], training=False)
     with ServedModel(before) as served:
         made = served.run("images", {"z": Z, "labels": LABELS})["images"]
@@ -236,7 +236,7 @@ def test_a_run_in_mixed_precision_without_classes_in_colour(tmp_path, capsys):
     told = record(folder)
     assert list(told["signatures"]["sample"]["inputs"]) == ["seeds", "truncation"]
     keras.config.set_dtype_policy("float32")
-    generator, *_ = directory.load_generator(workdir)
+    generator, *_ = building.load_generator(workdir)
     expected = generator(Z, training=False).numpy()
     assert expected.shape == (5, 32, 32, 3)
     with ServedModel(folder) as served:

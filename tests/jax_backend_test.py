@@ -12,9 +12,8 @@ import jax
 import keras
 import numpy as np
 sys.path.insert(0, {root!r})
-from sagan_tf.layers import fold_spectral_normalization
-from sagan_tf.losses import LOSSES
-from sagan_tf.networks import build_discriminator, build_generator
+from sagan_tf.networks.losses import LOSSES
+from sagan_tf.networks import build_discriminator, build_generator, fold_generator
 
 assert keras.backend.backend() == "jax"
 options = dict(num_classes=3, channels=2, attention_resolution=(16,))
@@ -25,7 +24,7 @@ z = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
 labels = np.array([0, 1, 2, 0], "int32")
 images = generator([z, labels])
 np.testing.assert_array_equal(images, generator([z, labels]))
-folded = fold_spectral_normalization(generator)
+folded = fold_generator(generator)
 np.testing.assert_allclose(folded([z, labels]), images, atol=1e-5)
 
 

@@ -23,11 +23,8 @@ from sagan_tf.networks.builders import build_discriminator, build_generator
 from sagan_tf.run import directory
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.settings.config import Config
-from sagan_tf.training.callbacks.step_callback import (
-    NonfiniteStop,
-    SignalStop,
-    StepCallback,
-)
+from sagan_tf.training.callbacks.step_callback import StepCallback
+from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
 
 CLASSES, BATCH, STEPS = 3, 4, 2
 CONFIG = Config(num_classes=CLASSES)

@@ -23,8 +23,8 @@ from serving_configs import FOLDER, MESSAGES, command, compose, read
 from sagan_tf import images
 from sagan_tf.exports import export
 from sagan_tf.exports.warmup import write_warmup_requests
+from sagan_tf.model import generating
 from sagan_tf.networks.builders import build_generator
-from sagan_tf.sampling import walks
 
 pytestmark = pytest.mark.slow
 
@@ -97,8 +97,8 @@ def ask(kind, server, tmp_path, *flags):
 
 def expected(generator, labels, seeds, truncation=None):
     """Pixels as `sagan_tf.sample` draws them, with the generator as it is."""
-    z, labels = walks.one_each(seeds, labels, Z_DIM, CLASSES, truncation)
-    made = walks.generate_one_by_one(generator, z, labels)
+    z, labels = generating.one_each(seeds, labels, Z_DIM, CLASSES, truncation)
+    made = generating.generate_one_by_one(generator, z, labels)
     return images.to_pixels(made)[..., 0]
 
 

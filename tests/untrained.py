@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sagan_tf.run import directory
+from sagan_tf.run import building, directory
 from sagan_tf.settings.config import Config
 
 NAMES = tuple(f"digit {number}" for number in range(10))
@@ -30,7 +30,7 @@ def write_run(workdir, **changes):
     names = list(NAMES[: config.num_classes])
     data = {"description": "digits", "num_images": 1797, "class_names": names}
     checkpoints = directory.prepare(workdir, config, data)
-    generator, _ = directory.networks_from_config(config)
+    generator, _ = building.networks_from_config(config)
     random = np.random.default_rng(0)
     for variable in generator.trainable_variables:
         if "gamma" in variable.path or "beta" in variable.path:

@@ -10,14 +10,14 @@ from sagan_tf import attention, evaluate, export, sample
 from sagan_tf.exports import export as exporting
 from sagan_tf.exports.served_model import ServedModel
 from sagan_tf.layers import SelfAttention, SpectralNormalization
+from sagan_tf.model.generating import generate_one_by_one
 from sagan_tf.model.sagan import SAGAN
 from sagan_tf.model.standing_statistics import use_standing_statistics
 from sagan_tf.networks.class_blending import blend_classes
 from sagan_tf.networks.folding import fold_generator
-from sagan_tf.run import directory
-from sagan_tf.sampling.walks import generate_one_by_one
+from sagan_tf.run import building, directory
+from sagan_tf.run.records import read_metrics
 from sagan_tf.settings.config import Config
-from sagan_tf.training.callbacks.metric_log import read_metrics
 from tests.evaluate_commands_test import make_small
 
 CLASSES, STEP = 4, 7
@@ -68,12 +68,12 @@ class Run:
         names = [f"digit {label}" for label in range(classes)]
         data = {"description": "digits", "num_images": 1797, "class_names": names}
         checkpoints = directory.prepare(workdir, self.config, data)
-        networks = directory.networks_from_config(self.config)
+        networks = building.networks_from_config(self.config)
         self.generator, self.discriminator = networks
         items = {"discriminator": self.discriminator, "generator": self.generator}
         if self.config.ema_decay is not None:
             items = {**items, "ema_generator": self.generator}
-            items["generator"], _ = directory.networks_from_config(self.config)
+            items["generator"], _ = building.networks_from_config(self.config)
         for seed, network in enumerate(networks):
             make_lively(network, seed)
         checkpoints.write(STEP, items)
@@ -123,7 +123,7 @@ def test_sigmas_are_on_both_sides_of_1(run):
 
 
 def test_networks_come_out_of_the_run_as_they_went_in(run):
-    generator, discriminator, config, *_ = directory.load_networks(run.workdir)
+    generator, discriminator, config, *_ = building.load_networks(run.workdir)
     images = run.images()
     assert images.std() > 0.1
     np.testing.assert_array_equal(run.images(generator), images)
@@ -288,7 +288,7 @@ def test_a_training_with_all_of_them_goes_through_every_command(
     assert command(evaluate.main, **saved) == 0
     (record,) = read_metrics(tmp_path / "saved.jsonl")
     assert record["metrics"]["fid"] == pytest.approx(figures[3], rel=1e-3)
-    images = generate_one_by_one(directory.load_generator(workdir)[0], Z, LABELS)
+    images = generate_one_by_one(building.load_generator(workdir)[0], Z, LABELS)
     with ServedModel(output) as served:
         made = served.run("images", {"z": Z, "labels": LABELS})["images"]
     np.testing.assert_allclose(made, images, atol=ROUNDING)

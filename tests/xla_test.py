@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow.python.framework import kernels
 
 from sagan_tf.model.sagan import SAGAN
+from sagan_tf.run import building
 from sagan_tf.settings.config import Config
 from sagan_tf.training import loop
 from tests.configs_test import FILES, load
@@ -155,7 +156,7 @@ def lower(step, *arguments):
 def compiled(config):
     """What is to be known of a config's step: dict."""
     loop.set_up(config)
-    nodes, hlo = lower(loop.make_model(config).train_step, batch(config))
+    nodes, hlo = lower(building.make_model(config).train_step, batch(config))
     return {
         "operations": len(nodes),
         "without_kernel": without_kernel(nodes),
@@ -274,7 +275,7 @@ def test_one_call_from_python_runs_many_compiled_steps(policy):
     config = core(load(digits), policy)
     config = dataclasses.replace(config, jit_compile=True, steps_per_execution=4)
     loop.set_up(config)
-    model = loop.make_model(config)
+    model = building.make_model(config)
     assert model.jit_compile
     before = {v.path: v.numpy() for v in model.trainable_variables}
     model.make_train_function()

@@ -3,6 +3,8 @@
 import dataclasses
 import pathlib
 
+from sagan_tf.errors import BadInput
+
 _ATTENTION = ("feat8", "feat16", "feat32", "feat64")
 _STABILISATION = ("sn_d_only", "sn_both", "no_attention")
 _CONDITIONAL = ("ac_gan", "sngan_projection")
@@ -75,11 +77,11 @@ def names_of(matrix, cells=None):
         Tuple of str.
 
     Raises:
-        ValueError: an unknown matrix or cell.
+        BadInput: an unknown matrix or cell.
     """
     unknown = [name for name in matrix.split(",") if name not in MATRICES]
     if unknown:
-        raise ValueError(
+        raise BadInput(
             f"matrix must be among {', '.join(MATRICES)}, several with commas. "
             f"Received: {unknown[0]}. Try --matrix=paper."
         )
@@ -91,7 +93,7 @@ def names_of(matrix, cells=None):
     wanted = cells.split(",")
     unknown = [name for name in wanted if name not in names]
     if unknown:
-        raise ValueError(
+        raise BadInput(
             f"cells must be among those of --matrix={matrix}: {', '.join(names)}. "
             f"Received: {unknown[0]}. Try --cells={names[0]}, or a share, --cells=1/4."
         )
@@ -110,7 +112,7 @@ def share_of(names, cells):
         Tuple of str.
 
     Raises:
-        ValueError: an impossible share, or one that has nothing in it.
+        BadInput: an impossible share, or one that has nothing in it.
     """
     if not cells or "/" not in cells:
         return tuple(names)
@@ -118,7 +120,7 @@ def share_of(names, cells):
     if not (share.isdecimal() and shares.isdecimal()) or not (
         1 <= int(share) <= int(shares) <= len(names)
     ):
-        raise ValueError(
+        raise BadInput(
             "cells must be names with commas or a share as 1/4, the first of four, of "
             f"at most {len(names)} cells. Received: {cells}. Try --cells=1/1."
         )
@@ -133,12 +135,12 @@ def check_overrides(own, overrides):
         overrides: dict of the fields that are given for all cells.
 
     Raises:
-        ValueError: the cells differ in one of them.
+        BadInput: the cells differ in one of them.
     """
     for name in overrides:
         values = {_as_text(name, fields[name]) for fields in own.values()}
         if len(values) > 1 and name not in _SCALE:
-            raise ValueError(
+            raise BadInput(
                 f"--{name} cannot be given for all cells: it is what they differ in "
                 f"({'; '.join(sorted(values))}). Try --cells=, or without it."
             )

@@ -10,16 +10,13 @@ import subprocess
 import sys
 
 from sagan_tf.ablations.runs import (
-    COLLAPSED,
-    FINISHED,
-    NOT_FINITE,
     OUTCOME,
     Run,
     is_made_in,
 )
+from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE, STOPPED, BadInput
 from sagan_tf.files import write_text
 
-STOPPED = 3
 LOCK = "training.lock"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What may be another value when a run goes on, and its figures still be comparable.
@@ -44,7 +41,7 @@ def check_unchanged(cell):
         cell: `ablations.Cell`.
 
     Raises:
-        ValueError: it was trained with other settings, or further than is asked for.
+        BadInput: it was trained with other settings, or further than is asked for.
     """
     before = Run(cell.name, cell.seed, cell.workdir).config
     wanted = json.loads(json.dumps({**cell.settings, "seed": cell.seed}))
@@ -59,7 +56,7 @@ def check_unchanged(cell):
         del changed["total_steps"]  # It goes on.
     if changed:
         lines = [f"{name} was {a}, now {b}" for name, (a, b) in changed.items()]
-        raise ValueError(
+        raise BadInput(
             f"{cell.workdir} holds a run with other settings: {'; '.join(lines)}. Try "
             "the same flags, or another --workdir: one table is of one kind of runs."
         )

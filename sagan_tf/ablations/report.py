@@ -10,8 +10,8 @@ from sagan_tf.ablations.pictures import deviation, write_grids, write_means
 from sagan_tf.files import write_text
 from sagan_tf.model.overview import count_values
 from sagan_tf.planning.flops import training_step_flops
-from sagan_tf.run import directory
-from sagan_tf.training import examiner
+from sagan_tf.run import building, directory
+from sagan_tf.training import complaints
 
 REPORT, CURVES, PICTURES = "report.md", "stabilisation.png", "samples.png"
 _SIZES = (8, 16, 32, 64)
@@ -278,8 +278,8 @@ def _about(run):
     if evaluated:
         step, metrics = evaluated[-1]
         last = f"Last evaluated at step {step:,}: FID {metrics['fid']:.2f}."
-    *earlier, look = map(examiner.figures_of, run.looks or [{}])
-    found = examiner.complaints(look, earlier) if look else []
+    *earlier, look = map(complaints.figures_of, run.looks or [{}])
+    found = complaints.complaints(look, earlier) if look else []
     # Of warnings, the one of what figures at the end may hide.
     named = [each for each in found if each.is_collapse or each.kind == "nearest"]
     if run.state == "missing":
@@ -360,7 +360,7 @@ def costs_of(workdir):
         costs = json.loads(path.read_text(encoding="utf-8"))
         if costs.get("batch_size") == config.batch_size:
             return costs
-    generator, discriminator = directory.networks_from_config(config)
+    generator, discriminator = building.networks_from_config(config)
     flops = training_step_flops(
         generator,
         discriminator,

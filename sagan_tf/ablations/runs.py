@@ -5,10 +5,12 @@ import functools
 import json
 import pathlib
 
+from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE
+from sagan_tf.run.records import read_lines
+
 OUTCOME = "outcome.json"
 COSTS = "costs.json"
 # Exit statuses of a training that are outcomes.
-FINISHED, NOT_FINITE, COLLAPSED = 0, 4, 6
 _STATES = {FINISHED: "finished", NOT_FINITE: "diverged", COLLAPSED: "collapsed"}
 
 
@@ -204,15 +206,3 @@ def _way(record):
 
 def _read_json(path):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def read_lines(path):
-    """The lines of a .jsonl file: list of dicts; a half written last one is left out.
-
-    Args:
-        path: `pathlib.Path`; without the file there are none.
-    """
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]

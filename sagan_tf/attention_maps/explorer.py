@@ -8,12 +8,13 @@ from tqdm import tqdm
 
 from sagan_tf import images
 from sagan_tf.attention_maps.view import make_view
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import ResidualBottleneck
+from sagan_tf.model import generating
 from sagan_tf.networks.attention_scores import attention_layers, attention_maps_of
-from sagan_tf.run import directory
+from sagan_tf.run import building
 from sagan_tf.run.checkpoints import CheckpointError
-from sagan_tf.sampling import walks
-from sagan_tf.training.callbacks.metric_log import read_metrics
+from sagan_tf.run.records import read_metrics
 
 NETWORKS = ("generator", "discriminator")
 
@@ -32,17 +33,17 @@ def networks_to_look_at(networks, wanted, kind):
         Dict of name to network, the generator first.
 
     Raises:
-        ValueError: there is none.
+        BadInput: there is none.
     """
     if kind == "real" and wanted == "generator":
-        raise ValueError(
+        raise BadInput(
             "The generator sees no real pictures. Received: network=generator, "
             "images=real. Try --network=discriminator or --images=generated."
         )
     possible = NETWORKS if kind == "generated" else NETWORKS[1:]
     names = [wanted] if wanted else list(possible)
     if names == ["discriminator"] and networks[1] is None:
-        raise ValueError(
+        raise BadInput(
             "The discriminator must be there to be looked into. Received: a run that "
             "was imported without it. Try --network=generator."
         )
@@ -60,7 +61,7 @@ def networks_to_look_at(networks, wanted, kind):
             if other in possible
             else f"Try a run that was trained with {flag}"
         )
-        raise ValueError(
+        raise BadInput(
             f"There is no attention to look at: the {' and the '.join(names)} of this "
             f"run {'has' if len(names) == 1 else 'have'} {what}. {advice}."
         )
@@ -99,7 +100,7 @@ def explore(networks, generator, pictures):
             for each in maps:
                 yield index, images.to_pixels(image), each
     elif seen is None:
-        seen = walks.generate_one_by_one(generator, pictures.z, pictures.labels)
+        seen = generating.generate_one_by_one(generator, pictures.z, pictures.labels)
     if "discriminator" in networks:
         network = networks["discriminator"]
         # An auxiliary classifier is not told the labels.
@@ -160,15 +161,15 @@ def history(workdir, config, pictures, wanted=None, ema=True):
         List of `{"step": int, "layers": mean_figures(...)}`, oldest first.
 
     Raises:
-        ValueError: see `networks_to_look_at`.
+        BadInput: see `networks_to_look_at`.
     """
-    *networks, _, _, _ = directory.load_networks(workdir, ema=ema)
+    *networks, _, _, _ = building.load_networks(workdir, ema=ema)
     chosen = networks_to_look_at(networks, wanted, pictures.kind)
     records = []
-    steps = directory.checkpoint_steps(workdir)
+    steps = building.checkpoint_steps(workdir)
     for step in tqdm(steps, "Checkpoints", unit="", leave=False, disable=None):
         try:
-            directory.restore_networks(workdir, config, networks, step, ema)
+            building.restore_networks(workdir, config, networks, step, ema)
         except CheckpointError as error:
             print(f"warning: skipping a bad checkpoint: {error}", file=sys.stderr)
             continue
@@ -191,7 +192,7 @@ def training_gammas(workdir):
         the weights that are trained, not of their average.
 
     Raises:
-        ValueError: the file is damaged.
+        BadInput: the file is damaged.
     """
     found = {}
     for record in read_metrics(pathlib.Path(workdir) / "metrics.jsonl"):

@@ -16,6 +16,7 @@ from sagan_tf.attention_maps.overlay import (
     overlay,
 )
 from sagan_tf.attention_maps.view import NO_EFFECT
+from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing
 
 _TEXT, _GRID = "#333333", "#E4E4E4"
@@ -56,7 +57,7 @@ def draw_attention(views, title="", history=(), gammas=()):
         `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: there is nothing to draw, or too much.
+        BadInput: there is nothing to draw, or too much.
     """
     from matplotlib.figure import Figure
 
@@ -80,10 +81,10 @@ def check_rows(count):
     """Checks that a figure can have so many rows.
 
     Raises:
-        ValueError: it cannot.
+        BadInput: it cannot.
     """
     if not 1 <= count <= MOST_ROWS:
-        raise ValueError(
+        raise BadInput(
             f"A figure has 1 to {MOST_ROWS} rows, one for each picture and attention "
             f"layer. Received: {count}. Try fewer --seeds or --labels."
         )
@@ -97,7 +98,7 @@ def write_attention(path, views, title="", history=(), gammas=()):
         views, title, history, gammas: see `draw_attention`.
 
     Raises:
-        ValueError: see `draw_attention`.
+        BadInput: see `draw_attention`.
         OSError: it cannot be written.
     """
     figure = draw_attention(views, title, history, gammas)

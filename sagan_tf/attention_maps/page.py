@@ -15,6 +15,7 @@ import numpy as np
 from sagan_tf.attention_maps import measures
 from sagan_tf.attention_maps.overlay import QUERY_COLOURS, colour_table
 from sagan_tf.attention_maps.view import NO_EFFECT
+from sagan_tf.errors import BadInput
 from sagan_tf.files import write_text
 
 MOST_BYTES = 64 * 2**20
@@ -36,13 +37,13 @@ class Page:
         grids: list of (H, W, K, L), the sizes of the maps that each picture will have.
 
     Raises:
-        ValueError: the page would be larger than `MOST_BYTES`.
+        BadInput: the page would be larger than `MOST_BYTES`.
     """
 
     def __init__(self, num_pictures, grids):
         each = sum(_encoded_size(grid) for grid in grids)
         if num_pictures * each > MOST_BYTES:
-            raise ValueError(
+            raise BadInput(
                 f"The page may have {MOST_BYTES / 2**20:.0f} MiB of attention maps. "
                 f"Received: {num_pictures} picture(s) with {each / 2**20:,.1f} MiB "
                 f"each. Try at most {MOST_BYTES // each} picture(s) in --seeds and "

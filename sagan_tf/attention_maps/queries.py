@@ -1,7 +1,5 @@
 """Query points: locations of a picture whose attention is worth looking at."""
 
-import re
-
 import numpy as np
 
 from sagan_tf.attention_maps.measures import (
@@ -9,35 +7,7 @@ from sagan_tf.attention_maps.measures import (
     entropy_bits,
     max_entropy_bits,
 )
-
-# As many as there are colours that everybody can tell apart.
-MOST_QUERIES = 7
-_AUTO = "auto"
-
-
-def parse_queries(text):
-    """Reads query points: `"12,20;3,4"` is [(12, 20), (3, 4)].
-
-    Args:
-        text: str, pixels x,y from the upper left corner, with semicolons; or `"auto"`.
-
-    Returns:
-        List of (x, y), or `None` for `"auto"`.
-
-    Raises:
-        ValueError: it is something else, or too many.
-    """
-    if text.strip() == _AUTO:
-        return None
-    parts = [part.strip() for part in text.split(";")]
-    found = [re.fullmatch(r"(\d+)\s*,\s*(\d+)", part) for part in parts]
-    if not all(found) or len(found) > MOST_QUERIES:
-        raise ValueError(
-            f"queries must be auto or up to {MOST_QUERIES} points x,y with semicolons, "
-            f"in pixels of the picture. Received: {text!r}. Try --queries=auto or "
-            '--queries="8,8;20,12".'
-        )
-    return [(int(match.group(1)), int(match.group(2))) for match in found]
+from sagan_tf.errors import BadInput
 
 
 def cells_of_pixels(points, resolution, grid):
@@ -52,12 +22,12 @@ def cells_of_pixels(points, resolution, grid):
         List of (row, column).
 
     Raises:
-        ValueError: a point is not in the picture.
+        BadInput: a point is not in the picture.
     """
     height, width = grid[:2]
     for x, y in points:
         if not (0 <= x < resolution and 0 <= y < resolution):
-            raise ValueError(
+            raise BadInput(
                 f"queries must be pixels of the picture, x and y in 0..{resolution - 1}"
                 f". Received: {x},{y}. Try --queries=auto."
             )
@@ -87,11 +57,11 @@ def pick_queries(scores, count=5):
         List of (row, column), the best first.
 
     Raises:
-        ValueError: `count` is not among 1..H * W.
+        BadInput: `count` is not among 1..H * W.
     """
     height, width = scores.shape[:2]
     if not 1 <= count <= height * width:
-        raise ValueError(
+        raise BadInput(
             f"count must be among 1..{height * width}, the locations of the map. "
             f"Received: count={count}."
         )

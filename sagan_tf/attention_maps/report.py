@@ -13,8 +13,8 @@ from sagan_tf.attention_maps.subjects import Pictures, generated_pictures, real_
 from sagan_tf.attention_maps.view import make_view
 from sagan_tf.files import write_text
 from sagan_tf.networks.attention_scores import attention_layers, map_shape
-from sagan_tf.run import directory
-from sagan_tf.sampling import walks
+from sagan_tf.run import building
+from sagan_tf.settings import arguments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Report:
             List of the paths.
 
         Raises:
-            ValueError: there are too many views for a picture.
+            BadInput: there are too many views for a picture.
             OSError: a file cannot be written.
         """
         paths = [pathlib.Path(picture), pathlib.Path(picture).with_suffix(".json")]
@@ -138,16 +138,16 @@ def make_report(
         `Report`.
 
     Raises:
-        ValueError: the run, its attention, the points or the pictures are not there.
+        BadInput: the run, its attention, the points or the pictures are not there.
     """
-    *networks, config, class_names, step = directory.load_networks(
+    *networks, config, class_names, step = building.load_networks(
         workdir, checkpoint, ema
     )
     chosen = explorer.networks_to_look_at(networks, network, images)
     grids = [map_shape(a) for each in chosen.values() for a in attention_layers(each)]
     for grid in grids if points else ():
         cells_of_pixels(points, config.resolution, grid)
-    labels = walks.parse_labels(labels, config.num_classes)
+    labels = arguments.parse_labels(labels, config.num_classes)
     count = len(seeds) * (len(labels) or 1)
     figure.check_rows(count * len(grids))
     page = Page(count, grids) if with_page else None

@@ -7,8 +7,9 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from sagan_tf import data
+from sagan_tf.errors import BadInput
+from sagan_tf.model import generating
 from sagan_tf.run.building import open_source
-from sagan_tf.sampling import walks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,7 @@ def generated_pictures(config, seeds, labels, class_names=()):
     Returns:
         `Pictures`.
     """
-    z, given = walks.one_each(seeds, labels, config.z_dim, config.num_classes)
+    z, given = generating.one_each(seeds, labels, config.z_dim, config.num_classes)
     numbers = seeds * (len(labels) or 1)
     return Pictures(
         kind="generated",
@@ -72,7 +73,7 @@ def real_pictures(config, numbers, labels, class_names=()):
         `Pictures`.
 
     Raises:
-        ValueError: the data set cannot be read, or has not so many pictures.
+        BadInput: the data set cannot be read, or has not so many pictures.
     """
     source = open_source(config)
     wanted = [(label, n) for label in labels or [None] for n in numbers]
@@ -90,7 +91,7 @@ def real_pictures(config, numbers, labels, class_names=()):
                 break
     except tf.errors.OpError as error:
         problem = data.name_bad_image(source, **_order(config))
-        raise ValueError(
+        raise BadInput(
             f"{problem} Try replacing it, or training with --skip_bad_images."
         ) from error
     _check_found(source, wanted, found, class_names)
@@ -139,7 +140,7 @@ def _check_found(source, wanted, found, class_names):
     for label, number in wanted:
         if (label, number) not in found:
             of = "" if label is None else f" of {_class_text(label, class_names)}"
-            raise ValueError(
+            raise BadInput(
                 f"There is no picture {number}{of} in {source.description}. "
                 f"Received: seeds up to {max(n for _, n in wanted)}. Try --seeds=0-3."
             )

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from sagan_tf.attention_maps import measures
+from sagan_tf.errors import BadInput
 
 # What is said, in figure and page, of a layer whose gamma is 0.
 NO_EFFECT = (
@@ -102,11 +103,11 @@ def make_view(pixels, attention_map, cells, title=""):
         `View`. It keeps no reference to the whole map.
 
     Raises:
-        ValueError: the pixels are no such array, or a cell is not on the map.
+        BadInput: the pixels are no such array, or a cell is not on the map.
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
-        raise ValueError(
+        raise BadInput(
             "pixels must be uint8 (R, R, 1) or (R, R, 3). Received: "
             f"{pixels.dtype} {pixels.shape}. Try images.to_pixels for images in "
             "[-1, 1]."
@@ -114,7 +115,7 @@ def make_view(pixels, attention_map, cells, title=""):
     scores = attention_map.scores
     for row, column in cells:
         if not (0 <= row < scores.shape[0] and 0 <= column < scores.shape[1]):
-            raise ValueError(
+            raise BadInput(
                 f"cells must be on the map of {scores.shape[0]} x {scores.shape[1]} "
                 f"queries. Received: row {row}, column {column}. Try pick_queries."
             )

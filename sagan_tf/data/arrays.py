@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from sagan_tf.data.source import RandomAccessSource
+from sagan_tf.errors import BadInput
 
 
 class ArraySource(RandomAccessSource):
@@ -68,11 +69,11 @@ def open_npz(path, label_offset=0):
       label_offset: added to every label.
 
     Raises:
-      ValueError: if the file is missing, damaged or holds something else.
+      BadInput: if the file is missing, damaged or holds something else.
     """
     arrays = _load(path)
     if "images" not in arrays:
-        raise ValueError(
+        raise BadInput(
             f"{path} must have an array 'images' (uint8, N x H x W x C) and may have "
             f"'labels' and 'class_names'. Received: {', '.join(arrays) or 'no arrays'}."
         )
@@ -82,13 +83,13 @@ def open_npz(path, label_offset=0):
         or pixels.ndim != 4
         or pixels.shape[-1] not in (1, 2, 3, 4)
     ):
-        raise ValueError(
+        raise BadInput(
             f"{path}: 'images' must be uint8 (N, H, W, C) with 1 to 4 channels. "
             f"Received: {pixels.dtype} {pixels.shape}. Try "
             "images[..., None] for grey pictures, and values 0..255."
         )
     if 0 in pixels.shape:
-        raise ValueError(f"{path}: 'images' is empty. Received: shape={pixels.shape}.")
+        raise BadInput(f"{path}: 'images' is empty. Received: shape={pixels.shape}.")
     names = [str(name) for name in arrays.get("class_names", ())]
     labels, num_classes = arrays.get("labels"), 0
     if labels is not None:
@@ -106,18 +107,18 @@ def open_npz(path, label_offset=0):
 def _load(path):
     """The arrays that are needed: the file may hold others, they are not read."""
     if not os.path.isfile(path):
-        raise ValueError(f"There is no file {path}. Try an absolute path.")
+        raise BadInput(f"There is no file {path}. Try an absolute path.")
     wanted = ("images", "labels", "class_names")
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            raise ValueError("it holds a single array (.npy), not named ones")
+            raise BadInput("it holds a single array (.npy), not named ones")
         with loaded as file:
             arrays = {key: file[key] for key in wanted if key in file.files}
             # Names of the others, for the error message of a file without `images`.
             return arrays or dict.fromkeys(file.files)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
+        raise BadInput(
             f"{path} cannot be read as a NumPy .npz file: {error}. Try "
             "numpy.savez_compressed(path, images=..., labels=...) with plain arrays."
         ) from error
@@ -125,7 +126,7 @@ def _load(path):
 
 def _checked_labels(path, labels, count, label_offset, num_names):
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
+        raise BadInput(
             f"{path}: 'labels' must be integers of shape ({count},), one for each "
             f"picture. Received: {labels.dtype} {labels.shape}."
         )
@@ -135,7 +136,7 @@ def _checked_labels(path, labels, count, label_offset, num_names):
         bad = lowest if lowest < 0 else highest
         where = int(np.flatnonzero(labels.astype(np.int64) + label_offset == bad)[0])
         limit = num_names - 1 if num_names else "the number of classes - 1"
-        raise ValueError(
+        raise BadInput(
             f"{path}: labels must be in 0..{limit} after adding label_offset. "
             f"Received: {bad} for picture {where} with label_offset={label_offset}. "
             "Try another --label_offset, or correct 'labels' or 'class_names'."

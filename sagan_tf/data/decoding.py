@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
+from sagan_tf.errors import BadInput
+
 # What `decode_picture` can read, and how such files begin.
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
@@ -58,6 +60,6 @@ def _decode_with_pillow(contents):
             transparent = "transparency" in picture.info or picture.mode == "RGBA"
             return np.array(picture.convert("RGBA" if transparent else "RGB"))
     except UnidentifiedImageError as error:
-        raise ValueError("Invalid GIF or BMP data") from error
+        raise BadInput("Invalid GIF or BMP data") from error
     except (OSError, SyntaxError) as error:  # Pillow's words for a damaged file.
-        raise ValueError(f"Invalid GIF or BMP data: {error}") from error
+        raise BadInput(f"Invalid GIF or BMP data: {error}") from error

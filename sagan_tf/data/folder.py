@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from sagan_tf.data.decoding import PICTURE_SUFFIXES, decode_picture
 from sagan_tf.data.source import RandomAccessSource
+from sagan_tf.errors import BadInput
 
 # Folders of these names hold parts of a data set, not classes.
 _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
@@ -62,10 +63,10 @@ def open_folder(folder):
       folder: a local path.
 
     Raises:
-      ValueError: if there are no pictures, or if the folder seems to be the wrong one.
+      BadInput: if there are no pictures, or if the folder seems to be the wrong one.
     """
     if not os.path.isdir(folder):
-        raise ValueError(
+        raise BadInput(
             f"There is no folder {folder}. Try an absolute path, of a local disk."
         )
     # Without this "DIR/" and "DIR" would have different parents.
@@ -78,7 +79,7 @@ def open_folder(folder):
         if below and len(below) == len(classes[name]):
             nested_only.append(name)
     if not pictures and not any(classes.values()):
-        raise ValueError(
+        raise BadInput(
             f"{folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)}). Received: "
             f"{len(subfolders)} folders and {ignored} other files."
         )
@@ -93,7 +94,7 @@ def open_folder(folder):
 def _check_classes(folder, pictures, classes, nested_only):
     """Refuses what is probably not a folder of class folders."""
     if pictures:
-        raise ValueError(
+        raise BadInput(
             f"{folder} must hold either pictures or class folders. Received: "
             f"{len(pictures)} pictures ({os.path.basename(min(pictures))}, ...) beside "
             f"{len(classes)} folders ({min(classes)}, ...). Try moving the pictures."
@@ -102,7 +103,7 @@ def _check_classes(folder, pictures, classes, nested_only):
         (name,) = classes
         below = os.path.join(folder, name)
         purpose = "whose folders are the classes" if nested_only else "without classes"
-        raise ValueError(
+        raise BadInput(
             f"{folder} holds one folder alone, '{name}': every label would be 0. Try "
             f"--dataset=folder:{below}, {purpose}."
         )
@@ -112,13 +113,13 @@ def _check_classes(folder, pictures, classes, nested_only):
         tries = " or ".join(
             f"--dataset=folder:{os.path.join(folder, name)}" for name in sorted(classes)
         )
-        raise ValueError(
+        raise BadInput(
             f"{folder} holds the parts of a data set ({', '.join(sorted(classes))}), "
             f"not its classes. Try {tries}."
         )
     empty = sorted(name for name, files in classes.items() if not files)
     if empty:
-        raise ValueError(
+        raise BadInput(
             f"The class folder {os.path.join(folder, empty[0])} holds no pictures "
             f"({len(empty)} of {len(classes)} folders are like that). Try filling or "
             "removing it."

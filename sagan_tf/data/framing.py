@@ -12,6 +12,7 @@ import struct
 import tensorflow as tf
 
 from sagan_tf.data.decoding import looks_like_picture
+from sagan_tf.errors import BadInput
 
 # A record of a file: length (8 bytes), its checksum (4), the data, its checksum (4).
 _HEADER, _FOOTER = 12, 4
@@ -30,7 +31,7 @@ def summarize_records(path, image_key, label_key):
     """Yields a `RecordSummary` for each record of a TFRecord file.
 
     Raises:
-      ValueError: on reaching a place where the file is damaged or ends too early.
+      BadInput: on reaching a place where the file is damaged or ends too early.
     """
     if "://" in path:  # Cloud storage: nothing to map into memory, read it all.
         for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
@@ -58,7 +59,7 @@ def _records(path, data):
         if _masked_crc32c(data[position : position + 8]) != checksum:
             packed = position == 0 and data[:2] == b"\x1f\x8b"
             remedy = "gunzip it" if packed else "making or copying it again"
-            raise ValueError(
+            raise BadInput(
                 f"{path} is damaged or no TFRecord file: wrong checksum at byte "
                 f"{position}. Try {remedy}."
             )
@@ -70,7 +71,7 @@ def _records(path, data):
 
 
 def _truncated(path, position, size):
-    return ValueError(
+    return BadInput(
         f"{path} ends in the middle of the record at byte {position}. Received: "
         f"{size} bytes. Try copying it again, or --skip_bad_images to use the rest."
     )
@@ -123,7 +124,7 @@ def _summarize(path, data, start, end, image_key, label_key):
                 if image is not None and label is not None:
                     break
     except (IndexError, KeyError) as error:
-        raise ValueError(
+        raise BadInput(
             f"{path} holds a record (at byte {start}) that is no tf.train.Example. Try "
             "--dataset=tfds:... for data sets prepared by TensorFlow Datasets."
         ) from error

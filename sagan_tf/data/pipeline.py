@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from sagan_tf.data.source import error_text
 from sagan_tf.data.verification import failure
+from sagan_tf.errors import BadInput
 from sagan_tf.images import adapt_channels, center_crop_and_resize, from_pixels
 
 _FLIP = 11  # What the random number is for; see `source.py`.
@@ -65,7 +66,7 @@ def make_dataset(
       `(b,)`), b = batch_size / n; of images alone if there are no labels.
 
     Raises:
-      ValueError: if a batch cannot be made, or a picture that is decoded now is bad.
+      BadInput: if a batch cannot be made, or a picture that is decoded now is bad.
     """
     _check(source, batch_size, num_input_pipelines, start_image)
     elements = _elements(
@@ -124,18 +125,18 @@ def name_bad_image(
 
 def _check(source, batch_size, num_input_pipelines, start_image):
     if batch_size < 1 or batch_size % num_input_pipelines:
-        raise ValueError(
+        raise BadInput(
             "batch_size must be a multiple of the number of input pipelines. Received: "
             f"batch_size={batch_size}, num_input_pipelines={num_input_pipelines}."
         )
     if source.num_images < batch_size:
-        raise ValueError(
+        raise BadInput(
             f"A batch needs {batch_size} pictures. Received: {source.description}, "
             f"{source.num_images} of them usable. Try a smaller --batch_size or more "
             "pictures."
         )
     if start_image < 0:
-        raise ValueError(f"start_image must not be negative. Received: {start_image}.")
+        raise BadInput(f"start_image must not be negative. Received: {start_image}.")
 
 
 def _elements(source, seed, start_image, shuffle, shuffle_buffer_images, repeat):
@@ -209,7 +210,7 @@ def _decode_all(source, decode, shape):
             progress.update(len(batch["index"]))
     except tf.errors.OpError as error:
         problem = name_bad_image(source, seed=0, shuffle=False) or error_text(error)
-        raise ValueError(
+        raise BadInput(
             f"{problem} Try replacing it, or --skip_bad_images to leave it out."
         ) from error
     finally:

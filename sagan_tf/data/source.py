@@ -10,6 +10,8 @@ import abc
 import numpy as np
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
+
 # What a random number is for; folded into the seed, so that no two purposes share one.
 # (`latents.py` has its own, smaller ones.)
 _ORDER = 10
@@ -78,7 +80,7 @@ class Source(abc.ABC):
 
     def __init__(self, description, total, num_classes, class_names=()):
         if num_classes > MAX_CLASSES:
-            raise ValueError(
+            raise BadInput(
                 f"{description}: labels must be below {MAX_CLASSES:,}. Received: a "
                 f"label of {num_classes - 1:,}. Try numbering the classes from 0."
             )
@@ -156,12 +158,12 @@ class RandomAccessSource(Source):
           split: one of `SPLITS`.
 
         Raises:
-          ValueError: if nothing is left.
+          BadInput: if nothing is left.
         """
         in_test = held_out(self.labels)
         self.skip(np.flatnonzero(in_test if split == "train" else ~in_test))
         if not self.num_images:
-            raise ValueError(
+            raise BadInput(
                 f"split={split} of {self.description} has no pictures. Try --split="
                 f"{'test' if split == 'train' else 'train'}, or without it."
             )

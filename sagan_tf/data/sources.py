@@ -8,6 +8,7 @@ from sagan_tf.data.source import SPLITS
 from sagan_tf.data.tfds_source import open_tfds
 from sagan_tf.data.tfrecord import open_tfrecord
 from sagan_tf.data.verification import skip_bad_images as skip_bad
+from sagan_tf.errors import BadInput
 
 DATASET_KINDS = {
     "digits": "scikit-learn's 1,797 handwritten digits",
@@ -44,14 +45,14 @@ def open_source(
       a `Source`.
 
     Raises:
-      ValueError: one line that says what was expected and received, and what to try.
+      BadInput: one line that says what was expected and received, and what to try.
     """
     kind, colon, place = dataset.partition(":")
     if kind not in ("digits", "npz", "folder", "tfrecord", "tfds") or (
         (kind == "digits") == bool(colon) or (colon and not place)
     ):
         kinds = "; ".join(f"{form} ({text})" for form, text in DATASET_KINDS.items())
-        raise ValueError(
+        raise BadInput(
             f"dataset must be one of: {kinds}. Received: dataset={dataset!r}."
         )
     for name, value, allowed in (
@@ -61,12 +62,12 @@ def open_source(
         ("label_offset", label_offset, ("npz", "tfrecord", "tfds")),
     ):
         if value and kind not in allowed:
-            raise ValueError(
+            raise BadInput(
                 f"{name} is for {', '.join(allowed)} data sets only. Received: "
                 f"dataset={dataset!r}, {name}={value!r}. Try without it."
             )
     if split and kind != "tfds" and split not in SPLITS:
-        raise ValueError(
+        raise BadInput(
             "split must be train or test for digits, npz and folder data sets. "
             f"Received: dataset={dataset!r}, split={split!r}. Try --split=train, or "
             "without it for all pictures."
@@ -99,13 +100,13 @@ def resolve_num_classes(source, num_classes=None):
       int, 0 for training without labels.
 
     Raises:
-      ValueError: if the data set has other classes, or has none although its folder
+      BadInput: if the data set has other classes, or has none although its folder
         looks like one class of a larger data set.
     """
     found = source.num_classes
     if num_classes is None and not found and source.neighbours:
         parent = os.path.dirname(source.neighbours[0])
-        raise ValueError(
+        raise BadInput(
             f"{source.description}, and there are pictures beside it in "
             f"{source.neighbours[0]}: is it one class of several? Try "
             f"--dataset=folder:{parent} for all classes, or --num_classes=0 to train "
@@ -118,7 +119,7 @@ def resolve_num_classes(source, num_classes=None):
         num_classes > found and (source.class_names or not found)
     ):
         shift = " or --label_offset=-1, if labels start at 1" if found else ""
-        raise ValueError(
+        raise BadInput(
             f"num_classes must fit the data set. Received: num_classes={num_classes}, "
             f"{source.description}. Try --num_classes={found}{shift}."
         )

@@ -12,6 +12,7 @@ import tarfile
 import tensorflow as tf
 
 from sagan_tf.data.records import RecordFile, RecordSource
+from sagan_tf.errors import BadInput
 
 
 def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
@@ -28,7 +29,7 @@ def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
       label_offset: added to every label.
 
     Raises:
-      ValueError: if there is no such data set, split or feature, or if it cannot be
+      BadInput: if there is no such data set, split or feature, or if it cannot be
         prepared.
     """
     # Imported here: it takes a second, and no other data set needs it.
@@ -38,7 +39,7 @@ def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
     if not builder.data_path.exists():
         _prepare(tfds, builder, name, manual_dir)
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
-        raise ValueError(
+        raise BadInput(
             f"tfds:{name} is prepared in {builder.data_path} as "
             f"{builder.info.file_format.value}. Only tfrecord can be read: try another "
             "--data_dir, where it is prepared again."
@@ -47,7 +48,7 @@ def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
     try:
         info = builder.info.splits[split]
     except (KeyError, ValueError, AssertionError) as error:
-        raise ValueError(
+        raise BadInput(
             f"tfds:{name} has the splits {', '.join(sorted(builder.info.splits))}. "
             f"Received: split={split!r}."
         ) from error
@@ -73,12 +74,12 @@ def _builder(tfds, name, data_dir):
         known = tfds.list_builders(with_community_datasets=False)
         close = difflib.get_close_matches(name.split("/")[0].split(":")[0], known)
         tries = f" Try {', '.join(f'tfds:{each}' for each in close)}." if close else ""
-        raise ValueError(
+        raise BadInput(
             f"TensorFlow Datasets {tfds.__version__} has no data set '{name}', and "
             f"none is prepared in {data_dir or 'its default folder'}.{tries}"
         ) from error
     except (ValueError, AssertionError, ImportError) as error:
-        raise ValueError(f"tfds:{name}: {_one_line(error)}") from error
+        raise BadInput(f"tfds:{name}: {_one_line(error)}") from error
 
 
 def _prepare(tfds, builder, name, manual_dir):
@@ -108,7 +109,7 @@ def _prepare(tfds, builder, name, manual_dir):
             if builder.MANUAL_DOWNLOAD_INSTRUCTIONS
             else ""
         )
-        raise ValueError(
+        raise BadInput(
             f"tfds:{name} is not prepared in {builder.data_path}, and cannot be: "
             f"{_one_line(error)}{by_hand} Without an internet connection, prepare it "
             f"on another machine (tfds build {name} --data_dir=DIR) and give a copy "
@@ -124,13 +125,13 @@ def _keys(tfds, info, name):
     labels = [k for k, v in features.items() if isinstance(v, tfds.features.ClassLabel)]
     image_key = "image" if "image" in pictures else pictures[0] if pictures else None
     if image_key is None or (image_key != "image" and len(pictures) > 1):
-        raise ValueError(
+        raise BadInput(
             f"tfds:{name} must have one picture feature, or one named 'image'. "
             f"Received the features: {', '.join(features)}."
         )
     dtype = tf.as_dtype(features[image_key].dtype)
     if dtype != tf.uint8:
-        raise ValueError(
+        raise BadInput(
             f"tfds:{name} must have uint8 pictures. Received: '{image_key}' of "
             f"{dtype.name}."
         )

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from sagan_tf.data.framing import summarize_records
 from sagan_tf.data.records import RecordFile, RecordSource
+from sagan_tf.errors import BadInput
 
 _IMAGE, _LABEL = "image_raw", "label"
 _MISSING = np.iinfo(np.int64).min
@@ -30,17 +31,17 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
         records that cannot be decoded, instead of failing.
 
     Raises:
-      ValueError: naming the file and the record, if there is something wrong.
+      BadInput: naming the file and the record, if there is something wrong.
     """
     paths = sorted(tf.io.gfile.glob(pattern))
     if not paths:
-        raise ValueError(
+        raise BadInput(
             f"No file matches tfrecord:{pattern}. Try quotes around the glob, as in "
             "--dataset='tfrecord:/data/train-*'."
         )
     files, sizes, labels, is_picture = _look_through(paths, skip_bad_images)
     if not files:
-        raise ValueError(f"{pattern} holds no records. Received: {len(paths)} files.")
+        raise BadInput(f"{pattern} holds no records. Received: {len(paths)} files.")
 
     raw_shape = _raw_shape(sizes, is_picture)
     labelled = bool(np.any(labels != _MISSING))
@@ -64,7 +65,7 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
         first = int(np.flatnonzero(~good)[0])
         problem = _problem(sizes[first], labels[first], raw_shape, label_offset)
         count = int(np.sum(~good))
-        raise ValueError(f"{source.name(first)}: {problem} ({count:,} such records)")
+        raise BadInput(f"{source.name(first)}: {problem} ({count:,} such records)")
     return source
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from sagan_tf.data.source import error_text
+from sagan_tf.errors import BadInput
 
 
 def skip_bad_images(source):
@@ -19,7 +20,7 @@ def skip_bad_images(source):
       dictionary from index to a line that names the picture and what is wrong.
 
     Raises:
-      ValueError: if no picture is left.
+      BadInput: if no picture is left.
     """
     good = np.zeros([source.total], bool)
     elements = source.epoch(0, 0, shuffle=False)
@@ -45,7 +46,7 @@ def skip_bad_images(source):
         good[index] = True
     bad = np.flatnonzero(~good)
     if len(bad) == source.total:
-        raise ValueError(
+        raise BadInput(
             f"{source.description}: none of the pictures can be read. "
             f"{_reasons(source, bad[:1])[bad[0]]}"
         )

@@ -9,6 +9,8 @@ import threading
 
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
+
 _EXAMPLE = (
     '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -24,7 +26,7 @@ def find_cluster():
         `tf.distribute.cluster_resolver.ClusterResolver`.
 
     Raises:
-        ValueError: there is neither, or it cannot be used.
+        BadInput: there is neither, or it cannot be used.
     """
     text = os.environ.get("TF_CONFIG", "").strip()
     if text:
@@ -32,7 +34,7 @@ def find_cluster():
     elif "SLURM_PROCID" in os.environ:
         cluster, job, index = _read_slurm()
     else:
-        raise ValueError(
+        raise BadInput(
             "strategy=multi_worker needs the environment variable TF_CONFIG, with "
             "the addresses of all workers and the number of this one, or a SLURM step "
             "(srun). Received: neither. Try --strategy=mirrored for one machine, or "
@@ -56,18 +58,18 @@ def _read_tf_config(text):
         }
         job, index = config["task"]["type"], int(config["task"]["index"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise BadInput(
             "TF_CONFIG must be JSON with the cluster and this task. Received: "
             f"{text!r} ({type(error).__name__}: {error}). Try TF_CONFIG='{_EXAMPLE}'."
         ) from None
     if not set(cluster) <= {"chief", "worker"} or len(cluster.get("chief", ())) > 1:
-        raise ValueError(
+        raise BadInput(
             "TF_CONFIG may have workers and one chief. Received: "
             f"{ {name: len(machines) for name, machines in cluster.items()} }. Try "
             "without parameter servers and evaluators."
         )
     if not 0 <= index < len(cluster.get(job, ())):
-        raise ValueError(
+        raise BadInput(
             "The task in TF_CONFIG must be one of its cluster. Received: type "
             f"{job!r}, index {index}, of {text}. Try TF_CONFIG='{_EXAMPLE}'."
         )
@@ -86,7 +88,7 @@ def _read_slurm():
         cluster = resolver.cluster_spec().as_dict()
         job, index = resolver.get_task_info()
     except (ValueError, RuntimeError) as error:
-        raise ValueError(
+        raise BadInput(
             "strategy=multi_worker was started inside SLURM, but its variables do not "
             f"tell the workers. Received: {error} Try srun, or TF_CONFIG."
         ) from error
@@ -99,7 +101,7 @@ def _check_node(address):
     here = os.environ.get("SLURMD_NODENAME")
     there = address.rpartition(":")[0]
     if here and here != there:
-        raise ValueError(
+        raise BadInput(
             "TensorFlow numbers the nodes of a SLURM step in the order of their names. "
             f"Received: task {os.environ['SLURM_PROCID']} on {here}, expected on "
             f"{there}. Try nodes whose names have equally many digits, or TF_CONFIG."

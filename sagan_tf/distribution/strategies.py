@@ -14,6 +14,7 @@ from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import Coordin
 from tensorflow.python.eager import context
 
 from sagan_tf.distribution import clusters
+from sagan_tf.errors import BadInput
 
 _SECONDS_TO_ANSWER = 20
 
@@ -38,7 +39,7 @@ def make_strategy(
         `tf.distribute.Strategy`.
 
     Raises:
-        ValueError: unknown name, or what the strategy needs is not there.
+        BadInput: unknown name, or what the strategy needs is not there.
     """
     if name == "default":
         return tf.distribute.get_strategy()
@@ -56,7 +57,7 @@ def make_strategy(
         return _multi_worker_strategy(worker_timeout_seconds)
     if name == "tpu":
         return _tpu_strategy(tpu_name, tpu_zone, tpu_project)
-    raise ValueError(
+    raise BadInput(
         "strategy must be default, mirrored, multi_worker or tpu. "
         f"Received: {name!r}. Try --strategy=default."
     )
@@ -81,7 +82,7 @@ def _multi_worker_strategy(timeout_seconds):
             return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except (RuntimeError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
+        raise BadInput(
             "strategy=multi_worker needs a connection to all workers. Received: "
             f"{clusters.describe(resolver)}, and TensorFlow says: {reason} "
             "Try starting all of them again."
@@ -99,7 +100,7 @@ def _tpu_strategy(name, zone, project):
         tf.tpu.experimental.initialize_tpu_system(resolver)
     # Without a TPU, TensorFlow fails in one of these ways, depending on the machine.
     except (ValueError, RuntimeError, tf.errors.OpError, OSError) as error:
-        raise ValueError(
+        raise BadInput(
             "strategy=tpu needs a TPU, named by --tpu_name or the environment variable "
             f"TPU_NAME ('local' on a TPU VM). Received: {address!r}, zone={zone}, "
             f"project={project}, and TensorFlow says: {error}. Try --strategy=default."
@@ -138,13 +139,13 @@ def per_replica_batch_size(strategy, batch_size, parts=1):
         parts: int, equal parts into which each replica's share is cut.
 
     Raises:
-        ValueError: the batch cannot be shared out evenly.
+        BadInput: the batch cannot be shared out evenly.
     """
     replicas = strategy.num_replicas_in_sync
     if batch_size % (replicas * parts):
         unit = replicas * parts
         accumulation = f", gradient_accumulation_steps={parts}" if parts > 1 else ""
-        raise ValueError(
+        raise BadInput(
             "batch_size must be a multiple of the number of replicas"
             f"{' times gradient_accumulation_steps' if parts > 1 else ''}. Received: "
             f"batch_size={batch_size}, replicas={replicas}{accumulation}. "
@@ -174,37 +175,3 @@ def share_out(strategy, make_dataset):
         return dataset.rebatch(first.shape[0] // replicas, drop_remainder=True)
 
     return strategy.distribute_datasets_from_function(of_worker)
-
-
-class MultiWorkerFit:
-    """What a `keras.Model` needs for `fit` on several workers.
-
-    Keras 3 fails there in two places (keras-team/keras#20585), as
-    `tests/multi_worker_test.py` shows. This is to be inherited before `keras.Model`, by
-    a model whose networks, optimizers and metrics are built before `fit`. With any
-    other strategy it changes nothing.
-    """
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras takes a batch apart to build the model after it; it cannot do so with
-        # values of several replicas, and there is nothing left to build.
-        if not _is_multi_worker(self.distribute_strategy):
-            return super()._maybe_symbolic_build(iterator, data_batch)
-        return None
-
-    def _make_function(self, step_function):
-        if not _is_multi_worker(self.distribute_strategy):
-            return super()._make_function(step_function)
-
-        # Keras averages metrics over workers along their axis 0, which scalars lack.
-        def step_with_vectors(data):
-            metrics = step_function(data)
-            return tf.nest.map_structure(lambda x: tf.reshape(x, [1]), metrics)
-
-        return super()._make_function(step_with_vectors)
-
-
-def _is_multi_worker(strategy):
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return False
-    return bool(strategy.cluster_resolver.cluster_spec().as_dict())

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing
 
 SUFFIXES = (".gif", ".webp")
@@ -23,12 +24,12 @@ def is_animation(path):
     """Whether a file is to be an animation.
 
     Raises:
-        ValueError: its suffix is neither that of a still picture nor of a moving one.
+        BadInput: its suffix is neither that of a still picture nor of a moving one.
     """
     suffix = os.path.splitext(os.fspath(path))[1].lower()
     if suffix in (".png", *SUFFIXES):
         return suffix != ".png"
-    raise ValueError(
+    raise BadInput(
         "output must be a .png, or an animation: a .gif or a .webp. Received: "
         f"{os.fspath(path)}. Try {os.path.splitext(os.fspath(path))[0]}.png."
     )
@@ -43,16 +44,16 @@ def write_animation(path, frames, seconds):
         seconds: how long each frame is shown: as many floats.
 
     Raises:
-        ValueError: the frames differ in shape, or are something else.
+        BadInput: the frames differ in shape, or are something else.
         OSError: the file cannot be written.
     """
     if not frames or {frame.shape for frame in frames} != {frames[0].shape}:
-        raise ValueError(
+        raise BadInput(
             "An animation needs frames, all of one shape. Received: "
             f"{sorted({frame.shape for frame in frames})}."
         )
     if len(seconds) != len(frames) or min(seconds) < SHORTEST_SECONDS:
-        raise ValueError(
+        raise BadInput(
             f"Each of {len(frames)} frames needs a time of {SHORTEST_SECONDS} seconds "
             f"or more. Received: {len(seconds)} times, the shortest {min(seconds)}."
         )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics import frechet, tfgan
 
 # Key in a record: what a person reads.
@@ -68,7 +69,7 @@ def intra_fid(fake, real, num_classes):
         Mean over classes, and `(num_classes,)` float64.
 
     Raises:
-        ValueError: see `check_for_intra_fid`; or a class has less than 2 images.
+        BadInput: see `check_for_intra_fid`; or a class has less than 2 images.
     """
     check_for_intra_fid("generated", fake, num_classes)
     check_for_intra_fid("real", real, num_classes)
@@ -86,15 +87,15 @@ def check_for_intra_fid(what, summary, num_classes):
         num_classes: int.
 
     Raises:
-        ValueError: labels, or features of some images, are missing.
+        BadInput: labels, or features of some images, are missing.
     """
     if summary.labels is None or not num_classes:
-        raise ValueError(
+        raise BadInput(
             f"intra-FID needs labels. Received: {what} images without any. "
             "Try without --intra_fid."
         )
     if len(summary.features) < summary.count:
-        raise ValueError(
+        raise BadInput(
             "intra-FID needs the features of all images. Received: "
             f"{len(summary.features):,} of {summary.count:,} {what} ones. Try "
             "python -m sagan_tf.reference_statistics with "

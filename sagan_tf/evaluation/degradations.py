@@ -6,6 +6,8 @@ A measure of quality is worth its name if it says so: `evaluate --self_check` lo
 import numpy as np
 from scipy import ndimage
 
+from sagan_tf.errors import BadInput
+
 
 def blur(images, sigma):
     """Convolves with a Gaussian, continued beyond the border by the border's values.
@@ -18,7 +20,7 @@ def blur(images, sigma):
         New array of the same shape, dtype and range.
 
     Raises:
-        ValueError: sigma is negative.
+        BadInput: sigma is negative.
     """
     _check_amount("sigma", sigma)
     blurred = ndimage.gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest")
@@ -37,7 +39,7 @@ def add_noise(images, sd, seed=0):
         New array of the same shape, dtype and range.
 
     Raises:
-        ValueError: sd is negative.
+        BadInput: sd is negative.
     """
     _check_amount("sd", sd)
     noise = np.random.default_rng(seed).standard_normal(images.shape, np.float32)
@@ -60,11 +62,11 @@ def drop_modes(images, labels, num_kept_classes, seed=0):
         images, labels: new arrays of the same shapes, dtypes and range.
 
     Raises:
-        ValueError: there is no image of a kept class.
+        BadInput: there is no image of a kept class.
     """
     kept = np.flatnonzero(labels < num_kept_classes)
     if not kept.size:
-        raise ValueError(
+        raise BadInput(
             "drop_modes needs an image of a class below num_kept_classes. Received: "
             f"num_kept_classes={num_kept_classes}, {len(labels)} labels, none of them "
             "below it. Try more classes."
@@ -76,4 +78,4 @@ def drop_modes(images, labels, num_kept_classes, seed=0):
 
 def _check_amount(name, value):
     if not value >= 0:
-        raise ValueError(f"{name} must be 0 or greater. Received: {value}. Try 1.")
+        raise BadInput(f"{name} must be 0 or greater. Received: {value}. Try 1.")

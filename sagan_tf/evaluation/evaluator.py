@@ -14,13 +14,15 @@ import time
 import tensorflow as tf
 
 from sagan_tf import data
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import comparison, references, scoring
 from sagan_tf.evaluation.features.network import open_feature_network
 from sagan_tf.evaluation.protocols import find_protocol
 from sagan_tf.evaluation.saved_generator import open_saved_generator
 from sagan_tf.files import append_lines
-from sagan_tf.run import directory
-from sagan_tf.training.callbacks.metric_log import EVALUATIONS, json_line, read_metrics
+from sagan_tf.model import generating
+from sagan_tf.run import versions
+from sagan_tf.run.records import EVALUATIONS, json_line, read_metrics
 
 
 def open_evaluator(
@@ -48,7 +50,7 @@ def open_evaluator(
         log, intra_fid, batch_size, strategy: see `Evaluator`; a run has its own log.
 
     Raises:
-        ValueError: network or reference cannot be had, or do not fit.
+        BadInput: network or reference cannot be had, or do not fit.
     """
     if isinstance(protocol, str):
         protocol = find_protocol(protocol)
@@ -88,7 +90,7 @@ class Evaluator:
         strategy: `tf.distribute.Strategy` whose replicas generate, or `None`.
 
     Raises:
-        ValueError: the reference does not have what intra-FID needs.
+        BadInput: the reference does not have what intra-FID needs.
     """
 
     def __init__(
@@ -129,18 +131,18 @@ class Evaluator:
             The record: dict.
 
         Raises:
-            ValueError: it cannot be scored.
+            BadInput: it cannot be scored.
         """
         start = time.monotonic()
         scoring.use_protocol_statistics(generator, self.protocol, num_classes)
-        made = scoring.from_network(generator)
+        made = generating.from_network(generator)
         return self._score_function(made, num_classes, subject, step, start)
 
     def score_saved_model(self, folder):
         """Scores an exported generator, see `saved_generator.py`.
 
         Raises:
-            ValueError: it cannot be scored.
+            BadInput: it cannot be scored.
         """
         start = time.monotonic()
         generator, num_classes = open_saved_generator(
@@ -159,7 +161,7 @@ class Evaluator:
             split: str or `None`, as `--split`.
 
         Raises:
-            ValueError: they cannot be read or scored.
+            BadInput: they cannot be read or scored.
         """
         start = time.monotonic()
         about = self.reference.about
@@ -185,7 +187,7 @@ class Evaluator:
 
     def _score_function(self, generator, num_classes, subject, step, start):
         if self._intra_fid and not num_classes:
-            raise ValueError(
+            raise BadInput(
                 "intra-FID needs a generator with classes. Received: num_classes=0. "
                 "Try without --intra_fid."
             )
@@ -227,7 +229,7 @@ class Evaluator:
             "metric_seconds": round(end - generated, 2),
             "images_per_second": round(fake.count / (generated - start), 1),
             "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-            "versions": directory.versions(),
+            "versions": versions.versions(),
         }
         if self._log is not None:
             append_lines(self._log, json_line(record))

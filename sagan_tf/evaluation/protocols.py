@@ -6,6 +6,8 @@ stored with every result.
 
 import dataclasses
 
+from sagan_tf.errors import BadInput
+
 SPLITS = ("train", "validation")
 
 
@@ -57,7 +59,7 @@ class Protocol:
             changes: dict of field to value; `None` and present values are ignored.
 
         Raises:
-            ValueError: a value is out of range.
+            BadInput: a value is out of range.
         """
         new = {
             key: value
@@ -71,15 +73,15 @@ class Protocol:
         """Checks the numbers.
 
         Raises:
-            ValueError: a number is out of range.
+            BadInput: a number is out of range.
         """
         for key, least in (("num_fake", 2), ("standing_batches", 0), ("seed", 0)):
             if getattr(self, key) < least:
-                raise ValueError(
+                raise BadInput(
                     f"{key} must be at least {least}. Received: {getattr(self, key)}."
                 )
         if self.truncation is not None and self.truncation <= 0:
-            raise ValueError(
+            raise BadInput(
                 f"truncation must be above 0. Received: {self.truncation}. "
                 "Try --truncation=0.5."
             )
@@ -143,10 +145,10 @@ def find_protocol(name):
     """The protocol of a name.
 
     Raises:
-        ValueError: there is none.
+        BadInput: there is none.
     """
     if name not in PROTOCOLS:
-        raise ValueError(
+        raise BadInput(
             f"protocol must be one of {', '.join(PROTOCOLS)}. Received: {name}. "
             "Try --protocol=quick-5k."
         )

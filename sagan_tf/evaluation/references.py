@@ -4,9 +4,10 @@ import dataclasses
 import pathlib
 
 from sagan_tf import data
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import scoring
 from sagan_tf.evaluation.metrics import summary as statistics
-from sagan_tf.run import directory
+from sagan_tf.run import versions
 from sagan_tf.run.building import open_source
 
 KEEP_FEATURES = 10_000
@@ -36,7 +37,7 @@ def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
         `Reference`.
 
     Raises:
-        ValueError: the file is of other images, another treatment or network; or the
+        BadInput: the file is of other images, another treatment or network; or the
             data set cannot be used.
     """
     source = open_source(config)
@@ -62,7 +63,7 @@ def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
         "num_classes": source.num_classes,
         "class_names": list(source.class_names),
         "network": network.name,
-        "versions": directory.versions(),
+        "versions": versions.versions(),
     }
     statistics.write_reference(path, summary, about)
     return Reference(summary, about, str(path))
@@ -77,7 +78,7 @@ def read_reference(path, protocol, network, config=None):
         config: `Config` of the run it is for, or `None`.
 
     Raises:
-        ValueError: it does not fit.
+        BadInput: it does not fit.
     """
     summary, about = statistics.read_reference(path)
     wanted = _wanted(config, protocol, network)
@@ -89,7 +90,7 @@ def for_protocol(config, protocol):
     """The config of a run with the split that a protocol compares with.
 
     Raises:
-        ValueError: the data set has no such split that could be known here.
+        BadInput: the data set has no such split that could be known here.
     """
     is_tfds = config.dataset.startswith("tfds:")
     if protocol.split == "train":
@@ -98,7 +99,7 @@ def for_protocol(config, protocol):
         return dataclasses.replace(config, split="validation")
     if config.split == "train":
         return dataclasses.replace(config, split="test")
-    raise ValueError(
+    raise BadInput(
         f"{protocol.name} compares with the validation split, and {config.dataset} "
         "names none. Try python -m sagan_tf.reference_statistics with the data set "
         "that is the validation split, and --reference_statistics=FILE here."

@@ -7,12 +7,13 @@ import time
 import tensorflow as tf
 
 from sagan_tf.distribution import strategies
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import report
 from sagan_tf.evaluation.evaluator import open_evaluator
 from sagan_tf.evaluation.protocols import find_protocol
-from sagan_tf.run import directory
+from sagan_tf.run import building, directory
 from sagan_tf.run.checkpoints import CheckpointError
-from sagan_tf.training.callbacks.metric_log import EVALUATIONS, draw_metrics
+from sagan_tf.run.records import EVALUATIONS, draw_metrics
 
 _DEFAULT_PROTOCOL = "quick-5k"
 
@@ -46,7 +47,7 @@ def prepare(
         `Evaluator`.
 
     Raises:
-        ValueError: network, reference or run cannot be used.
+        BadInput: network, reference or run cannot be used.
     """
     config = None
     if workdir is not None:
@@ -58,7 +59,7 @@ def prepare(
         inception = inception or config.inception
         reference_statistics = reference_statistics or config.reference_statistics
     elif reference_statistics is None:
-        raise ValueError(
+        raise BadInput(
             "Without --workdir nothing says which real images to compare with. Try "
             "--reference_statistics=FILE, made by python -m "
             "sagan_tf.reference_statistics."
@@ -103,7 +104,7 @@ def score(
         List of the records.
 
     Raises:
-        ValueError: something cannot be read or scored.
+        BadInput: something cannot be read or scored.
     """
     records = []
     if samples is not None:
@@ -130,10 +131,10 @@ def evaluate_checkpoint(evaluator, workdir, checkpoint):
         The record.
 
     Raises:
-        ValueError: there is no such checkpoint, or it is damaged.
+        BadInput: there is no such checkpoint, or it is damaged.
     """
     with (evaluator.strategy or tf.distribute.get_strategy()).scope():
-        generator, config, _, step = directory.load_generator(
+        generator, config, _, step = building.load_generator(
             workdir, checkpoint, evaluator.protocol.ema
         )
     record = evaluator.score_network(generator, config.num_classes, step)
@@ -165,9 +166,7 @@ def watch(evaluator, workdir, every_seconds=30):
     """
     tried = set(evaluator.recorded())
     while True:
-        new = [
-            step for step in directory.checkpoint_steps(workdir) if step not in tried
-        ]
+        new = [step for step in building.checkpoint_steps(workdir) if step not in tried]
         for step in new:
             tried.add(step)
             try:
@@ -184,9 +183,9 @@ def _score_run(evaluator, workdir, checkpoint, watch_seconds):
     if watch_seconds is not None:
         found = watch(evaluator, workdir, watch_seconds)
     elif checkpoint == "all":
-        steps = directory.checkpoint_steps(workdir)
+        steps = building.checkpoint_steps(workdir)
         if not steps:
-            raise ValueError(
+            raise BadInput(
                 f"{workdir} has no checkpoints yet. Try --watch to wait for them."
             )
         found = evaluate_all(evaluator, workdir, steps)

@@ -6,6 +6,7 @@ import pathlib
 import tensorflow as tf
 
 from sagan_tf import images
+from sagan_tf.errors import BadInput
 
 
 def open_saved_generator(folder, num_classes=0):
@@ -25,20 +26,20 @@ def open_saved_generator(folder, num_classes=0):
         for a model that takes no labels.
 
     Raises:
-        ValueError: it cannot be loaded, or has other inputs or outputs.
+        BadInput: it cannot be loaded, or has other inputs or outputs.
     """
     folder = pathlib.Path(folder)
     if not (folder / "saved_model.pb").is_file():
-        raise ValueError(
+        raise BadInput(
             f"{folder} is no SavedModel: it has no saved_model.pb. Try the folder that "
             "holds that file."
         )
     try:
         model = tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise ValueError(f"{folder} cannot be loaded: {error}") from error
+        raise BadInput(f"{folder} cannot be loaded: {error}") from error
     if "serving_default" not in model.signatures:
-        raise ValueError(
+        raise BadInput(
             f"{folder} must have the signature serving_default. Received: "
             f"{', '.join(model.signatures) or 'none'}."
         )
@@ -70,7 +71,7 @@ def _inputs(folder, serve):
     one_output = len(serve.structured_outputs) == 1
     if not known or len(integers) > 1 or not one_output:
         inputs = ", ".join(f"{n} {s.dtype.name} {s.shape}" for n, s in specs.items())
-        raise ValueError(
+        raise BadInput(
             f"{folder}: serving_default must take z (N, z_dim) float, perhaps labels "
             f"(N,) int, and return one tensor. Received: inputs {inputs}; outputs "
             f"{', '.join(serve.structured_outputs)}."
@@ -84,11 +85,11 @@ def _num_classes(folder, num_classes):
         try:
             return int(json.loads(path.read_text())["config"]["num_classes"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
+            raise BadInput(
                 f"{path} must tell config.num_classes. Received: {error!r}."
             ) from error
     if not num_classes:
-        raise ValueError(
+        raise BadInput(
             f"{folder} takes labels, and neither an export.json in it nor the "
             "reference tells the number of classes. Try a reference of data with "
             "labels."

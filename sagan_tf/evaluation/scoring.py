@@ -7,6 +7,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from sagan_tf import images
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.summary import Summary
 from sagan_tf.model import latents
 from sagan_tf.model.standing_statistics import use_standing_statistics
@@ -37,7 +38,7 @@ def summarize_generator(
         `Summary`, that keeps all features, logits and labels.
 
     Raises:
-        ValueError: an image, feature or logit is not finite or out of range.
+        BadInput: an image, feature or logit is not finite or out of range.
     """
     strategy = strategy or tf.distribute.get_strategy()
 
@@ -90,7 +91,7 @@ def summarize_images(batches, network, *, count, keep, content=None, what="Readi
         `Summary`.
 
     Raises:
-        ValueError: an image, feature or logit is not finite or out of range.
+        BadInput: an image, feature or logit is not finite or out of range.
     """
     run = tf.function(network, reduce_retracing=True)
     summary = Summary(keep)
@@ -114,17 +115,6 @@ def cut(batches, count):
         some = np.asarray(some)[:left]
         yield some, None if labels is None else np.asarray(labels)[:left]
         left -= len(some)
-
-
-def from_network(generator):
-    """A Keras generator in inference mode, as `summarize_generator` takes it."""
-
-    def generate(z, labels):
-        z = tf.cast(z, generator.inputs[0].dtype)
-        return generator(z if labels is None else [z, labels], training=False)
-
-    generate.z_dim = generator.inputs[0].shape[-1]
-    return generate
 
 
 def use_protocol_statistics(generator, protocol, num_classes):
@@ -174,7 +164,7 @@ def _gathered(strategy, results):
 def _add(summary, result, count):
     features, logits, labels, low, high = result
     if not (low >= -1 - _SLACK and high <= 1 + _SLACK):
-        raise ValueError(
+        raise BadInput(
             "Images must be in [-1, 1], or uint8 pixels. Received: values from "
             f"{low:.4g} to {high:.4g} in images {summary.count} to "
             f"{summary.count + count - 1}. Try another checkpoint if they are NaN."

@@ -11,12 +11,12 @@ import tempfile
 import numpy as np
 
 from sagan_tf import data
+from sagan_tf.errors import FINISHED, SELF_CHECK_FAILED, BadInput
 from sagan_tf.evaluation import degradations, scoring
 from sagan_tf.evaluation.features import classifier_data, classifier_training
 from sagan_tf.evaluation.features.network import open_feature_network
 from sagan_tf.evaluation.metrics import frechet, peers, tfgan
 
-PASSED, FAILED = 0, 5
 # What a check compares: half of the images with the other half.
 _MOST_IMAGES = 4_000
 _BLURS = (0.5, 1.0, 2.0, 4.0)
@@ -45,10 +45,10 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
         resolution: int, of the images.
 
     Returns:
-        0 if everything passed, 5 if not.
+        The exit status: `FINISHED` if everything passed, else `SELF_CHECK_FAILED`.
 
     Raises:
-        ValueError: the network or the data set cannot be used.
+        BadInput: the network or the data set cannot be used.
     """
     with tempfile.TemporaryDirectory() as folder:
         if feature_network is None:
@@ -63,7 +63,7 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
         print(f"{check.name:<{_WIDTH}}{check.found:>34}  {verdict}")
     failed = sum(not check.passed for check in checks)
     print(f"{len(checks) - failed} of {len(checks)} passed")
-    return FAILED if failed else PASSED
+    return SELF_CHECK_FAILED if failed else FINISHED
 
 
 def peer_checks():
@@ -183,7 +183,7 @@ def _read(dataset, resolution, network):
     """The images, in a random order that is always the same, and their labels."""
     source = data.open_source(dataset)
     if not source.num_classes:
-        raise ValueError(
+        raise BadInput(
             f"The check needs labels, to leave classes out. Received: {dataset}, which "
             "has none. Try --dataset=digits."
         )

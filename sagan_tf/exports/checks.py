@@ -7,8 +7,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from sagan_tf import images
-from sagan_tf.exports.signatures import NO_TRUNCATION, generate
+from sagan_tf.errors import BadInput
+from sagan_tf.exports.signatures import NO_TRUNCATION
 from sagan_tf.model import latents
+from sagan_tf.model.generating import generate
 from sagan_tf.networks.attention_scores import (
     attention_layers,
     map_shape,
@@ -42,7 +44,7 @@ def compare(generator, served, num_classes=0):
         in attention maps, `None` without them; `"tolerance"`, for images.
 
     Raises:
-        ValueError: images differ by more than `TOLERANCE`, or pixels by more than the
+        BadInput: images differ by more than `TOLERANCE`, or pixels by more than the
             one level by which rounding can move them.
     """
     count = min(max(num_classes, _FEWEST_IMAGES), _MOST_IMAGES)
@@ -65,7 +67,7 @@ def compare(generator, served, num_classes=0):
     }
     # A NaN is not within bounds either.
     if not (found["images"] <= TOLERANCE and found["levels"] <= 1):
-        raise ValueError(
+        raise BadInput(
             "The export must draw what the generator draws: images that differ by at "
             f"most {TOLERANCE:.0e} in [-1, 1], pixels by at most 1 level. Received: "
             f"{found['images']:.1e}, and {found['levels']} levels. Nothing is left "

@@ -17,6 +17,7 @@ import pathlib
 import keras
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
 from sagan_tf.exports import warmup
 from sagan_tf.exports.checks import compare, warm_up_requests
 from sagan_tf.exports.folder import RECORD, export_folder
@@ -26,7 +27,7 @@ from sagan_tf.exports.served_model import ServedModel, without_notices
 from sagan_tf.exports.signatures import make_signatures
 from sagan_tf.files import write_text
 from sagan_tf.networks.folding import fold_generator
-from sagan_tf.run import directory
+from sagan_tf.run import building, versions
 
 CARD = "model_card.md"
 
@@ -50,12 +51,12 @@ def export_run(
         The content of export.json: dict.
 
     Raises:
-        ValueError: there is no run, no such checkpoint, `output` is taken, or the
+        BadInput: there is no run, no such checkpoint, `output` is taken, or the
             export does not draw what the generator draws.
         OSError: it cannot be written.
     """
     with export_folder(output, overwrite) as folder, _in_float32():
-        generator, config, class_names, step = directory.load_generator(
+        generator, config, class_names, step = building.load_generator(
             workdir, checkpoint, ema
         )
         about = origin_of_run(workdir, checkpoint, ema, config, class_names, step)
@@ -78,7 +79,7 @@ def export_generator(
         The content of export.json: dict. What only a run knows is `None` or empty.
 
     Raises:
-        ValueError: `output` is taken, the generator does not compute in float32, has
+        BadInput: `output` is taken, the generator does not compute in float32, has
             not as many inputs as `num_classes` says, or the export does not draw what
             it draws.
         OSError: it cannot be written.
@@ -104,13 +105,13 @@ def _check(generator, num_classes):
     inputs = [each.name for each in generator.inputs]
     if len(inputs) != (2 if num_classes else 1):
         wanted = "z and labels" if num_classes else "z alone"
-        raise ValueError(
+        raise BadInput(
             f"A generator of num_classes={num_classes} takes {wanted}. Received: a "
             f"generator of {', '.join(inputs)}."
         )
     dtypes = {layer.compute_dtype for layer in generator.layers}
     if dtypes != {"float32"}:
-        raise ValueError(
+        raise BadInput(
             "The generator must compute in float32, to compare its pictures. Received: "
             f"{', '.join(sorted(dtypes))}. Try exporting its run, which is read in "
             "float32: sagan_tf.export --workdir=DIR."
@@ -133,7 +134,7 @@ def _export(generator, folder, num_classes, about, warm):
         "parameters": sum(math.prod(w.shape) for w in generator.trainable_weights),
         "signatures": signatures,
         "difference": difference,
-        "exported_with": directory.versions(),
+        "exported_with": versions.versions(),
         "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     }
     write_text(folder / CARD, model_card(record))

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 
+from sagan_tf.errors import BadInput
 from sagan_tf.files import TEMPORARY, naming
 
 # What makes a folder an export.
@@ -33,7 +34,7 @@ def export_folder(path, overwrite=False):
         `pathlib.Path` of an empty folder.
 
     Raises:
-        ValueError: there is something already, and `overwrite` is not set, or it is no
+        BadInput: there is something already, and `overwrite` is not set, or it is no
             export.
         OSError: it cannot be written.
     """
@@ -64,12 +65,12 @@ def check_output(path, overwrite=False):
         return
     other = path.with_name(str(int(path.name) + 1 if path.name.isdecimal() else 1))
     if not overwrite:
-        raise ValueError(
+        raise BadInput(
             f"The output must be a new folder. Received: {path}, which is there "
             f"already. Try --output={other}, or --overwrite to replace it."
         )
     if not all((path / name).is_file() for name in (RECORD, MODEL)):
-        raise ValueError(
+        raise BadInput(
             f"Only an export is replaced. Received: {path}, which has no {RECORD} or "
             f"no {MODEL}. Try --output={other}."
         )

@@ -3,7 +3,8 @@
 import json
 import pathlib
 
-from sagan_tf.training.callbacks.metric_log import EVALUATIONS, read_metrics
+from sagan_tf.errors import BadInput
+from sagan_tf.run.records import EVALUATIONS, read_metrics
 
 
 def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
@@ -18,7 +19,7 @@ def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
         Dict that can be JSON.
 
     Raises:
-        ValueError: one of its files is damaged.
+        BadInput: one of its files is damaged.
     """
     has_ema = config.ema_decay is not None
     averaged = ema and has_ema
@@ -110,4 +111,4 @@ def _read_json(workdir, name, default):
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise BadInput(f"{path} is damaged: {error}") from error

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from sagan_tf import images
 from sagan_tf.model import latents
+from sagan_tf.model.generating import generate
 from sagan_tf.networks.attention_scores import attention_layers, with_attention_scores
 
 # In place of the `None` of `latents.draw_z`, which no tensor can be. A z of zeros, that
@@ -64,12 +65,6 @@ def make_signatures(generator, num_classes=0):
 
 def _z_dim(generator):
     return generator.inputs[0].shape[-1]
-
-
-def generate(network, z, *labels):
-    """Calls a network of z, or of a list of z and perhaps labels, for inference."""
-    inputs = [z, *labels] if isinstance(network.input, list) else z
-    return network(inputs, training=False)
 
 
 def _from_z(generator, specs, num_classes, output):

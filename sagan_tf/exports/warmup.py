@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing
 
 # Where the server looks, inside the SavedModel, and how many it takes. With more, or
@@ -41,14 +42,14 @@ def write_warmup_requests(folder, requests, model_name="sagan"):
         `pathlib.Path` of the file: TFRecords of `PredictionLog`.
 
     Raises:
-        ValueError: there is no SavedModel, too few or too many requests, or one that
+        BadInput: there is no SavedModel, too few or too many requests, or one that
             the model cannot answer.
         OSError: it cannot be written.
     """
     folder = pathlib.Path(folder)
     requests = list(requests)
     if not 1 <= len(requests) <= MAX_REQUESTS:
-        raise ValueError(
+        raise BadInput(
             f"TensorFlow Serving takes 1 to {MAX_REQUESTS} warm-up requests. Received: "
             f"{len(requests)}. Try fewer batch sizes."
         )
@@ -68,14 +69,14 @@ def _read_signatures(folder):
     """The signatures that a server finds in a SavedModel: name to `SignatureDef`."""
     path = folder / "saved_model.pb"
     if not path.is_file():
-        raise ValueError(
+        raise BadInput(
             f"{folder} is no SavedModel: it has no saved_model.pb. Try the folder that "
             "holds that file."
         )
     try:
         model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     except DecodeError as error:
-        raise ValueError(
+        raise BadInput(
             f"{path} is damaged: {error}. Try exporting it again."
         ) from error
     for graph in model.meta_graphs:
@@ -85,19 +86,19 @@ def _read_signatures(folder):
                 for name, signature in graph.signature_def.items()
                 if name != "__saved_model_init_op"  # For loading, not for serving.
             }
-    raise ValueError(f"{path} has no graph with the tag serve. Try exporting it again.")
+    raise BadInput(f"{path} has no graph with the tag serve. Try exporting it again.")
 
 
 def _record(signatures, name, inputs, model_name):
     """One request as the bytes of a `PredictionLog`."""
     if name not in signatures:
-        raise ValueError(
+        raise BadInput(
             f"The model has the signatures {', '.join(sorted(signatures))}. Received: "
             f"a warm-up request for {name}."
         )
     expected = signatures[name].inputs
     if set(inputs) != set(expected):
-        raise ValueError(
+        raise BadInput(
             f"The signature {name} takes {', '.join(sorted(expected))}. Received: a "
             f"warm-up request with {', '.join(sorted(inputs)) or 'nothing'}."
         )
@@ -106,7 +107,7 @@ def _record(signatures, name, inputs, model_name):
         _check(f"{name}'s {key}", array, expected[key])
     sizes = {key: len(array) for key, array in arrays.items()}
     if len(set(sizes.values())) > 1:
-        raise ValueError(
+        raise BadInput(
             f"All inputs of a request to {name} must have the same first dimension, "
             f"the number of pictures. Received: {sizes}."
         )
@@ -125,7 +126,7 @@ def _check(what, array, info):
     received = tf.dtypes.as_dtype(array.dtype)
     fits = received == dtype and shape.is_compatible_with(array.shape)
     if not fits or array.ndim == 0 or not len(array):
-        raise ValueError(
+        raise BadInput(
             f"{what} must be {dtype.name} of shape {shape} with a first dimension, the "
             f"number of pictures. Received: {received.name} of shape {array.shape}."
         )

@@ -1,5 +1,6 @@
 """Checkpoints of other implementations, translated for our networks."""
 
+from sagan_tf.errors import BadInput
 from sagan_tf.importers import (
     biggan_pytorch,
     mmgeneration,
@@ -39,11 +40,11 @@ def read(kind, path):
         The layout (module), and a dict of tensor name to array.
 
     Raises:
-        ValueError: it cannot be read, or is of another kind, perhaps of one known here.
+        BadInput: it cannot be read, or is of another kind, perhaps of one known here.
     """
     layouts = SOURCES[kind]
     if not layouts[0].FORMAT.files(path):
-        raise ValueError(
+        raise BadInput(
             f"--input must be {layouts[0].FORMAT.INPUT}. Received: {path}. "
             f"{_hint(kind, path)}"
         )
@@ -52,7 +53,7 @@ def read(kind, path):
         if layout.recognizes(tensors):
             return layout, tensors
     wanted = " or ".join(layout.DESCRIPTION for layout in layouts)
-    raise ValueError(
+    raise BadInput(
         f"--from={kind} reads checkpoints of {wanted}. Received: {path}, with tensors "
         f"{', '.join(list(tensors)[:3]) or '(none)'}, ... {_hint(kind, path)}"
     )

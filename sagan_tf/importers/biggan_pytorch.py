@@ -14,6 +14,7 @@ alone, and batch normalisation looks up a gain and a bias for each class.
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
 from sagan_tf.importers import torch_files
 from sagan_tf.importers.torch_networks import (
     Names,
@@ -73,7 +74,7 @@ def translate(tensors, given):
         `Translation`.
 
     Raises:
-        ValueError: it was trained with settings that make other networks than ours.
+        BadInput: it was trained with settings that make other networks than ours.
     """
     _check_settings(tensors)
     epsilon = given.get("batch_norm_epsilon", _LAST_EPSILON)
@@ -103,7 +104,7 @@ def _check_settings(tensors):
     for role in _NETWORKS:
         for name, setting in _OTHER_SETTINGS.items():
             if f"{role}/{name}" in tensors:
-                raise ValueError(
+                raise BadInput(
                     "The checkpoint must be of the settings of BigGAN-PyTorch's SAGAN "
                     f"script. Received: {role}/{name}, which comes from {setting}. "
                     "Our networks have no such layer; nothing was written."

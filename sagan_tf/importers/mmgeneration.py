@@ -74,7 +74,7 @@ def translate(tensors, given):
         `Translation`, without a discriminator if that has ReLU in place.
 
     Raises:
-        ValueError: its networks are others than ours.
+        BadInput: its networks are others than ours.
     """
     settings, notes = _settings(tensors)
     is_bgr = given.get("image_order", "bgr") == "bgr"

@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 
+from sagan_tf.errors import BadInput
+
 _NETWORK_TYPES = (
     *("SAGANGenerator", "SNGANGenerator"),
     *("SAGANDiscriminator", "ProjDiscriminator"),
@@ -41,7 +43,7 @@ def read_settings(text):
         `Settings`.
 
     Raises:
-        ValueError: it cannot be parsed, or describes networks that are not ours.
+        BadInput: it cannot be parsed, or describes networks that are not ours.
     """
     config = _parse(text)
     model = config.get("model") or {}
@@ -85,7 +87,7 @@ def _check_network(name, network):
 
 
 def _refuse(setting):
-    raise ValueError(
+    raise BadInput(
         "The checkpoint must have the networks of mmgeneration's SAGAN configs. "
         f"Received: {setting}. Our networks have no such setting; nothing was written."
     )
@@ -102,7 +104,7 @@ def _parse(text):
             and isinstance(statement.targets[0], ast.Name)
         }
     except (SyntaxError, ValueError, RecursionError) as error:
-        raise ValueError(
+        raise BadInput(
             "meta.config of the checkpoint must be a config of mmcv. Received: "
             f"{text[:40]!r}..., which cannot be read ({error}). Nothing was written."
         ) from error

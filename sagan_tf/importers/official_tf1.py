@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
 from sagan_tf.importers import tf1_files
 from sagan_tf.importers.translation import Translation, Weight, shape_of
 
@@ -232,7 +233,7 @@ def infer_fields(tensors, name_of, table_rank=2):
         Dict. It has fields of the discriminator if there is one.
 
     Raises:
-        ValueError: a tensor that tells something is not there, or makes no sense.
+        BadInput: a tensor that tells something is not there, or makes no sense.
     """
 
     def shape(scope, path, rank, what):
@@ -297,7 +298,7 @@ def _attention(tensors, name_of, channels):
         Tuple of one int, or empty if there is no attention.
 
     Raises:
-        ValueError: no block has so many channels, or more than one has.
+        BadInput: no block has so many channels, or more than one has.
     """
     if not any(name_of(path) in tensors for path in _ATTENTION):
         return ()
@@ -306,7 +307,7 @@ def _attention(tensors, name_of, channels):
     wanted = shape_of(tensors, name, 4, "where the attention is")[2]
     found = [size for size, width in channels.items() if width == wanted]
     if len(found) != 1:
-        raise ValueError(
+        raise BadInput(
             "The attention must have the channels of one block. Received: "
             f"{name} of {wanted} channels, blocks of {list(channels.values())}. "
             "Nothing was written."

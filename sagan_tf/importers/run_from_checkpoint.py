@@ -17,9 +17,10 @@ import keras
 from tqdm import tqdm
 
 from sagan_tf import importers
+from sagan_tf.errors import BadInput
 from sagan_tf.files import TEMPORARY, write_text
 from sagan_tf.importers.translation import check_names, convert, variables_by_name
-from sagan_tf.run import directory
+from sagan_tf.run import building, directory, versions
 
 # `--dataset` of an import whose data set nobody knows: no kind of data set, so that one
 # is asked for where it is needed.
@@ -48,7 +49,7 @@ def import_weights(kind, path, workdir, config, given, class_names=None):
         List of str, lines for the user.
 
     Raises:
-        ValueError: the checkpoint cannot be read or translated, or contradicts the
+        BadInput: the checkpoint cannot be read or translated, or contradicts the
             flags; or there is something in `workdir`. Nothing is written.
         OSError: it cannot be written.
     """
@@ -83,7 +84,7 @@ def _check_empty(workdir):
         return
     if workdir.exists():
         what = "a run" if (workdir / "config.json").exists() else "something else"
-        raise ValueError(
+        raise BadInput(
             "--workdir must be a new or an empty folder. Received: "
             f"{workdir}, which holds {what}. Try another --workdir."
         )
@@ -92,7 +93,7 @@ def _check_empty(workdir):
 def _check_options(given, config, layout):
     for name, value in given.items():
         if not hasattr(config, name) and name not in layout.OPTIONS:
-            raise ValueError(
+            raise BadInput(
                 f"{name} does nothing for checkpoints of {layout.DESCRIPTION}. "
                 f"Received: --{name}={value}. Try without it."
             )
@@ -112,7 +113,7 @@ def _merged(config, given, translation):
         settings["discriminator_channels"] = fields["generator_channels"]
     for name, value in fields.items():
         if given.get(name) not in (None, value):
-            raise ValueError(
+            raise BadInput(
                 f"{name} is {value} in the checkpoint. Received: "
                 f"--{name}={given[name]}. Try without it."
             )
@@ -130,11 +131,11 @@ def _read_class_names(path, num_classes):
     try:
         names = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise BadInput(
             f"class_names must be a text file in UTF-8. Received: {path}: {error}."
         ) from error
     if len(names) != num_classes:
-        raise ValueError(
+        raise BadInput(
             f"class_names must have a line for each of the {num_classes} classes. "
             f"Received: {len(names)} lines. Try without --class_names."
         )
@@ -143,7 +144,7 @@ def _read_class_names(path, num_classes):
 
 def _networks(config, translation):
     """New networks for what the source has: dict of checkpoint item to network."""
-    generator, discriminator = directory.networks_from_config(config)
+    generator, discriminator = building.networks_from_config(config)
     networks = {"generator": generator}
     if "discriminator" in translation.networks:
         networks["discriminator"] = discriminator
@@ -208,7 +209,7 @@ def _write(workdir, config, networks, step, record, class_names):
     try:
         checkpoints = directory.prepare(temporary, config, data)
         checkpoints.write(step, {**networks, **counters})
-        directory.record_versions(temporary, step)
+        versions.record_versions(temporary, step)
         write_text(temporary / "import.json", json.dumps(record, indent=2) + "\n")
         os.replace(temporary, workdir)
     finally:

@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
+
 # Before it, `weights_only=True` could be got round (CVE-2025-32434).
 _SAFE_TORCH = (2, 6)
 
@@ -24,7 +26,7 @@ def read_pth(path):
         As it was saved: dicts, lists, tuples, numbers, text; float32 or integer arrays.
 
     Raises:
-        ValueError: it is damaged, is no such file, or has other objects in it; or
+        BadInput: it is damaged, is no such file, or has other objects in it; or
             PyTorch is missing or too old.
     """
     torch = _torch()
@@ -33,14 +35,14 @@ def read_pth(path):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
-        raise ValueError(
+        raise BadInput(
             f"{path} must hold tensors, numbers and text alone. Received: "
             f"{refused[1] if refused else _first_sentence(error)}. That is code or an "
             "object of its own, or the file is damaged; nothing of it was run. Try a "
             "file of a state dict."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ValueError(
+        raise BadInput(
             f"{path} is damaged or was not written by torch.save. Received: "
             f"{type(error).__name__}: {_first_sentence(error)}. Try to copy or "
             "download it again."
@@ -88,13 +90,13 @@ def _torch():
     try:
         import torch
     except ImportError as error:
-        raise ValueError(
+        raise BadInput(
             "Reading .pth files needs PyTorch, which is not installed. "
             "Try pip install 'sagan-tf[torch]'."
         ) from error
     version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if version < _SAFE_TORCH:
-        raise ValueError(
+        raise BadInput(
             "Reading .pth files without running their code needs PyTorch 2.6 or newer. "
             f"Received: {torch.__version__}. Try pip install 'sagan-tf[torch]'."
         )

@@ -54,7 +54,7 @@ def translate(tensors, given):
         `Translation`, without a discriminator.
 
     Raises:
-        ValueError: its networks are others than ours.
+        BadInput: its networks are others than ours.
     """
     found = {}
     for role, network in _NETWORKS.items():

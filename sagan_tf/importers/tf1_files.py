@@ -5,6 +5,8 @@ import re
 
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
+
 INPUT = (
     "a checkpoint of TensorFlow 1: its prefix (model.ckpt-1000000), its .index file or "
     "their folder"
@@ -43,7 +45,7 @@ def read(path):
         Dict of str to array.
 
     Raises:
-        ValueError: it is damaged, or not whole.
+        BadInput: it is damaged, or not whole.
     """
     prefix = _prefix(path)
     try:
@@ -56,7 +58,7 @@ def read(path):
         }
     except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
         first = str(error).splitlines()[0]
-        raise ValueError(f"{prefix} cannot be read: {first}") from error
+        raise BadInput(f"{prefix} cannot be read: {first}") from error
 
 
 def _prefix(path):

@@ -13,6 +13,7 @@ import functools
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
 from sagan_tf.importers import official_tf1, tf1_files
 from sagan_tf.importers.sigma import iterated_sigma, matching_u
 from sagan_tf.importers.translation import Translation, Weight
@@ -122,7 +123,7 @@ def _our_u(name, weight, u):
     """The u from which we divide as the source does: (1, outputs)."""
     matrix = _matrix(name, np.float64(weight))
     if np.shape(u) != (matrix.shape[0], 1):
-        raise ValueError(f"u must be of shape {(matrix.shape[0], 1)}.")
+        raise BadInput(f"u must be of shape {(matrix.shape[0], 1)}.")
     # The same formula as ours, with inputs and outputs changed over.
     sigma = iterated_sigma(matrix, u)
     found = matching_u(matrix.T, (matrix.T @ np.float64(u)).T, sigma)

@@ -49,7 +49,7 @@ def read(path):
         or StudioGAN's file name tells them, are "meta.iter".
 
     Raises:
-        ValueError: see `read_pth`.
+        BadInput: see `read_pth`.
     """
     tensors = {}
     for role, file in _by_role(pathlib.Path(path)).items():

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
 from sagan_tf.importers.sigma import iterated_sigma, matching_u, stored_sigma
 from sagan_tf.importers.translation import Weight
 
@@ -133,7 +134,7 @@ class Layers:
         normalized: bool, `False` if there must be no spectral normalisation.
 
     Raises:
-        ValueError: a layer has lost its u.
+        BadInput: a layer has lost its u.
     """
 
     def __init__(self, tensors, layers, weights, normalized=True):
@@ -178,7 +179,7 @@ class Layers:
         ]
         if lost and any(len(each) == 2 for each in names):
             source = lost[0].removesuffix(".weight")
-            raise ValueError(
+            raise BadInput(
                 f"A layer beside others with u0 must have it too. Received: {lost[0]} "
                 f"without {source}.u0. Nothing was written."
             )

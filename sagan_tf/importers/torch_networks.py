@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 
+from sagan_tf.errors import BadInput
 from sagan_tf.importers.torch_layers import (
     CONVOLUTION,
     EMBEDDING,
@@ -67,7 +68,7 @@ def generator(tensors, names):
         Dict of `Config` fields that its shapes tell, and its `Layers`.
 
     Raises:
-        ValueError: it has no form of ours; of which shapes.
+        BadInput: it has no form of ours; of which shapes.
     """
     blocks, attention = _blocks(tensors, names)
     shape = _shape(tensors, names.linear, 2, "z_dim")
@@ -169,12 +170,12 @@ def translation(found, epsilon):
         `Translation`.
 
     Raises:
-        ValueError: there is no generator, or they do not belong together.
+        BadInput: there is no generator, or they do not belong together.
     """
     fields, found = {}, dict(found)
     if "generator" not in found:
         if "ema_generator" not in found:
-            raise ValueError(
+            raise BadInput(
                 "The checkpoint must have a generator. Received: a discriminator "
                 "alone. Try the generator's file as --input, with this one beside it."
             )
@@ -182,7 +183,7 @@ def translation(found, epsilon):
     for network, (of_network, _) in found.items():
         for name, value in of_network.items():
             if fields.setdefault(name, value) != value:
-                raise ValueError(
+                raise BadInput(
                     f"The networks of a checkpoint must agree about {name}. Received: "
                     f"{value} in the {network}, {fields[name]} elsewhere. Nothing was "
                     "written."
@@ -246,7 +247,7 @@ def _blocks(tensors, names):
         if not _is_attention(tensors, part, names):
             blocks.append(part)
         elif not blocks or blocks[-1] in attention:
-            raise ValueError(
+            raise BadInput(
                 "Attention must come after a block, once. Received: attention in "
                 f"{part}. Our networks have no such layer; nothing was written."
             )
@@ -290,7 +291,7 @@ def _find_widths(widths, tables, network):
         f"{resolution} pixels: {', '.join(map(str, multiples))}"
         for resolution, multiples in tables.items()
     )
-    raise ValueError(
+    raise BadInput(
         f"The widths of the {network}'s maps must be multiples of one of our tables "
         f"({known}). Received: {', '.join(map(str, widths))}. It is another network "
         "than ours; nothing was written."
@@ -319,7 +320,7 @@ def _add_attention(layers, weights, size, source, names):
 
 def _check_halves(halves, source):
     if not halves:
-        raise ValueError(
+        raise BadInput(
             "The discriminator's attention must come after a block that halves the "
             f"map. Received: {source} after another. Our networks have no such layer; "
             "nothing was written."

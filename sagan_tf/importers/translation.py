@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
+
 # Names that an error lists before it says only how many there are.
 _LISTED = 3
 
@@ -116,16 +118,16 @@ def shape_of(tensors, name, rank, what):
         Tuple of ints.
 
     Raises:
-        ValueError: it is not there, or has another number of axes.
+        BadInput: it is not there, or has another number of axes.
     """
     if name not in tensors:
-        raise ValueError(
+        raise BadInput(
             f"The checkpoint must have the tensor {name}, which tells {what}. "
             f"Received: {len(tensors)} tensors without it. Nothing was written."
         )
     shape = np.shape(tensors[name])
     if len(shape) != rank:
-        raise ValueError(
+        raise BadInput(
             f"{name}, which tells {what}, must have {rank} axes. Received: shape "
             f"{shape}. Nothing was written."
         )
@@ -141,7 +143,7 @@ def check_names(tensors, networks, ignored):
         ignored: names of tensors that are not needed.
 
     Raises:
-        ValueError: names what is missing or left over.
+        BadInput: names what is missing or left over.
     """
     used = dict.fromkeys(
         name
@@ -167,7 +169,7 @@ def convert(tensors, networks, shapes, progress=iter):
         Dict of network to a dict of our variable's name to its array, float32.
 
     Raises:
-        ValueError: tensors have other shapes, or values that are not finite.
+        BadInput: tensors have other shapes, or values that are not finite.
     """
     values, wrong, broken = {network: {} for network in networks}, [], []
     todo = [
@@ -208,7 +210,7 @@ def _listed(names, what):
 
 def _complain(problems):
     if problems:
-        raise ValueError(
+        raise BadInput(
             "The tensors of the checkpoint must be exactly those of the networks. "
             f"Received: {'; '.join(problems)}. Nothing was written."
         )

@@ -17,7 +17,6 @@ from sagan_tf.layers.self_attention import SelfAttention
 from sagan_tf.layers.spectral_conditional_batch_norm import SpectralConditionalBatchNorm
 from sagan_tf.layers.spectral_normalization import (
     SpectralNormalization,
-    fold_spectral_normalization,
     normalized_weights,
     shared_weights,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "SpectralConditionalBatchNorm",
     "SpectralNormalization",
     "UpsamplingConvolution",
-    "fold_spectral_normalization",
     "normalized_weights",
     "shared_weights",
 ]

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
+from sagan_tf.errors import BadInput
+from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLayer
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -28,7 +29,7 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
         `(B, 1 + num_classes)`: the logit, then the class logits.
 
     Raises:
-        ValueError: there are no classes.
+        BadInput: there are no classes.
 
     Reference: Odena et al., Conditional Image Synthesis with Auxiliary Classifier GANs,
         arXiv 1610.09585
@@ -37,7 +38,7 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
     def __init__(self, num_classes, **kwargs):
         super().__init__(**kwargs)
         if not num_classes or num_classes < 1:
-            raise ValueError(
+            raise BadInput(
                 "AuxiliaryClassifierHead needs classes. Received: "
                 f"num_classes={num_classes}. Try ProjectionHead."
             )

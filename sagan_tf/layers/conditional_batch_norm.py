@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from sagan_tf.errors import BadInput
+
 
 def check_labels(layer, labels):
     """Raises a `ValueError` unless labels are there exactly when there are classes.
@@ -13,7 +15,7 @@ def check_labels(layer, labels):
     """
     if (labels is None) == (layer.num_classes is None):
         return
-    raise ValueError(
+    raise BadInput(
         f"{layer.name} has num_classes={layer.num_classes}, so it is called "
         f"{'without' if layer.num_classes is None else 'with'} labels. "
         f"Received: labels={labels}."
@@ -51,7 +53,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
         `(B, H, W, C)` tensor.
 
     Raises:
-        ValueError: labels are missing although there are classes, or the reverse.
+        BadInput: labels are missing although there are classes, or the reverse.
 
     Reference:
         - Dumoulin et al., A Learned Representation for Artistic Style, arXiv 1610.07629

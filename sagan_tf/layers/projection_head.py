@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from sagan_tf.layers.conditional_batch_norm import check_labels
-from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
+from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLayer
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -28,7 +28,7 @@ class ProjectionHead(SpectrallyNormalizedLayer):
         Logits, `(B, 1)`.
 
     Raises:
-        ValueError: labels are missing although there are classes, or the reverse.
+        BadInput: labels are missing although there are classes, or the reverse.
 
     Reference:
         - Miyato & Koyama, cGANs with Projection Discriminator, arXiv 1802.05637

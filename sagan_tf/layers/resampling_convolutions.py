@@ -8,6 +8,8 @@ strides over the smaller picture, and the box filter costs next to nothing.
 import keras
 from keras import ops
 
+from sagan_tf.errors import BadInput
+
 # In smaller pictures the kernel has more values than the picture, and turning it round
 # costs more than the stride saves. Measured: docs/performance.md.
 _SMALLEST_STRIDED_SIZE = 8
@@ -142,7 +144,7 @@ def _check(layer):
     found = (layer.kernel_size, layer.strides, layer.dilation_rate, layer.groups)
     kind = (layer.padding, layer.data_format)
     if found != ((3, 3), (1, 1), (1, 1), 1) or kind != ("same", "channels_last"):
-        raise ValueError(
+        raise BadInput(
             f"{layer.__class__.__name__} has a 3x3 kernel, stride 1, no dilation, one "
             "group, SAME padding and channels last. Received: kernel_size, strides, "
             f"dilation_rate, groups = {found}, padding, data_format = {kind}."

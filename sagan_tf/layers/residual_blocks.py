@@ -13,7 +13,7 @@ from sagan_tf.layers.resampling_convolutions import (
     upsampled_shape,
 )
 from sagan_tf.layers.spectral_conditional_batch_norm import SpectralConditionalBatchNorm
-from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
+from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLayer
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -48,7 +48,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
         `(B, 2H, 2W, filters)` tensor.
 
     Raises:
-        ValueError: labels are missing although there are classes, or the reverse.
+        BadInput: labels are missing although there are classes, or the reverse.
 
     Reference: self-attention-gan `generator.py`: `block`
     """

@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import ops
 
-from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
+from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLayer
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")

@@ -3,13 +3,14 @@
 import keras
 from keras import ops
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers.chunked_attention import (
     attend,
     attend_in_chunks,
     automatic_chunk_size,
     largest_divisor,
 )
-from sagan_tf.layers.spectral_normalization import SpectrallyNormalizedLayer
+from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLayer
 
 VARIANTS = ("official", "paper_v1", "paper_icml")
 
@@ -58,7 +59,7 @@ class SelfAttention(SpectrallyNormalizedLayer):
         official variant, N = (H // 2) * (W // 2) pooled keys.
 
     Raises:
-        ValueError: unknown variant, or negative `chunk_size`.
+        BadInput: unknown variant, or negative `chunk_size`.
 
     Reference:
         - Zhang et al., Self-Attention GANs, arXiv 1805.08318, section 3
@@ -68,11 +69,11 @@ class SelfAttention(SpectrallyNormalizedLayer):
     def __init__(self, variant="official", chunk_size=None, **kwargs):
         super().__init__(**kwargs)
         if variant not in VARIANTS:
-            raise ValueError(
+            raise BadInput(
                 f"variant must be one of {', '.join(VARIANTS)}. Received: {variant!r}."
             )
         if chunk_size is not None and chunk_size < 0:
-            raise ValueError(
+            raise BadInput(
                 "chunk_size must be at least 1, 0 for the whole map, or None for what "
                 f"its size asks for. Received: {chunk_size}."
             )

@@ -2,6 +2,7 @@
 
 import keras
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers.conditional_batch_norm import ConditionalBatchNorm
 from sagan_tf.layers.spectral_normalization import SpectralNormalization
 
@@ -30,7 +31,7 @@ class SpectralConditionalBatchNorm(ConditionalBatchNorm):
         both tables move.
 
     Raises:
-        ValueError: there are no classes.
+        BadInput: there are no classes.
 
     Reference: PyTorch-StudioGAN `utils/ops.py`: `ConditionalBatchNorm2d`
     """
@@ -46,7 +47,7 @@ class SpectralConditionalBatchNorm(ConditionalBatchNorm):
     ):
         super().__init__(num_classes, **kwargs)
         if self.num_classes is None:
-            raise ValueError(
+            raise BadInput(
                 "SpectralConditionalBatchNorm needs classes. Received: "
                 f"num_classes={num_classes}. Try ConditionalBatchNorm."
             )

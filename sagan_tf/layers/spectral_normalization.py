@@ -13,6 +13,8 @@ from keras import ops
 # way to read it there.
 from keras.src.backend.common.variables import AutocastScope
 
+from sagan_tf.errors import BadInput
+
 # Tensors by layer, for the calls inside `shared_weights`. A context variable, because
 # replicas are threads.
 _SHARED = contextvars.ContextVar("sagan_tf_shared_weights", default=None)
@@ -96,7 +98,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         What the wrapped layer returns.
 
     Raises:
-        ValueError: `power_iterations` is not a positive int, or the layer has neither
+        BadInput: `power_iterations` is not a positive int, or the layer has neither
             `kernel` nor `embeddings`.
 
     Reference:
@@ -116,12 +118,12 @@ class SpectralNormalization(keras.layers.Wrapper):
         **kwargs,
     ):
         if not isinstance(power_iterations, int) or power_iterations < 1:
-            raise ValueError(
+            raise BadInput(
                 "power_iterations must be an int of at least 1. "
                 f"Received: power_iterations={power_iterations!r}. Try 1."
             )
         if not isinstance(layer, keras.layers.Layer):
-            raise ValueError(
+            raise BadInput(
                 "layer must be a keras.layers.Layer. "
                 f"Received: {layer!r}. Try keras.layers.Dense(10)."
             )
@@ -165,7 +167,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         for name in ("kernel", "embeddings"):
             if hasattr(self.layer, name):
                 return getattr(self.layer, name)
-        raise ValueError(
+        raise BadInput(
             "SpectralNormalization needs a layer with a `kernel` or `embeddings` "
             f"weight. Received: {self.layer.__class__.__name__}. "
             "Try a Dense, Conv or Embedding layer."
@@ -229,18 +231,6 @@ class SpectralNormalization(keras.layers.Wrapper):
         wide = matrix.shape[0] < matrix.shape[1]
         gram = matrix @ matrix.T if wide else matrix.T @ matrix
         return float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0)))
-
-    def folded(self):
-        """A plain copy of the wrapped layer whose weight is `W / sigma`.
-
-        Returns:
-            A built layer that computes what this one computes in inference, without
-            the power iteration.
-        """
-        layer = without_spectral_normalization(self)
-        layer.build(self.layer._build_shapes_dict["input_shape"])
-        layer.set_weights(folded_weights(self))
-        return layer
 
     def _full_precision_weight(self):
         with AutocastScope(None):
@@ -368,125 +358,3 @@ def shared_weights(weights):
         yield
     finally:
         _SHARED.reset(token)
-
-
-class SpectrallyNormalizedLayer(keras.layers.Layer):
-    """Base of the layers here that are made of convolutions and matrices.
-
-    It holds the choices that all of them share and makes their parts accordingly.
-
-    Args:
-        spectral_normalization: bool, whether the parts' weights are normalised.
-        power_iterations: int, see `SpectralNormalization`.
-        stop_gradient: bool, see `SpectralNormalization`.
-        clamp_sigma: bool, see `SpectralNormalization`.
-        kernel_initializer: initializer of every kernel and embedding. The official code
-            uses Glorot uniform.
-    """
-
-    def __init__(
-        self,
-        spectral_normalization=True,
-        power_iterations=1,
-        stop_gradient=False,
-        clamp_sigma=False,
-        kernel_initializer="glorot_uniform",
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.spectral_normalization = spectral_normalization
-        self.power_iterations = power_iterations
-        self.stop_gradient = stop_gradient
-        self.clamp_sigma = clamp_sigma
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-
-    def convolution(
-        self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
-    ):
-        """A SAME convolution with stride 1, normalised if this layer is."""
-        return self.normalized(
-            kind(
-                filters,
-                kernel_size,
-                padding="same",
-                data_format="channels_last",
-                use_bias=use_bias,
-                kernel_initializer=self.fresh_initializer(),
-                dtype=self.dtype_policy,
-                name=name,
-            )
-        )
-
-    def normalized(self, layer):
-        """`layer`, wrapped in `SpectralNormalization` if this layer is normalised."""
-        if not self.spectral_normalization:
-            return layer
-        return SpectralNormalization(
-            layer,
-            power_iterations=self.power_iterations,
-            stop_gradient=self.stop_gradient,
-            clamp_sigma=self.clamp_sigma,
-            name=layer.name,
-        )
-
-    def fresh_initializer(self):
-        """A copy of the initializer: one object draws the same values at each use."""
-        initializer = self.kernel_initializer
-        return initializer.__class__.from_config(initializer.get_config())
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "spectral_normalization": self.spectral_normalization,
-            "power_iterations": self.power_iterations,
-            "stop_gradient": self.stop_gradient,
-            "clamp_sigma": self.clamp_sigma,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
-
-
-def fold_spectral_normalization(model):
-    """Copies a functional model with every `W / sigma` stored as a plain kernel.
-
-    The copy computes what `model(..., training=False)` computes, has no `u`, and runs
-    without a power iteration: made for export.
-
-    Args:
-        model: functional `keras.Model`. It is not changed.
-
-    Returns:
-        A new functional `keras.Model` of the same inputs and outputs.
-    """
-    folded = keras.models.clone_model(
-        model, clone_function=without_spectral_normalization
-    )
-    folded.set_weights(folded_weights(model))
-    return folded
-
-
-def without_spectral_normalization(layer):
-    """A new, unbuilt layer like this one, whose weights are not normalised."""
-    if isinstance(layer, SpectralNormalization):
-        layer = layer.layer
-    config = layer.get_config()
-    if "spectral_normalization" in config:
-        config["spectral_normalization"] = False
-    return layer.__class__.from_config(config)
-
-
-def folded_weights(layer):
-    """The weights of a layer or model as a copy without spectral norm would have them.
-
-    Args:
-        layer: built `keras.layers.Layer`.
-
-    Returns:
-        List in the order of `layer.weights`: `W / sigma` for each normalised weight, no
-        `u`, all others as they are.
-    """
-    values = {id(variable): variable for variable in layer.weights}
-    for part in layer._flatten_layers():
-        if isinstance(part, SpectralNormalization):
-            values[id(part.weight)] = part.normalized_weight()
-            del values[id(part.u)]
-    return list(values.values())

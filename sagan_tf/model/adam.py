@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
+
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class Adam(keras.optimizers.Adam):
@@ -21,7 +23,7 @@ class Adam(keras.optimizers.Adam):
         see `keras.optimizers.Adam`, but for `amsgrad`, which is refused.
 
     Raises:
-        ValueError: `amsgrad` is asked for.
+        BadInput: `amsgrad` is asked for.
 
     Reference:
         - Kingma & Ba, Adam, arXiv 1412.6980, the last lines of section 2
@@ -31,7 +33,7 @@ class Adam(keras.optimizers.Adam):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.amsgrad:
-            raise ValueError(
+            raise BadInput(
                 "This Adam has no amsgrad. Received: amsgrad=True. "
                 "Try keras.optimizers.Adam(amsgrad=True)."
             )

@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from sagan_tf.distribution.strategies import MultiWorkerFit
+from sagan_tf.distribution.keras_fit import MultiWorkerFit
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import (
     AuxiliaryClassifierHead,
     ProjectionHead,
@@ -73,7 +74,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
             infinite; -1 if there was none.
 
     Raises:
-        ValueError: an argument is out of range, or does not fit the networks.
+        BadInput: an argument is out of range, or does not fit the networks.
 
     Reference: self-attention-gan `model.py`, `train_imagenet.py`
     """
@@ -148,10 +149,10 @@ class SAGAN(MultiWorkerFit, keras.Model):
             run_eagerly: bool, for debugging.
 
         Raises:
-            ValueError: unknown loss.
+            BadInput: unknown loss.
         """
         if loss not in LOSSES:
-            raise ValueError(
+            raise BadInput(
                 f"loss must be one of {', '.join(LOSSES)}. Received: {loss!r}."
             )
         optimizers = [
@@ -339,12 +340,12 @@ class SAGAN(MultiWorkerFit, keras.Model):
             Images, `(N, R, R, C)` float32 in [-1, 1].
 
         Raises:
-            ValueError: labels are missing, superfluous or out of range.
+            BadInput: labels are missing, superfluous or out of range.
         """
         averaged = ema and self.ema_generator is not None
         network = self.ema_generator if averaged else self.generator
         if (labels is None) != (self.num_classes is None):
-            raise ValueError(
+            raise BadInput(
                 f"This model has num_classes={self.num_classes}, so it generates "
                 f"{'without' if self.num_classes is None else 'with'} labels. "
                 f"Received: labels={labels!r}."
@@ -354,7 +355,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
             return network(z, training=False)
         labels = tf.convert_to_tensor(labels, tf.int32)
         if tf.reduce_any((labels < 0) | (labels >= self.num_classes)):
-            raise ValueError(
+            raise BadInput(
                 f"labels must be in [0, {self.num_classes}). "
                 f"Received: {labels.numpy().tolist()}."
             )
@@ -478,13 +479,13 @@ class SAGAN(MultiWorkerFit, keras.Model):
     def _split(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         if self.num_classes is not None and labels is None:
-            raise ValueError(
+            raise BadInput(
                 "A model with classes is fitted on (images, labels). "
                 "Received: images alone. Try networks of num_classes=0."
             )
         parts = self.discriminator_steps * self.gradient_accumulation_steps
         if images.shape[0] is not None and images.shape[0] % parts:
-            raise ValueError(
+            raise BadInput(
                 "The batch must be a multiple of discriminator_steps * "
                 f"gradient_accumulation_steps = {parts}. "
                 f"Received: a batch of {images.shape[0]} per replica."
@@ -508,25 +509,25 @@ class SAGAN(MultiWorkerFit, keras.Model):
             if network is self.discriminator and self._has_classifier():
                 wanted = 1
             if len(network.inputs) != wanted:
-                raise ValueError(
+                raise BadInput(
                     f"With num_classes={self.num_classes} each network has {wanted} "
                     f"input(s). Received: {network.name} with {len(network.inputs)}. "
                     "Try the same num_classes in build_generator, build_discriminator "
                     "and SAGAN."
                 )
         if _classes_of(self.discriminator) not in (None, self.num_classes):
-            raise ValueError(
+            raise BadInput(
                 f"num_classes must be that of the discriminator, "
                 f"{_classes_of(self.discriminator)}. "
                 f"Received: num_classes={self.num_classes}."
             )
         if self.generator.inputs[0].shape[-1] != self.z_dim:
-            raise ValueError(
+            raise BadInput(
                 f"z_dim must be that of the generator, "
                 f"{self.generator.inputs[0].shape[-1]}. Received: z_dim={self.z_dim}."
             )
         if self.fake_labels not in FAKE_LABELS:
-            raise ValueError(
+            raise BadInput(
                 f"fake_labels must be one of {', '.join(FAKE_LABELS)}. "
                 f"Received: {self.fake_labels!r}."
             )
@@ -534,18 +535,18 @@ class SAGAN(MultiWorkerFit, keras.Model):
 
     def _check_numbers(self):
         if min(self.discriminator_steps, self.gradient_accumulation_steps) < 1:
-            raise ValueError(
+            raise BadInput(
                 "discriminator_steps and gradient_accumulation_steps must be "
                 f"at least 1. Received: {self.discriminator_steps}, "
                 f"{self.gradient_accumulation_steps}."
             )
         if not 0 <= self.class_loss_weight < float("inf"):
-            raise ValueError(
+            raise BadInput(
                 "class_loss_weight must be at least 0. "
                 f"Received: {self.class_loss_weight}. Try 1.0."
             )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise ValueError(
+            raise BadInput(
                 "ema_decay must be between 0 and 1, or None for no average. "
                 f"Received: {self.ema_decay}. Try 0.9999."
             )

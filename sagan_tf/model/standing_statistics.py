@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import ConditionalBatchNorm
 
 
@@ -31,7 +32,7 @@ def use_standing_statistics(generator, batches):
             int32) for a conditional generator.
 
     Raises:
-        ValueError: there are no batches, or no batch normalisation.
+        BadInput: there are no batches, or no batch normalisation.
 
     Reference:
         - Brock et al., BigGAN, arXiv 1809.11096, appendix
@@ -39,7 +40,7 @@ def use_standing_statistics(generator, batches):
     """
     layers = _batch_norms(generator)
     if not layers:
-        raise ValueError(
+        raise BadInput(
             "Standing statistics need a generator with batch normalisation. Received: "
             f"{generator.name}, which has none. Try the moving averages."
         )
@@ -86,7 +87,7 @@ def _measure(generator, batches):
         for batch in batches
     ]
     if not measured:
-        raise ValueError(
+        raise BadInput(
             "Standing statistics need at least one batch. Received: none. Try 100."
         )
     return [

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import SelfAttention
 
 
@@ -76,11 +77,11 @@ def attention_maps_of(network, inputs):
         `AttentionMap`, from the network's input to its output.
 
     Raises:
-        ValueError: the network has no attention, or takes other inputs.
+        BadInput: the network has no attention, or takes other inputs.
     """
     layers = attention_layers(network)
     if not layers:
-        raise ValueError(
+        raise BadInput(
             f"{network.name} has no attention layer to look at. Try a network with an "
             "attention_resolution."
         )
@@ -88,7 +89,7 @@ def attention_maps_of(network, inputs):
     counts = {len(array) for array in arrays}
     if len(arrays) != len(network.inputs) or len(counts) != 1:
         wanted = ", ".join(tensor.name for tensor in network.inputs)
-        raise ValueError(
+        raise BadInput(
             f"{network.name} takes {wanted}, of one length. Received: "
             f"{len(arrays)} array(s) of length {sorted(counts)}."
         )

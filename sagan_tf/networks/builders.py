@@ -10,6 +10,7 @@ import dataclasses
 import keras
 from keras import ops
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import (
     AuxiliaryClassifierHead,
     ConditionalBatchNorm,
@@ -96,19 +97,19 @@ class _Normalization:
 
 def _check(resolution, attention_resolution, largest, channels):
     if resolution not in RESOLUTIONS:
-        raise ValueError(
+        raise BadInput(
             f"resolution must be one of {RESOLUTIONS}. Received: {resolution}."
         )
     possible = [2**k for k in range(3, 9) if 2**k <= largest]
     wrong = [size for size in attention_resolution if size not in possible]
     if wrong:
-        raise ValueError(
+        raise BadInput(
             f"attention_resolution must be among {possible} at {resolution} pixels. "
             f"Received: {tuple(attention_resolution)}. Try {(min(32, largest),)}, "
             "or () for no attention."
         )
     if channels < 1:
-        raise ValueError(f"channels must be at least 1. Received: {channels}. Try 64.")
+        raise BadInput(f"channels must be at least 1. Received: {channels}. Try 64.")
 
 
 def _full_precision():
@@ -173,7 +174,7 @@ def build_generator(
         [-1, 1].
 
     Raises:
-        ValueError: impossible resolution, attention resolution or channels.
+        BadInput: impossible resolution, attention resolution or channels.
 
     Reference: self-attention-gan `generator.py`: `generator_test`
     """
@@ -278,7 +279,7 @@ def build_discriminator(
         classifier `(B, 1 + num_classes)`, class logits after the logit.
 
     Raises:
-        ValueError: impossible resolution, attention resolution or channels; unknown
+        BadInput: impossible resolution, attention resolution or channels; unknown
             head.
 
     Reference: self-attention-gan `discriminator.py`: `discriminator_test`
@@ -317,6 +318,6 @@ def _head(kind, num_classes, normalization):
         return AuxiliaryClassifierHead(
             num_classes, name="auxiliary_classifier_head", **options
         )
-    raise ValueError(
+    raise BadInput(
         f"head must be projection or auxiliary_classifier. Received: {kind!r}."
     )

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import ConditionalBatchNorm, GeneratorBlock
 from sagan_tf.networks.folding import Affine
 
@@ -27,12 +28,12 @@ def blend_classes(generator, shares):
         Functional `keras.Model` with the generator's inputs; labels are in [0, M).
 
     Raises:
-        ValueError: the generator has no classes, or another number of them.
+        BadInput: the generator has no classes, or another number of them.
     """
     shares = np.asarray(shares, np.float32)
     known = {layer.num_classes for layer in _looking_up(generator)}
     if shares.ndim != 2 or known != {shares.shape[1]}:
-        raise ValueError(
+        raise BadInput(
             "Classes are blended in a generator with classes, each of which has a "
             f"share in each mixture. Received: shares of shape {shares.shape}, "
             f"{max(known, default=0)} classes. Try shares of shape (mixtures, classes)."

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import ConditionalBatchNorm, GeneratorBlock
 from sagan_tf.layers.conditional_batch_norm import check_labels
 from sagan_tf.layers.resampling_convolutions import (
@@ -14,10 +15,7 @@ from sagan_tf.layers.resampling_convolutions import (
     upsample,
     upsampled_shape,
 )
-from sagan_tf.layers.spectral_normalization import (
-    folded_weights,
-    without_spectral_normalization,
-)
+from sagan_tf.layers.spectral_normalization import SpectralNormalization
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -39,7 +37,7 @@ class Affine(keras.layers.Layer):
         `(B, H, W, C)` tensor.
 
     Raises:
-        ValueError: labels are missing although there are classes, or the reverse.
+        BadInput: labels are missing although there are classes, or the reverse.
     """
 
     def __init__(self, num_classes=None, **kwargs):
@@ -166,7 +164,7 @@ def fold_generator(generator, label=None):
         trained in a meaningful way.
 
     Raises:
-        ValueError: `label` is not a class of the generator.
+        BadInput: `label` is not a class of the generator.
     """
     inputs = [
         keras.Input(each.shape[1:], dtype=each.dtype, name=each.name)
@@ -235,4 +233,32 @@ def _check_label(generator, label):
     )
     if classes is None or not 0 <= label < classes:
         allowed = f"in [0, {classes})" if classes else "None for this generator"
-        raise ValueError(f"label must be {allowed}. Received: label={label}.")
+        raise BadInput(f"label must be {allowed}. Received: label={label}.")
+
+
+def without_spectral_normalization(layer):
+    """A new, unbuilt layer like this one, whose weights are not normalised."""
+    if isinstance(layer, SpectralNormalization):
+        layer = layer.layer
+    config = layer.get_config()
+    if "spectral_normalization" in config:
+        config["spectral_normalization"] = False
+    return layer.__class__.from_config(config)
+
+
+def folded_weights(layer):
+    """The weights of a layer or model as a copy without spectral norm would have them.
+
+    Args:
+        layer: built `keras.layers.Layer`.
+
+    Returns:
+        List in the order of `layer.weights`: `W / sigma` for each normalised weight, no
+        `u`, all others as they are.
+    """
+    values = {id(variable): variable for variable in layer.weights}
+    for part in layer._flatten_layers():
+        if isinstance(part, SpectralNormalization):
+            values[id(part.weight)] = part.normalized_weight()
+            del values[id(part.u)]
+    return list(values.values())

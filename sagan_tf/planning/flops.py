@@ -17,6 +17,7 @@ import math
 import keras
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import (
     AuxiliaryClassifierHead,
     ConditionalBatchNorm,
@@ -80,7 +81,7 @@ def products(network):
         List of `Product`.
 
     Raises:
-        ValueError: a layer with weights is of another kind.
+        BadInput: a layer with weights is of another kind.
     """
     inputs = {id(tensor) for tensor in network.inputs}
     found = []
@@ -298,7 +299,7 @@ def _of_layer(layer, shape):
             (name, _convolution(getattr(layer, name), *shape[1:3])) for name in names
         ]
     if layer.trainable_variables and not isinstance(layer, ConditionalBatchNorm):
-        raise ValueError(
+        raise BadInput(
             "The FLOPs of this package's layers, Dense and Conv2D (stride 1) are "
             f"known. Received: {layer.name}, a {type(layer).__name__}. Try "
             "counted_flops on a traced function."

@@ -2,6 +2,7 @@
 
 import math
 
+from sagan_tf.errors import BadInput
 from sagan_tf.model import overview
 from sagan_tf.planning import flops
 from sagan_tf.planning.plan import (
@@ -29,7 +30,7 @@ def plan_text(plan, prices, utilisations=UTILISATIONS, measured=None):
         Text.
 
     Raises:
-        ValueError: an unknown device, an impossible price or share.
+        BadInput: an unknown device, an impossible price or share.
     """
     _check(prices, utilisations)
     if measured:
@@ -51,13 +52,13 @@ def plan_text(plan, prices, utilisations=UTILISATIONS, measured=None):
 def _check(prices, utilisations):
     for key, price in prices.items():
         if price is not None and not 0 <= price < math.inf:
-            raise ValueError(
+            raise BadInput(
                 f"{key}_price_per_hour must be at least 0. Received: {price}. "
                 f"Try --{key}_price_per_hour=3."
             )
     for share in utilisations:
         if not 0 < share <= 1:
-            raise ValueError(
+            raise BadInput(
                 "utilisation must be above 0 and at most 1. "
                 f"Received: {share}. Try --utilisation=0.3."
             )

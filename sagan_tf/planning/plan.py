@@ -13,6 +13,7 @@ import json
 import math
 import pathlib
 
+from sagan_tf.errors import BadInput
 from sagan_tf.model import overview
 from sagan_tf.planning import flops
 
@@ -196,7 +197,7 @@ def read_measurement(path):
         "images_per_core_second" of the JPEG folder, or `None`.
 
     Raises:
-        ValueError: the file is not such JSON.
+        BadInput: the file is not such JSON.
         OSError: it cannot be read.
     """
     try:
@@ -217,7 +218,7 @@ def read_measurement(path):
             ),
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise BadInput(
             "measured must be the output of scripts/benchmark.py with --json and the "
             f"part train_step. Received: {path} ({type(error).__name__}: {error}). Try "
             "python scripts/benchmark.py --part=train_step,data --json > measured.json."

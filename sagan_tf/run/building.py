@@ -1,6 +1,14 @@
-"""The data set of a run, opened as its config says."""
+"""Where `Config` stops: its data set, its networks, its model."""
+
+import pathlib
 
 from sagan_tf import data
+from sagan_tf.errors import BadInput
+from sagan_tf.model.adam import Adam
+from sagan_tf.model.sagan import SAGAN
+from sagan_tf.networks.builders import build_discriminator, build_generator
+from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.run.directory import BEST, read_class_names, read_config
 
 
 def open_source(config):
@@ -10,7 +18,7 @@ def open_source(config):
         config: `Config`.
 
     Raises:
-        ValueError: the data set cannot be used.
+        BadInput: the data set cannot be used.
     """
     return data.open_source(
         config.dataset,
@@ -32,7 +40,7 @@ def open_data(config):
         `data.Source`, and the config with `num_classes` as an int.
 
     Raises:
-        ValueError: the data set cannot be used, or has other classes.
+        BadInput: the data set cannot be used, or has other classes.
     """
     source = open_source(config)
     num_classes = data.resolve_num_classes(source, config.num_classes)
@@ -47,3 +55,185 @@ def describe_data(source):
         "num_classes": source.num_classes,
         "class_names": list(source.class_names),
     }
+
+
+def networks_from_config(config):
+    """Builds the networks that a config with resolved `num_classes` describes.
+
+    Returns:
+        generator, discriminator: `keras.Model`, with new weights.
+
+    Raises:
+        BadInput: the networks are impossible.
+    """
+    common = {
+        "resolution": config.resolution,
+        "num_classes": config.num_classes,
+        "image_channels": config.image_channels,
+        "attention_variant": config.attention_variant,
+        "attention_chunk_size": config.attention_chunk_size,
+        "power_iterations": config.power_iterations,
+        "stop_gradient": config.spectral_norm_stop_gradient,
+        "clamp_sigma": config.spectral_norm_clamp,
+        "initializer": config.initializer,
+    }
+    generator = build_generator(
+        z_dim=config.z_dim,
+        channels=config.generator_channels,
+        attention_resolution=config.generator_attention,
+        spectral_norm=config.spectral_norm == "both",
+        batch_norm_momentum=config.batch_norm_momentum,
+        final_batch_norm_momentum=config.final_batch_norm_momentum,
+        batch_norm_epsilon=config.batch_norm_epsilon,
+        cross_replica_batch_norm=config.cross_replica_batch_norm,
+        normalize_tables=config.spectral_norm_conditional_batch_norm,
+        **common,
+    )
+    discriminator = build_discriminator(
+        channels=config.discriminator_channels,
+        attention_resolution=config.discriminator_attention,
+        spectral_norm=config.spectral_norm != "none",
+        head=config.discriminator_head,
+        **common,
+    )
+    return generator, discriminator
+
+
+def load_generator(workdir, checkpoint="newest", ema=True):
+    """The generator of a run, to use.
+
+    Args:
+        workdir: path of the run.
+        checkpoint: `"newest"` for the newest good one, `"best"` for the one kept aside
+            by `--evaluate_every_steps`, or a step.
+        ema: bool, whether the averaged weights are read, if the run has them.
+
+    Returns:
+        generator (`keras.Model`), `Config`, class names (tuple of str, may be empty),
+        step (int).
+
+    Raises:
+        BadInput: there is no run, no checkpoint, or it is damaged.
+    """
+    workdir = pathlib.Path(workdir)
+    config = read_config(workdir)
+    checkpoints, step = _find(workdir, config, checkpoint)
+    generator, _ = networks_from_config(config)
+    checkpoints.restore(step, {_generator_item(config, ema): generator})
+    return generator, config, read_class_names(workdir), step
+
+
+def load_networks(workdir, checkpoint="newest", ema=True):
+    """Both networks of a run, to look into.
+
+    Args:
+        workdir, checkpoint, ema: see `load_generator`. The average is the generator's.
+
+    Returns:
+        generator, discriminator (`keras.Model`; `None` if the run was imported without
+        one), `Config`, class names (tuple of str, may be empty), step (int).
+
+    Raises:
+        BadInput: see `load_generator`.
+    """
+    config = read_config(workdir)
+    checkpoints, step = _find(pathlib.Path(workdir), config, checkpoint)
+    generator, discriminator = networks_from_config(config)
+    if "discriminator" not in checkpoints.items(step):
+        discriminator = None
+    networks = generator, discriminator
+    _restore(checkpoints, step, config, networks, ema)
+    return *networks, config, read_class_names(workdir), step
+
+
+def restore_networks(workdir, config, networks, checkpoint="newest", ema=True):
+    """Reads another checkpoint into networks that are there already.
+
+    Args:
+        workdir, checkpoint, ema: see `load_generator`.
+        config: the run's `Config`.
+        networks: generator and discriminator, as `networks_from_config` builds them;
+            `None` in place of the discriminator leaves it out.
+
+    Returns:
+        The step.
+
+    Raises:
+        BadInput: see `load_generator`.
+    """
+    checkpoints, step = _find(pathlib.Path(workdir), config, checkpoint)
+    _restore(checkpoints, step, config, networks, ema)
+    return step
+
+
+def _restore(checkpoints, step, config, networks, ema):
+    generator, discriminator = networks
+    items = {_generator_item(config, ema): generator}
+    if discriminator is not None:
+        items["discriminator"] = discriminator
+    checkpoints.restore(step, items)
+
+
+def _generator_item(config, ema):
+    """What a checkpoint calls the generator, or its average."""
+    return "ema_generator" if ema and config.ema_decay is not None else "generator"
+
+
+def _find(workdir, config, checkpoint):
+    """The `Checkpoints` that have a checkpoint, and its step."""
+    checkpoints, best = (Checkpoints(workdir / name) for name in ("checkpoints", BEST))
+    if checkpoint == "best":
+        step = best.newest_good()
+        if step is None:
+            raise BadInput(
+                f"{workdir} has no best checkpoint. Try training with "
+                "--evaluate_every_steps, or --checkpoint=newest."
+            )
+        return best, step
+    if checkpoint == "newest":
+        step = checkpoints.newest_good()
+        if step is None:
+            raise BadInput(
+                f"{workdir} has no checkpoints yet. Try again when the run has written "
+                f"one (every {config.checkpoint_every_steps} steps and at the end)."
+            )
+        return checkpoints, step
+    step = int(checkpoint)
+    is_aside = step in best.steps() and step not in checkpoints.steps()
+    return (best if is_aside else checkpoints), step
+
+
+def checkpoint_steps(workdir):
+    """Steps of a run's checkpoints, oldest first, the best one among them."""
+    folders = (pathlib.Path(workdir) / name for name in ("checkpoints", BEST))
+    return sorted({step for folder in folders for step in Checkpoints(folder).steps()})
+
+
+def make_model(config):
+    """The compiled `SAGAN` of a config whose `num_classes` is settled."""
+    generator, discriminator = networks_from_config(config)
+    model = SAGAN(
+        generator,
+        discriminator,
+        z_dim=config.z_dim,
+        num_classes=config.num_classes,
+        discriminator_steps=config.discriminator_steps,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        fake_labels=config.fake_labels,
+        class_loss_weight=config.class_loss_weight,
+        ema_decay=config.ema_decay,
+        ema_start_step=config.ema_start_step,
+        seed=config.seed,
+    )
+    generator_adam, discriminator_adam = (
+        Adam(rate, config.adam_beta1, config.adam_beta2, config.adam_epsilon)
+        for rate in (config.generator_learning_rate, config.discriminator_learning_rate)
+    )
+    model.compile(
+        generator_adam,
+        discriminator_adam,
+        loss=config.loss,
+        jit_compile=config.jit_compile,
+        steps_per_execution=config.steps_per_execution,
+    )
+    return model

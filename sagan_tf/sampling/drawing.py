@@ -4,12 +4,14 @@ import pathlib
 
 from sagan_tf import images
 from sagan_tf.drawing import animation
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features.network import open_feature_network
 from sagan_tf.files import write_text
-from sagan_tf.run import directory
-from sagan_tf.sampling import layouts, walks
+from sagan_tf.run import building
+from sagan_tf.sampling import layouts
 from sagan_tf.sampling import rows as sheets
 from sagan_tf.sampling.neighbours import find_neighbours
+from sagan_tf.settings import arguments
 
 _STILL_FRAMES, _MOVING_FRAMES = 9, 25
 _FRAME_SECONDS = 0.06
@@ -31,20 +33,20 @@ class Drawing:
         choice: `sheets.Choice`.
 
     Raises:
-        ValueError: something cannot be understood, or there is no such run.
+        BadInput: something cannot be understood, or there is no such run.
     """
 
     def __init__(self, workdir, *, checkpoint, ema, seeds, labels, truncation):
-        seeds = walks.parse_numbers(seeds, "seeds")
-        truncations = walks.parse_truncations(truncation)
-        checkpoint = walks.parse_step(checkpoint)
-        self._generator, self._config, names, self.step = directory.load_generator(
+        seeds = arguments.parse_numbers(seeds, "seeds")
+        truncations = arguments.parse_truncations(truncation)
+        checkpoint = arguments.parse_step(checkpoint)
+        self._generator, self._config, names, self.step = building.load_generator(
             workdir, checkpoint, ema
         )
         num_classes = self._config.num_classes
         self.choice = sheets.Choice(
             seeds,
-            walks.parse_labels(labels, num_classes),
+            arguments.parse_labels(labels, num_classes),
             truncations,
             self._config.z_dim,
             num_classes,
@@ -88,7 +90,7 @@ class Drawing:
             What was written, in words.
 
         Raises:
-            ValueError: there is nowhere to walk to, feature network or data cannot be
+            BadInput: there is nowhere to walk to, feature network or data cannot be
                 had, or there are too few training pictures.
         """
         if neighbours:
@@ -125,7 +127,7 @@ class Drawing:
         except ValueError as error:
             if name != "inception":
                 raise
-            raise ValueError(
+            raise BadInput(
                 f"{error} Or take a classifier that knows these pictures, of python -m "
                 "sagan_tf.train_classifier: --feature_network=DIR."
             ) from error

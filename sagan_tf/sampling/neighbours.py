@@ -9,6 +9,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from sagan_tf import data, images
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.nearest import NearestRows
 from sagan_tf.run.building import open_data
 
@@ -155,12 +156,12 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
         `Neighbours`.
 
     Raises:
-        ValueError: the data set cannot be used, or has too few pictures.
+        BadInput: the data set cannot be used, or has too few pictures.
     """
     source, config = open_data(config)
     total = min(num_images or source.num_images, source.num_images)
     if total < max(neighbours, 2):
-        raise ValueError(
+        raise BadInput(
             f"neighbours must not be more than there are training pictures. Received: "
             f"neighbours={neighbours}, {total} of {source.description}. Try fewer "
             "--neighbours, or more --neighbour_images."
@@ -264,6 +265,6 @@ def _batches(source, config, total):
         problem = data.name_bad_image(source, **order)
         if problem is None:
             raise
-        raise ValueError(
+        raise BadInput(
             f"{problem} Try replacing it, or --skip_bad_images in training."
         ) from error

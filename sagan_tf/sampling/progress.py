@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from sagan_tf.drawing import captions
 from sagan_tf.drawing.animation import write_animation
+from sagan_tf.errors import BadInput
 
 FRAME_SECONDS = 0.4
 # What people want to look at.
@@ -39,13 +40,13 @@ def write_progress(
         List of the steps that are shown.
 
     Raises:
-        ValueError: there are less than two grids, or one cannot be read.
+        BadInput: there are less than two grids, or one cannot be read.
         OSError: the file cannot be written.
     """
     folder = pathlib.Path(workdir) / "samples"
     found = sample_grids(folder)
     if len(found) < 2:
-        raise ValueError(
+        raise BadInput(
             "An animation needs two pictures of a training or more, step_00001000.png "
             f"and so on. Received: {folder}, which has {len(found)}. Try the --workdir "
             "that was given to sagan_tf.train, and --sample_every_steps there."
@@ -111,7 +112,7 @@ def _read(path):
             kind = "L" if picture.mode in ("1", "L") else "RGB"
             return np.atleast_3d(np.asarray(picture.convert(kind)))
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise ValueError(
+        raise BadInput(
             f"{path} cannot be read: {error}. Try without it: remove the file."
         ) from error
 

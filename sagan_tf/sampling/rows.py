@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from sagan_tf import images
-from sagan_tf.model import latents
+from sagan_tf.errors import BadInput
+from sagan_tf.model import generating, latents
 from sagan_tf.networks.class_blending import blend_classes
 from sagan_tf.sampling import walks
 
@@ -84,7 +85,7 @@ def rows_of_seeds(choice):
     """A `Row` for each label and truncation, with a picture for each seed: list."""
     rows = []
     for label, truncation in choice._cases():
-        z, classes = walks.one_each(
+        z, classes = generating.one_each(
             choice.seeds,
             [] if label is None else [label],
             choice.z_dim,
@@ -122,7 +123,7 @@ def z_walks(choice, frames, keep_class=False):
         List of `Row`.
 
     Raises:
-        ValueError: there are too few seeds or frames.
+        BadInput: there are too few seeds or frames.
     """
     rows = []
     for label, truncation in choice._cases():
@@ -152,11 +153,11 @@ def class_walks(choice, frames):
         List of `Row`.
 
     Raises:
-        ValueError: the model has no classes, or there are too few labels or frames.
+        BadInput: the model has no classes, or there are too few labels or frames.
     """
     _check_has_classes(choice)
     if len(choice.labels) < 2 or frames < 2:
-        raise ValueError(
+        raise BadInput(
             "interpolation of labels needs two labels and two columns or more. "
             f"Received: {len(choice.labels)} labels, {frames} columns. Try --labels=all"
             " --columns=9."
@@ -166,7 +167,7 @@ def class_walks(choice, frames):
     rows = []
     for seed in choice.seeds:
         for truncation in choice.truncations:
-            z, _ = walks.one_each([seed], [], choice.z_dim, 0, truncation)
+            z, _ = generating.one_each([seed], [], choice.z_dim, 0, truncation)
             name = lines(f"seed {seed}", choice.truncation_name(truncation))
             rows.append(Row(np.repeat(z, len(path), axis=0), path, name, stops))
     return rows
@@ -184,12 +185,12 @@ def double_walks(choice, frames):
         List of `Row`.
 
     Raises:
-        ValueError: the model has no classes, there are too few seeds or frames, or not
+        BadInput: the model has no classes, there are too few seeds or frames, or not
             as many labels as seeds.
     """
     _check_has_classes(choice)
     if len(choice.labels) not in (0, len(choice.seeds)):
-        raise ValueError(
+        raise BadInput(
             "Where z and class change together, each seed has a label. Received: "
             f"{len(choice.seeds)} seeds, {len(choice.labels)} labels. Try "
             f"{len(choice.seeds)} of --labels, or none for those drawn from the seeds."
@@ -209,7 +210,7 @@ def double_walks(choice, frames):
 
 def _check_has_classes(choice):
     if not choice.num_classes:
-        raise ValueError(
+        raise BadInput(
             "This model is unconditional. Received: interpolate_labels. Try "
             "--interpolate."
         )
@@ -250,5 +251,5 @@ def draw(generator, rows):
         shares, classes = np.unique(classes, axis=0, return_inverse=True)
         generator = blend_classes(generator, shares)
         classes = np.int32(classes.reshape(-1))
-    made = walks.generate_one_by_one(generator, z, classes)
+    made = generating.generate_one_by_one(generator, z, classes)
     return images.to_pixels(made).reshape(len(rows), -1, *made.shape[1:])

@@ -4,6 +4,8 @@ import dataclasses
 import types
 import typing
 
+from sagan_tf.errors import BadInput
+
 _AT_LEAST_1 = (
     *("z_dim", "generator_channels", "discriminator_channels", "power_iterations"),
     *("shuffle_buffer_images", "batch_size", "discriminator_steps", "total_steps"),
@@ -29,7 +31,7 @@ def check(config):
     """Checks every field of a config, and fields against one another.
 
     Raises:
-        ValueError: with the flag, what it may be, what it is, and what to try.
+        BadInput: with the flag, what it may be, what it is, and what to try.
     """
     for field in dataclasses.fields(config):
         _check_type(field, getattr(config, field.name))
@@ -62,11 +64,11 @@ def _check_type(field, value):
     if not fits:
         name = getattr(kind, "__name__", str(kind))
         expected = f"{name}{' or none' if optional else ''}"
-        raise ValueError(f"{field.name} must be {expected}. Received: {value!r}.")
+        raise BadInput(f"{field.name} must be {expected}. Received: {value!r}.")
     choices = field.metadata["choices"]
     if choices and value not in choices:
         allowed = ", ".join(str(choice) for choice in choices)
-        raise ValueError(
+        raise BadInput(
             f"{field.name} must be one of {allowed}. Received: {value}. "
             f"Try --{field.name}={field.default}."
         )
@@ -85,16 +87,16 @@ def _check_ranges(config):
             value = getattr(config, name)
             if value is not None and not fits(value):
                 default = "none" if defaults[name] is None else defaults[name]
-                raise ValueError(
+                raise BadInput(
                     f"{name} must be {wanted}. Received: {value}. "
                     f"Try --{name}={default}."
                 )
     if config.seed >= 2**31:
-        raise ValueError(
+        raise BadInput(
             f"seed must be below 2147483648. Received: {config.seed}. Try --seed=0."
         )
     if config.ema_start_step and config.ema_decay is None:
-        raise ValueError(
+        raise BadInput(
             "ema_start_step needs a moving average. Received: ema_start_step="
             f"{config.ema_start_step}, ema_decay=none. Try --ema_decay=0.9999."
         )
@@ -112,7 +114,7 @@ def _check_attention(config):
     for name, sizes, largest in networks:
         allowed = [2**k for k in range(3, 9) if 2**k <= largest]
         if any(size not in allowed for size in sizes) or len(set(sizes)) < len(sizes):
-            raise ValueError(
+            raise BadInput(
                 f"{name} must be different sizes among {allowed} at "
                 f"{config.resolution} pixels. Received: {list(sizes)}. "
                 f"Try --{name}={min(32, largest)}, or --{name}=none for no attention."
@@ -122,7 +124,7 @@ def _check_attention(config):
 def _check_classes(config):
     normalized = config.spectral_norm_conditional_batch_norm
     if normalized and config.spectral_norm != "both":
-        raise ValueError(
+        raise BadInput(
             "spectral_norm_conditional_batch_norm needs a generator with spectral "
             f"norm. Received: spectral_norm={config.spectral_norm}. "
             "Try --spectral_norm=both."
@@ -135,7 +137,7 @@ def _check_classes(config):
         ),
     ):
         if needs_classes and config.num_classes == 0:
-            raise ValueError(
+            raise BadInput(
                 f"{name} needs classes. Received: num_classes=0. Try without it, or "
                 "a data set with classes and --num_classes=none."
             )
@@ -143,7 +145,7 @@ def _check_classes(config):
 
 def _check_evaluation(config):
     if config.evaluate_every_steps and config.strategy == "multi_worker":
-        raise ValueError(
+        raise BadInput(
             "evaluate_every_steps is for one machine. Received: evaluate_every_steps="
             f"{config.evaluate_every_steps}, strategy=multi_worker. Try without it, "
             "and python -m sagan_tf.evaluate --watch beside the training."
@@ -152,12 +154,12 @@ def _check_evaluation(config):
 
 def _check_watch(config):
     if config.on_collapse != "warn" and config.strategy == "multi_worker":
-        raise ValueError(
+        raise BadInput(
             "on_collapse is for one machine. Received: on_collapse="
             f"{config.on_collapse}, strategy=multi_worker. Try --on_collapse=warn."
         )
     if config.on_collapse != "warn" and not config.watch_every_steps:
-        raise ValueError(
+        raise BadInput(
             f"on_collapse={config.on_collapse} needs looks at the training. Received: "
             "watch_every_steps=0. Try --watch_every_steps=1000."
         )
@@ -167,14 +169,14 @@ def _check_strategy(config):
     for name in ("tpu_name", "tpu_zone", "tpu_project"):
         value = getattr(config, name)
         if value is not None and config.strategy != "tpu":
-            raise ValueError(
+            raise BadInput(
                 f"{name} is for strategy=tpu. Received: {name}={value}, "
                 f"strategy={config.strategy}. Try --strategy=tpu."
             )
     if config.strategy == "multi_worker" and config.steps_per_execution > 1:
         # TensorFlow 2.21 loses an input of the collective operations inside the loop
         # that Keras builds ("You must feed a value for placeholder tensor").
-        raise ValueError(
+        raise BadInput(
             "steps_per_execution must be 1 with strategy=multi_worker. Received: "
             f"steps_per_execution={config.steps_per_execution}. "
             "Try --steps_per_execution=1."
@@ -185,13 +187,13 @@ def _check_steps(config):
     accumulated = config.gradient_accumulation_steps
     if config.batch_size % accumulated:
         nearest = -(-config.batch_size // accumulated) * accumulated
-        raise ValueError(
+        raise BadInput(
             "batch_size must be a multiple of gradient_accumulation_steps. Received: "
             f"batch_size={config.batch_size}, gradient_accumulation_steps="
             f"{accumulated}. Try --batch_size={nearest}."
         )
     if config.jit_compile and config.deterministic:
-        raise ValueError(
+        raise BadInput(
             "jit_compile goes without deterministic operations alone: XLA has no such "
             "gradient of max pooling, and Keras would leave XLA out. Received: "
             "jit_compile=True, deterministic=True. Try --nodeterministic."
@@ -204,7 +206,7 @@ def _check_steps(config):
     for name in ("total", *intervals):
         value = getattr(config, f"{name}_steps")
         if value % unit:
-            raise ValueError(
+            raise BadInput(
                 f"{name}_steps must be a multiple of steps_per_execution. Received: "
                 f"{name}_steps={value}, steps_per_execution={unit}. "
                 f"Try --{name}_steps={-(-value // unit) * unit}."

@@ -7,17 +7,15 @@ commands that read a config's flagfile share `define_flags`.
 import dataclasses
 import importlib
 import os
-import pathlib
 import sys
 import tempfile
 import textwrap
 
 from absl import flags
 
+from sagan_tf.errors import BAD_INPUT, BROKEN_PIPE, FINISHED, INTERRUPTED, BadInput
 from sagan_tf.settings.checks import value_type
 from sagan_tf.settings.config import Config
-
-FINISHED, BAD_INPUT = 0, 2
 
 _GROUPS = ("data", "networks", "training", "evaluation", "run")
 _NAME_WIDTH = 44
@@ -45,7 +43,7 @@ class _FieldParser(flags.ArgumentParser):
         except ValueError:
             name = getattr(self._kind, "__name__", "numbers")
             wanted = "numbers with commas" if name == "tuple" else name
-            raise ValueError(
+            raise BadInput(
                 f"must be {wanted}{' or none' if self._optional else ''}. "
                 f"Received: {argument!r}."
             ) from None
@@ -93,7 +91,7 @@ def config_from_flags(values, networks=True):
             does not go with every resolution, is left out.
 
     Raises:
-        ValueError: see `Config.validate`.
+        BadInput: see `Config.validate`.
     """
     fields = {f.name: values[f.name].value for f in dataclasses.fields(Config)}
     if not networks:
@@ -106,11 +104,11 @@ def required(values, name, example):
     """The value of a flag that has no default.
 
     Raises:
-        ValueError: it was not given.
+        BadInput: it was not given.
     """
     value = values[name].value
     if not value:
-        raise ValueError(f"--{name} is needed. Try --{name}={example}.")
+        raise BadInput(f"--{name} is needed. Try --{name}={example}.")
     return value
 
 
@@ -125,16 +123,16 @@ def parse(argv, define):
         `absl.flags.FlagValues`; each command has its own, nothing is global.
 
     Raises:
-        ValueError: unknown flag, unusable value, or an argument that is not a flag.
+        BadInput: unknown flag, unusable value, or an argument that is not a flag.
     """
     values = flags.FlagValues()
     define(values)
     try:
         rest = values(argv)[1:]
     except flags.Error as error:
-        raise ValueError(f"{error}") from None
+        raise BadInput(f"{error}") from None
     if rest:
-        raise ValueError(
+        raise BadInput(
             "All arguments, and all lines of a flagfile, are flags and start with --. "
             f"Received: {' '.join(rest)}. Try --{rest[0].lstrip('-')}."
         )
@@ -164,15 +162,11 @@ def run_command(main, define, about, argv=None):
         return main(parse(argv, define))
     except BrokenPipeError:  # Whoever read the output, `head` perhaps, has gone.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + 13  # As a shell reports a command that SIGPIPE has ended.
-    except OSError as error:
-        return _complain(error)
-    except ValueError as error:
-        if not _is_ours(error):
-            raise
+        return BROKEN_PIPE
+    except (BadInput, OSError) as error:
         return _complain(error)
     except KeyboardInterrupt:
-        return 128 + 2  # As a shell reports a command that SIGINT has ended.
+        return INTERRUPTED
 
 
 def load(name):
@@ -201,15 +195,6 @@ def load(name):
                 messages.seek(0)
                 os.write(2, messages.read())
     return module
-
-
-def _is_ours(error):
-    """Whether this package raised the error; from a library it would be a bug."""
-    frame = error.__traceback__
-    while frame.tb_next:
-        frame = frame.tb_next
-    file = pathlib.Path(frame.tb_frame.f_code.co_filename)
-    return pathlib.Path(__file__).parent.parent in file.parents
 
 
 def _complain(error):

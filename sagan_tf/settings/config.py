@@ -7,6 +7,7 @@ for names, the possible values. `flags.py` builds the flags from it.
 import dataclasses
 import json
 
+from sagan_tf.errors import BadInput
 from sagan_tf.settings import checks
 
 RESOLUTIONS = (32, 64, 128, 256)
@@ -261,7 +262,7 @@ class Config:
             This config.
 
         Raises:
-            ValueError: with the flag, what it may be, what it is, and what to try.
+            BadInput: with the flag, what it may be, what it is, and what to try.
         """
         checks.check(self)
         return self
@@ -279,13 +280,13 @@ class Config:
         """The config that `to_json` wrote. Keys that are missing take the default.
 
         Raises:
-            ValueError: the text is not JSON, or has a key that is not a field.
+            BadInput: the text is not JSON, or has a key that is not a field.
         """
         values = json.loads(text)
         names = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - names)
         if unknown:
-            raise ValueError(
+            raise BadInput(
                 f"config.json may only have the fields of Config. Received: "
                 f"{', '.join(unknown)}. It was written by another version of sagan_tf."
             )

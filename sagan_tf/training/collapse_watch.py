@@ -3,10 +3,11 @@
 import sys
 
 from sagan_tf.drawing import plots
+from sagan_tf.errors import BadInput
 from sagan_tf.files import append_lines, write_text
 from sagan_tf.run.checkpoints import Checkpoints
-from sagan_tf.training import examiner
-from sagan_tf.training.callbacks.metric_log import json_line, read_metrics
+from sagan_tf.run.records import json_line, read_metrics
+from sagan_tf.training import complaints, examiner
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 HEALTH, PICTURE = "health.jsonl", "health.png"
@@ -44,7 +45,7 @@ class CollapseWatch(StepCallback):
         reason: a line that says why the training was stopped, or `None`.
 
     Raises:
-        ValueError: `on_collapse` is unknown, or has nothing to roll back.
+        BadInput: `on_collapse` is unknown, or has nothing to roll back.
     """
 
     def __init__(
@@ -58,12 +59,12 @@ class CollapseWatch(StepCallback):
     ):
         super().__init__(every)
         if on_collapse not in ACTIONS:
-            raise ValueError(
+            raise BadInput(
                 f"on_collapse must be one of {', '.join(ACTIONS)}. "
                 f"Received: {on_collapse!r}."
             )
         if on_collapse == "rollback" and None in (workdir, writer, checkpoints):
-            raise ValueError(
+            raise BadInput(
                 "on_collapse='rollback' needs workdir, writer and checkpoints. "
                 f"Received: {workdir!r}, {writer!r}, {checkpoints!r}. "
                 "Try on_collapse='stop'."
@@ -93,11 +94,11 @@ class CollapseWatch(StepCallback):
 
     def _count_bad_looks(self):
         """How many looks in a row, up to now, have seen a collapse."""
-        figures = [examiner.figures_of(look) for look in self.looks]
+        figures = [complaints.figures_of(look) for look in self.looks]
         count = 0
         while count < len(figures):
             at = len(figures) - count - 1
-            found = examiner.complaints(figures[at], figures[:at])
+            found = complaints.complaints(figures[at], figures[:at])
             if not any(each.is_collapse for each in found):
                 break
             count += 1
@@ -106,8 +107,8 @@ class CollapseWatch(StepCallback):
     def at_step(self, step, logs):
         """Looks, notes and complains."""
         figures = self._examiner.examine()
-        found = examiner.complaints(
-            figures, [examiner.figures_of(k) for k in self.looks]
+        found = complaints.complaints(
+            figures, [complaints.figures_of(k) for k in self.looks]
         )
         look = {"step": step, **figures, "complaints": [each.kind for each in found]}
         self.looks.append(look)
@@ -182,13 +183,15 @@ def draw_health(path, looks):
 
     names = sorted(name for name in looks[-1] if name.startswith("gamma_"))
     panels = {
-        "Diversity, real images 1": of_one_label("diversity", examiner.LEAST_DIVERSITY),
+        "Diversity, real images 1": of_one_label(
+            "diversity", complaints.LEAST_DIVERSITY
+        ),
         "Distance to the nearest, real images 1": of_one_label(
-            "nearest", examiner.LEAST_NEAREST
+            "nearest", complaints.LEAST_NEAREST
         ),
         "Logits: real minus generated": {
             "gap": curve("logit_gap"),
-            "largest": limit(examiner.LARGEST_GAP),
+            "largest": limit(complaints.LARGEST_GAP),
         },
         "Gradient norms": {
             "generator": curve("gradient_norm_g"),
@@ -197,7 +200,7 @@ def draw_health(path, looks):
         "Sigma of the worst layer, exact 1": {
             "generator": worst("generator"),
             "discriminator": worst("discriminator"),
-            "least": limit(examiner.LEAST_SIGMA),
+            "least": limit(complaints.LEAST_SIGMA),
         },
         "Gammas": {name.removeprefix("gamma_"): curve(name) for name in names},
     }

@@ -10,27 +10,29 @@ import tensorflow as tf
 from sagan_tf import data
 from sagan_tf.distribution import strategies
 from sagan_tf.distribution.workers import Workers
+from sagan_tf.errors import (
+    COLLAPSED,
+    FINISHED,
+    NOT_FINITE,
+    STOPPED,
+    WORKER_LOST,
+    BadInput,
+)
 from sagan_tf.evaluation.evaluator import open_evaluator
-from sagan_tf.model import overview
-from sagan_tf.model.adam import Adam
-from sagan_tf.model.sagan import SAGAN
-from sagan_tf.run import directory
-from sagan_tf.run.building import describe_data, open_data
+from sagan_tf.run import directory, versions
+from sagan_tf.run.building import describe_data, make_model, open_data
 from sagan_tf.training import examiner
+from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
 from sagan_tf.training.callbacks.metric_log import (
     MetricLog,
     MetricPlot,
     MetricReset,
-    Progress,
     TensorBoardLog,
 )
-from sagan_tf.training.callbacks.step_callback import (
-    CheckpointWriter,
-    NonfiniteStop,
-    PeriodicEvaluation,
-    SampleGrid,
-    SignalStop,
-)
+from sagan_tf.training.callbacks.periodic_evaluation import PeriodicEvaluation
+from sagan_tf.training.callbacks.progress import Progress
+from sagan_tf.training.callbacks.sample_grid import SampleGrid
+from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
 from sagan_tf.training.collapse_watch import COLLAPSED as COLLAPSED_FOLDER
 from sagan_tf.training.collapse_watch import CollapseWatch
 
@@ -40,7 +42,6 @@ _NORMALIZED_TABLES = (
     "it cripple the generator at random. It is here to be measured."
 )
 
-FINISHED, STOPPED, NOT_FINITE, WORKER_LOST, COLLAPSED = 0, 3, 4, 5, 6
 # Real images, and as many generated ones, that each look at a training sees.
 _WATCHED_IMAGES = 32
 
@@ -58,7 +59,7 @@ def train_and_evaluate(config, workdir):
         is gone, 6 if the generator collapsed and `on_collapse` says to stop then.
 
     Raises:
-        ValueError: config, data or run directory cannot be used; one line says why.
+        BadInput: config, data or run directory cannot be used; one line says why.
         OSError: the run directory cannot be written.
     """
     strategy = set_up(config)
@@ -86,7 +87,7 @@ def _train(config, workdir, strategy, workers):
         start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
         set_learning_rates(model, config)
         if workers.is_chief:
-            directory.record_versions(workdir, start)
+            versions.record_versions(workdir, start)
         if start >= config.total_steps:
             print(f"All {config.total_steps:,} steps are done: {workdir}")
             return FINISHED
@@ -135,7 +136,7 @@ def set_up(config):
         `tf.distribute.Strategy`.
 
     Raises:
-        ValueError: the strategy is not to be had, or does not go with `batch_size`.
+        BadInput: the strategy is not to be had, or does not go with `batch_size`.
     """
     if config.spectral_norm_conditional_batch_norm:
         print(f"warning: {_NORMALIZED_TABLES}", file=sys.stderr)
@@ -157,36 +158,6 @@ def set_up(config):
     return strategy
 
 
-def make_model(config):
-    """The compiled `SAGAN` of a config whose `num_classes` is settled."""
-    generator, discriminator = directory.networks_from_config(config)
-    model = SAGAN(
-        generator,
-        discriminator,
-        z_dim=config.z_dim,
-        num_classes=config.num_classes,
-        discriminator_steps=config.discriminator_steps,
-        gradient_accumulation_steps=config.gradient_accumulation_steps,
-        fake_labels=config.fake_labels,
-        class_loss_weight=config.class_loss_weight,
-        ema_decay=config.ema_decay,
-        ema_start_step=config.ema_start_step,
-        seed=config.seed,
-    )
-    generator_adam, discriminator_adam = (
-        Adam(rate, config.adam_beta1, config.adam_beta2, config.adam_epsilon)
-        for rate in (config.generator_learning_rate, config.discriminator_learning_rate)
-    )
-    model.compile(
-        generator_adam,
-        discriminator_adam,
-        loss=config.loss,
-        jit_compile=config.jit_compile,
-        steps_per_execution=config.steps_per_execution,
-    )
-    return model
-
-
 def set_learning_rates(model, config):
     """Gives a restored model the config's rates: a checkpoint brings its own."""
     model.generator_optimizer.learning_rate = config.generator_learning_rate
@@ -197,10 +168,10 @@ def check_executions(config, steps_left):
     """Checks that the last execution would not go beyond the last step.
 
     Raises:
-        ValueError: it would.
+        BadInput: it would.
     """
     if steps_left % config.steps_per_execution:
-        raise ValueError(
+        raise BadInput(
             "steps_per_execution must divide the steps that are left. Received: "
             f"steps_per_execution={config.steps_per_execution}, {steps_left} steps "
             "left. Try --steps_per_execution=1."
@@ -254,7 +225,7 @@ def make_evaluation(config, workdir, strategy, checkpoints, writer):
     """The callback that `--evaluate_every_steps` asks for, in a list, or none.
 
     Raises:
-        ValueError: the feature network or the reference statistics cannot be had.
+        BadInput: the feature network or the reference statistics cannot be had.
     """
     if not config.evaluate_every_steps:
         return []
@@ -282,7 +253,7 @@ def make_watch(config, source, workdir, checkpoints, writer):
     """The callback that `--watch_every_steps` asks for, in a list, or none.
 
     Raises:
-        ValueError: an image that it looks at cannot be read.
+        BadInput: an image that it looks at cannot be read.
     """
     if not config.watch_every_steps or config.strategy == "multi_worker":
         return []
@@ -304,7 +275,7 @@ def make_fixed_batch(config, source):
     """The `health.FixedBatch` of a run: the same whenever it goes on.
 
     Raises:
-        ValueError: an image of it cannot be read.
+        BadInput: an image of it cannot be read.
     """
     labelled = config.num_classes > 0
     count = min(_WATCHED_IMAGES, source.num_images)
@@ -356,7 +327,7 @@ def explain(error, config, source, step):
         `ValueError` if data or memory are to blame, else `error` itself.
     """
     if isinstance(error, tf.errors.ResourceExhaustedError):
-        return ValueError(
+        return BadInput(
             f"The device has too little memory. Received: batch_size="
             f"{config.batch_size}. Try a smaller --batch_size, "
             "--gradient_accumulation_steps=2, or --dry_run for an estimate."
@@ -372,7 +343,7 @@ def explain(error, config, source, step):
 
 
 def _bad_image(problem):
-    return ValueError(
+    return BadInput(
         f"{problem} Try replacing it, or --skip_bad_images to leave it out."
     )
 
@@ -397,25 +368,3 @@ def report_end(workdir, checkpoints, model, guard, signals, config, workers):
     if workers.is_chief:
         print(f"Pictures: {workdir / 'samples'}")
     return FINISHED
-
-
-def dry_run(config):
-    """Prints what a run would be, without writing anything."""
-    strategy = set_up(config)
-    source, config = open_data(config)
-    config.validate()
-    generator, discriminator = directory.networks_from_config(config)
-    print(f"Config\n{config.to_json()}")
-    print(f"Data\n  {source.description}")
-    if source.class_names:
-        print(f"  classes: {', '.join(source.class_names[:20])}")
-    for network in (generator, discriminator):
-        print(f"\n{overview.network_table(network)}")
-    memory = overview.memory_estimate(
-        generator,
-        discriminator,
-        batch_size=strategies.per_replica_batch_size(strategy, config.batch_size)
-        // config.gradient_accumulation_steps,
-        has_ema=config.ema_decay is not None,
-    )
-    print(f"\n{overview.memory_table(memory)}")

@@ -160,9 +160,9 @@ def start(tmp_path, child):
     """Starts a process that runs a child in a cell; returns it when the child runs."""
     program = f"""
         import pathlib, sys
-        from sagan_tf import ablation_training
-        with ablation_training._claim(pathlib.Path({str(tmp_path)!r})) as lock:
-            print(ablation_training._run(["-c", {textwrap.dedent(child)!r}], lock))
+        from sagan_tf.ablations import processes
+        with processes._claim(pathlib.Path({str(tmp_path)!r})) as lock:
+            print(processes._run(["-c", {textwrap.dedent(child)!r}], lock))
     """
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)],

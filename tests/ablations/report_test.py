@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sagan_tf.ablations import report as ablation_report
-from sagan_tf.training import examiner
+from sagan_tf.training import complaints
 from tests.tiny import FLAGS
 from tests.training.examiner_test import good
 
@@ -57,7 +57,7 @@ def write(
         for step in (50, 100, 150)
     ]
     put("metrics.jsonl", *speeds)
-    looks = [*[good()] * examiner.PATIENCE_LOOKS, good(**last_look or {})]
+    looks = [*[good()] * complaints.PATIENCE_LOOKS, good(**last_look or {})]
     put("health.jsonl", *({"step": 150, **look} for look in looks))
     if fids or evaluations:
         put("evaluations.jsonl", *(evaluation(*pair) for pair in fids), *evaluations)

@@ -20,7 +20,7 @@ from sagan_tf.attention_maps.measures import measure
 from sagan_tf.attention_maps.subjects import generated_pictures, real_pictures
 from sagan_tf.attention_maps.view import make_view
 from sagan_tf.networks.attention_scores import AttentionMap, attention_maps_of
-from sagan_tf.run import directory
+from sagan_tf.run import building
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def networks(run):
-    return directory.load_networks(run[0])[:2]
+    return building.load_networks(run[0])[:2]
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_generator_has_no_real_pictures(networks):
 
 
 def build(run, **changes):
-    return directory.networks_from_config(dataclasses.replace(run[1], **changes))
+    return building.networks_from_config(dataclasses.replace(run[1], **changes))
 
 
 def test_a_network_without_attention_is_left_out(run):

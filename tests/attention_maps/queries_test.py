@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sagan_tf.attention_maps.queries import cells_of_pixels, parse_queries, pick_queries
+from sagan_tf.attention_maps.queries import cells_of_pixels, pick_queries
+from sagan_tf.settings.arguments import parse_queries
 
 GRID = (8, 8, 4, 4)
 

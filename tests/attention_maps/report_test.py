@@ -11,7 +11,7 @@ from sagan_tf.attention_maps.queries import pick_queries
 from sagan_tf.attention_maps.report import make_report
 from sagan_tf.attention_maps.subjects import generated_pictures
 from sagan_tf.networks.attention_scores import attention_maps_of
-from sagan_tf.run import directory
+from sagan_tf.run import building, directory
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def report(workdir):
 
 
 def generator_map(workdir, seed):
-    generator, config, *_ = directory.load_generator(workdir)
+    generator, config, *_ = building.load_generator(workdir)
     pictures = generated_pictures(config, [seed], [])
     inputs = [pictures.z, pictures.labels]
     return next(attention_maps_of(generator, inputs))[1][0]
@@ -153,7 +153,7 @@ def test_a_page_that_is_too_large_is_refused_before_anything_is_computed(
 
 def test_a_run_without_a_discriminator_is_reported_on(tmp_path):
     config = make_run(tmp_path / "run")
-    networks = directory.load_networks(tmp_path / "run")
+    networks = building.load_networks(tmp_path / "run")
     checkpoints = directory.prepare(tmp_path / "imported", config, DATA)
     checkpoints.write(3, {"ema_generator": networks[0]})
     report = make_report(tmp_path / "imported", seeds=[0], with_history=True)

@@ -6,7 +6,7 @@ import processes
 import pytest
 import tensorflow as tf
 
-from sagan_tf.distribution import strategies
+from sagan_tf.distribution import keras_fit, strategies
 
 
 def test_default_is_one_device():
@@ -111,7 +111,7 @@ def test_the_fit_of_one_worker_is_that_of_keras():
         def _maybe_symbolic_build(self, iterator=None, data_batch=None):
             return "built"
 
-    class Mended(strategies.MultiWorkerFit, Plain):
+    class Mended(keras_fit.MultiWorkerFit, Plain):
         pass
 
     assert Mended()._make_function(abs) is abs

@@ -16,7 +16,7 @@ from sagan_tf.evaluation.evaluator import Evaluator
 from sagan_tf.evaluation.protocols import Protocol
 from sagan_tf.evaluation.runs import evaluate_all, evaluate_checkpoint, watch
 from sagan_tf.model import latents
-from sagan_tf.run import directory
+from sagan_tf.run import building, directory
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.settings.config import Config
 from tests.evaluation.small_network import small_network
@@ -45,7 +45,7 @@ def reference(tmp_path_factory):
 
 def write_checkpoint(workdir, step):
     tf.keras.utils.set_random_seed(step)
-    generator, _ = directory.networks_from_config(CONFIG)
+    generator, _ = building.networks_from_config(CONFIG)
     items = {"generator": generator, "ema_generator": generator}
     Checkpoints(workdir / "checkpoints", keep=9).write(step, items)
 
@@ -100,7 +100,7 @@ def test_a_record_says_what_was_scored_and_how(evaluator, run):
 def test_pictures_of_a_run_score_as_the_run_does(evaluator, run, tmp_path):
     """The rounded images of the protocol, through PNG files and class folders."""
     record = evaluate_checkpoint(evaluator, run, "20")
-    generator, *_ = directory.load_generator(run, "20")
+    generator, *_ = building.load_generator(run, "20")
     indices = range(PROTOCOL.num_fake)
     labels = latents.draw_labels(indices, 10, PROTOCOL.seed)
     z = latents.draw_z(indices, 8, PROTOCOL.seed)
@@ -228,14 +228,14 @@ def test_the_best_checkpoint_can_be_named(evaluator, run):
         evaluate_checkpoint(evaluator, run, "best")
     Checkpoints(run / "checkpoints").keep_aside(20, run / "best")
     shutil.rmtree(run / "checkpoints" / "step_00000020")
-    assert directory.checkpoint_steps(run) == [10, 20, 30]
+    assert building.checkpoint_steps(run) == [10, 20, 30]
     assert evaluate_checkpoint(evaluator, run, "best")["step"] == 20
     assert evaluate_checkpoint(evaluator, run, "20")["step"] == 20
 
 
 def test_an_export_is_scored_as_its_generator(reference, run, tmp_path):
     evaluator = make_evaluator(reference)
-    generator, *_ = directory.load_generator(run)
+    generator, *_ = building.load_generator(run)
 
     @tf.function(
         input_signature=[
@@ -267,7 +267,7 @@ def test_intra_fid_is_refused_before_anything_is_generated(reference, monkeypatc
 
     monkeypatch.setattr("sagan_tf.evaluation.scoring.summarize_generator", unwanted)
     evaluator = make_evaluator(reference, intra_fid=True)
-    generator, _ = directory.networks_from_config(CONFIG.replace(num_classes=0))
+    generator, _ = building.networks_from_config(CONFIG.replace(num_classes=0))
     with pytest.raises(ValueError, match="generator with classes"):
         evaluator.score_network(generator, 0, 1)
     unlabelled = references.Reference(

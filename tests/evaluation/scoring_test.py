@@ -6,7 +6,7 @@ from sagan_tf import images
 from sagan_tf.evaluation import scoring
 from sagan_tf.evaluation.metrics.summary import ContentHash
 from sagan_tf.evaluation.protocols import Protocol
-from sagan_tf.model import latents
+from sagan_tf.model import generating, latents
 from sagan_tf.networks.builders import build_generator
 from tests.evaluation.small_network import FEATURES, small_network
 
@@ -55,7 +55,7 @@ def test_two_replicas_share_the_work_and_find_the_same(two_replicas):
         )
     one, two = (
         scoring.summarize_generator(
-            scoring.from_network(generator),
+            generating.from_network(generator),
             small_network(),
             PROTOCOL,
             CLASSES,

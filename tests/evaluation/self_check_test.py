@@ -63,7 +63,7 @@ def test_the_command_prints_a_line_a_check_and_says_if_one_failed(monkeypatch, c
     assert lines[-1] == "25 of 25 passed"
     assert sum(line.endswith("pass") for line in lines) == 25
     monkeypatch.setattr("sagan_tf.evaluation.metrics.peers.agrees", lambda *_: False)
-    assert self_check.run("small") == 5
+    assert self_check.run("small") == 7
     assert "1 of 25 passed" in capsys.readouterr().out
 
 

@@ -100,7 +100,7 @@ def test_the_old_export_comes_back_if_the_new_one_cannot_take_its_place(
 
 CHILD = """
 import pathlib, sys, time
-from sagan_tf.export_folder import export_folder
+from sagan_tf.exports.folder import export_folder
 with export_folder(sys.argv[1], overwrite=True) as folder:
     (folder / "saved_model.pb").write_text("half")
     print("ready", flush=True)

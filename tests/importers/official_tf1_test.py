@@ -9,8 +9,8 @@ from PIL import Image
 from sagan_tf import images, import_weights, sample
 from sagan_tf.importers import official_tf1
 from sagan_tf.importers.translation import variables_by_name
-from sagan_tf.run import directory
-from sagan_tf.sampling import walks
+from sagan_tf.model import generating
+from sagan_tf.run import building
 from tests.importers.tf1_checkpoints import official, write
 from tests.importers.torch_recordings import networks_of, refusal, without
 from tests.parity.golden import FOLDER, Golden, model_variable
@@ -168,7 +168,7 @@ def test_from_files_to_pictures(tensors, tmp_path):
     flags["workdir"] = workdir = tmp_path / "run"
     arguments = [f"--{name}={value}" for name, value in flags.items()]
     assert import_weights.main(["import_weights", *arguments]) == 0
-    generator, config, _, step = directory.load_generator(workdir)
+    generator, config, _, step = building.load_generator(workdir)
     z, labels = recorded["input/z"], recorded["input/gen_labels"]
     made = np.asarray(generator([z, labels], training=False))
     np.testing.assert_allclose(made, recorded["out/g_infer"], atol=1e-4)
@@ -182,8 +182,8 @@ def test_from_files_to_pictures(tensors, tmp_path):
         f"--output={grid}",
     ]
     assert sample.main(["sample", *arguments]) == 0
-    z, labels = walks.one_each([3, 4], [2], config.z_dim, config.num_classes)
-    made = walks.generate_one_by_one(generator, z, labels)
+    z, labels = generating.one_each([3, 4], [2], config.z_dim, config.num_classes)
+    made = generating.generate_one_by_one(generator, z, labels)
     wanted = images.grid(images.to_pixels(made), 2)
     np.testing.assert_array_equal(np.asarray(Image.open(grid)), wanted)
 

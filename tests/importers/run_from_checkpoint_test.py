@@ -11,7 +11,7 @@ import pytest
 from sagan_tf import import_weights, importers, train
 from sagan_tf.importers.translation import Translation, Weight, variables_by_name
 from sagan_tf.networks.builders import build_discriminator, build_generator
-from sagan_tf.run import directory
+from sagan_tf.run import building, directory
 from sagan_tf.run.checkpoints import Checkpoints
 from tests import tiny
 
@@ -132,11 +132,11 @@ def test_the_run_has_the_weights_and_says_what_they_are(run, tensors, workdir):
     status, _, err = run(tensors)
     assert (status, err) == (0, "")
     for ema, item in ((True, "ema_generator"), (False, "generator")):
-        network, config, names, step = directory.load_generator(workdir, ema=ema)
+        network, config, names, step = building.load_generator(workdir, ema=ema)
         for name, variable in variables_by_name(network).items():
             np.testing.assert_array_equal(variable, tensors[f"{item}/{name}"])
         assert (names, step) == ((), STEP)
-    _, network, *_ = directory.load_networks(workdir)
+    _, network, *_ = building.load_networks(workdir)
     for name, variable in variables_by_name(network).items():
         np.testing.assert_array_equal(variable, tensors[f"discriminator/{name}"])
     assert {name: getattr(config, name) for name in FIELDS} == {
@@ -145,7 +145,7 @@ def test_the_run_has_the_weights_and_says_what_they_are(run, tensors, workdir):
         "discriminator_attention_resolution": None,
     }
     assert (config.ema_decay, config.adam_beta2, config.flip) == (0.9, 0.5, True)
-    assert directory.checkpoint_steps(workdir) == [STEP]
+    assert building.checkpoint_steps(workdir) == [STEP]
 
 
 def test_nothing_but_a_run_directory_is_left(run, tensors, workdir):
@@ -248,7 +248,7 @@ def test_an_average_has_any_decay_but_does_not_appear(run, tensors, workdir):
 
 def test_an_average_may_be_left_unused(run, tensors, workdir):
     assert run(tensors, "--ema_decay=none")[0] == 0
-    network = directory.load_generator(workdir)[0]
+    network = building.load_generator(workdir)[0]
     kernel = variables_by_name(network)["linear/kernel"]
     np.testing.assert_array_equal(kernel, tensors["generator/linear/kernel"])
 
@@ -388,7 +388,7 @@ def test_training_goes_on_with_new_optimizers(run, tensors, workdir, capsys):
 def test_a_generator_alone_is_used_but_not_trained_on(run, tensors, workdir, capsys):
     _, out, _ = run(only(tensors, "generator"), "--dataset=digits")
     assert "discriminator" not in out
-    assert directory.load_generator(workdir)[3] == STEP
+    assert building.load_generator(workdir)[3] == STEP
     assert tiny.run(workdir, ema_decay="none", total_steps=STEP + 2) == 2
     err = capsys.readouterr().err
     assert "was imported without a discriminator: it can be used, but not" in err

@@ -9,7 +9,7 @@ from sagan_tf.importers import (
     studiogan,
     torch_files,
 )
-from sagan_tf.run.directory import load_generator
+from sagan_tf.run.building import load_generator
 from tests.importers.torch_recordings import draw, load, state_dicts
 
 ZIP = b"PK\x03\x04"

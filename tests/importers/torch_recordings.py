@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sagan_tf.importers.translation import check_names, convert, variables_by_name
-from sagan_tf.run import directory
+from sagan_tf.run import building
 from sagan_tf.settings.config import Config
 
 _FOLDER = pathlib.Path(__file__).parent / "recordings"
@@ -69,7 +69,7 @@ def networks_of(translation, tensors):
 
 
 def _networks(config):
-    generator, discriminator = directory.networks_from_config(config)
+    generator, discriminator = building.networks_from_config(config)
     return {
         "generator": generator,
         "discriminator": discriminator,

@@ -10,7 +10,6 @@ from keras import layers
 
 from sagan_tf.layers import (
     SpectralNormalization,
-    fold_spectral_normalization,
     normalized_weights,
     shared_weights,
 )
@@ -191,38 +190,6 @@ def test_stored_weight_stays_as_it_is():
     layer = normalized_dense(kernel)
     layer(np.ones((2, 7), "float32"), training=True)
     np.testing.assert_array_equal(layer.layer.kernel, kernel)
-
-
-def test_folded_layer_computes_the_same():
-    layer = SpectralNormalization(layers.Conv2D(3, 2))
-    x = np.random.default_rng(0).normal(size=(2, 5, 6, 4)).astype("float32")
-    expected = layer(x)
-    folded = layer.folded()
-    assert type(folded) is layers.Conv2D
-    np.testing.assert_allclose(folded(x), expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("variant", ["official", "paper_v1"])
-def test_folded_network_computes_the_same_without_u(variant):
-    keras.utils.set_random_seed(0)
-    random = np.random.default_rng(0)
-    options = {
-        "num_classes": 3,
-        "channels": 2,
-        "attention_resolution": (16,),
-        "attention_variant": variant,
-    }
-    labels = tf.constant([0, 2])
-    for network, x in (
-        (build_generator(32, 5, **options), random.normal(size=(2, 5))),
-        (build_discriminator(32, **options), random.normal(size=(2, 32, 32, 3))),
-    ):
-        network.get_layer("attention_16x16").gamma.assign(0.7)
-        inputs = [tf.constant(x, "float32"), labels]
-        folded = fold_spectral_normalization(network)
-        np.testing.assert_allclose(folded(inputs), network(inputs), atol=2e-5)
-        assert not [w.path for w in folded.weights if w.path.endswith("/u")]
-        assert len(folded.trainable_weights) == len(network.trainable_weights)
 
 
 @pytest.mark.parametrize(

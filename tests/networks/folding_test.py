@@ -5,9 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sagan_tf.layers import ConditionalBatchNorm
-from sagan_tf.networks.builders import build_generator
-from sagan_tf.networks.folding import Affine, fold_generator
+from sagan_tf.layers import ConditionalBatchNorm, SpectralNormalization
+from sagan_tf.networks.builders import build_discriminator, build_generator
+from sagan_tf.networks.folding import (
+    Affine,
+    fold_generator,
+    folded_weights,
+    without_spectral_normalization,
+)
 
 
 def make_generator(num_classes=5, variant="official", **options):
@@ -149,3 +154,46 @@ def test_affine_is_batch_norm_in_inference():
 def test_a_class_that_is_not_there_is_named(num_classes, label):
     with pytest.raises(ValueError, match=f"Received: label={label}"):
         fold_generator(make_generator(num_classes), label)
+
+
+def plain_copy(model):
+    """A copy of a functional model with every `W / sigma` as a plain kernel."""
+    copy = keras.models.clone_model(
+        model, clone_function=without_spectral_normalization
+    )
+    copy.set_weights(folded_weights(model))
+    return copy
+
+
+def test_folded_layer_computes_the_same():
+    layer = SpectralNormalization(keras.layers.Conv2D(3, 2))
+    x = np.random.default_rng(0).normal(size=(2, 5, 6, 4)).astype("float32")
+    expected = layer(x)
+    folded = without_spectral_normalization(layer)
+    folded.build(x.shape)
+    folded.set_weights(folded_weights(layer))
+    assert type(folded) is keras.layers.Conv2D
+    np.testing.assert_allclose(folded(x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("variant", ["official", "paper_v1"])
+def test_folded_network_computes_the_same_without_u(variant):
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    options = {
+        "num_classes": 3,
+        "channels": 2,
+        "attention_resolution": (16,),
+        "attention_variant": variant,
+    }
+    labels = tf.constant([0, 2])
+    for network, x in (
+        (build_generator(32, 5, **options), random.normal(size=(2, 5))),
+        (build_discriminator(32, **options), random.normal(size=(2, 32, 32, 3))),
+    ):
+        network.get_layer("attention_16x16").gamma.assign(0.7)
+        inputs = [tf.constant(x, "float32"), labels]
+        folded = plain_copy(network)
+        np.testing.assert_allclose(folded(inputs), network(inputs), atol=2e-5)
+        assert not [w.path for w in folded.weights if w.path.endswith("/u")]
+        assert len(folded.trainable_weights) == len(network.trainable_weights)

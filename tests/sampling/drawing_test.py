@@ -10,13 +10,14 @@ from PIL import Image, ImageSequence
 
 from sagan_tf import images
 from sagan_tf.evaluation.features.network import open_feature_network
-from sagan_tf.run import directory
-from sagan_tf.sampling import drawing, rows, walks
+from sagan_tf.model import generating
+from sagan_tf.run import building
+from sagan_tf.sampling import drawing, rows
 from tests.evaluation.small_network import small_network
 
 pytestmark = pytest.mark.slow
 
-load_generator = functools.cache(directory.load_generator)
+load_generator = functools.cache(building.load_generator)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def run(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def load_once(monkeypatch):
     """Networks are built once: it takes seconds."""
-    monkeypatch.setattr(directory, "load_generator", load_generator)
+    monkeypatch.setattr(building, "load_generator", load_generator)
 
 
 def open_drawing(run, **flags):
@@ -48,9 +49,9 @@ def open_drawing(run, **flags):
 def pure_pictures(generator):
     """Pixels by seed, label and truncation."""
     keys = [(seed, label, None) for seed in (3, 4) for label in (2, 7)] + [(3, 2, 0.5)]
-    z = [walks.one_each([seed], [], 8, 0, cut)[0] for seed, _, cut in keys]
+    z = [generating.one_each([seed], [], 8, 0, cut)[0] for seed, _, cut in keys]
     labels = np.int32([label for _, label, _ in keys])
-    made = walks.generate_one_by_one(generator, np.concatenate(z), labels)
+    made = generating.generate_one_by_one(generator, np.concatenate(z), labels)
     return dict(zip(keys, images.to_pixels(made)))
 
 

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from sagan_tf.model import latents
+from sagan_tf.model import generating, latents
 from sagan_tf.sampling import walks
+from sagan_tf.settings import arguments
 
 
 @pytest.mark.parametrize(
@@ -18,19 +19,19 @@ from sagan_tf.sampling import walks
     ],
 )
 def test_numbers_and_ranges(text, numbers):
-    assert walks.parse_numbers(text, "seeds") == numbers
+    assert arguments.parse_numbers(text, "seeds") == numbers
 
 
 @pytest.mark.parametrize("text", ["", "a", "3-1", "-1", "1,,2", "1-", "1.5"])
 def test_what_is_no_number_is_named(text):
     with pytest.raises(ValueError, match="seeds must be .* Try --seeds"):
-        walks.parse_numbers(text, "seeds")
+        arguments.parse_numbers(text, "seeds")
 
 
 def test_labels():
-    assert walks.parse_labels("all", 3) == [0, 1, 2]
-    assert walks.parse_labels("2,0", 3) == [2, 0]
-    assert walks.parse_labels(None, 3) == []
+    assert arguments.parse_labels("all", 3) == [0, 1, 2]
+    assert arguments.parse_labels("2,0", 3) == [2, 0]
+    assert arguments.parse_labels(None, 3) == []
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_labels():
 )
 def test_wrong_labels(text, num_classes, words):
     with pytest.raises(ValueError, match=words):
-        walks.parse_labels(text, num_classes)
+        arguments.parse_labels(text, num_classes)
 
 
 @pytest.mark.parametrize(
@@ -53,23 +54,23 @@ def test_wrong_labels(text, num_classes, words):
     ],
 )
 def test_truncations(text, truncations):
-    assert walks.parse_truncations(text) == truncations
+    assert arguments.parse_truncations(text) == truncations
 
 
 @pytest.mark.parametrize("text", ["-1", "a", "1,,2", "nan", "inf", "1;2", "0-1"])
 def test_what_is_no_truncation_is_named(text):
     with pytest.raises(ValueError, match=f"truncation must be .*Received: '{text}'"):
-        walks.parse_truncations(text)
+        arguments.parse_truncations(text)
 
 
 def test_without_labels_each_seed_has_its_own():
-    z, labels = walks.one_each([4, 9], [], z_dim=3, num_classes=10)
+    z, labels = generating.one_each([4, 9], [], z_dim=3, num_classes=10)
     np.testing.assert_array_equal(z, latents.draw_z([4, 9], 3))
     np.testing.assert_array_equal(labels, latents.draw_labels([4, 9], 10))
 
 
 def test_each_label_gets_all_seeds():
-    z, labels = walks.one_each([4, 9], [1, 5, 7], z_dim=3, num_classes=10)
+    z, labels = generating.one_each([4, 9], [1, 5, 7], z_dim=3, num_classes=10)
     assert labels.tolist() == [1, 1, 5, 5, 7, 7]
     np.testing.assert_array_equal(z[0], z[2])
     np.testing.assert_array_equal(z[1], z[5])
@@ -129,5 +130,5 @@ class BatchDependent(keras.Model):
 
 def test_images_are_generated_one_by_one():
     z = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
-    images = walks.generate_one_by_one(BatchDependent(), z)
+    images = generating.generate_one_by_one(BatchDependent(), z)
     np.testing.assert_array_equal(images, np.zeros((3, 1, 1, 2)))

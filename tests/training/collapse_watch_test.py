@@ -9,8 +9,9 @@ import tiny
 from PIL import Image
 
 from sagan_tf.run.checkpoints import Checkpoints
-from sagan_tf.training import collapse_watch, examiner
-from sagan_tf.training.callbacks.step_callback import CheckpointWriter, NonfiniteStop
+from sagan_tf.training import collapse_watch, complaints, examiner
+from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
+from sagan_tf.training.callbacks.stopping import NonfiniteStop
 from sagan_tf.training.collapse_watch import CollapseWatch
 from tests.training.examiner_test import good, make_batch, make_model
 
@@ -37,7 +38,7 @@ def run(tmp_path, monkeypatch):
 
     def run(figures, on_collapse="warn", start=0, patience=0):
         monkeypatch.setattr(examiner, "Examiner", Looks(figures))
-        monkeypatch.setattr(examiner, "PATIENCE_LOOKS", patience)
+        monkeypatch.setattr(complaints, "PATIENCE_LOOKS", patience)
         checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
         guard = NonfiniteStop(0)
         writer = CheckpointWriter(0, checkpoints, guard)
@@ -226,7 +227,9 @@ def test_a_run_that_was_rolled_back_goes_on_from_where_it_was_well(
     tmp_path, monkeypatch, capsys
 ):
     def is_bad(figures, earlier=()):
-        return [examiner.Complaint("logits", "Bad.", True)] if len(earlier) > 1 else []
+        return (
+            [complaints.Complaint("logits", "Bad.", True)] if len(earlier) > 1 else []
+        )
 
     options = {"watch_every_steps": 2, "on_collapse": "rollback", "total_steps": 12}
     with monkeypatch.context() as patch:

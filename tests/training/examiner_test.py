@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from sagan_tf import SAGAN, build_discriminator, build_generator
 from sagan_tf.layers import normalized_weights
-from sagan_tf.training import examiner
+from sagan_tf.training import complaints, examiner
 
 COUNT = 4
 
@@ -52,7 +52,7 @@ def diversity(model, batch):
 
 
 def kinds(figures, earlier=()):
-    return [each.kind for each in examiner.complaints(figures, earlier)]
+    return [each.kind for each in complaints.complaints(figures, earlier)]
 
 
 @pytest.mark.parametrize("classes", [3, 0])
@@ -213,7 +213,7 @@ def test_nothing_is_said_of_good_figures():
     ],
 )
 def test_what_is_bad_is_named_with_a_remedy(change, kind):
-    (complaint,) = examiner.complaints(good(**change), [good()] * 3)
+    (complaint,) = complaints.complaints(good(**change), [good()] * 3)
     assert complaint.kind == kind
     assert "Try " in complaint.text
     warnings = ("nearest", "sigma", "gradient_g", "gradient_d")
@@ -222,16 +222,16 @@ def test_what_is_bad_is_named_with_a_remedy(change, kind):
 
 @pytest.mark.parametrize("bad", [{"diversity": 0.05}, {"logit_gap": 9.0}])
 def test_nothing_but_nan_is_a_collapse_before_a_few_looks(bad):
-    for looks in range(examiner.PATIENCE_LOOKS + 1):
-        (complaint,) = examiner.complaints(good(**bad), [good()] * looks)
-        assert complaint.is_collapse == (looks == examiner.PATIENCE_LOOKS)
-    (complaint,) = examiner.complaints(good(logit_gap=float("inf")))
+    for looks in range(complaints.PATIENCE_LOOKS + 1):
+        (complaint,) = complaints.complaints(good(**bad), [good()] * looks)
+        assert complaint.is_collapse == (looks == complaints.PATIENCE_LOOKS)
+    (complaint,) = complaints.complaints(good(logit_gap=float("inf")))
     assert complaint.is_collapse
 
 
 def test_a_discriminator_that_has_died_leaves_no_gradient():
     model, batch = make_model(), make_batch()
-    assert examine(model, batch)["gradient_norm_g"] > examiner.LEAST_GRADIENT
+    assert examine(model, batch)["gradient_norm_g"] > complaints.LEAST_GRADIENT
     # What its last ReLU sees is below 0 everywhere.
     block = model.discriminator.get_layer("block_4")
     for convolution in (block.convolution_1, block.convolution_2):
@@ -248,7 +248,7 @@ def test_a_discriminator_that_has_died_leaves_no_gradient():
 def test_a_gradient_that_has_nearly_vanished_is_told_by_what_is_usual():
     looks = [good(gradient_norm_g=norm) for norm in (0.1, 2.0, 90.0)]
     assert kinds(good(gradient_norm_g=0.07), looks) == []
-    (complaint,) = examiner.complaints(good(gradient_norm_g=0.05), looks)
+    (complaint,) = complaints.complaints(good(gradient_norm_g=0.05), looks)
     assert (complaint.kind, complaint.is_collapse) == ("vanished", True)
     assert "0.05, has vanished (below 0.06; usual: 2)" in complaint.text
     # A generator with small gradients all along is none that has stopped.
@@ -258,16 +258,16 @@ def test_a_gradient_that_has_nearly_vanished_is_told_by_what_is_usual():
 
 def test_the_most_that_pictures_differed_is_told():
     looks = [good(diversity=value) for value in (0.2, 0.7, 0.4)]
-    (complaint,) = examiner.complaints(good(diversity=0.05), looks)
+    (complaint,) = complaints.complaints(good(diversity=0.05), looks)
     assert "the most was 0.700" in complaint.text
 
 
 def test_a_look_is_read_back_from_json():
     look = {"step": 3, **good(logit_gap=None), "complaints": ["nonfinite"]}
-    figures = examiner.figures_of(look)
+    figures = complaints.figures_of(look)
     assert set(figures) == set(good()) and np.isnan(figures["logit_gap"])
     # Earlier looks that were not finite tell nothing of what is usual.
-    broken = examiner.figures_of({**good(gradient_norm_g=None), "step": 4})
+    broken = complaints.figures_of({**good(gradient_norm_g=None), "step": 4})
     assert kinds(good(), [broken, figures, good()]) == []
 
 
@@ -329,7 +329,7 @@ def test_a_large_gradient_is_usual_where_it_was_always_large():
 
 def test_the_worst_layer_is_named():
     figures = good(**{"sigma_discriminator/block_2/shortcut": 0.4})
-    (complaint,) = examiner.complaints(figures)
+    (complaint,) = complaints.complaints(figures)
     assert complaint.text.startswith(
         "discriminator/block_2/shortcut is divided by 0.40"
     )

@@ -9,6 +9,8 @@ import tiny
 from PIL import Image
 
 from sagan_tf import train
+from sagan_tf.errors import COLLAPSED, FINISHED
+from sagan_tf.run import building
 from sagan_tf.settings.config import Config
 from sagan_tf.training import loop
 
@@ -139,7 +141,7 @@ def test_each_network_learns_at_its_own_rate():
         adam_beta2=0.9,
         loss="kl",
     )
-    model = loop.make_model(config)
+    model = building.make_model(config)
     adams = (model.generator_optimizer, model.discriminator_optimizer)
     rates = [float(adam.learning_rate.numpy()) for adam in adams]
     np.testing.assert_allclose(rates, [1e-4, 4e-4], rtol=1e-6)
@@ -186,7 +188,7 @@ def small_config(**changes):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_trains_both_networks(name):
-    model = loop.make_model(small_config(**VARIANTS[name]).validate())
+    model = building.make_model(small_config(**VARIANTS[name]).validate())
     before = {id(v): v.numpy() for v in model.trainable_variables}
     random = np.random.default_rng(0)
     images = tf.constant(random.uniform(-1, 1, (4, 32, 32, 1)), tf.float32)
@@ -201,7 +203,7 @@ def test_every_variant_trains_both_networks(name):
 
 
 def test_the_flags_of_the_ablations_reach_the_networks():
-    model = loop.make_model(small_config(**VARIANTS["all"]).validate())
+    model = building.make_model(small_config(**VARIANTS["all"]).validate())
     assert model.class_loss_weight == 1.0
     assert model.discriminator.output_shape == (None, 4)
     assert set(model.gammas()) == {"gamma_g_residual_16x16", "gamma_d_residual_16x16"}
@@ -211,7 +213,7 @@ def test_the_flags_of_the_ablations_reach_the_networks():
         assert not network.get_layer("residual_16x16").clamp_sigma
     block = model.generator.get_layer("block_8x8")
     assert (block.normalize_tables, block.synchronized) == (True, True)
-    other = loop.make_model(small_config(**VARIANTS["AC-GAN"]))
+    other = building.make_model(small_config(**VARIANTS["AC-GAN"]))
     assert other.class_loss_weight == 0.5
 
 
@@ -298,8 +300,8 @@ def test_a_damaged_picture_of_the_fixed_batch_is_named(pictures):
 def test_a_training_of_any_kind_is_watched(tmp_path, changes):
     steps = {"total_steps": 4, "checkpoint_every_steps": 4, "sample_every_steps": 0}
     assert tiny.run(tmp_path, watch_every_steps=2, **steps, **changes) in (
-        loop.FINISHED,
-        loop.COLLAPSED,
+        FINISHED,
+        COLLAPSED,
     )
     lines = (tmp_path / "health.jsonl").read_text().splitlines()
     looks = [json.loads(line) for line in lines]

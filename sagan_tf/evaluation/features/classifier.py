@@ -18,6 +18,7 @@ import zipfile
 import keras
 import numpy as np
 
+from sagan_tf.errors import BadInput
 from sagan_tf.files import TEMPORARY, write_text
 
 NETWORK_FILE, RECORD_FILE = "classifier.keras", "classifier.json"
@@ -65,7 +66,7 @@ def build_classifier(
         (N, D), "logits": float32 (N, K)}`. Float32 under any dtype policy.
 
     Raises:
-        ValueError: a size is impossible.
+        BadInput: a size is impossible.
     """
     for name, value, least in (
         ("resolution", resolution, 8),
@@ -74,12 +75,12 @@ def build_classifier(
         ("num_features", num_features, 1),
     ):
         if value < least:
-            raise ValueError(
+            raise BadInput(
                 f"{name} of a classifier must be at least {least}. Received: "
                 f"{name}={value}."
             )
     if image_channels not in (1, 3):
-        raise ValueError(
+        raise BadInput(
             "image_channels must be 1 (grey) or 3 (RGB). Received: "
             f"image_channels={image_channels}."
         )
@@ -138,15 +139,15 @@ def check_name(name):
     """Checks the name of a classifier; every result carries it.
 
     Raises:
-        ValueError: it has unusual characters, or is that of another kind of network.
+        BadInput: it has unusual characters, or is that of another kind of network.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise ValueError(
+        raise BadInput(
             "name must be up to 64 letters, digits, '.', '_' and '-', and start with "
             f"a letter or digit. Received: name={name!r}. Try --name=digits-cnn."
         )
     if name.lower().startswith(_TAKEN_NAMES):
-        raise ValueError(
+        raise BadInput(
             f"name must not start with {' or '.join(_TAKEN_NAMES)}: its scores would "
             f"be taken for another network's. Received: name={name!r}. Try "
             "--name=digits-cnn."
@@ -161,22 +162,22 @@ def check_output(folder, overwrite=False):
         overwrite: bool, whether a classifier that is there may be replaced.
 
     Raises:
-        ValueError: there is something at that place.
+        BadInput: there is something at that place.
     """
     folder = pathlib.Path(folder)
     if (folder / RECORD_FILE).is_file():
         if not overwrite:
-            raise ValueError(
+            raise BadInput(
                 f"There is a classifier in {folder} already. Try another --output, or "
                 "--overwrite to replace it."
             )
     elif folder.is_symlink() or folder.is_file():
-        raise ValueError(
+        raise BadInput(
             f"output must be a new folder. Received: {folder}, which is a file. Try "
             "another --output."
         )
     elif folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(
+        raise BadInput(
             f"output must be a new folder. Received: {folder}, which holds other "
             "files. Try another --output."
         )
@@ -196,7 +197,7 @@ def save_classifier(folder, model, record, overwrite=False):
         The record as it was written, a dict.
 
     Raises:
-        ValueError: there is something at that place.
+        BadInput: there is something at that place.
         OSError: it cannot be written.
     """
     check_output(folder, overwrite)
@@ -232,12 +233,12 @@ def load_classifier(folder):
         `keras.Model` (see `build_classifier`), and the record: a dict.
 
     Raises:
-        ValueError: there is none, or it is damaged.
+        BadInput: there is none, or it is damaged.
     """
     folder = pathlib.Path(folder)
     path = folder / RECORD_FILE
     if not path.is_file():
-        raise ValueError(
+        raise BadInput(
             f"{folder} is not the folder of a classifier: it has no {RECORD_FILE}. Try "
             "the --output that was given to sagan_tf.train_classifier."
         )
@@ -245,13 +246,13 @@ def load_classifier(folder):
         record = json.loads(path.read_text(encoding="utf-8"))
         missing = [name for name in RECORD_FIELDS if name not in record]
         if missing:
-            raise ValueError(f"{RECORD_FILE} has no {', '.join(missing)}")
+            raise BadInput(f"{RECORD_FILE} has no {', '.join(missing)}")
         model = keras.saving.load_model(folder / NETWORK_FILE, compile=False)
         if weights_hash(model) != record["sha256"]:
-            raise ValueError(f"the weights are not those that {RECORD_FILE} is about")
+            raise BadInput(f"the weights are not those that {RECORD_FILE} is about")
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:300].rstrip(".")
-        raise ValueError(
+        raise BadInput(
             f"The classifier in {folder} is damaged: {reason}. Try training it again "
             "with --overwrite."
         ) from error

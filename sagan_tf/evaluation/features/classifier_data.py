@@ -6,6 +6,7 @@ import re
 import tensorflow as tf
 
 from sagan_tf import data
+from sagan_tf.errors import BadInput
 from sagan_tf.images import RESIZE_METHODS
 
 _OTHER_SPLIT = {"train": "test", "test": "train"}
@@ -42,14 +43,14 @@ def open_parts(
         training, held_out: `data.Source`; and what classifier.json says of them: dict.
 
     Raises:
-        ValueError: one of them cannot be opened, or nothing would be held out.
+        BadInput: one of them cannot be opened, or nothing would be held out.
     """
     kind = dataset.partition(":")[0]
     if held_out_dataset == dataset:
         held_out_dataset = None
     if not held_out_dataset and not held_out_split and kind in ("tfds", "tfrecord"):
         or_split = " or --held_out_split=test" if kind == "tfds" else ""
-        raise ValueError(
+        raise BadInput(
             "Pictures to measure the classifier with are needed. Received: "
             f"dataset={dataset!r}. Try --held_out_dataset={kind}:...{or_split}."
         )
@@ -58,7 +59,7 @@ def open_parts(
         held_out_split = held_out_split or _OTHER_SPLIT.get(split)
     parts = [(dataset, split), (held_out_dataset or dataset, held_out_split)]
     if not held_out_dataset and (split or "train") == held_out_split:
-        raise ValueError(
+        raise BadInput(
             "Held-out pictures must be others than those that are trained on. "
             f"Received: dataset={dataset!r}, split={split!r}, held_out_split="
             f"{held_out_split!r}. Try another --held_out_split."
@@ -106,14 +107,14 @@ def natural_shape(source):
         128; and 1 if it is grey, else 3.
 
     Raises:
-        ValueError: the picture cannot be read.
+        BadInput: the picture cannot be read.
     """
     (element,) = source.epoch(0, 0, shuffle=False).take(1)
     try:
         height, width, channels = source.decode(element)["image"].shape
     except tf.errors.OpError as error:
         problem = data.name_bad_image(source, seed=0, shuffle=False, count=1)
-        raise ValueError(
+        raise BadInput(
             f"{problem} Try replacing it, or --skip_bad_images to leave it out."
         ) from error
     fitting = [size for size in _SIZES if size >= min(height, width)]
@@ -127,16 +128,16 @@ def check_classes(training, held_out):
         training, held_out: `data.Source`.
 
     Raises:
-        ValueError: there are no labels, less than two classes, or other ones held out.
+        BadInput: there are no labels, less than two classes, or other ones held out.
     """
     for source in (training, held_out):
         if not source.num_classes:
-            raise ValueError(
+            raise BadInput(
                 f"A classifier needs labels. Received: {source.description}. Try a "
                 "data set with labels."
             )
     if training.num_classes < 2:
-        raise ValueError(
+        raise BadInput(
             f"A classifier needs two classes. Received: {training.description}. Try a "
             "data set with more classes."
         )
@@ -144,7 +145,7 @@ def check_classes(training, held_out):
     if held_out.num_classes > training.num_classes or (
         all(names) and len(set(names)) > 1
     ):
-        raise ValueError(
+        raise BadInput(
             "The held-out pictures must have the classes that are trained on. "
             f"Received: {training.description}; {held_out.description}. Try another "
             "--held_out_dataset."
@@ -161,10 +162,10 @@ def make_batches(training, pictures, batch_size, flip):
         flip: mirror a random half.
 
     Raises:
-        ValueError: `resize` is unknown, or a picture is bad.
+        BadInput: `resize` is unknown, or a picture is bad.
     """
     if pictures["resize"] not in RESIZE_METHODS:
-        raise ValueError(
+        raise BadInput(
             f"resize must be one of {', '.join(RESIZE_METHODS)}. Received: resize="
             f"{pictures['resize']!r}. Try --resize={RESIZE_METHODS[0]}."
         )

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from sagan_tf import data
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features import classifier
 from sagan_tf.evaluation.features.classifier_data import (
     check_classes,
@@ -14,7 +15,7 @@ from sagan_tf.evaluation.features.classifier_data import (
     make_batches,
     make_test_batches,
 )
-from sagan_tf.run import directory
+from sagan_tf.run import versions
 
 # By default every picture is seen this often, or less often when there are many.
 _MOST_EPOCHS, _LEAST_EPOCHS = 30, 10
@@ -66,7 +67,7 @@ def train_classifier(
         What classifier.json says, a dict.
 
     Raises:
-        ValueError: the data has no labels or other classes in its parts, or `output`
+        BadInput: the data has no labels or other classes in its parts, or `output`
             or `name` cannot be used.
         OSError: it cannot be written.
     """
@@ -101,7 +102,7 @@ def train_classifier(
         **pictures,
         **{"flip": flip, "width": width, "batch_size": batch_size},
         **{"epochs": epochs, "steps": epochs * steps},
-        "versions": directory.versions(),
+        "versions": versions.versions(),
     }
     record = classifier.save_classifier(output, model, record, overwrite)
     readings = describe_readings(confusion, training.class_names)
@@ -158,7 +159,7 @@ def explain(error, training, held_out, seed):
     )
     if problem is None:
         return error
-    return ValueError(
+    return BadInput(
         f"{problem} Try replacing it, or --skip_bad_images to leave it out."
     )
 

@@ -16,6 +16,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from sagan_tf.errors import BadInput
+
 HANDLE = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
 NUM_FEATURES, NUM_LOGITS = 2048, 1008
 _SIZE, _SMALL_SIZE = 299, 32
@@ -67,14 +69,14 @@ def load(place=None):
         `Module`.
 
     Raises:
-        ValueError: it cannot be had, or is something else.
+        BadInput: it cannot be had, or is something else.
     """
     place = str(place or HANDLE)
     folder = _fetch(place) if "://" in place else _local(place)
     try:
         loaded = tf.saved_model.load(str(folder), tags=_tags(folder))
     except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
-        raise ValueError(
+        raise BadInput(
             f"{folder} cannot be loaded as a SavedModel: {_one_line(error)}. Try "
             f"unpacking {HANDLE} again."
         ) from error
@@ -102,13 +104,13 @@ def _local(folder):
     """Checks a folder that should hold an unpacked Inception module."""
     folder = pathlib.Path(folder)
     if folder.is_file() and folder.name.endswith(_ARCHIVES):
-        raise ValueError(
+        raise BadInput(
             f"inception must be an unpacked folder. Received: {folder}, an archive. "
             f"Try mkdir inception && tar -xzf {folder} -C inception, then "
             "--inception=inception."
         )
     if not any((folder / name).is_file() for name in _MODEL_FILES):
-        raise ValueError(
+        raise BadInput(
             f"inception must be a folder with {_MODEL_FILES[0]}, the unpacked "
             f"{HANDLE}. Received: {folder}, which "
             f"{'holds none' if folder.is_dir() else 'is no folder'}. Try another "
@@ -129,7 +131,7 @@ def _fetch(handle):
 
         return _local(tensorflow_hub.resolve(handle))
     except (ImportError, OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise ValueError(
+        raise BadInput(
             f"The Inception network {handle} cannot be fetched: {_one_line(error)}. "
             "Try one of three ways: --inception=DIR with an unpacked copy; the "
             f"environment variable TFHUB_CACHE_DIR=DIR with one in DIR/{key}; or an "
@@ -145,7 +147,7 @@ def _tags(folder):
     try:
         proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     except DecodeError as error:
-        raise ValueError(f"{path.name} is damaged: {error}") from error
+        raise BadInput(f"{path.name} is damaged: {error}") from error
     tags = [sorted(graph.meta_info_def.tags) for graph in proto.meta_graphs]
     if len(tags) < 2:
         return None
@@ -168,7 +170,7 @@ def _callable(loaded, folder):
         and len(signature.structured_input_signature[1]) == 1
     ]
     if not usable:
-        raise ValueError(
+        raise BadInput(
             f"{folder} must be callable, or have a signature from images to "
             f"{' and '.join(_OUTPUTS)}. Received: signatures "
             f"{', '.join(sorted(signatures)) or 'none'}. Try {HANDLE}."
@@ -194,13 +196,13 @@ def _probe(call, size, folder):
         except (ValueError, TypeError, tf.errors.OpError) as error:
             problem = _one_line(error)
     else:
-        raise ValueError(
+        raise BadInput(
             f"{folder} takes no images float32 (N, {_SIZE}, "
             f"{_SIZE}, 3): {problem}. Try {HANDLE}."
         )
     if not isinstance(outputs, dict) or not set(_OUTPUTS) <= set(outputs):
         received = ", ".join(outputs) if isinstance(outputs, dict) else "no dict"
-        raise ValueError(
+        raise BadInput(
             f"{folder} must give a dict with {' and '.join(_OUTPUTS)}. Received: "
             f"{received}. Try {HANDLE}."
         )

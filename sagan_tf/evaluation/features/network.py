@@ -8,6 +8,7 @@ import os
 
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features import classifier, inception_module
 
 # ITU-R 601 luma in 2**16ths, as `images.adapt_channels` takes it of pixels.
@@ -68,7 +69,7 @@ class FeatureNetwork:
             features: float32 `(N, D)`, logits: float32 `(N, K)`.
 
         Raises:
-            ValueError: the images have another shape or dtype.
+            BadInput: the images have another shape or dtype.
         """
         images = tf.convert_to_tensor(images)
         if (
@@ -76,7 +77,7 @@ class FeatureNetwork:
             or images.shape.rank != 4
             or images.shape[-1] not in (1, 3)
         ):
-            raise ValueError(
+            raise BadInput(
                 "A feature network needs float32 images (N, R, R, 1) or (N, R, R, 3) "
                 f"in [-1, 1]. Received: {images.dtype.name} {images.shape}. Try "
                 "images.from_pixels for pixels."
@@ -114,17 +115,17 @@ def open_feature_network(spec, inception=None):
         on stderr says that its scores mean nothing.
 
     Raises:
-        ValueError: it cannot be had, or is not a feature network.
+        BadInput: it cannot be had, or is not a feature network.
     """
     if spec == "inception":
         return _open_inception(inception)
     if inception:
-        raise ValueError(
+        raise BadInput(
             "inception is for the feature network inception only. Received: "
             f"{spec!r} and inception={inception!r}. Try without one of the two."
         )
     if not os.path.isdir(spec):
-        raise ValueError(
+        raise BadInput(
             "A feature network is inception, or the folder of a classifier. Received: "
             f"{spec!r}, and there is no such folder. Try training one: python -m "
             "sagan_tf.train_classifier --help."

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics import tfgan
 from sagan_tf.evaluation.metrics.blas import one_blas_thread
 from sagan_tf.evaluation.metrics.moments import Moments, moments_of
@@ -60,10 +61,10 @@ def frechet_distance(real, fake):
         float. Rounding may leave it below 0 by 1e-13 of the traces.
 
     Raises:
-        ValueError: different numbers of features, or fewer than 2 rows.
+        BadInput: different numbers of features, or fewer than 2 rows.
     """
     if real.mean.shape != fake.mean.shape:
-        raise ValueError(
+        raise BadInput(
             "A distance needs moments of the same features. Received: "
             f"{len(real.mean)} and {len(fake.mean)} features. "
             "Try one feature network for both."
@@ -118,7 +119,7 @@ def intra_frechet_distance(
         per_class: float64 (num_classes,).
 
     Raises:
-        ValueError: labels are missing or others than these, a class has fewer than 2
+        BadInput: labels are missing or others than these, a class has fewer than 2
             real or fake images, other shapes, NaN or infinity.
     """
     real, fake = check_pair(real_features, fake_features)
@@ -156,7 +157,7 @@ def _check_classes(real_labels, fake_labels, num_classes):
             for label in short[:CLASSES_NAMED]
         ]
         more = ", ..." if len(short) > CLASSES_NAMED else ""
-        raise ValueError(
+        raise BadInput(
             "A distance per class needs at least 2 real and 2 fake images of each. "
             f"Received: {', '.join(named)}{more}. Try more images."
         )
@@ -180,11 +181,11 @@ def inception_score(logits, splits=1):
             0 for one split.
 
     Raises:
-        ValueError: fewer rows than splits, another shape, NaN or infinity.
+        BadInput: fewer rows than splits, another shape, NaN or infinity.
     """
     logits = check_rows(logits, "logits")
     if not 1 <= splits <= len(logits):
-        raise ValueError(
+        raise BadInput(
             "Each split needs at least one image. "
             f"Received: {len(logits)} images, splits={splits}. Try fewer splits."
         )
@@ -207,10 +208,10 @@ def class_accuracy(logits, labels):
         float in 0..1.
 
     Raises:
-        ValueError: other shapes, no rows, labels missing or others, NaN or infinity.
+        BadInput: other shapes, no rows, labels missing or others, NaN or infinity.
     """
     logits = check_rows(logits, "logits")
     labels = check_labels(labels, "labels", *logits.shape)
     if not len(logits):
-        raise ValueError("Accuracy needs images. Received: 0 rows. Try more images.")
+        raise BadInput("Accuracy needs images. Received: 0 rows. Try more images.")
     return float(np.mean(logits.argmax(axis=1) == labels))

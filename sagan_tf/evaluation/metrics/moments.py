@@ -4,6 +4,7 @@ import concurrent.futures
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.blas import one_blas_thread
 from sagan_tf.evaluation.metrics.rows import ROWS_AT_A_TIME, check_rows
 
@@ -42,11 +43,11 @@ class Moments:
             `Moments`, which can be updated and merged.
 
         Raises:
-            ValueError: other shapes or count, not finite, or not symmetric.
+            BadInput: other shapes or count, not finite, or not symmetric.
         """
         mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
         if mean.ndim != 1 or covariance.shape != 2 * mean.shape or count < 2:
-            raise ValueError(
+            raise BadInput(
                 "Statistics are a count of at least 2, a mean (D,) and a covariance "
                 f"(D, D). Received: count={count}, shapes {mean.shape} and "
                 f"{covariance.shape}. Try what Moments gave."
@@ -54,7 +55,7 @@ class Moments:
         check_rows(np.vstack([mean, covariance]), "mean and covariance")
         largest = np.abs(covariance).max(initial=0)
         if not np.allclose(covariance, covariance.T, rtol=0, atol=1e-6 * largest):
-            raise ValueError(
+            raise BadInput(
                 "A covariance must be symmetric. Received: one that is not. "
                 "Try the covariance itself, not a factor of it."
             )
@@ -71,7 +72,7 @@ class Moments:
             features: float array (n, D); float32 is converted a piece at a time.
 
         Raises:
-            ValueError: another shape, or NaN or infinity; nothing is added then.
+            BadInput: another shape, or NaN or infinity; nothing is added then.
         """
         features = check_rows(features, "features", len(self._mean))
         with one_blas_thread():
@@ -91,10 +92,10 @@ class Moments:
         """Adds all that another `Moments` has seen, which stays as it is.
 
         Raises:
-            ValueError: it has another number of features.
+            BadInput: it has another number of features.
         """
         if other.mean.shape != self._mean.shape:
-            raise ValueError(
+            raise BadInput(
                 "Only moments of the same features can be merged. Received: "
                 f"{len(self._mean)} and {len(other.mean)} features. "
                 "Try those of one feature network."
@@ -133,10 +134,10 @@ class Moments:
         """Their unbiased covariance, S / (count - 1): float64 (D, D).
 
         Raises:
-            ValueError: fewer than 2 rows were seen.
+            BadInput: fewer than 2 rows were seen.
         """
         if self._count < 2:
-            raise ValueError(
+            raise BadInput(
                 "A covariance needs at least 2 rows of features. "
                 f"Received: {self._count}. Try more images."
             )
@@ -153,7 +154,7 @@ def moments_of(*feature_sets):
         List of `Moments`.
 
     Raises:
-        ValueError: another shape, or NaN or infinity.
+        BadInput: another shape, or NaN or infinity.
     """
 
     def measure(features):

@@ -29,7 +29,7 @@ class NearestRows:
         count: int, rows so far.
 
     Raises:
-        ValueError: another shape, NaN or infinity.
+        BadInput: another shape, NaN or infinity.
     """
 
     def __init__(self, queries, neighbours, own_positions=None):
@@ -48,7 +48,7 @@ class NearestRows:
             rows: float array `(N, D)`.
 
         Raises:
-            ValueError: another shape, NaN or infinity.
+            BadInput: another shape, NaN or infinity.
         """
         width = self._queries.shape[1]
         rows = check_rows(rows, "rows", width).astype(np.float64)

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.blas import one_blas_thread
 from sagan_tf.evaluation.metrics.rows import check_pair
 
@@ -42,7 +43,7 @@ def precision_recall(real_features, fake_features, neighbours=3):
         precision, recall: floats in 0..1.
 
     Raises:
-        ValueError: k or fewer images of a kind, other shapes, NaN or infinity.
+        BadInput: k or fewer images of a kind, other shapes, NaN or infinity.
     """
     scores = neighbour_scores(real_features, fake_features, neighbours, None)
     return scores.precision, scores.recall
@@ -66,7 +67,7 @@ def density_coverage(real_features, fake_features, neighbours=5):
         coverage: float in 0..1.
 
     Raises:
-        ValueError: k or fewer images of a kind, other shapes, NaN or infinity.
+        BadInput: k or fewer images of a kind, other shapes, NaN or infinity.
     """
     scores = neighbour_scores(real_features, fake_features, None, neighbours)
     return scores.density, scores.coverage
@@ -86,11 +87,11 @@ def neighbour_scores(
         `NeighbourScores`.
 
     Raises:
-        ValueError: k or fewer images of a kind, other shapes, NaN or infinity.
+        BadInput: k or fewer images of a kind, other shapes, NaN or infinity.
     """
     wanted = [k for k in (precision_neighbours, density_neighbours) if k is not None]
     if not wanted or min(wanted) < 1:
-        raise ValueError(
+        raise BadInput(
             f"neighbours must be at least 1. Received: {wanted}. Try 3 or 5."
         )
     real, fake = check_pair(real_features, fake_features, at_least=max(wanted) + 1)

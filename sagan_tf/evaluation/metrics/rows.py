@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
+
 ROWS_AT_A_TIME = 1024
 
 
@@ -17,12 +19,12 @@ def check_rows(rows, name, width=None):
         NumPy array (N, D): `rows` itself if it is one.
 
     Raises:
-        ValueError: another shape, or NaN or infinity somewhere: says in how many rows,
+        BadInput: another shape, or NaN or infinity somewhere: says in how many rows,
             and in which first.
     """
     rows = np.asarray(rows)
     if rows.ndim != 2 or width not in (None, rows.shape[1]):
-        raise ValueError(
+        raise BadInput(
             f"{name} must have shape (images, {width or 'numbers per image'}). "
             f"Received: shape {rows.shape}. "
             "Try what one feature network gives for both sets."
@@ -35,7 +37,7 @@ def check_rows(rows, name, width=None):
     ]
     bad = np.concatenate(bad) if bad else np.empty(0, int)
     if len(bad):
-        raise ValueError(
+        raise BadInput(
             f"{name} must be finite. Received: NaN or infinity in {len(bad):,} of "
             f"{len(rows):,} rows, first in row {bad[0]}. Try an earlier checkpoint, "
             "or leave these images out."
@@ -54,12 +56,12 @@ def check_pair(real_features, fake_features, at_least=1):
         The two as NumPy arrays.
 
     Raises:
-        ValueError: other shapes, too few rows, NaN or infinity.
+        BadInput: other shapes, too few rows, NaN or infinity.
     """
     real = check_rows(real_features, "real_features")
     fake = check_rows(fake_features, "fake_features", real.shape[1])
     if min(len(real), len(fake)) < at_least:
-        raise ValueError(
+        raise BadInput(
             f"The metric needs at least {at_least} images of each kind. "
             f"Received: {len(real)} real, {len(fake)} fake. Try more images."
         )
@@ -79,23 +81,23 @@ def check_labels(labels, name, count, num_classes):
         NumPy array (count,) of integers in 0..num_classes - 1.
 
     Raises:
-        ValueError: no labels, another number of them, or others than these.
+        BadInput: no labels, another number of them, or others than these.
     """
     if labels is None:
-        raise ValueError(
+        raise BadInput(
             f"{name} are needed for a metric per class. Received: None. "
             "Try a data set with labels, or a metric without classes."
         )
     labels = np.asarray(labels)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
+        raise BadInput(
             f"{name} must be {count} integers, one for each row. "
             f"Received: {labels.dtype} of shape {labels.shape}. "
             "Try the labels of the same images in the same order."
         )
     outside = labels[(labels < 0) | (labels >= num_classes)]
     if len(outside):
-        raise ValueError(
+        raise BadInput(
             f"{name} must be in 0..{num_classes - 1}. Received: {outside[0]}. "
             "Try the num_classes of the data set."
         )

@@ -14,6 +14,7 @@ import zipfile
 import numpy as np
 
 from sagan_tf import files, images
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.frechet import Moments
 
 # Adding a few rows to a covariance of 2048 features takes as long as adding hundreds.
@@ -90,7 +91,7 @@ class Summary:
             low, high: smallest and largest value of these images.
 
         Raises:
-            ValueError: a feature or logit is NaN or infinite.
+            BadInput: a feature or logit is NaN or infinite.
         """
         self._check(features, logits)
         self.count += len(features)
@@ -119,7 +120,7 @@ class Summary:
         finite = np.isfinite(features).all(1) & np.isfinite(logits).all(1)
         if not finite.all():
             where = self.count + int(np.argmin(finite))
-            raise ValueError(
+            raise BadInput(
                 "Features and logits must be finite. Received: NaN or infinity for "
                 f"image {where}. Try another checkpoint: this generator, or the "
                 "feature network, is broken."
@@ -184,10 +185,10 @@ def read_reference(path):
         `Summary`, and the dict `about`.
 
     Raises:
-        ValueError: it is missing, damaged or something else.
+        BadInput: it is missing, damaged or something else.
     """
     if not os.path.isfile(path):
-        raise ValueError(
+        raise BadInput(
             f"There is no reference file {path}. Try python -m "
             f"sagan_tf.reference_statistics --dataset=... --output={path}."
         )
@@ -199,7 +200,7 @@ def read_reference(path):
             int(arrays["count"]), arrays["mean"], arrays["covariance"]
         )
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
+        raise BadInput(
             f"{path} is not a whole reference file: {error}. Try removing it and "
             "python -m sagan_tf.reference_statistics."
         ) from error
@@ -217,7 +218,7 @@ def check_same(path, about, wanted):
         wanted: dict, some of its keys.
 
     Raises:
-        ValueError: one differs; the line names them all.
+        BadInput: one differs; the line names them all.
     """
     differences = [
         f"{key} is {about.get(key)!r}, needed {value!r}"
@@ -225,7 +226,7 @@ def check_same(path, about, wanted):
         if about.get(key) != value
     ]
     if differences:
-        raise ValueError(
+        raise BadInput(
             f"The reference statistics in {path} are of something else: "
             f"{'; '.join(differences)}. Try another file, or remove this one to have "
             "it made again."

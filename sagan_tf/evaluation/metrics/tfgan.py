@@ -13,6 +13,7 @@ import types
 
 import numpy as np
 
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.rows import check_pair, check_rows
 
 _NAME = "tensorflow_gan"
@@ -62,11 +63,11 @@ def classifier_score(logits):
         float in 1..K, computed in float64.
 
     Raises:
-        ValueError: another shape, no rows, or NaN or infinity.
+        BadInput: another shape, no rows, or NaN or infinity.
     """
     logits = check_rows(logits, "logits").astype(np.float64)
     if not len(logits):
-        raise ValueError(
+        raise BadInput(
             "An Inception score needs logits. Received: 0 rows. Try more images."
         )
     # A class that vanishes for every image adds nothing, but TF-GAN would compute
@@ -88,7 +89,7 @@ def frechet_distance(real_features, fake_features):
         float.
 
     Raises:
-        ValueError: other shapes, too few rows, NaN or infinity.
+        BadInput: other shapes, too few rows, NaN or infinity.
     """
     pair = check_pair(real_features, fake_features, at_least=2)
     # float32 in would be float32 out.
@@ -116,12 +117,12 @@ def kernel_distance(real_features, fake_features, block_size=1000):
         standard_error: float, of that mean; NaN if there is one block.
 
     Raises:
-        ValueError: other shapes, fewer than 2 rows of a set in a block, NaN, infinity.
+        BadInput: other shapes, fewer than 2 rows of a set in a block, NaN, infinity.
     """
     real, fake = check_pair(real_features, fake_features, at_least=2)
     num_blocks = -(-max(len(real), len(fake)) // block_size)
     if min(len(real), len(fake)) < 2 * num_blocks:
-        raise ValueError(
+        raise BadInput(
             f"Each of the {num_blocks} blocks needs at least 2 rows of each set. "
             f"Received: {len(real)} real, {len(fake)} fake, block_size={block_size}. "
             "Try sets of similar sizes, or a larger block_size."

@@ -11,7 +11,7 @@ from sagan_tf.evaluation.features import classifier_training as training
 from sagan_tf.evaluation.features.network import open_feature_network
 
 SETTINGS = "--epochs=12", "--num_features=6"
-CONFIGS = pathlib.Path(__file__).parent.parent.parent.parent.parent.parent / "configs"
+CONFIGS = pathlib.Path(__file__).parents[3] / "configs"
 
 
 def squares(path, count=90, seed=0, classes=3, **more):

@@ -11,7 +11,6 @@ import tensorflow as tf
 from sagan_tf import images as pictures
 from sagan_tf.evaluation.features import classifier, inception_module
 from sagan_tf.evaluation.features.network import open_feature_network
-
 from tests.evaluation import stand_in
 from tests.evaluation.features.classifier_test import RECORD, tiny
 

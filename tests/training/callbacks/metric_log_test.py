@@ -10,16 +10,14 @@ import tensorflow as tf
 from PIL import Image
 
 from sagan_tf.files import append_lines
+from sagan_tf.run.records import draw_metrics, json_line, read_metrics
 from sagan_tf.training.callbacks.metric_log import (
     MetricLog,
     MetricPlot,
     MetricReset,
-    Progress,
     TensorBoardLog,
-    draw_metrics,
-    json_line,
-    read_metrics,
 )
+from sagan_tf.training.callbacks.progress import Progress
 
 
 class CountingModel(keras.Model):

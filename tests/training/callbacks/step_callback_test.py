@@ -11,13 +11,10 @@ from PIL import Image
 
 from sagan_tf.distribution.workers import Workers
 from sagan_tf.run.checkpoints import Checkpoints
-from sagan_tf.training.callbacks.step_callback import (
-    CheckpointWriter,
-    NonfiniteStop,
-    SampleGrid,
-    SignalStop,
-    StepCallback,
-)
+from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
+from sagan_tf.training.callbacks.sample_grid import SampleGrid
+from sagan_tf.training.callbacks.step_callback import StepCallback
+from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
 
 
 class CountingModel(keras.Model):

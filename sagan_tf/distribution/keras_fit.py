@@ -1,0 +1,37 @@
+"""What Keras' `fit` lacks on several workers."""
+
+import tensorflow as tf
+
+
+class MultiWorkerFit:
+    """What a `keras.Model` needs for `fit` on several workers.
+
+    Keras 3 fails there in two places (keras-team/keras#20585), as
+    `tests/multi_worker_test.py` shows. This is to be inherited before `keras.Model`, by
+    a model whose networks, optimizers and metrics are built before `fit`. With any
+    other strategy it changes nothing.
+    """
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras takes a batch apart to build the model after it; it cannot do so with
+        # values of several replicas, and there is nothing left to build.
+        if not _is_multi_worker(self.distribute_strategy):
+            return super()._maybe_symbolic_build(iterator, data_batch)
+        return None
+
+    def _make_function(self, step_function):
+        if not _is_multi_worker(self.distribute_strategy):
+            return super()._make_function(step_function)
+
+        # Keras averages metrics over workers along their axis 0, which scalars lack.
+        def step_with_vectors(data):
+            metrics = step_function(data)
+            return tf.nest.map_structure(lambda x: tf.reshape(x, [1]), metrics)
+
+        return super()._make_function(step_with_vectors)
+
+
+def _is_multi_worker(strategy):
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return False
+    return bool(strategy.cluster_resolver.cluster_spec().as_dict())

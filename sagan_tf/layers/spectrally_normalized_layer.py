@@ -1,0 +1,80 @@
+"""The base of the layers that are made of convolutions and matrices."""
+
+import keras
+
+from sagan_tf.layers.spectral_normalization import SpectralNormalization
+
+
+class SpectrallyNormalizedLayer(keras.layers.Layer):
+    """Base of the layers here that are made of convolutions and matrices.
+
+    It holds the choices that all of them share and makes their parts accordingly.
+
+    Args:
+        spectral_normalization: bool, whether the parts' weights are normalised.
+        power_iterations: int, see `SpectralNormalization`.
+        stop_gradient: bool, see `SpectralNormalization`.
+        clamp_sigma: bool, see `SpectralNormalization`.
+        kernel_initializer: initializer of every kernel and embedding. The official code
+            uses Glorot uniform.
+    """
+
+    def __init__(
+        self,
+        spectral_normalization=True,
+        power_iterations=1,
+        stop_gradient=False,
+        clamp_sigma=False,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.spectral_normalization = spectral_normalization
+        self.power_iterations = power_iterations
+        self.stop_gradient = stop_gradient
+        self.clamp_sigma = clamp_sigma
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def convolution(
+        self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
+    ):
+        """A SAME convolution with stride 1, normalised if this layer is."""
+        return self.normalized(
+            kind(
+                filters,
+                kernel_size,
+                padding="same",
+                data_format="channels_last",
+                use_bias=use_bias,
+                kernel_initializer=self.fresh_initializer(),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+        )
+
+    def normalized(self, layer):
+        """`layer`, wrapped in `SpectralNormalization` if this layer is normalised."""
+        if not self.spectral_normalization:
+            return layer
+        return SpectralNormalization(
+            layer,
+            power_iterations=self.power_iterations,
+            stop_gradient=self.stop_gradient,
+            clamp_sigma=self.clamp_sigma,
+            name=layer.name,
+        )
+
+    def fresh_initializer(self):
+        """A copy of the initializer: one object draws the same values at each use."""
+        initializer = self.kernel_initializer
+        return initializer.__class__.from_config(initializer.get_config())
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "spectral_normalization": self.spectral_normalization,
+            "power_iterations": self.power_iterations,
+            "stop_gradient": self.stop_gradient,
+            "clamp_sigma": self.clamp_sigma,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

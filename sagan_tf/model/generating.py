@@ -1,0 +1,80 @@
+"""Images out of a generator."""
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from sagan_tf.model import latents
+
+
+def one_each(seeds, labels, z_dim, num_classes, truncation=None):
+    """z and labels for one image a seed, or one for each pair of label and seed.
+
+    Args:
+        seeds: list of ints.
+        labels: list of ints; empty for labels that are drawn from the seeds.
+        z_dim: int.
+        num_classes: int, 0 for an unconditional model.
+        truncation: see `latents.draw_z`.
+
+    Returns:
+        z `(N, z_dim)` float32; labels `(N,)` int32, label after label, or `None`.
+    """
+    z = latents.draw_z(seeds, z_dim, truncation=truncation).numpy()
+    if not num_classes:
+        return z, None
+    if not labels:
+        return z, latents.draw_labels(seeds, num_classes).numpy()
+    return np.tile(z, (len(labels), 1)), np.repeat(np.int32(labels), len(seeds))
+
+
+def generate_one_by_one(generator, z, labels=None):
+    """Generates images in batches of one.
+
+    In a larger batch the last bits of an image could depend on its neighbours: other
+    sizes are computed in another order.
+
+    Args:
+        generator: `keras.Model`.
+        z: `(N, z_dim)` float32.
+        labels: `(N,)` int32, or `None` for an unconditional generator.
+
+    Returns:
+        `(N, R, R, C)` float32 array in [-1, 1].
+    """
+
+    @tf.function(reduce_retracing=True)
+    def generate(inputs):
+        return generator(inputs, training=False)
+
+    batches = []
+    for i in tqdm(
+        range(len(z)),
+        "Generating",
+        unit=" pictures",
+        dynamic_ncols=True,
+        leave=False,
+        disable=None,  # Not in a log file.
+    ):
+        one = tf.constant(z[i : i + 1])
+        if labels is not None:
+            one = [one, tf.constant(labels[i : i + 1], tf.int32)]
+        batches.append(generate(one).numpy())
+    return np.concatenate(batches)
+
+
+def from_network(generator):
+    """A Keras generator in inference mode, as `summarize_generator` takes it."""
+
+    def generate(z, labels):
+        z = tf.cast(z, generator.inputs[0].dtype)
+        return generator(z if labels is None else [z, labels], training=False)
+
+    generate.z_dim = generator.inputs[0].shape[-1]
+    return generate
+
+
+def generate(network, z, *labels):
+    """Calls a network of z, or of a list of z and perhaps labels, for inference."""
+    inputs = [z, *labels] if isinstance(network.input, list) else z
+    return network(inputs, training=False)

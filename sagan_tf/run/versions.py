@@ -1,0 +1,61 @@
+"""What a run was trained with: versions of libraries, the git commit."""
+
+import json
+import pathlib
+import platform
+import subprocess
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sagan_tf import __version__
+from sagan_tf.files import write_text
+
+
+def record_versions(workdir, step):
+    """Adds what is running now to versions.json, if it differs from the last entry."""
+    path = pathlib.Path(workdir) / "versions.json"
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    now = versions()
+    last = {k: v for k, v in entries[-1].items() if k != "from_step"} if entries else {}
+    if now != last:
+        entries.append({"from_step": step, **now})
+        write_text(path, json.dumps(entries, indent=2) + "\n")
+
+
+def versions():
+    """What is running: versions of Python and libraries, git commit. A dict."""
+    return {
+        "sagan_tf": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        **git_state(),
+    }
+
+
+def git_state():
+    """Commit of this package's checkout and whether it was changed since: a dict.
+
+    Both are `None` for an installed package, and where there is no git.
+    """
+    package = pathlib.Path(__file__).parent.parent
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", "-C", str(package), *arguments],
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout.strip()
+
+    try:
+        # A package installed inside another project's checkout is not part of it.
+        git("ls-files", "--error-unmatch", __file__)
+        commit = git("rev-parse", "HEAD")
+        changed = bool(git("status", "--porcelain", "--", "."))
+    except (OSError, subprocess.CalledProcessError):
+        return {"git_commit": None, "git_changed": None}
+    return {"git_commit": commit, "git_changed": changed}

@@ -1,0 +1,47 @@
+"""The callback that writes checkpoints."""
+
+from sagan_tf.distribution.workers import Workers
+from sagan_tf.training.callbacks.step_callback import StepCallback
+
+
+class CheckpointWriter(StepCallback):
+    """Writes checkpoints at intervals and at the end.
+
+    All workers have one, since the guard is asked on all of them; the chief's writes.
+    No variable of a checkpoint is summed over workers when it is read, so the others
+    need not take part.
+
+    Args:
+        every: int, steps; 0 for the end alone.
+        checkpoints: `Checkpoints`.
+        guard: `NonfiniteStop`; nothing is written when it finds something.
+        workers: `Workers`.
+    """
+
+    def __init__(self, every, checkpoints, guard, workers=None):
+        super().__init__(every)
+        self._checkpoints = checkpoints
+        self._guard = guard
+        self._workers = workers or Workers()
+        self._written = None
+
+    def at_step(self, step, logs):
+        """Writes a checkpoint, unless it would be of no use."""
+        if self._guard.all_is_finite():
+            if self._workers.is_chief:
+                self._checkpoints.write(step, self.model.checkpoint_items())
+            self._written = step
+
+    def on_train_end(self, logs=None):
+        """Writes the last checkpoint, also after a signal."""
+        self.write_now()
+
+    def write_now(self):
+        """Writes a checkpoint of this step, unless there is one.
+
+        Returns:
+            bool, whether there is one now: not if losses or weights are not finite.
+        """
+        if self._written != self.step():
+            self.at_step(self.step(), None)
+        return self._written == self.step()

@@ -1,0 +1,69 @@
+"""The callback that scores a run while it trains."""
+
+import math
+
+import keras
+from tqdm import tqdm
+
+from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.training.callbacks.step_callback import StepCallback
+
+
+class PeriodicEvaluation(StepCallback):
+    """Evaluates at intervals and keeps the checkpoint with the lowest FID aside.
+
+    A run that goes on from a step whose evaluation was killed begins with it.
+
+    Args:
+        every: int, steps.
+        evaluator: `Evaluator`.
+        checkpoints: `Checkpoints` of the run.
+        writer: `CheckpointWriter`, for a checkpoint of each evaluated step.
+        folder: path that the best checkpoint is kept in.
+    """
+
+    def __init__(self, every, evaluator, checkpoints, writer, folder):
+        super().__init__(every)
+        self._evaluator = evaluator
+        self._checkpoints = checkpoints
+        self._writer = writer
+        self._folder = folder
+        self._lowest = math.inf
+
+    def on_train_begin(self, logs=None):
+        """Looks up the best figure so far; evaluates where a killed run has not."""
+        super().on_train_begin(logs)
+        known = self._evaluator.recorded()
+        aside = Checkpoints(self._folder).steps()
+        found = [known[step]["metrics"]["fid"] for step in aside if step in known]
+        self._lowest = min(found, default=math.inf)
+        step = self.step()
+        is_due = step > 0 and step % self._every == 0 and step not in known
+        if is_due and step in self._checkpoints.steps():
+            self._evaluate(step)
+
+    def at_step(self, step, logs):
+        """Evaluates, if this step is worth a checkpoint."""
+        if self._writer.write_now():
+            self._evaluate(step)
+
+    def _evaluate(self, step):
+        protocol = self._evaluator.protocol
+        generator = self.model.generator
+        if protocol.ema and self.model.ema_generator is not None:
+            generator = self.model.ema_generator
+        if protocol.standing_batches:  # They would replace the moving averages.
+            copy = keras.models.clone_model(generator)
+            copy.set_weights(generator.get_weights())
+            generator = copy
+        record = self._evaluator.score_network(
+            generator, self.model.num_classes or 0, step
+        )
+        fid = record["metrics"]["fid"]
+        is_best = fid < self._lowest
+        if is_best:
+            self._lowest = fid
+            self._checkpoints.keep_aside(step, self._folder)
+        name = self._evaluator.network.describe("FID")
+        note = "the lowest so far" if is_best else f"the lowest: {self._lowest:.4g}"
+        tqdm.write(f"step {step:,}: {name} {fid:.4g}, {note}")
