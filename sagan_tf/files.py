@@ -1,7 +1,12 @@
-"""Files that are whole or absent, and errors that name the file."""
+"""Files and folders that are whole or absent, and errors that name the file."""
 
 import contextlib
+import hashlib
 import os
+import pathlib
+import re
+import shutil
+import sys
 
 TEMPORARY = ".tmp"
 
@@ -77,3 +82,106 @@ def naming(path):
         if error.filename is not None or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+@contextlib.contextmanager
+def replacing_folder(path, flush=False):
+    """Lets a folder be filled under a temporary name, which becomes its own at the end.
+
+    If the body fails or is interrupted, what was at `path` before stays as it was, and
+    nothing is left beside it. A process that is killed leaves its temporary folder;
+    the next one that writes to `path` removes it, or moves back what it had replaced.
+
+    Args:
+        path: where to; its parents are made.
+        flush: bool, whether the files are on the disk before the folder gets its name.
+
+    Yields:
+        `pathlib.Path` of an empty folder beside `path`.
+
+    Raises:
+        OSError: it cannot be written; the error names `path` if it named no file.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
+    missing = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
+    try:
+        with naming(path):
+            tidy_up(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.mkdir()
+            yield temporary
+            if flush:
+                for file in (*temporary.iterdir(), temporary):
+                    flush_to_disk(file)
+            _rename_folder(temporary, path)
+            if flush:
+                flush_to_disk(path.parent)
+    finally:
+        # They exist only if something failed, or somebody pressed Ctrl-C.
+        shutil.rmtree(temporary, ignore_errors=True)
+        for folder in missing:
+            with contextlib.suppress(OSError):  # It is in use.
+                folder.rmdir()
+
+
+def flush_to_disk(path):
+    """Asks the system to put a file's bytes, or a folder's names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of_file(path):
+    """The SHA-256 of a file: str of 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _rename_folder(temporary, path):
+    """Gives a finished folder its name, and removes what had that name before."""
+    if not path.exists():
+        os.rename(temporary, path)
+        return
+    old = path.with_name(f"{path.name}.old.{os.getpid()}{TEMPORARY}")
+    os.rename(path, old)
+    try:
+        os.rename(temporary, path)
+    finally:
+        if not path.exists():
+            os.rename(old, path)
+    shutil.rmtree(old)
+
+
+def tidy_up(path):
+    """Removes, or moves back, what killed processes that wrote to `path` have left."""
+    name = re.compile(rf"{re.escape(path.name)}\.(old\.)?(\d+){re.escape(TEMPORARY)}")
+    if not path.parent.is_dir():
+        return
+    for entry in path.parent.iterdir():
+        match = name.fullmatch(entry.name)
+        if match is None or _is_another_process(int(match[2])):
+            continue
+        if match[1] and not path.exists():
+            os.rename(entry, path)
+            print(f"{path}: a killed process had moved it away.", file=sys.stderr)
+        else:
+            shutil.rmtree(entry)
+
+
+def _is_another_process(pid):
+    """Whether a process other than this one has this number."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)  # Signal 0 only asks.
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,16 +1,12 @@
 """The folder of an export: whole or absent, and never lost while it is replaced."""
 
 import contextlib
-import os
 import pathlib
-import re
-import shutil
 import signal
-import sys
 import threading
 
 from sagan_tf.errors import BadInput
-from sagan_tf.files import TEMPORARY, naming
+from sagan_tf.files import replacing_folder, tidy_up
 
 # What makes a folder an export.
 RECORD, MODEL = "export.json", "saved_model.pb"
@@ -38,24 +34,10 @@ def export_folder(path, overwrite=False):
             export.
         OSError: it cannot be written.
     """
-    path = pathlib.Path(path)
-    with naming(path):
-        _put_in_order(path)
-        check_output(path, overwrite)
-        missing = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
-        with _ended_by_sigterm():
-            try:
-                temporary.mkdir()
-                yield temporary
-                _publish(temporary, path)
-            finally:
-                # Still there only if something failed, or somebody interrupted it.
-                shutil.rmtree(temporary, ignore_errors=True)
-                for folder in missing:
-                    with contextlib.suppress(OSError):  # It is in use.
-                        folder.rmdir()
+    tidy_up(pathlib.Path(path))
+    check_output(path, overwrite)
+    with _ended_by_sigterm(), replacing_folder(path) as temporary:
+        yield temporary
 
 
 def check_output(path, overwrite=False):
@@ -74,50 +56,6 @@ def check_output(path, overwrite=False):
             f"Only an export is replaced. Received: {path}, which has no {RECORD} or "
             f"no {MODEL}. Try --output={other}."
         )
-
-
-def _publish(temporary, path):
-    """Gives a finished folder its name, and removes what had that name before."""
-    if not path.exists():
-        os.rename(temporary, path)
-        return
-    old = path.with_name(f"{path.name}.old.{os.getpid()}{TEMPORARY}")
-    os.rename(path, old)
-    try:
-        os.rename(temporary, path)
-    finally:
-        if not path.exists():
-            os.rename(old, path)
-    shutil.rmtree(old)
-
-
-def _put_in_order(path):
-    """Undoes what exports to this path have left that were killed."""
-    name = re.compile(rf"{re.escape(path.name)}\.(old\.)?(\d+){re.escape(TEMPORARY)}")
-    if not path.parent.is_dir():
-        return
-    for found in path.parent.iterdir():
-        match = name.fullmatch(found.name)
-        if match is None or _is_at_work(int(match[2])):
-            continue
-        if match[1] and not path.exists():
-            os.rename(found, path)
-            print(f"{path}: an export that was killed had moved it.", file=sys.stderr)
-        else:
-            shutil.rmtree(found)
-
-
-def _is_at_work(pid):
-    """Whether another process has this number."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)  # Signal 0 only asks.
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextlib.contextmanager

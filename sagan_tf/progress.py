@@ -1,0 +1,28 @@
+"""The progress bar of long work."""
+
+from tqdm import tqdm
+
+
+def progress_bar(what, total, unit="images", initial=0, delay=2):
+    """A bar on stderr that vanishes at its end; none where stderr is no terminal.
+
+    Args:
+        what: str, what is done: `"Reading images"`.
+        total: int, units in all; `None` if nobody knows.
+        unit: str, plural.
+        initial: int, units that were done before.
+        delay: float, seconds before the bar appears: quick work shows none.
+
+    Returns:
+        `tqdm.tqdm`, to be used in a `with`; `update(count)` moves it.
+    """
+    return tqdm(
+        desc=what,
+        total=total,
+        initial=initial,
+        unit=f" {unit}",
+        delay=delay,
+        dynamic_ncols=True,
+        leave=False,
+        disable=None,  # Not in a log file.
+    )
