@@ -65,5 +65,5 @@ def test_notebook_cell_trains():
     dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
     names = {"dataset": dataset}
     exec(code, names)
-    assert names["pictures"].shape == (16, 32, 32, 3)
+    assert names["images"].shape == (16, 32, 32, 3)
     assert int(names["model"].step) == 2
