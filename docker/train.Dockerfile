@@ -9,7 +9,7 @@
 # for (CUDA 12); the base image gives the container access to the driver.
 FROM nvidia/cuda:12.6.3-base-ubuntu24.04
 
-# No versions: Ubuntu keeps the newest of each package only, so that a pin soon fails.
+# No versions: Ubuntu keeps only the newest of each package, so a pin soon fails.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-venv \

@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# Trains as one of several workers: the command of docker/compose.yaml and of
-# docker/tfjob.yaml, which start it once on each machine. TF_CONFIG says who the workers
-# are and which one this is.
+# Trains as one of several workers. docker/compose.yaml and docker/tfjob.yaml start this
+# command once on each machine. TF_CONFIG names the workers and this one.
 #
 #   WORKDIR=/runs/imagenet FLAGFILE=configs/imagenet_multi_worker.flags \
 #     docker/train_worker.sh [--more_flags=...]
 #
-# WORKDIR has to be the same folder for all workers. PYTHON chooses the interpreter.
-# Exit status: that of sagan_tf.train. After 3 (stopped) and 5 (another worker is gone)
-# the same command, on all machines, goes on from the last checkpoint.
+# WORKDIR must be the same folder for all workers. PYTHON chooses the interpreter.
+# Exit status: that of sagan_tf.train. After 3 (stopped) and 5 (another worker is lost)
+# the same command, on all machines, resumes from the last checkpoint.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# exec: signals reach the training itself, which saves a checkpoint and stops.
+# With exec, signals reach the training itself, which saves a checkpoint and stops.
 exec "${PYTHON:-python3}" -m sagan_tf.train \
   --flagfile="${FLAGFILE:-configs/imagenet_multi_worker.flags}" \
   --workdir="${WORKDIR:?is the folder of the run, shared by all workers}" \

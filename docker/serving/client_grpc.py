@@ -1,9 +1,9 @@
-"""Asks TensorFlow Serving for pictures over gRPC and writes them as one PNG.
+"""Requests images from TensorFlow Serving over gRPC and writes them as one PNG.
 
 python docker/serving/client_grpc.py --labels=0-9 --seeds=0-7 --output=grid.png
 
-A row for each label, a column for each seed. The signature `sample` answers with
-pixels. Needs tensorflow-serving-api (which brings TensorFlow) and Pillow.
+The PNG has a row for each label and a column for each seed. The signature `sample`
+returns pixels. Needs tensorflow-serving-api (which brings TensorFlow) and Pillow.
 """
 
 import contextlib
@@ -15,17 +15,18 @@ import pictures
 
 
 def ask(options, inputs):
-    """Asks for one batch of pictures.
+    """Requests one batch of images.
 
     Args:
         options: the command line.
         inputs: dict of input name to list.
 
     Returns:
-        uint8 array `(N, R, R, C)`; C is 1 for grey pictures, 3 for RGB.
+        uint8 array `(N, R, R, C)`; C is 1 for gray images, 3 for RGB.
 
     Raises:
-        pictures.NotAnswered: no server, no such model, or it refuses the request.
+        pictures.NotAnswered: there is no server or no such model, or the server refuses
+            the request.
     """
     import grpc
     import tensorflow as tf
@@ -36,11 +37,11 @@ def ask(options, inputs):
     request.model_spec.signature_name = "sample"
     if options.version:
         request.model_spec.version.value = options.version
-    # Unlike REST, gRPC takes values as they come: their type has to be the signature's.
+    # Unlike REST, gRPC does not convert values: their type must be the signature's.
     dtypes = {"labels": tf.int32, "seeds": tf.int64, "truncation": tf.float32}
     for name, values in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(values, dtypes[name]))
-    # By default a client takes no answer above 4 MiB: some 50 pictures of 128x128.
+    # By default a client accepts at most 4 MiB: some 50 images of 128x128.
     unlimited = [("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(options.server, options=unlimited) as channel:
         service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -60,11 +61,11 @@ def ask(options, inputs):
 
 
 def _load_libraries():
-    """Loads what is large, without TensorFlow's start-up messages.
+    """Loads the large libraries, without TensorFlow's start-up messages.
 
-    They come from below Python, before any setting can reach them.
+    C++ code prints them before any setting of Python takes effect.
     """
-    # We need the format of its tensors, and no GPU.
+    # We need only the format of TensorFlow's tensors, no GPU.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with contextlib.ExitStack() as stack:
         terminal = os.dup(2)
@@ -90,7 +91,7 @@ def _draw(options):
     pixels = np.concatenate(answers)
     count, height, width, channels = pixels.shape
     columns = len(options.seeds)
-    # (label, seed, y, x, c) -> (label, y, seed, x, c): rows of pictures.
+    # (label, seed, y, x, c) -> (label, y, seed, x, c): rows of images.
     grid = pixels.reshape(count // columns, columns, height, width, channels)
     grid = grid.swapaxes(1, 2).reshape(-1, columns * width, channels)
     file = io.BytesIO()

@@ -1,9 +1,9 @@
-"""Asks TensorFlow Serving for pictures over REST and writes them as PNG files.
+"""Requests images from TensorFlow Serving over REST and writes them as PNG files.
 
 python docker/serving/client_rest.py --labels=0-9 --seeds=0-7 --output_dir=pictures
 
-The signature `sample_png` answers with finished PNG files, so this needs nothing but
-Python: one POST with JSON, and Base64 to decode.
+The signature `sample_png` returns PNG files, so this needs only Python: one POST with
+JSON, and Base64 to decode.
 """
 
 import base64
@@ -19,27 +19,28 @@ import pictures
 
 
 def ask(options, inputs):
-    """Asks for one batch of pictures.
+    """Requests one batch of images.
 
     Args:
         options: the command line.
         inputs: dict of input name to list.
 
     Returns:
-        List of bytes, a PNG file each.
+        List of bytes, one PNG file each.
 
     Raises:
-        pictures.NotAnswered: no server, no such model, or it refuses the request.
+        pictures.NotAnswered: there is no server or no such model, or the server refuses
+            the request.
     """
     model = urllib.parse.quote(options.model, safe="")
     version = f"/versions/{options.version}" if options.version else ""
     url = f"http://{options.server}/v1/models/{model}{version}:predict"
-    # The column format: each input once, with a list of its values for all pictures.
+    # The column format: each input once, with a list of its values for all images.
     body = json.dumps({"signature_name": "sample_png", "inputs": inputs}).encode()
     try:
         with urllib.request.urlopen(url, body, timeout=options.timeout) as response:
-            # A signature with one output answers without its name. The name ends in
-            # _bytes, and so each value comes as {"b64": ...}.
+            # A signature with one output returns it without its name. The name ends in
+            # _bytes, so each value is {"b64": ...}.
             outputs = json.load(response)["outputs"]
             return [base64.b64decode(each["b64"], validate=True) for each in outputs]
     except urllib.error.HTTPError as error:
@@ -56,7 +57,7 @@ def ask(options, inputs):
 
 
 def _reason(error):
-    """What the server says about an error: JSON with the key `error`."""
+    """The server's explanation of an error: JSON with the key `error`."""
     text = error.read().decode(errors="replace")
     try:
         return json.loads(text)["error"]

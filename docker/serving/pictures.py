@@ -1,6 +1,6 @@
-"""What both clients have in common: the pictures asked for, files, and errors.
+"""What both clients share: the requested images, files, and errors.
 
-Needs nothing but Python, so that it can be copied to where the pictures are wanted.
+It needs only Python, so you can copy it to where you want the images.
 """
 
 import argparse
@@ -8,18 +8,18 @@ import contextlib
 import os
 import sys
 
-# What the signatures take for "z from the whole normal distribution, as in training".
+# The signatures' value for "z from the whole normal distribution, as in training".
 NO_TRUNCATION = 0.0
-# Of labels and seeds: an int32, which the labels are.
+# The largest label or seed: labels are int32.
 LARGEST = 2**31 - 1
 
 
 class NotAnswered(Exception):
-    """Why there are no pictures, in one line."""
+    """Explains in one line why there are no images."""
 
 
 def unreachable(server, reason):
-    """The `NotAnswered` of a server that is away, or too slow."""
+    """The `NotAnswered` for a server that cannot be reached, or is too slow."""
     return NotAnswered(
         f"{server} does not answer: {reason}. Try docker compose -f docker/serving/"
         "compose.yaml up --wait, another --server, or a longer --timeout."
@@ -27,13 +27,13 @@ def unreachable(server, reason):
 
 
 def refused(server, code, reason):
-    """The `NotAnswered` of a server that says no."""
+    """The `NotAnswered` for a server that refuses a request."""
     return NotAnswered(f"{server} refused ({code}): {reason}")
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
-        """Complains in one line, without the usage above it."""
+        """Prints an error of one line, without the usage above it."""
         self.exit(2, f"error: {message} (--help lists all options)\n")
 
 
@@ -54,7 +54,7 @@ def numbers(text):
 
 
 def positive(kind):
-    """A parser of numbers above 0: `int` or `float`."""
+    """Returns a parser of numbers above 0: `int` or `float`."""
 
     def parse(text):
         with contextlib.suppress(ValueError):
@@ -69,11 +69,11 @@ def positive(kind):
 
 
 def command_line(about, port):
-    """The options that both clients have, with the port of the one's protocol.
+    """The options of both clients.
 
     Args:
-        about: str, what `--help` says above the options.
-        port: int, where the server is by default.
+        about: str, the text of `--help` above the options.
+        port: int, the default port of the server.
 
     Returns:
         `argparse.ArgumentParser`.
@@ -117,7 +117,7 @@ def command_line(about, port):
 
 
 def wanted(options):
-    """The pictures asked for: (label, seed) pairs, label after label.
+    """The requested images: (label, seed) pairs, label after label.
 
     Without labels the label is `None`.
     """
@@ -127,10 +127,10 @@ def wanted(options):
 
 
 def requests(options):
-    """The inputs of one request after the other, as the signatures name them.
+    """The inputs of all requests, under the names of the signatures.
 
     Returns:
-        List of dict of input name to list, with one entry a picture.
+        List of dict of input name to list, with one entry per image.
     """
     pictures = wanted(options)
     found = []
@@ -147,7 +147,7 @@ def requests(options):
 
 
 def write_file(path, data):
-    """Writes bytes: the whole file, or nothing."""
+    """Writes the whole file, or nothing."""
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         with open(temporary, "wb") as file:
@@ -162,11 +162,11 @@ def run(draw, options):
     """Runs a client.
 
     Args:
-        draw: function of the options that fetches and writes the pictures.
-        options: what `command_line` has parsed.
+        draw: function of the options that fetches and writes the images.
+        options: the options that `command_line` parsed.
 
     Returns:
-        The exit status: 0, or 2 after one line about what went wrong.
+        The exit status: 0, or 2 after an error of one line.
     """
     try:
         draw(options)
