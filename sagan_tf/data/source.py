@@ -116,6 +116,34 @@ class Source(abc.ABC):
           `tf.data.Dataset` of dictionaries with at least "index", int64.
         """
 
+    def stream(
+        self,
+        seed,
+        start_image=0,
+        shuffle=True,
+        shuffle_buffer_images=16384,
+        repeat=True,
+    ):
+        """The undecoded elements of one epoch after the other, from an image on.
+
+        Args:
+          start_image: the number of images of the stream to leave out.
+          repeat: False to stop after the epoch of `start_image`.
+          seed, shuffle, shuffle_buffer_images: see `epoch`.
+
+        Returns:
+          `tf.data.Dataset` of the elements of `epoch`.
+        """
+        first_epoch, used = divmod(start_image, self.num_images)
+
+        def one_epoch(epoch):
+            elements = self.epoch(seed, epoch, shuffle, shuffle_buffer_images)
+            used_now = tf.where(tf.equal(epoch, first_epoch), used, 0)
+            return elements.skip(tf.cast(used_now, tf.int64))
+
+        last_epoch = np.iinfo(np.int64).max if repeat else first_epoch + 1
+        return tf.data.Dataset.range(first_epoch, last_epoch).flat_map(one_epoch)
+
     @abc.abstractmethod
     def decode(self, element):
         """Decodes one element; works in graph mode.

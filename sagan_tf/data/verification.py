@@ -1,13 +1,76 @@
-"""Finding pictures that cannot be decoded, and naming them."""
+"""Finds images that cannot be decoded, and names them."""
 
+import contextlib
 import logging
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from sagan_tf.data.source import error_text
 from sagan_tf.errors import BadInput
+from sagan_tf.progress import progress_bar
+
+
+@contextlib.contextmanager
+def naming_bad_image(
+    source,
+    *,
+    seed,
+    start_image=0,
+    count=None,
+    shuffle=True,
+    shuffle_buffer_images=16384,
+    remedy="--skip_bad_images to leave it out",
+):
+    """Turns an error of TensorFlow in its block into one that names the bad image.
+
+    The images are decoded again, in the order in which the block read them. The search
+    ends at the first bad one. An error that no image has caused stays as it is.
+
+    Args:
+      source, seed, shuffle, shuffle_buffer_images: as given to `make_dataset`.
+      start_image: number of images that were certainly good.
+      count: how many to try at most; None for an epoch.
+      remedy: what to try, besides replacing the image.
+
+    Raises:
+      BadInput: one line with the file, what is wrong with it, and what to try.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        problem = name_bad_image(
+            source,
+            seed=seed,
+            start_image=start_image,
+            count=count,
+            shuffle=shuffle,
+            shuffle_buffer_images=shuffle_buffer_images,
+        )
+        if problem is None:
+            raise
+        raise BadInput(f"{problem} Try replacing it, or {remedy}.") from error
+
+
+def name_bad_image(
+    source,
+    *,
+    seed,
+    start_image=0,
+    count=None,
+    shuffle=True,
+    shuffle_buffer_images=16384,
+):
+    """The line of `naming_bad_image` about the image; None if all are good."""
+    elements = source.stream(seed, start_image, shuffle, shuffle_buffer_images)
+    try:
+        for element in elements.take(source.num_images if count is None else count):
+            problem = failure(source, element)
+            if problem:
+                return problem
+    except tf.errors.OpError as error:  # The file itself is damaged, not an image.
+        return source.damaged_file() or error_text(error)
+    return None
 
 
 def skip_bad_images(source):
@@ -33,17 +96,10 @@ def skip_bad_images(source):
 
     attempts = elements.map(attempt, tf.data.AUTOTUNE, deterministic=False)
     attempts = attempts.apply(_ignore_errors).prefetch(tf.data.AUTOTUNE)
-    progress = tqdm(
-        attempts.as_numpy_iterator(),
-        "Checking pictures",
-        source.total,
-        unit=" pictures",
-        delay=2,
-        leave=False,
-        disable=None,  # Not in a log file.
-    )
-    for index, _ in progress:
-        good[index] = True
+    with progress_bar("Checking images", source.total) as progress:
+        for index, _ in attempts.as_numpy_iterator():
+            good[index] = True
+            progress.update()
     bad = np.flatnonzero(~good)
     if len(bad) == source.total:
         raise BadInput(
