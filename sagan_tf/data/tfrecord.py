@@ -11,11 +11,11 @@ import math
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from sagan_tf.data.framing import summarize_records
 from sagan_tf.data.records import RecordFile, RecordSource
 from sagan_tf.errors import BadInput
+from sagan_tf.progress import progress_bar
 
 _IMAGE, _LABEL = "image_raw", "label"
 _MISSING = np.iinfo(np.int64).min
@@ -74,28 +74,21 @@ def _look_through(paths, skip_bad_images):
     files = []
     # Compact arrays: there may be millions of records.
     sizes, labels, is_picture = array.array("q"), array.array("q"), array.array("b")
-    for path in tqdm(
-        paths, "Counting records", unit=" files", delay=2, leave=False, disable=None
-    ):
-        start = len(sizes)
-        try:
-            for record in tqdm(
-                summarize_records(path, _IMAGE, _LABEL),
-                path,
-                delay=2,
-                leave=False,
-                disable=None,
-            ):
-                size, label = record.image_bytes, record.label
-                sizes.append(-1 if size is None else size)
-                labels.append(_MISSING if label is None else label)
-                is_picture.append(record.looks_like_picture)
-        except ValueError as error:
-            if not skip_bad_images:
-                raise
-            logging.warning("The rest of a file is not used: %s", error)
-        if len(sizes) > start:
-            files.append(RecordFile(path, len(sizes) - start))
+    with progress_bar("Counting records", len(paths), "files") as progress:
+        for path in paths:
+            start = len(sizes)
+            try:
+                for size, is_file, label in summarize_records(path, _IMAGE, _LABEL):
+                    sizes.append(-1 if size is None else size)
+                    labels.append(_MISSING if label is None else label)
+                    is_picture.append(is_file)
+            except BadInput as error:
+                if not skip_bad_images:
+                    raise
+                logging.warning("The rest of a file is not used: %s", error)
+            if len(sizes) > start:
+                files.append(RecordFile(path, len(sizes) - start))
+            progress.update()
     return files, np.array(sizes), np.array(labels), np.array(is_picture, bool)
 
 
