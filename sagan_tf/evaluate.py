@@ -20,6 +20,9 @@ from sagan_tf.settings.config import PROTOCOLS
 
 # Of one machine: the results of the others would not be gathered.
 _STRATEGIES = ("default", "mirrored", "tpu")
+# What a run was trained with, and what a protocol says: flags replace both.
+_SETTINGS = ("protocol", "feature_network", "inception", "reference_statistics")
+_CHANGES = ("num_fake", "standing_batches", "seed", "truncation", "ema")
 
 
 def _define(values):
@@ -79,28 +82,24 @@ def _evaluate(values):
     # TensorFlow takes seconds to load: flags are checked before.
     if values.checkpoint != "all":
         parse_step(values.checkpoint)
-    evaluations = load("sagan_tf.evaluation.runs")
-    changed = ("num_fake", "standing_batches", "seed", "truncation", "ema")
-    evaluator = evaluations.prepare(
-        workdir=values.workdir,
-        protocol=values.protocol,
-        changes={name: values[name].value for name in changed},
-        feature_network=values.feature_network,
-        inception=values.inception,
-        reference_statistics=values.reference_statistics,
+    runs = load("sagan_tf.evaluation.runs")
+    how = runs.prepare(
+        values.workdir,
+        given={name: values[name].value for name in _SETTINGS},
+        changes={name: values[name].value for name in _CHANGES},
         intra_fid=values.intra_fid,
         batch_size=values.batch_size,
         strategy=values.strategy,
-        output=values.output,
         wait_seconds=wait_seconds,
     )
-    evaluations.score(
-        evaluator,
+    runs.score(
+        how,
         workdir=values.workdir,
         checkpoint=values.checkpoint,
         samples=values.samples,
         samples_split=values.samples_split,
         saved_model=values.saved_model,
+        output=values.output,
         watch_seconds=wait_seconds,
     )
     return FINISHED

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.evaluation.metrics import frechet, tfgan
+from sagan_tf.evaluation.metrics import frechet, neighbours, tfgan
 
 # Key in a record: what a person reads.
 TITLES = {
@@ -55,7 +55,7 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
             found["inception_score_10_sd"],
         ) = frechet.inception_score(fake.logits, splits=10)
     if fewer > 5:
-        found |= frechet.neighbour_scores(some_real, some_fake)._asdict()
+        found |= neighbours.neighbour_scores(some_real, some_fake)._asdict()
     is_classifier = not network.is_inception and network.num_logits == num_classes
     if is_classifier and fake.labels is not None:
         found["class_accuracy"] = frechet.class_accuracy(fake.logits, fake.labels)

@@ -42,20 +42,26 @@ def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
     """
     source = open_source(config)
     count = min(protocol.num_real or source.num_images, source.num_images)
-    batches = _real_batches(source, config, protocol.resize)
+    batches = data.read_once(
+        source,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        count=count,
+        shuffle_buffer_images=config.shuffle_buffer_images,
+        resize=protocol.resize,
+        what="Reading real images",
+    )
     wanted = _wanted(config, protocol, network)
     wanted |= {"dataset": config.dataset, "split": config.split, "num_real": count}
     content = statistics.ContentHash()
     if pathlib.Path(path).exists():
         summary, about = statistics.read_reference(path)
         statistics.check_same(path, about, wanted)
-        for some, labels in scoring.cut(batches, count):
-            content.add(some, labels)
+        for images, labels, _ in batches:
+            content.add(images, labels)
         statistics.check_same(path, about, {"content_hash": content.hexdigest()})
         return Reference(summary, about, str(path))
-    summary = scoring.summarize_images(
-        batches, network, count=count, keep=keep, content=content, what="Real images"
-    )
+    summary = scoring.summarize_images(batches, network, keep=keep, content=content)
     about = {
         **wanted,
         "content_hash": content.hexdigest(),
@@ -103,21 +109,6 @@ def for_protocol(config, protocol):
         f"{protocol.name} compares with the validation split, and {config.dataset} "
         "names none. Try python -m sagan_tf.reference_statistics with the data set "
         "that is the validation split, and --reference_statistics=FILE here."
-    )
-
-
-def _real_batches(source, config, resize):
-    return data.make_dataset(
-        source,
-        resolution=config.resolution,
-        image_channels=config.image_channels,
-        batch_size=min(64, source.num_images),
-        seed=0,
-        shuffle_buffer_images=config.shuffle_buffer_images,
-        resize=resize,
-        repeat=False,
-        drop_remainder=False,
-        cache_bytes=0,  # Each picture is read once, and perhaps not all of them.
     )
 
 

@@ -4,13 +4,13 @@ import functools
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from sagan_tf import images
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.summary import Summary
 from sagan_tf.model import latents
 from sagan_tf.model.standing_statistics import use_standing_statistics
+from sagan_tf.progress import progress_bar
 
 # What a float32 tanh and 256 values leave beyond -1 and 1.
 _SLACK = 1e-3
@@ -60,7 +60,7 @@ def summarize_generator(
 
     summary = Summary(keep=protocol.num_fake)
     replicas = strategy.num_replicas_in_sync
-    with _progress("Generating", protocol.num_fake) as progress:
+    with progress_bar("Generating", protocol.num_fake) as progress:
         for first in range(0, protocol.num_fake, batch_size * replicas):
             # The last batch is as large as the others: one traced function.
             shares = np.arange(first, first + batch_size * replicas)
@@ -75,17 +75,15 @@ def summarize_generator(
     return summary
 
 
-def summarize_images(batches, network, *, count, keep, content=None, what="Reading"):
+def summarize_images(batches, network, *, keep, content=None):
     """Summarizes the features of given images.
 
     Args:
-        batches: iterable of images `(n, R, R, C)` float32 in [-1, 1], or of (images,
-            labels `(n,)`).
+        batches: iterable of tuples that start with images `(n, R, R, C)` float32 in
+            [-1, 1] and labels `(n,)` or `None`, for example of `data.read_once`.
         network: `FeatureNetwork`.
-        count: int, images that are taken at most.
         keep: int, see `Summary`.
         content: `ContentHash` that gets the images too, or `None`.
-        what: str, for the progress bar.
 
     Returns:
         `Summary`.
@@ -95,26 +93,12 @@ def summarize_images(batches, network, *, count, keep, content=None, what="Readi
     """
     run = tf.function(network, reduce_retracing=True)
     summary = Summary(keep)
-    with _progress(what, count) as progress:
-        for some, labels in cut(batches, count):
-            if content is not None:
-                content.add(some, labels)
-            result = (*run(tf.constant(some)), labels, some.min(), some.max())
-            _add(summary, result, len(some))
-            progress.update(len(some))
+    for batch, labels, *_ in batches:
+        if content is not None:
+            content.add(batch, labels)
+        result = (*run(tf.constant(batch)), labels, batch.min(), batch.max())
+        _add(summary, result, len(batch))
     return summary
-
-
-def cut(batches, count):
-    """Yields (images, labels or `None`) as arrays, `count` images in all."""
-    left = count
-    for batch in batches:
-        if left <= 0:
-            return
-        some, labels = batch if isinstance(batch, tuple) else (batch, None)
-        some = np.asarray(some)[:left]
-        yield some, None if labels is None else np.asarray(labels)[:left]
-        left -= len(some)
 
 
 def use_protocol_statistics(generator, protocol, num_classes):
@@ -172,15 +156,3 @@ def _add(summary, result, count):
     labels = None if labels is None else np.asarray(labels)[:count]
     features, logits = np.asarray(features)[:count], np.asarray(logits)[:count]
     summary.add(features, logits, labels, low, high)
-
-
-def _progress(what, total):
-    """A bar with images/s and the time left, on a terminal."""
-    return tqdm(
-        total=total,
-        desc=what,
-        unit=" images",
-        dynamic_ncols=True,
-        leave=False,
-        disable=None,  # Not in a log file.
-    )

@@ -162,10 +162,9 @@ def _relative(ours, theirs):
 
 
 def _summary(images, network):
-    batches = np.array_split(images, range(64, len(images), 64))
-    count = len(images)
+    parts = np.array_split(images, range(64, len(images), 64))
     return scoring.summarize_images(
-        batches, network, count=count, keep=count, what="Checking"
+        [(part, None) for part in parts], network, keep=len(images)
     )
 
 
@@ -187,16 +186,13 @@ def _read(dataset, resolution, network):
             f"The check needs labels, to leave classes out. Received: {dataset}, which "
             "has none. Try --dataset=digits."
         )
-    batches = data.make_dataset(
+    batches = data.read_once(
         source,
         resolution=resolution,
         image_channels=network.image_channels,
-        batch_size=64,
-        seed=0,
-        repeat=False,
-        drop_remainder=False,
+        count=_MOST_IMAGES,
     )
-    images, labels = zip(*scoring.cut(batches, _MOST_IMAGES))
+    images, labels, _ = zip(*batches)
     return np.concatenate(images), np.concatenate(labels)
 
 

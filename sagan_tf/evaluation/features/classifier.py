@@ -6,27 +6,30 @@ classifier.keras      the network: images -> {"features", "logits"}
 classifier.json       how it was made, how well it reads held-out pictures, its hash
 """
 
-import contextlib
 import hashlib
 import json
-import os
 import pathlib
 import re
-import shutil
 import zipfile
 
 import keras
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.files import TEMPORARY, write_text
+from sagan_tf.files import replacing_folder, write_text
 
 NETWORK_FILE, RECORD_FILE = "classifier.keras", "classifier.json"
 
 # What classifier.json has at least.
 RECORD_FIELDS = (
-    *("name", "resolution", "image_channels", "num_classes", "num_features"),
-    *("class_names", "held_out_accuracy", "sha256"),
+    "name",
+    "resolution",
+    "image_channels",
+    "num_classes",
+    "num_features",
+    "class_names",
+    "held_out_accuracy",
+    "sha256",
 )
 
 # Stages halve the picture until it is no larger than this.
@@ -107,7 +110,7 @@ def build_classifier(
 
 def _convolution(x, channels, stride, name):
     x = keras.layers.Conv2D(
-        *(channels, 3, stride, "same"), use_bias=False, name=name, dtype="float32"
+        channels, 3, stride, "same", use_bias=False, name=name, dtype="float32"
     )(x)
     x = _normalization(f"{name}_norm")(x)
     return keras.layers.ReLU(name=f"{name}_relu", dtype="float32")(x)
@@ -201,25 +204,10 @@ def save_classifier(folder, model, record, overwrite=False):
         OSError: it cannot be written.
     """
     check_output(folder, overwrite)
-    folder = pathlib.Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     record = {**record, "sha256": weights_hash(model)}
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}{TEMPORARY}")
-    old = folder.with_name(f"{folder.name}.{os.getpid()}.old{TEMPORARY}")
-    try:
-        temporary.mkdir()
+    with replacing_folder(folder) as temporary:
         model.save(temporary / NETWORK_FILE)
         write_text(temporary / RECORD_FILE, json.dumps(record, indent=2) + "\n")
-        if (folder / RECORD_FILE).is_file():
-            folder.rename(old)
-        temporary.rename(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        for leftover in (temporary, old):
-            # Still there only if something failed, or was replaced.
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(leftover)
     return record
 
 

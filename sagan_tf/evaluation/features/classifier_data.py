@@ -109,14 +109,9 @@ def natural_shape(source):
     Raises:
         BadInput: the picture cannot be read.
     """
-    (element,) = source.epoch(0, 0, shuffle=False).take(1)
-    try:
+    with data.naming_bad_image(source, seed=0, shuffle=False, count=1):
+        (element,) = source.epoch(0, 0, shuffle=False).take(1)
         height, width, channels = source.decode(element)["image"].shape
-    except tf.errors.OpError as error:
-        problem = data.name_bad_image(source, seed=0, shuffle=False, count=1)
-        raise BadInput(
-            f"{problem} Try replacing it, or --skip_bad_images to leave it out."
-        ) from error
     fitting = [size for size in _SIZES if size >= min(height, width)]
     return (fitting or _SIZES)[0 if fitting else -1], 1 if channels <= 2 else 3
 

@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from sagan_tf import data
-from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features import classifier
 from sagan_tf.evaluation.features.classifier_data import (
     check_classes,
@@ -88,10 +87,11 @@ def train_classifier(
     batches = make_batches(training, pictures, batch_size, flip)
     test_batches = make_test_batches(held_out, pictures)
     print(f"Training {name}: {epochs} epochs of {training.description}")
-    try:
+    with (
+        data.naming_bad_image(held_out, seed=seed, shuffle=False),
+        data.naming_bad_image(training, seed=seed),
+    ):
         fit(model, batches, steps, epochs, test_batches)
-    except tf.errors.OpError as error:
-        raise explain(error, training, held_out, seed) from error
     confusion = count_readings(model, test_batches, training.num_classes)
     record = {
         "name": name,
@@ -145,22 +145,6 @@ def fit(model, batches, steps, epochs, test_batches):
         validation_data=test_batches,
         shuffle=False,  # The data set has its own, seeded order.
         verbose=1 if sys.stdout.isatty() else 2,
-    )
-
-
-def explain(error, training, held_out, seed):
-    """An error of TensorFlow as one line that names a bad picture, if there is one.
-
-    Returns:
-        `ValueError` if a picture is to blame, else `error` itself.
-    """
-    problem = data.name_bad_image(training, seed=seed) or data.name_bad_image(
-        held_out, seed=seed, shuffle=False
-    )
-    if problem is None:
-        return error
-    return BadInput(
-        f"{problem} Try replacing it, or --skip_bad_images to leave it out."
     )
 
 

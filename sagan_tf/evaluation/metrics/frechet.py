@@ -13,27 +13,10 @@ import numpy as np
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics import tfgan
 from sagan_tf.evaluation.metrics.blas import one_blas_thread
-from sagan_tf.evaluation.metrics.moments import Moments, moments_of
-from sagan_tf.evaluation.metrics.neighbours import (
-    density_coverage,
-    neighbour_scores,
-    precision_recall,
-)
+from sagan_tf.evaluation.metrics.moments import Moments
 from sagan_tf.evaluation.metrics.rows import check_labels, check_pair, check_rows
 
-__all__ = [
-    "Moments",
-    "class_accuracy",
-    "density_coverage",
-    "frechet_distance",
-    "inception_score",
-    "intra_frechet_distance",
-    "moments_of",
-    "neighbour_scores",
-    "precision_recall",
-]
-
-CLASSES_NAMED = 10
+_CLASSES_NAMED = 10
 
 
 class _Gaussian(NamedTuple):
@@ -154,9 +137,9 @@ def _check_classes(real_labels, fake_labels, num_classes):
     if len(short):
         named = [
             f"class {label} ({counts[0][label]} real, {counts[1][label]} fake)"
-            for label in short[:CLASSES_NAMED]
+            for label in short[:_CLASSES_NAMED]
         ]
-        more = ", ..." if len(short) > CLASSES_NAMED else ""
+        more = ", ..." if len(short) > _CLASSES_NAMED else ""
         raise BadInput(
             "A distance per class needs at least 2 real and 2 fake images of each. "
             f"Received: {', '.join(named)}{more}. Try more images."

@@ -1,4 +1,4 @@
-"""Mean and covariance of features in one pass: float64, constant memory, mergeable."""
+"""Mean and covariance of features in one pass: float64, constant memory."""
 
 import concurrent.futures
 
@@ -40,7 +40,7 @@ class Moments:
             covariance: float array (D, D), symmetric, unbiased (over count - 1).
 
         Returns:
-            `Moments`, which can be updated and merged.
+            `Moments`, which can be updated.
 
         Raises:
             BadInput: other shapes or count, not finite, or not symmetric.
@@ -80,41 +80,16 @@ class Moments:
                 self._add(features[start : start + ROWS_AT_A_TIME])
 
     def _add(self, features):
+        count = self._count + len(features)
         rows = np.empty((len(features) + 1, len(self._mean)))
         rows[:-1] = features
         mean = rows[:-1].mean(axis=0)
         rows[:-1] -= mean
         # The last term of S, as one more row of the matrix that is multiplied.
-        rows[-1] = self._join(len(features), mean)
-        self._add_squares(rows)
-
-    def merge(self, other):
-        """Adds all that another `Moments` has seen, which stays as it is.
-
-        Raises:
-            BadInput: it has another number of features.
-        """
-        if other.mean.shape != self._mean.shape:
-            raise BadInput(
-                "Only moments of the same features can be merged. Received: "
-                f"{len(self._mean)} and {len(other.mean)} features. "
-                "Try those of one feature network."
-            )
-        if other.count:
-            with one_blas_thread():
-                self._squares += other._squares
-                self._add_squares(self._join(other.count, other._mean)[np.newaxis])
-
-    def _join(self, count, mean):
-        """Moves count and mean; returns sqrt(n_A n_B / n) d."""
-        total = self._count + count
         difference = mean - self._mean
-        weight = np.sqrt(self._count * count / total)
-        self._mean = self._mean + difference * (count / total)
-        self._count = total
-        return weight * difference
-
-    def _add_squares(self, rows):
+        rows[-1] = np.sqrt(self._count * len(features) / count) * difference
+        self._mean = self._mean + difference * (len(features) / count)
+        self._count = count
         # NumPy sees that it is one matrix and has BLAS do half of the work (syrk);
         # other Python threads run meanwhile, which SciPy's dsyrk would not let them.
         self._squares += rows.T @ rows

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sagan_tf.evaluation.metrics import frechet, tfgan
+from sagan_tf.evaluation.metrics import frechet, moments, neighbours, tfgan
 
 _FOLDER = pathlib.Path(__file__).parent
 
@@ -88,12 +88,12 @@ def measure(figure):
         arrays()[settings[side]][: settings.get("rows")] for side in ("real", "fake")
     )
     if figure.metric == "frechet_distance":
-        return frechet.frechet_distance(*frechet.moments_of(real, fake))
+        return frechet.frechet_distance(*moments.moments_of(real, fake))
     if figure.metric == "kernel_distance":
         # One block, as the peers' one subset.
         return tfgan.kernel_distance(real, fake, block_size=len(real))[0]
-    neighbours = settings["neighbours"]
-    scores = frechet.neighbour_scores(real, fake, neighbours, neighbours)
+    k = settings["neighbours"]
+    scores = neighbours.neighbour_scores(real, fake, k, k)
     return getattr(scores, figure.metric)
 
 

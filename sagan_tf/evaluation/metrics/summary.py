@@ -15,7 +15,7 @@ import numpy as np
 
 from sagan_tf import files, images
 from sagan_tf.errors import BadInput
-from sagan_tf.evaluation.metrics.frechet import Moments
+from sagan_tf.evaluation.metrics.moments import Moments
 
 # Adding a few rows to a covariance of 2048 features takes as long as adding hundreds.
 _ROWS_AT_A_TIME = 1024

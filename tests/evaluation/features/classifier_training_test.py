@@ -7,6 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from sagan_tf import data, train_classifier
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features import classifier_training as training
 from sagan_tf.evaluation.features.network import open_feature_network
 
@@ -172,17 +173,33 @@ def test_an_output_is_needed(capsys):
     assert "--output is needed" in capsys.readouterr().err
 
 
-def test_a_bad_picture_is_named_and_another_error_stays(tmp_path):
-    for name in ("ant/0.png", "ant/1.png", "bee/2.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        Image.fromarray(np.zeros([4, 4], np.uint8)).save(tmp_path / name)
-    source = data.open_source(f"folder:{tmp_path}")
-    error = tf.errors.InvalidArgumentError(None, None, "somewhere")
-    assert training.explain(error, source, source, seed=0) is error
-    (tmp_path / "bee/2.png").write_bytes(b"\x89PNG")
-    found = training.explain(error, source, source, seed=0)
-    assert isinstance(found, ValueError)
-    assert "bee/2.png" in str(found) and "--skip_bad_images" in str(found)
+@pytest.mark.parametrize("bad", ["train", "test"])
+def test_a_bad_image_is_named_and_another_error_stays(tmp_path, monkeypatch, bad):
+    folders = tmp_path / "train", tmp_path / "test"
+    for name in ("ant/0.png", "ant/1.png", "bee/2.png", "bee/3.png"):
+        for part in folders:
+            (tmp_path / part / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros([4, 4], np.uint8)).save(tmp_path / part / name)
+    parts = [
+        data.open_source(f"folder:{tmp_path}/{part}") for part in ("train", "test")
+    ]
+
+    def fail(*arguments):
+        raise tf.errors.InvalidArgumentError(None, None, "somewhere")
+
+    def train():
+        training.train_classifier(
+            tmp_path / "out", *parts, name="x", resolution=8, image_channels=1
+        )
+
+    monkeypatch.setattr(training, "fit", fail)
+    monkeypatch.setattr(training, "make_batches", lambda *arguments: None)
+    monkeypatch.setattr(training, "make_test_batches", lambda *arguments: None)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="somewhere"):
+        train()
+    (tmp_path / bad / "bee/2.png").write_bytes(b"\x89PNG")
+    with pytest.raises(BadInput, match=f"{bad}/bee/2.png: .*--skip_bad_images"):
+        train()
 
 
 def test_small_data_sets_are_seen_more_often():
