@@ -36,7 +36,7 @@ def _define(values):
         ),
         ("inception", None, "unpacked folder or handle of TF-GAN's Inception module"),
         ("reference_statistics", None, "file of sagan_tf.reference_statistics"),
-        ("samples", None, "pictures to score: folder:DIR, npz:FILE, or as --dataset"),
+        ("samples", None, "images to score: folder:DIR, npz:FILE, or as --dataset"),
         ("samples_split", None, "their split"),
         ("saved_model", None, "folder of an exported generator to score"),
         ("output", None, "where results go without --workdir: a .jsonl file"),

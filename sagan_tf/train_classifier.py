@@ -3,10 +3,10 @@
 python -m sagan_tf.train_classifier --flagfile=configs/digits.flags \\
   --output=classifiers/digits-cnn
 
-Where Inception says little (digits, clothes, medical pictures) scores are taken in the
-classifier's feature space, and carry its name. It sees pictures as the training does:
+Where Inception says little (digits, clothes, medical images) scores are taken in the
+classifier's feature space, and carry its name. It sees images as the training does:
 --dataset, --resolution, --image_channels, --resize and the like mean the same, and come
-with a run's flagfile; without --resolution and --image_channels pictures keep about
+with a run's flagfile; without --resolution and --image_channels images keep about
 their size, between 32 and 128, and are grey if they are. What it is measured on is held
 out: a fifth of digits, npz and folder data sets, or what --held_out_dataset or
 --held_out_split says.
@@ -33,12 +33,12 @@ def _define(values):
 
     text("output", "the new folder to write")
     text("name", "what its scores are called by; none: after the data set, digits-cnn")
-    text("held_out_dataset", "pictures to measure with; none: a part of --dataset")
+    text("held_out_dataset", "images to measure with; none: a part of --dataset")
     text("held_out_split", "split of them; none: test for digits, npz and folder")
     flags.DEFINE_integer(
         "epochs",
         None,
-        "how often each picture is seen; none: 10 to 30 times, less often of many",
+        "how often each image is seen; none: 10 to 30 times, less often of many",
         lower_bound=1,
         flag_values=values,
     )

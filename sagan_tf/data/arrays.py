@@ -11,7 +11,7 @@ from sagan_tf.errors import BadInput
 
 
 class ArraySource(RandomAccessSource):
-    """Pictures of one size in one array.
+    """Images of one size in one array.
 
     Args:
       pixels: uint8 array `(N, H, W, C)`, C = 1, 2, 3 or 4.
@@ -45,7 +45,7 @@ class ArraySource(RandomAccessSource):
 
 
 def open_digits():
-    """scikit-learn's handwritten digits: 1,797 grey pictures of 8 x 8, 10 classes.
+    """scikit-learn's handwritten digits: 1,797 grey images of 8 x 8, 10 classes.
 
     They are part of the scikit-learn package, nothing is downloaded. Their values
     0..16 are spread over 0..255.
@@ -86,7 +86,7 @@ def open_npz(path, label_offset=0):
         raise BadInput(
             f"{path}: 'images' must be uint8 (N, H, W, C) with 1 to 4 channels. "
             f"Received: {pixels.dtype} {pixels.shape}. Try "
-            "images[..., None] for grey pictures, and values 0..255."
+            "images[..., None] for grey images, and values 0..255."
         )
     if 0 in pixels.shape:
         raise BadInput(f"{path}: 'images' is empty. Received: shape={pixels.shape}.")
@@ -128,7 +128,7 @@ def _checked_labels(path, labels, count, label_offset, num_names):
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise BadInput(
             f"{path}: 'labels' must be integers of shape ({count},), one for each "
-            f"picture. Received: {labels.dtype} {labels.shape}."
+            f"image. Received: {labels.dtype} {labels.shape}."
         )
     # Python integers: an unsigned array would wrap around below 0.
     lowest, highest = (int(f()) + label_offset for f in (labels.min, labels.max))
@@ -138,7 +138,7 @@ def _checked_labels(path, labels, count, label_offset, num_names):
         limit = num_names - 1 if num_names else "the number of classes - 1"
         raise BadInput(
             f"{path}: labels must be in 0..{limit} after adding label_offset. "
-            f"Received: {bad} for picture {where} with label_offset={label_offset}. "
+            f"Received: {bad} for image {where} with label_offset={label_offset}. "
             "Try another --label_offset, or correct 'labels' or 'class_names'."
         )
     return labels.astype(np.int64) + label_offset

@@ -1,4 +1,4 @@
-"""From the bytes of a picture file to pixels."""
+"""From the bytes of an image file to pixels."""
 
 import io
 
@@ -14,7 +14,7 @@ _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
 
 
 def looks_like_picture(start):
-    """Whether bytes begin as a picture file does: JPEG, PNG, GIF, BMP or WebP."""
+    """Whether bytes begin as an image file does: JPEG, PNG, GIF, BMP or WebP."""
     return bytes(start[:4]).startswith(_SIGNATURES)
 
 
@@ -32,7 +32,7 @@ def decode_picture(contents):
       uint8 tensor `(H, W, C)`, C = 1 (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGBA).
 
     Raises:
-      tf.errors.OpError: when it runs, if the bytes are damaged, cut off or no picture.
+      tf.errors.OpError: when it runs, if the bytes are damaged, cut off or no image.
     """
     start = tf.strings.substr(contents, 0, 2)
     # TensorFlow's GIF decoder paints transparent parts black, and its BMP decoder

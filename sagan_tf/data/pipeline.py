@@ -1,8 +1,8 @@
 """From undecoded elements to batches: order, resume, share, crop, resize, flip, batch.
 
-The stream of training pictures is numbered: picture p is the (p mod N)-th one of epoch
-p // N, for N pictures. Everything that happens to it (its place in the order, whether
-it is flipped) is a function of (seed, p) alone, so that a run that starts at picture p
+The stream of training images is numbered: image p is the (p mod N)-th one of epoch
+p // N, for N images. Everything that happens to it (its place in the order, whether
+it is flipped) is a function of (seed, p) alone, so that a run that starts at image p
 sees what an uninterrupted one would have seen.
 """
 
@@ -39,28 +39,28 @@ def make_dataset(
 ):
     """Batches of images and labels, deterministic and resumable.
 
-    Pipeline k of n takes the pictures k, k + n, k + 2n, ... of each global batch, so
-    that a global batch is the same set of pictures for any n. Every pipeline reads all
+    Pipeline k of n takes the images k, k + n, k + 2n, ... of each global batch, so
+    that a global batch is the same set of images for any n. Every pipeline reads all
     records of a TFRecord source, and decodes its own.
 
     Args:
       source: a `Source`.
       resolution: R, side of the images.
       image_channels: C, 1 or 3.
-      batch_size: global: pictures in a batch of all pipelines together.
+      batch_size: global: images in a batch of all pipelines together.
       seed: decides the order and the flips.
-      start_image: number of pictures already used by all pipelines together.
-      shuffle: False for the order in which the pictures are stored.
+      start_image: number of images already used by all pipelines together.
+      shuffle: False for the order in which the images are stored.
       shuffle_buffer_images: size of the shuffle buffer for TFRecord sources.
       resize: one of `images.RESIZE_METHODS`.
-      flip: mirror a random half of the pictures.
+      flip: mirror a random half of the images.
       num_input_pipelines, input_pipeline_index: n and k.
       repeat: go on for ever; False stops after the epoch of `start_image`.
       drop_remainder: leave out a last batch that is not full (without `repeat`).
       labelled: False to leave out the labels.
       with_indices: whether a batch ends with the `(b,)` int64 indices of its images in
         the source.
-      cache_bytes: pictures of a source with random access (digits, npz, folder) are
+      cache_bytes: images of a source with random access (digits, npz, folder) are
         decoded once, now, and kept in memory if they take no more than this.
 
     Returns:
@@ -68,7 +68,7 @@ def make_dataset(
       `(b,)`), b = batch_size / n; of images alone if there are no labels.
 
     Raises:
-      BadInput: if a batch cannot be made, or a picture that is decoded now is bad.
+      BadInput: if a batch cannot be made, or an image that is decoded now is bad.
     """
     _check(source, batch_size, num_input_pipelines, start_image)
     elements = source.stream(seed, start_image, shuffle, shuffle_buffer_images, repeat)
@@ -98,9 +98,9 @@ def _check(source, batch_size, num_input_pipelines, start_image):
         )
     if source.num_images < batch_size:
         raise BadInput(
-            f"A batch needs {batch_size} pictures. Received: {source.description}, "
+            f"A batch needs {batch_size} images. Received: {source.description}, "
             f"{source.num_images} of them usable. Try a smaller --batch_size or more "
-            "pictures."
+            "images."
         )
     if start_image < 0:
         raise BadInput(f"start_image must not be negative. Received: {start_image}.")
@@ -149,7 +149,7 @@ def _finisher(flip, labelled, with_indices):
 
 
 def _decode_all(source, decode, shape):
-    """Decodes every picture; returns a function that looks batches of them up."""
+    """Decodes every image; returns a function that looks batches of them up."""
     pixels = np.zeros([source.total, *shape], np.uint8)
     labels = np.zeros([source.total], np.int32)
     elements = source.epoch(0, 0, shuffle=False)

@@ -24,7 +24,7 @@ class RecordFile:
 
 
 class RecordSource(Source):
-    """Pictures in TFRecord files of `tf.train.Example`.
+    """Images in TFRecord files of `tf.train.Example`.
 
     The order of an epoch: the files in random order, `_FILES_AT_ONCE` of them read in
     turn, then a shuffle buffer. Records are decoded after that, so that to skip
@@ -32,10 +32,10 @@ class RecordSource(Source):
 
     Args:
       files: sequence of `RecordFile`.
-      image_key: name of the feature with the picture.
+      image_key: name of the feature with the image.
       label_key: name of the feature with the label, or None.
-      raw_shape: `(H, W, C)` if the picture is stored as plain uint8 values; None if it
-        is a picture file.
+      raw_shape: `(H, W, C)` if the image is stored as plain uint8 values; None if it
+        is an image file.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 A `Source` hands out cheap, undecoded *elements* (an index, or an index and a
 serialized record) and can decode one. Whatever is done to the order (skip to where a
-run stopped, share among machines) is done to elements, before any picture is decoded.
+run stopped, share among machines) is done to elements, before any image is decoded.
 """
 
 import abc
@@ -41,7 +41,7 @@ def permutation(count, seed):
 
 
 def held_out(labels):
-    """Which pictures are in the test split: bool array of the shape of `labels`."""
+    """Which images are in the test split: bool array of the shape of `labels`."""
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -66,12 +66,12 @@ class Source(abc.ABC):
 
     Attributes:
       description: one line for a person.
-      num_images: how many pictures an epoch has; skipped ones are not counted.
+      num_images: how many images an epoch has; skipped ones are not counted.
       num_classes: 0 when there are no labels.
       class_names: tuple of `num_classes` names; empty when they are not known.
       random_access: whether any element can be had at once, in any order; the element
         is then its index alone.
-      neighbours: for a flat folder, the other folders with pictures beside it: a sign
+      neighbours: for a flat folder, the other folders with images beside it: a sign
         that it is one class of a larger data set.
     """
 
@@ -95,11 +95,11 @@ class Source(abc.ABC):
 
     @property
     def total(self):
-        """Number of indices: pictures that are used and pictures that are skipped."""
+        """Number of indices: images that are used and images that are skipped."""
         return len(self.kept)
 
     def skip(self, indices):
-        """Leaves these pictures out of every epoch."""
+        """Leaves these images out of every epoch."""
         self.kept[list(indices)] = False
 
     @abc.abstractmethod
@@ -108,9 +108,9 @@ class Source(abc.ABC):
 
         Args:
           seed, epoch: integers or scalar tensors; nothing else decides the order.
-          shuffle: False for the order in which the pictures are stored.
+          shuffle: False for the order in which the images are stored.
           shuffle_buffer_images: size of the shuffle buffer, for sources that are read
-            from beginning to end; others draw from all their pictures.
+            from beginning to end; others draw from all their images.
 
         Returns:
           `tf.data.Dataset` of dictionaries with at least "index", int64.
@@ -153,12 +153,12 @@ class Source(abc.ABC):
           is 0 when there are no labels.
 
         Raises:
-          tf.errors.OpError: when it runs, if the picture or label cannot be used.
+          tf.errors.OpError: when it runs, if the image or label cannot be used.
         """
 
     @abc.abstractmethod
     def name(self, index):
-        """Where the picture with this index is: a path, or a file and a position."""
+        """Where the image with this index is: a path, or a file and a position."""
 
     def damaged_file(self):
         """Names the first file that cannot be read to its end, or returns None."""
@@ -178,8 +178,8 @@ class RandomAccessSource(Source):
         """Leaves out what does not belong to a split.
 
         "test" is a fifth of each class (of everything, when there are no labels):
-        rounded, but at least one picture of a class that has two. "train" is the rest.
-        Who belongs where is decided by the labels and the order of all pictures alone,
+        rounded, but at least one image of a class that has two. "train" is the rest.
+        Who belongs where is decided by the labels and the order of all images alone,
         bad ones included: it is the same in every run.
 
         Args:
@@ -192,7 +192,7 @@ class RandomAccessSource(Source):
         self.skip(np.flatnonzero(in_test if split == "train" else ~in_test))
         if not self.num_images:
             raise BadInput(
-                f"split={split} of {self.description} has no pictures. Try --split="
+                f"split={split} of {self.description} has no images. Try --split="
                 f"{'test' if split == 'train' else 'train'}, or without it."
             )
         self.description += f", split {split}: {self.num_images:,}"

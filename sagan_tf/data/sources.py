@@ -27,17 +27,17 @@ def open_source(
     label_offset=0,
     skip_bad_images=False,
 ):
-    """Opens a data set; counts its pictures and classes.
+    """Opens a data set; counts its images and classes.
 
     Args:
       dataset: one of the forms in `DATASET_KINDS`.
       split: for digits, npz and folder, "train" (four fifths of each class) or "test"
-        (the rest, see `RandomAccessSource.keep_split`); None for all pictures. For
+        (the rest, see `RandomAccessSource.keep_split`); None for all images. For
         tfds, any split that TFDS knows; None for "train".
       data_dir: for tfds, where prepared data sets are.
       manual_dir: for tfds, where files are that the user has to download.
       label_offset: added to every label (npz, tfrecord, tfds).
-      skip_bad_images: decode every picture once, now, and leave out those that cannot
+      skip_bad_images: decode every image once, now, and leave out those that cannot
         be read; each is named in the log. Otherwise the first of them is an error when
         its turn comes.
 
@@ -70,7 +70,7 @@ def open_source(
         raise BadInput(
             "split must be train or test for digits, npz and folder data sets. "
             f"Received: dataset={dataset!r}, split={split!r}. Try --split=train, or "
-            "without it for all pictures."
+            "without it for all images."
         )
     if kind == "digits":
         source = open_digits()
@@ -107,7 +107,7 @@ def resolve_num_classes(source, num_classes=None):
     if num_classes is None and not found and source.neighbours:
         parent = os.path.dirname(source.neighbours[0])
         raise BadInput(
-            f"{source.description}, and there are pictures beside it in "
+            f"{source.description}, and there are images beside it in "
             f"{source.neighbours[0]}: is it one class of several? Try "
             f"--dataset=folder:{parent} for all classes, or --num_classes=0 to train "
             "on this folder alone, without labels."

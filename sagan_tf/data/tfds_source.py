@@ -18,7 +18,7 @@ from sagan_tf.errors import BadInput
 def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
     """Opens a data set of TFDS, and prepares it first if that was not done before.
 
-    The picture is the feature `image` (or the only picture feature), the label is
+    The image is the feature `image` (or the only image feature), the label is
     `label` (or the only class label); without one there are no classes.
 
     Args:
@@ -118,7 +118,7 @@ def _prepare(tfds, builder, name, manual_dir):
 
 
 def _keys(tfds, info, name):
-    """The names of the picture feature and of the label feature (or None)."""
+    """The names of the image feature and of the label feature (or None)."""
     # The order in which they are listed changes from program to program.
     features = dict(sorted(info.features.items()))
     pictures = [k for k, v in features.items() if isinstance(v, tfds.features.Image)]
@@ -126,13 +126,13 @@ def _keys(tfds, info, name):
     image_key = "image" if "image" in pictures else pictures[0] if pictures else None
     if image_key is None or (image_key != "image" and len(pictures) > 1):
         raise BadInput(
-            f"tfds:{name} must have one picture feature, or one named 'image'. "
+            f"tfds:{name} must have one image feature, or one named 'image'. "
             f"Received the features: {', '.join(features)}."
         )
     dtype = tf.as_dtype(features[image_key].dtype)
     if dtype != tf.uint8:
         raise BadInput(
-            f"tfds:{name} must have uint8 pictures. Received: '{image_key}' of "
+            f"tfds:{name} must have uint8 images. Received: '{image_key}' of "
             f"{dtype.name}."
         )
     if "label" in labels:

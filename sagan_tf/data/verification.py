@@ -74,16 +74,16 @@ def name_bad_image(
 
 
 def skip_bad_images(source):
-    """Decodes every picture once; leaves those out that fail, and names them.
+    """Decodes every image once; leaves those out that fail, and names them.
 
     Args:
       source: a `Source`, changed in place.
 
     Returns:
-      dictionary from index to a line that names the picture and what is wrong.
+      dictionary from index to a line that names the image and what is wrong.
 
     Raises:
-      BadInput: if no picture is left.
+      BadInput: if no image is left.
     """
     good = np.zeros([source.total], bool)
     elements = source.epoch(0, 0, shuffle=False)
@@ -103,14 +103,14 @@ def skip_bad_images(source):
     bad = np.flatnonzero(~good)
     if len(bad) == source.total:
         raise BadInput(
-            f"{source.description}: none of the pictures can be read. "
+            f"{source.description}: none of the images can be read. "
             f"{_reasons(source, bad[:1])[bad[0]]}"
         )
     reasons = _reasons(source, bad)
     for reason in reasons.values():
         logging.warning("Skipped: %s", reason)
     if len(bad):
-        logging.warning("%d of %d pictures are skipped.", len(bad), source.total)
+        logging.warning("%d of %d images are skipped.", len(bad), source.total)
         source.skip(bad)
         source.description += f", {len(bad):,} bad ones skipped"
     return reasons
@@ -121,7 +121,7 @@ def _ignore_errors(dataset):
 
 
 def _reasons(source, indices):
-    """For each index a line that names the picture and what is wrong with it."""
+    """For each index a line that names the image and what is wrong with it."""
     wanted = set(int(index) for index in indices)
     reasons = dict.fromkeys(sorted(wanted))
     if wanted:

@@ -23,7 +23,7 @@ class Protocol:
         num_real: int, real images; `None` for all of the split.
         num_fake: int, generated images, with z and uniform labels of images 0, 1, 2,
             ... of `seed` (see `latents.py`).
-        resize: one of `images.RESIZE_METHODS`, from a real picture's central square
+        resize: one of `images.RESIZE_METHODS`, from a real image's central square
             to the generator's resolution. The feature network resizes both alike.
         quantize: bool, whether generated images are rounded to the 256 values that
             real ones have.

@@ -26,13 +26,13 @@ def batches(source, count, **changes):
 
 
 def stream(source, count, **changes):
-    """Pictures one after another: (images, labels) of `count` batches."""
+    """Images one after another: (images, labels) of `count` batches."""
     images, labels = zip(*batches(source, count, **changes), strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 
 def numbers(images):
-    """The numbers of the test pictures: each is filled with its number times 10."""
+    """The numbers of the test images: each is filled with its number times 10."""
     return np.round((images[:, 0, 0, 0] + 1) * 12.75).astype(int).tolist()
 
 
@@ -149,7 +149,7 @@ def test_flips_mirror_about_half_of_the_pictures_left_to_right(tmp_path):
     same = np.array([np.array_equal(a, b) for a, b in zip(flipped, plain, strict=True)])
     assert np.all(mirrored ^ same)
     assert 340 < mirrored.sum() < 460
-    # A picture is not always flipped, or never, over two epochs.
+    # An image is not always flipped, or never, over two epochs.
     assert np.any(same[:400] != same[400:])
 
 

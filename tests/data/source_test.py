@@ -53,7 +53,7 @@ def test_the_split_is_said():
 
 
 def test_the_split_is_the_same_in_every_run_and_version():
-    """A frozen figure: other pictures held out would make results incomparable."""
+    """A frozen figure: other images held out would make results incomparable."""
     found = indices(open_source("digits", split="test"))
     assert found[:8] == [9, 11, 15, 16, 17, 19, 30, 33]
     assert sum(found) == 314663
@@ -86,5 +86,5 @@ def test_bad_pictures_do_not_move_others_to_another_split(folder):
 
 def test_a_split_without_pictures_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.zeros((1, 4, 4, 1), np.uint8))
-    with pytest.raises(ValueError, match="split=test.*no pictures.*--split=train"):
+    with pytest.raises(ValueError, match="split=test.*no images.*--split=train"):
         open_source(f"npz:{tmp_path}/a.npz", split="test")

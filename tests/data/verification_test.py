@@ -104,7 +104,7 @@ def test_of_a_file_with_a_wrong_checksum_the_part_before_is_used(records, caplog
 def test_nothing_left_is_an_error(folder):
     for path in folder.glob("*/*.png"):
         path.write_bytes(b"")
-    with pytest.raises(ValueError, match="none of the pictures can be read.*cat/0.png"):
+    with pytest.raises(ValueError, match="none of the images can be read.*cat/0.png"):
         open_source(f"folder:{folder}", skip_bad_images=True)
 
 

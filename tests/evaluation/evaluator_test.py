@@ -1,4 +1,4 @@
-"""Scoring runs, pictures and exports; what is written, and what is left out."""
+"""Scoring runs, images and exports; what is written, and what is left out."""
 
 import json
 import math

@@ -3,7 +3,7 @@
 Its folder:
 
 classifier.keras      the network: images -> {"features", "logits"}
-classifier.json       how it was made, how well it reads held-out pictures, its hash
+classifier.json       how it was made, how well it reads held-out images, its hash
 """
 
 import hashlib
@@ -32,7 +32,7 @@ RECORD_FIELDS = (
     "sha256",
 )
 
-# Stages halve the picture until it is no larger than this.
+# Stages halve the image until it is no larger than this.
 _LAST_SIZE = 4
 # Names that would be taken for those of other feature networks.
 _TAKEN_NAMES = ("inception", "stand-in")
@@ -43,11 +43,11 @@ def build_classifier(
 ):
     """Builds an untrained classifier.
 
-    Each stage halves the picture with a 3 x 3 convolution of stride 2 and goes on with
+    Each stage halves the image with a 3 x 3 convolution of stride 2 and goes on with
     one of stride 1, both with batch normalization and ReLU, until 4 x 4 or less are
     left. The width doubles from stage to stage up to four times `width`. The features
     are a linear map of the average of each channel of each stage, standardized: each
-    has mean 0 and variance 1 over the training pictures (moving averages). The logits
+    has mean 0 and variance 1 over the training images (moving averages). The logits
     are a linear map of the features.
 
     Why so: a Frechet distance is one of Gaussians, and no feature that has passed a
@@ -55,7 +55,7 @@ def build_classifier(
     images than features, so there are few. Without a fixed variance the distances of
     two classifiers would have different units. The last stage keeps what tells classes
     apart and forgets the rest; with the earlier ones the features see noise, blur and
-    pictures that repeat within a class better (tried on digits).
+    images that repeat within a class better (tried on digits).
 
     Args:
         resolution: R, int from 8 on.

@@ -1,4 +1,4 @@
-"""What a classifier is trained on, and the held-out pictures it is measured on."""
+"""What a classifier is trained on, and the held-out images it is measured on."""
 
 import pathlib
 import re
@@ -36,7 +36,7 @@ def open_parts(
     Args:
         dataset, split, data_dir, manual_dir, label_offset, skip_bad_images: see
             `data.open_source`.
-        held_out_dataset, held_out_split: the same for the held-out pictures; None for
+        held_out_dataset, held_out_split: the same for the held-out images; None for
             the same data set, and for what goes with `split`.
 
     Returns:
@@ -51,7 +51,7 @@ def open_parts(
     if not held_out_dataset and not held_out_split and kind in ("tfds", "tfrecord"):
         or_split = " or --held_out_split=test" if kind == "tfds" else ""
         raise BadInput(
-            "Pictures to measure the classifier with are needed. Received: "
+            "Images to measure the classifier with are needed. Received: "
             f"dataset={dataset!r}. Try --held_out_dataset={kind}:...{or_split}."
         )
     if not held_out_dataset and kind in ("digits", "npz", "folder"):
@@ -60,7 +60,7 @@ def open_parts(
     parts = [(dataset, split), (held_out_dataset or dataset, held_out_split)]
     if not held_out_dataset and (split or "train") == held_out_split:
         raise BadInput(
-            "Held-out pictures must be others than those that are trained on. "
+            "Held-out images must be others than those that are trained on. "
             f"Received: dataset={dataset!r}, split={split!r}, held_out_split="
             f"{held_out_split!r}. Try another --held_out_split."
         )
@@ -97,17 +97,17 @@ def default_name(dataset):
 
 
 def natural_shape(source):
-    """The size and channels that suit a data set: those of its first picture, about.
+    """The size and channels that suit a data set: those of its first image, about.
 
     Args:
         source: `data.Source`.
 
     Returns:
-        The smallest of 32, 64 and 128 that the picture's shorter side fits into, or
+        The smallest of 32, 64 and 128 that the image's shorter side fits into, or
         128; and 1 if it is grey, else 3.
 
     Raises:
-        BadInput: the picture cannot be read.
+        BadInput: the image cannot be read.
     """
     with data.naming_bad_image(source, seed=0, shuffle=False, count=1):
         (element,) = source.epoch(0, 0, shuffle=False).take(1)
@@ -141,7 +141,7 @@ def check_classes(training, held_out):
         all(names) and len(set(names)) > 1
     ):
         raise BadInput(
-            "The held-out pictures must have the classes that are trained on. "
+            "The held-out images must have the classes that are trained on. "
             f"Received: {training.description}; {held_out.description}. Try another "
             "--held_out_dataset."
         )
@@ -152,12 +152,12 @@ def make_batches(training, pictures, batch_size, flip):
 
     Args:
         training: `data.Source`.
-        pictures: dict of `resolution`, `image_channels`, `resize` and `seed`.
+        images: dict of `resolution`, `image_channels`, `resize` and `seed`.
         batch_size: int.
         flip: mirror a random half.
 
     Raises:
-        BadInput: `resize` is unknown, or a picture is bad.
+        BadInput: `resize` is unknown, or an image is bad.
     """
     if pictures["resize"] not in RESIZE_METHODS:
         raise BadInput(
@@ -181,7 +181,7 @@ def make_test_batches(held_out, pictures):
         batch_size=batch_size,
         shuffle=False,
         repeat=False,
-        drop_remainder=False,  # Every picture counts.
+        drop_remainder=False,  # Every image counts.
         **pictures,
     )
     # Keras takes the end of data of unknown length for a mistake.

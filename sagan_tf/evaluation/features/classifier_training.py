@@ -16,7 +16,7 @@ from sagan_tf.evaluation.features.classifier_data import (
 )
 from sagan_tf.run import versions
 
-# By default every picture is seen this often, or less often when there are many.
+# By default every image is seen this often, or less often when there are many.
 _MOST_EPOCHS, _LEAST_EPOCHS = 30, 10
 _PICTURES = 60_000
 _LEARNING_RATE = 2e-3
@@ -55,10 +55,10 @@ def train_classifier(
         image_channels: C, 1 or 3.
         about: dict of what else classifier.json shall say of the data.
         resize: one of `images.RESIZE_METHODS`.
-        flip: mirror a random half of the pictures.
+        flip: mirror a random half of the images.
         width, num_features: see `classifier.build_classifier`.
-        epochs: int; None for as many as 60,000 pictures make, from 10 to 30.
-        batch_size: int; None for 64, or less when there are less than 1,280 pictures.
+        epochs: int; None for as many as 60,000 images make, from 10 to 30.
+        batch_size: int; None for 64, or less when there are less than 1,280 images.
         seed: int, of weights, order and shifts.
         overwrite: bool, whether a classifier that is there is replaced.
 
@@ -111,12 +111,12 @@ def train_classifier(
 
 
 def default_epochs(num_images):
-    """How often every picture is seen: small data sets need it more often."""
+    """How often every image is seen: small data sets need it more often."""
     return int(np.clip(round(_PICTURES / num_images), _LEAST_EPOCHS, _MOST_EPOCHS))
 
 
 def default_batch_size(num_images):
-    """Pictures in a batch: less in small data sets, for 20 steps in an epoch."""
+    """Images in a batch: less in small data sets, for 20 steps in an epoch."""
     return min(int(np.clip(num_images // 20, 8, 64)), num_images)
 
 
@@ -149,7 +149,7 @@ def fit(model, batches, steps, epochs, test_batches):
 
 
 def count_readings(model, batches, num_classes):
-    """How many pictures of each class are read as which.
+    """How many images of each class are read as which.
 
     Returns:
         int64 array `(K, K)`, indexed by label and by what it is read as.
@@ -169,7 +169,7 @@ def describe_readings(confusion, class_names=()):
         class_names: tuple of str, may be empty.
     """
     right, total = int(np.trace(confusion)), int(confusion.sum())
-    text = f"{right / total:.2%} of {total:,} held-out pictures are read correctly"
+    text = f"{right / total:.2%} of {total:,} held-out images are read correctly"
     mistakes = confusion - np.diag(np.diag(confusion))
     worst = np.argsort(-mistakes, axis=None, kind="stable")[:_NAMED_MISTAKES]
     lines = []

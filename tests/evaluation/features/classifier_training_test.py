@@ -16,13 +16,13 @@ CONFIGS = pathlib.Path(__file__).parents[3] / "configs"
 
 
 def squares(path, count=90, seed=0, classes=3, **more):
-    """Noisy pictures of 12 x 12: the label says in which corner a square is."""
+    """Noisy images of 12 x 12: the label says in which corner a square is."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     images = random.integers(0, 60, (count, 12, 12, 1)).astype(np.uint8)
     for image, label in zip(images, labels):
         top, left = 6 * (label // 2) + 1, 6 * (label % 2) + 1
-        # Shapes, too: an average over the picture does not say where it was.
+        # Shapes, too: an average over the image does not say where it was.
         image[top : top + 1 + 2 * label, left : left + 2] = 255
     np.savez(path, images=images, labels=labels, **more)
     return f"npz:{path}"
@@ -116,24 +116,24 @@ def test_it_says_what_it_reads_wrongly(tmp_path, capsys):
     arguments = "--epochs=1", f"--held_out_dataset={other}", "--name=my-cnn"
     assert run(tmp_path / "out", dataset, *arguments) == 0
     text = capsys.readouterr().out
-    assert "of 31 held-out pictures are read correctly" in text
+    assert "of 31 held-out images are read correctly" in text
     assert "my-cnn (" in text and str(tmp_path / "out") in text
     record = record_of(tmp_path / "out")
     assert record["held_out_dataset"] == other
-    # With pictures to measure with, all of the data set is there to learn from.
+    # With images to measure with, all of the data set is there to learn from.
     assert (record["split"], record["num_training_images"]) == (None, 90)
 
 
 def test_the_most_frequent_mistakes_are_named():
     confusion = np.array([[50, 0, 1], [7, 40, 0], [0, 2, 60]])
     assert training.describe_readings(confusion, ("ant", "bee", "cow")) == (
-        "93.75% of 160 held-out pictures are read correctly\n"
+        "93.75% of 160 held-out images are read correctly\n"
         "Most frequent mistakes: bee as ant (7 of 47), cow as bee (2 of 62), "
         "ant as cow (1 of 51)"
     )
     assert "1 as 0 (7 of 47)" in training.describe_readings(confusion)
     assert training.describe_readings(np.diag([3, 4])) == (
-        "100.00% of 7 held-out pictures are read correctly"
+        "100.00% of 7 held-out images are read correctly"
     )
 
 
