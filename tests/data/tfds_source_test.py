@@ -195,7 +195,7 @@ def test_other_file_formats_are_refused(tmp_path):
         (
             {"image": tfds.features.Image(shape=(6, 6, 1), dtype=np.uint16)},
             {"image": random_pixels(6, 6, 1).astype(np.uint16)},
-            "uint8 pictures. Received: 'image' of uint16",
+            "uint8 images. Received: 'image' of uint16",
         ),
     ],
 )

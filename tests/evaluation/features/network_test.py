@@ -90,7 +90,7 @@ def test_a_classifier_is_a_feature_network(classifier_folder, capsys):
 def test_rgb_becomes_grey_as_pixels_do(classifier_folder):
     network = open_feature_network(str(classifier_folder))
     seen = []
-    network._function = seen.append
+    network.function = seen.append
     pixels = np.random.default_rng(5).integers(0, 256, (2, 12, 12, 3), np.uint8)
     network(pictures.from_pixels(pixels))
     expected = pictures.from_pixels(pictures.adapt_channels(pixels, 1))
