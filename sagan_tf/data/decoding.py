@@ -21,9 +21,8 @@ def looks_like_picture(start):
 def decode_picture(contents):
     """Decodes a JPEG, PNG, GIF, BMP or WebP file; works in graph mode.
 
-    JPEGs (CMYK ones too) and palettes come out as RGB or grey, 16-bit values lose
-    their low byte, of an animation the first frame is taken. Orientation tags (EXIF)
-    are not followed.
+    JPEGs (CMYK ones too) and palettes become RGB or grey, 16-bit values lose their low
+    byte, animations become their first frame. Orientation tags (EXIF) are ignored.
 
     Args:
       contents: scalar string tensor, the bytes of the file.
@@ -32,15 +31,15 @@ def decode_picture(contents):
       uint8 tensor `(H, W, C)`, C = 1 (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGBA).
 
     Raises:
-      tf.errors.OpError: when it runs, if the bytes are damaged, cut off or no image.
+      tf.errors.OpError: when it runs, if the bytes are damaged, cut off or no image;
+        in eager mode `BadInput` for a GIF or BMP.
     """
     start = tf.strings.substr(contents, 0, 2)
     # TensorFlow's GIF decoder paints transparent parts black, and its BMP decoder
     # takes the numbers of palette colours for grey values. Pillow reads both well.
     needs_pillow = tf.logical_or(tf.equal(start, b"GI"), tf.equal(start, b"BM"))
     branches = [
-        # The accurate transform is what libjpeg and Pillow use by default; the
-        # default here is off by up to 3 and not faster.
+        # As libjpeg and Pillow; TensorFlow's default is off by up to 3, not faster.
         lambda: tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE"),
         lambda: tf.numpy_function(
             _decode_with_pillow, [contents], tf.uint8, stateful=False

@@ -17,10 +17,9 @@ class FolderSource(RandomAccessSource):
     """Image files.
 
     Args:
-      folder: what they have in common.
-      files: dictionary from class name to the paths of its images, or a list of
-        paths if there are no classes.
-      ignored: number of other files that were met.
+      folder: the path that they share.
+      files: dictionary from class name to paths, or a list of paths without classes.
+      ignored: number of other files in the folder.
     """
 
     def __init__(self, folder, files, ignored):
@@ -37,30 +36,21 @@ class FolderSource(RandomAccessSource):
             description += f" ({ignored:,} other files ignored)"
         super().__init__(description, len(self._paths), len(names), names)
         self.labels = labels
-        self._tensors = None
 
     def decode(self, element):
-        if self._tensors is None:
-            with tf.init_scope():  # A constant of the program, not of one graph.
-                self._tensors = tf.constant(self._paths), tf.constant(self.labels)
-        paths, labels = self._tensors
-        contents = tf.io.read_file(tf.gather(paths, element["index"]))
-        label = tf.gather(labels, element["index"])
-        return {"image": decode_picture(contents), "label": label}
+        path, label = self.row(self._paths, element["index"])
+        return {"image": decode_picture(tf.io.read_file(path)), "label": label}
 
     def name(self, index):
         return self._paths[index]
 
 
 def open_folder(folder):
-    """Finds the images of a folder and their classes.
+    """Finds the images of a local folder and their classes.
 
-    A folder of folders has classes: one for each folder, in the order of their names,
-    with all images in and below it. A folder with images alone has none. Files of
-    other types and hidden files and folders (`.x`, `._x`, `__MACOSX`) are ignored.
-
-    Args:
-      folder: a local path.
+    Each folder in it is a class, in the order of their names, with all images in and
+    below it. A folder with images alone has no classes. Files of other types, and
+    hidden files and folders (`.x`, `._x`, `__MACOSX`), are ignored.
 
     Raises:
       BadInput: if there are no images, or if the folder seems to be the wrong one.

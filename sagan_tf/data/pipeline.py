@@ -1,9 +1,8 @@
 """From undecoded elements to batches: order, resume, share, crop, resize, flip, batch.
 
-The stream of training images is numbered: image p is the (p mod N)-th one of epoch
-p // N, for N images. Everything that happens to it (its place in the order, whether
-it is flipped) is a function of (seed, p) alone, so that a run that starts at image p
-sees what an uninterrupted one would have seen.
+Of N images, image p of the stream is number p mod N of epoch p // N. Its place in the
+order and its flip are functions of (seed, p) alone: a run that starts at image p sees
+what an uninterrupted one would have seen.
 """
 
 import numpy as np
@@ -39,9 +38,9 @@ def make_dataset(
 ):
     """Batches of images and labels, deterministic and resumable.
 
-    Pipeline k of n takes the images k, k + n, k + 2n, ... of each global batch, so
-    that a global batch is the same set of images for any n. Every pipeline reads all
-    records of a TFRecord source, and decodes its own.
+    Pipeline k of n takes the images k, k + n, k + 2n, ... of each global batch: it is
+    the same set of images for any n. Every pipeline reads all records of a TFRecord
+    source and decodes its own.
 
     Args:
       source: a `Source`.
@@ -49,26 +48,24 @@ def make_dataset(
       image_channels: C, 1 or 3.
       batch_size: global: images in a batch of all pipelines together.
       seed: decides the order and the flips.
-      start_image: number of images already used by all pipelines together.
-      shuffle: False for the order in which the images are stored.
-      shuffle_buffer_images: size of the shuffle buffer for TFRecord sources.
+      start_image: images that all pipelines together have used.
+      shuffle, shuffle_buffer_images: see `Source.epoch`.
       resize: one of `images.RESIZE_METHODS`.
       flip: mirror a random half of the images.
       num_input_pipelines, input_pipeline_index: n and k.
-      repeat: go on for ever; False stops after the epoch of `start_image`.
+      repeat: False stops after the epoch of `start_image`.
       drop_remainder: leave out a last batch that is not full (without `repeat`).
       labelled: False to leave out the labels.
-      with_indices: whether a batch ends with the `(b,)` int64 indices of its images in
-        the source.
-      cache_bytes: images of a source with random access (digits, npz, folder) are
-        decoded once, now, and kept in memory if they take no more than this.
+      with_indices: True to add the indices in the source, int64 `(b,)`.
+      cache_bytes: a source with random access (digits, npz, folder) is decoded once,
+        now, and kept in memory if its images take no more than this.
 
     Returns:
       `tf.data.Dataset` of (images float32 `(b, R, R, C)` in [-1, 1], labels int32
       `(b,)`), b = batch_size / n; of images alone if there are no labels.
 
     Raises:
-      BadInput: if a batch cannot be made, or an image that is decoded now is bad.
+      BadInput: the numbers do not fit, or an image that is decoded now is bad.
     """
     _check(source, batch_size, num_input_pipelines, start_image)
     elements = source.stream(seed, start_image, shuffle, shuffle_buffer_images, repeat)
@@ -107,7 +104,7 @@ def _check(source, batch_size, num_input_pipelines, start_image):
 
 
 def _with_flips(elements, seed, start_image):
-    """Adds "flip", a coin that is tossed for a place in the stream."""
+    """Adds "flip", a random bool for each place in the stream."""
     pair = tf.stack([tf.cast(seed, tf.int64), tf.constant(_FLIP, tf.int64)])
 
     def toss(position, element):
@@ -149,7 +146,7 @@ def _finisher(flip, labelled, with_indices):
 
 
 def _decode_all(source, decode, shape):
-    """Decodes every image; returns a function that looks batches of them up."""
+    """Decodes every image; returns a function that looks up batches of them."""
     pixels = np.zeros([source.total, *shape], np.uint8)
     labels = np.zeros([source.total], np.int32)
     elements = source.epoch(0, 0, shuffle=False)
@@ -165,12 +162,8 @@ def _decode_all(source, decode, shape):
     pixels, labels = tf.constant(pixels), tf.constant(labels)
 
     def look_up(batch):
-        index = batch["index"]
-        return {
-            **batch,
-            "pixels": tf.gather(pixels, index),
-            "label": tf.gather(labels, index),
-        }
+        found = tf.gather(pixels, batch["index"]), tf.gather(labels, batch["index"])
+        return {**batch, "pixels": found[0], "label": found[1]}
 
     return look_up
 

@@ -20,10 +20,7 @@ def read_once(
     what="Reading images",
     remedy="--skip_bad_images to leave it out",
 ):
-    """Yields the first images of one epoch, each once.
-
-    The order is a function of the arguments alone: `shuffle=False` is the order in
-    which the images are stored, `seed` is that of the first epoch of a run.
+    """Yields the first images of epoch 0, each once.
 
     Args:
       count: images in all; None for all of the data set.
@@ -41,11 +38,8 @@ def read_once(
     Raises:
       BadInput: an image cannot be read; names it.
     """
-    order = {
-        "seed": seed,
-        "shuffle": shuffle,
-        "shuffle_buffer_images": shuffle_buffer_images,
-    }
+    order = {"seed": seed, "shuffle": shuffle}
+    order |= {"shuffle_buffer_images": shuffle_buffer_images}
     batches = make_dataset(
         source,
         resolution=resolution,

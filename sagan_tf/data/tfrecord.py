@@ -1,7 +1,7 @@
-"""The official code's TFRecord files, looked through before they are used.
+"""TFRecord files of the official code, which are checked before they are used.
 
-A record is a `tf.train.Example` with `image_raw` (plain uint8 values of a square, as
-the official code reads them, or else a JPEG, PNG, ... file) and `label` (int64).
+A record is a `tf.train.Example` with `image_raw` (the uint8 values of a square, as the
+official code reads them, or a JPEG, PNG, ... file) and `label` (int64).
 """
 
 import array
@@ -25,13 +25,13 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
     """Opens files with the official layout; counts records, checks sizes and labels.
 
     Args:
-      pattern: a path or glob; files are taken in the order of their names.
+      pattern: a path or glob; files come in the order of their names.
       label_offset: added to every label (-1 for labels that start at 1).
-      skip_bad_images: warn of damaged files, and leave it to the caller to exclude
-        records that cannot be decoded, instead of failing.
+      skip_bad_images: warn of damaged files and records instead of failing; the caller
+        leaves them out.
 
     Raises:
-      BadInput: naming the file and the record, if there is something wrong.
+      BadInput: names the file and record that cannot be used.
     """
     paths = sorted(tf.io.gfile.glob(pattern))
     if not paths:

@@ -24,8 +24,8 @@ def naming_bad_image(
 ):
     """Turns an error of TensorFlow in its block into one that names the bad image.
 
-    The images are decoded again, in the order in which the block read them. The search
-    ends at the first bad one. An error that no image has caused stays as it is.
+    It decodes the images again, in the order in which the block read them, up to the
+    first bad one. An error that no image has caused stays as it is.
 
     Args:
       source, seed, shuffle, shuffle_buffer_images: as given to `make_dataset`.
@@ -74,13 +74,10 @@ def name_bad_image(
 
 
 def skip_bad_images(source):
-    """Decodes every image once; leaves those out that fail, and names them.
-
-    Args:
-      source: a `Source`, changed in place.
+    """Decodes every image of a `Source` once; it skips those that fail from then on.
 
     Returns:
-      dictionary from index to a line that names the image and what is wrong.
+      dictionary from index to a line with the image and what is wrong with it.
 
     Raises:
       BadInput: if no image is left.
@@ -90,7 +87,7 @@ def skip_bad_images(source):
 
     def attempt(element):
         decoded = source.decode(element)
-        # What nothing depends on, or its shape alone, would be optimised away.
+        # TensorFlow removes what no result depends on.
         used = tf.cast(tf.reduce_max(decoded["image"]), tf.int32) + decoded["label"]
         return element["index"], used
 
@@ -121,17 +118,14 @@ def _ignore_errors(dataset):
 
 
 def _reasons(source, indices):
-    """For each index a line that names the image and what is wrong with it."""
-    wanted = set(int(index) for index in indices)
-    reasons = dict.fromkeys(sorted(wanted))
-    if wanted:
-        elements = source.epoch(0, 0, shuffle=False)
-        elements = elements.filter(
-            lambda element: tf.reduce_any(tf.equal(element["index"], list(wanted)))
+    """For each index a line with the image and what is wrong with it."""
+    reasons = dict.fromkeys(int(index) for index in indices)
+    if reasons:
+        elements = source.epoch(0, 0, shuffle=False).filter(
+            lambda element: tf.reduce_any(tf.equal(element["index"], list(reasons)))
         )
         for element in elements.apply(_ignore_errors):
-            index = int(element["index"])
-            reasons[index] = failure(source, element)
+            reasons[int(element["index"])] = failure(source, element)
     return {
         index: reason or f"{source.name(index)}: the file is damaged before or here."
         for index, reason in reasons.items()
@@ -139,9 +133,9 @@ def _reasons(source, indices):
 
 
 def failure(source, element):
-    """Names an element that cannot be decoded; None if it can."""
+    """The line about an element that cannot be decoded; None if it can."""
     try:
         source.decode(element)
-    except (tf.errors.OpError, ValueError) as error:  # ValueError: from Pillow.
+    except (tf.errors.OpError, BadInput) as error:  # BadInput: see `decode_picture`.
         return f"{source.name(int(element['index']))}: {error_text(error)}"
     return None

@@ -17,9 +17,9 @@ class Moments:
         S = S_A + S_B + (n_A n_B / n) d d^T,    d = mean_B - mean_A
 
     (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The
-    American Statistician 37, 1983, written there for one feature). Each set is centred
-    at its own mean, so nothing large is subtracted, and the order in which features
-    come changes the result by rounding alone (below 1e-9 of it).
+    American Statistician 37, 1983, for one feature). Each set is centred at its own
+    mean: nothing large is subtracted, and the order of features changes the result by
+    rounding alone (below 1e-9 of it).
 
     Args:
         num_features: int, D. Needs 8 D^2 bytes: 34 MB for the 2048 of Inception.
@@ -45,7 +45,7 @@ class Moments:
         Raises:
             BadInput: other shapes or count, not finite, or not symmetric.
         """
-        mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
+        mean, covariance = np.array(mean, float), np.array(covariance, float)
         if mean.ndim != 1 or covariance.shape != 2 * mean.shape or count < 2:
             raise BadInput(
                 "Statistics are a count of at least 2, a mean (D,) and a covariance "
@@ -60,8 +60,7 @@ class Moments:
                 "Try the covariance itself, not a factor of it."
             )
         moments = cls(len(mean))
-        moments._count = int(count)
-        moments._mean = mean.copy()
+        moments._count, moments._mean = int(count), mean
         moments._squares = covariance * (count - 1)
         return moments
 
@@ -90,8 +89,8 @@ class Moments:
         rows[-1] = np.sqrt(self._count * len(features) / count) * difference
         self._mean = self._mean + difference * (len(features) / count)
         self._count = count
-        # NumPy sees that it is one matrix and has BLAS do half of the work (syrk);
-        # other Python threads run meanwhile, which SciPy's dsyrk would not let them.
+        # NumPy has BLAS do half of the work (syrk), and other Python threads run
+        # meanwhile, unlike during SciPy's dsyrk.
         self._squares += rows.T @ rows
 
     @property
