@@ -97,8 +97,7 @@ def open_how(
         config: `Config` of a run, whose data set is the reference, or `None`.
         workdir: path of that run, or `None`: its reference is kept in `reference/`.
         given: dict of `protocol`, `feature_network`, `inception` or
-            `reference_statistics` to what replaces the run's setting; `None` values
-            replace nothing.
+            `reference_statistics` to what replaces the run's setting, or `None`.
         changes: dict of field of `Protocol` to value, see `Protocol.changed`.
         intra_fid, batch_size, strategy: see `How`.
 
@@ -132,21 +131,9 @@ def open_how(
 
 
 def score_network(generator, how, num_classes, step):
-    """Scores a Keras generator as it is.
+    """As `score`, of a generator in Keras.
 
     With standing statistics in the protocol its batch-norm statistics change.
-
-    Args:
-        generator: `keras.Model`.
-        how: `How`.
-        num_classes: int, 0 for an unconditional generator.
-        step: int, of the weights.
-
-    Returns:
-        The record: dict.
-
-    Raises:
-        BadInput: it cannot be scored.
     """
     scoring.use_protocol_statistics(generator, how.protocol, num_classes)
     function = generating.from_network(generator)
@@ -154,14 +141,7 @@ def score_network(generator, how, num_classes, step):
 
 
 def score_saved_model(folder, how):
-    """Scores an exported generator, see `saved_generator.py`.
-
-    Returns:
-        The record: dict.
-
-    Raises:
-        BadInput: it cannot be scored.
-    """
+    """As `score`, of an exported generator: see `saved_generator.py`."""
     generator, num_classes = open_saved_generator(
         folder, how.reference.about["num_classes"]
     )
@@ -169,21 +149,10 @@ def score_saved_model(folder, how):
 
 
 def score_samples(dataset, how, split=None):
-    """Scores images of a folder, or of any other data set.
+    """As `score`, of a data set: `dataset` and `split` are as the flags.
 
-    They are taken in a random order that is always the same: KID and the splits of
-    IS would not be right in the order of classes.
-
-    Args:
-        dataset: str, as `--dataset`, for example `"folder:DIR"`.
-        how: `How`.
-        split: str or `None`, as `--split`.
-
-    Returns:
-        The record: dict.
-
-    Raises:
-        BadInput: they cannot be read or scored.
+    The images come in a random order that is always the same: KID and the splits of IS
+    would be wrong in the order of classes.
     """
     about = how.reference.about
     source = data.open_source(dataset, split=split)
@@ -213,7 +182,7 @@ def score(images_or_generator, how, num_classes, subject, step=None):
         step: int, of the weights, or `None`.
 
     Returns:
-        The record: dict, see the top of the file.
+        The record: dict, see above.
 
     Raises:
         BadInput: they cannot be read or scored.

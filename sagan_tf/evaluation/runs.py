@@ -1,4 +1,4 @@
-"""What the command `evaluate` does: it scores checkpoints and images, then a table."""
+"""Scores checkpoints and images for the command `evaluate`, and prints a table."""
 
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""Images, generated or read, straight into a feature network: never all in memory."""
+"""Features of generated or given images, which are never all in memory."""
 
 import functools
 
@@ -25,9 +25,8 @@ def summarize_generator(
     number of replicas, up to rounding.
 
     Args:
-        generator: function of z `(n, z_dim)` and labels `(n,)` int32, or of z alone
-            without classes, to images `(n, R, R, C)` in [-1, 1]; has `z_dim`. See
-            `from_network`.
+        generator: function of z `(n, z_dim)` and labels `(n,)` int32 (`None` without
+            classes) to images `(n, R, R, C)` in [-1, 1]; has `z_dim`.
         network: `FeatureNetwork`.
         protocol: `Protocol`.
         num_classes: int, 0 for an unconditional generator.
@@ -35,7 +34,7 @@ def summarize_generator(
         strategy: `tf.distribute.Strategy` whose replicas share the work.
 
     Returns:
-        `Summary`, that keeps all features, logits and labels.
+        `Summary` with all features, logits and labels.
 
     Raises:
         BadInput: an image, feature or logit is not finite or out of range.
@@ -44,15 +43,12 @@ def summarize_generator(
 
     @tf.function
     def of_replica(indices):
-        z = latents.draw_z(indices, generator.z_dim, protocol.seed, protocol.truncation)
-        labels = None
-        if num_classes:
-            labels = latents.draw_labels(indices, num_classes, protocol.seed)
-        made = tf.cast(generator(z, labels), tf.float32)
-        low, high = tf.reduce_min(made), tf.reduce_max(made)
+        z, labels = _draw(indices, generator.z_dim, protocol, num_classes)
+        batch = tf.cast(generator(z, labels), tf.float32)
+        low, high = tf.reduce_min(batch), tf.reduce_max(batch)
         if protocol.quantize:
-            made = images.from_pixels(images.to_pixels(made))
-        return (*network(made), labels, low, high)
+            batch = images.from_pixels(images.to_pixels(batch))
+        return (*network(batch), labels, low, high)
 
     @tf.function
     def of_all(indices):
@@ -102,29 +98,28 @@ def summarize_images(batches, network, *, keep, content=None):
 
 
 def use_protocol_statistics(generator, protocol, num_classes):
-    """Gives a Keras generator the batch-norm statistics that a protocol asks for.
+    """Gives a `keras.Model` the batch-norm statistics that a protocol asks for.
 
     z and labels of the standing statistics are those of the images after the protocol's
-    last one.
-
-    Args:
-        generator: `keras.Model`, changed in place.
-        protocol: `Protocol`.
-        num_classes: int, 0 for an unconditional generator.
+    last one; without classes (`num_classes` 0) there are no labels.
     """
     z_dim = generator.inputs[0].shape[-1]
     size = protocol.standing_batch_size
     batches = []
     for number in range(protocol.standing_batches):
         first = protocol.num_fake + number * size
-        indices = range(first, first + size)
-        z = latents.draw_z(indices, z_dim, protocol.seed, protocol.truncation)
-        labels = None
-        if num_classes:
-            labels = latents.draw_labels(indices, num_classes, protocol.seed)
+        z, labels = _draw(range(first, first + size), z_dim, protocol, num_classes)
         batches.append(z if labels is None else (z, labels))
     if batches:
         use_standing_statistics(generator, batches)
+
+
+def _draw(indices, z_dim, protocol, num_classes):
+    """z and labels (`None` without classes) of a protocol's images."""
+    z = latents.draw_z(indices, z_dim, protocol.seed, protocol.truncation)
+    if not num_classes:
+        return z, None
+    return z, latents.draw_labels(indices, num_classes, protocol.seed)
 
 
 def _share(shares, context):

@@ -54,7 +54,7 @@ def test_label_offset_is_added(tmp_path):
 @pytest.mark.parametrize(
     "arrays, message",
     [
-        ({"images": np.zeros(3)}, "must have an array 'images'.*Received: images"),
+        ({"pictures": np.zeros(3)}, "must have an array 'images'.*Received: pictures"),
         ({"images": np.zeros([2, 4, 4, 3])}, r"must be uint8.*Received: float64 \(2,"),
         ({"images": np.zeros([2, 4, 4], np.uint8)}, r"Received: uint8 \(2, 4, 4\)"),
         ({"images": np.zeros([2, 4, 4, 5], np.uint8)}, "1 to 4 channels"),

@@ -103,7 +103,7 @@ def test_the_parts_of_a_data_set_are_not_classes(tmp_path):
 def test_pictures_beside_class_folders_are_an_error(folder):
     picture(folder / "stray.png")
     with pytest.raises(
-        ValueError, match=r"Received: 1 pictures \(stray.png, ...\) beside 2 folders"
+        ValueError, match=r"Received: 1 images \(stray.png, ...\) beside 2 folders"
     ):
         open_source(f"folder:{folder}")
 

@@ -203,7 +203,7 @@ def test_one_epoch_ends_with_the_epoch(dataset_of):
 
 def test_too_few_pictures_for_a_batch_is_an_error(dataset_of):
     source = open_source(**dataset_of["npz"])
-    with pytest.raises(ValueError, match="needs 24 pictures.*a.npz.*23.*--batch_size"):
+    with pytest.raises(ValueError, match="needs 24 images.*a.npz.*23.*--batch_size"):
         make_dataset(source, batch_size=24, **CHOICES)
 
 

@@ -12,7 +12,7 @@ def random_pixels(*shape, seed=0):
 
 
 def encoded(picture, kind, **options):
-    """The bytes of an image file; `image` is an array or a Pillow image."""
+    """The bytes of an image file; `picture` is an array or a Pillow image."""
     if isinstance(picture, np.ndarray):
         picture = Image.fromarray(picture)
     file = io.BytesIO()

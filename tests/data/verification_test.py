@@ -34,7 +34,7 @@ def test_bad_files_of_a_folder_are_left_out_and_named(folder, caplog):
     assert "3 bad ones skipped" in source.description
     for name in ("cat/3.png: ", "dog/0.png: ", "dog/4.png: "):
         assert caplog.text.count(name) == 1
-    assert "3 of 11 pictures are skipped" in caplog.text
+    assert "3 of 11 images are skipped" in caplog.text
     assert sorted(indices(source)) == [0, 1, 2, 4, 6, 7, 8, 10]
     assert len(training_images(source, 5)) == 5
 
