@@ -118,11 +118,11 @@ def _checked_labels(path, labels, count, label_offset, num_names):
     lowest, highest = (int(f()) + label_offset for f in (labels.min, labels.max))
     if lowest < 0 or (num_names and highest >= num_names):
         bad = lowest if lowest < 0 else highest
-        where = int(np.flatnonzero(labels.astype(np.int64) + label_offset == bad)[0])
+        place = int(np.flatnonzero(labels.astype(np.int64) + label_offset == bad)[0])
         limit = num_names - 1 if num_names else "the number of classes - 1"
         raise BadInput(
             f"{path}: labels must be in 0..{limit} after adding label_offset. "
-            f"Received: {bad} for image {where} with label_offset={label_offset}. "
+            f"Received: {bad} for image {place} with label_offset={label_offset}. "
             "Try another --label_offset, or correct 'labels' or 'class_names'."
         )
     return labels.astype(np.int64) + label_offset

@@ -82,7 +82,7 @@ def open_folder(folder):
 
 
 def _check_classes(folder, pictures, classes, nested_only):
-    """Refuses what is probably not a folder of class folders."""
+    """Refuses a folder that probably does not consist of class folders."""
     if pictures:
         raise BadInput(
             f"{folder} must hold either images or class folders. Received: "
@@ -94,7 +94,7 @@ def _check_classes(folder, pictures, classes, nested_only):
         below = os.path.join(folder, name)
         purpose = "whose folders are the classes" if nested_only else "without classes"
         raise BadInput(
-            f"{folder} holds one folder alone, '{name}': every label would be 0. Try "
+            f"{folder} holds a single folder, '{name}': every label would be 0. Try "
             f"--dataset=folder:{below}, {purpose}."
         )
     if len(nested_only) == len(classes) and _SPLIT_NAMES.issuperset(
@@ -133,9 +133,9 @@ def _list(folder):
 
 
 def _walk(folder, seen=frozenset()):
-    """All image paths in and below, those below alone, number of ignored files."""
+    """Image paths in and below, those below only, number of ignored files."""
     real = os.path.realpath(folder)
-    if real in seen:  # A link to a folder above.
+    if real in seen:  # A link to a parent folder.
         return [], [], 0
     pictures, subfolders, ignored = _list(folder)
     below = []
@@ -156,5 +156,5 @@ def _neighbours(folder):
         return tuple(
             path for path in paths if os.path.realpath(path) != own and _list(path)[0]
         )
-    except OSError:  # A neighbour that may not be read is no business of ours.
+    except OSError:  # A folder beside it cannot be read, and need not be.
         return ()

@@ -62,7 +62,7 @@ def make_dataset(
 
     Returns:
       `tf.data.Dataset` of (images float32 `(b, R, R, C)` in [-1, 1], labels int32
-      `(b,)`), b = batch_size / n; of images alone if there are no labels.
+      `(b,)`), b = batch_size / n; of images without a tuple if there are no labels.
 
     Raises:
       BadInput: the numbers do not fit, or an image that is decoded now is bad.
@@ -162,8 +162,8 @@ def _decode_all(source, decode, shape):
     pixels, labels = tf.constant(pixels), tf.constant(labels)
 
     def look_up(batch):
-        found = tf.gather(pixels, batch["index"]), tf.gather(labels, batch["index"])
-        return {**batch, "pixels": found[0], "label": found[1]}
+        images, given = (tf.gather(part, batch["index"]) for part in (pixels, labels))
+        return {**batch, "pixels": images, "label": given}
 
     return look_up
 
@@ -171,7 +171,7 @@ def _decode_all(source, decode, shape):
 def _options():
     options = tf.data.Options()
     options.deterministic = True
-    # Sharing among pipelines is done above, the same way for any number of them.
+    # `make_dataset` shares among pipelines, equally for any number of them.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )

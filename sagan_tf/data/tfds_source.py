@@ -88,11 +88,9 @@ def _prepare(tfds, builder, name, manual_dir):
         builder.data_path,
     )
     config = tfds.download.DownloadConfig(manual_dir=manual_dir)
-    try:
-        builder.download_and_prepare(download_config=config, file_format="tfrecord")
-    except (
+    expected = (
         OSError,  # No internet connection, a full disk, an unwritable folder.
-        AssertionError,  # Files that have to be downloaded by hand are not there.
+        AssertionError,  # Files that have to be downloaded by hand are missing.
         tarfile.TarError,  # One of them is damaged.
         RuntimeError,
         ValueError,
@@ -100,13 +98,14 @@ def _prepare(tfds, builder, name, manual_dir):
         tf.errors.OpError,
         tfds.download.DownloadError,
         tfds.download.download_manager.NonMatchingChecksumError,
-    ) as error:
-        by_hand = (
-            " Files downloaded by hand belong into --manual_dir. Received: "
-            f"manual_dir={manual_dir}."
-            if builder.MANUAL_DOWNLOAD_INSTRUCTIONS
-            else ""
-        )
+    )
+    try:
+        builder.download_and_prepare(download_config=config, file_format="tfrecord")
+    except expected as error:
+        by_hand = " Files downloaded by hand belong into --manual_dir. Received: "
+        by_hand += f"manual_dir={manual_dir}."
+        if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+            by_hand = ""
         raise BadInput(
             f"tfds:{name} is not prepared in {builder.data_path}, and cannot be: "
             f"{_one_line(error)}{by_hand} Without an internet connection, prepare it "
@@ -119,23 +118,22 @@ def _keys(tfds, info, name):
     """The names of the image feature and of the label feature (or None)."""
     # Their order differs from process to process.
     features = dict(sorted(info.features.items()))
-    pictures = [k for k, v in features.items() if isinstance(v, tfds.features.Image)]
+    images = [k for k, v in features.items() if isinstance(v, tfds.features.Image)]
     labels = [k for k, v in features.items() if isinstance(v, tfds.features.ClassLabel)]
-    image_key = "image" if "image" in pictures else pictures[0] if pictures else None
-    if image_key is None or (image_key != "image" and len(pictures) > 1):
+    images = ["image"] if "image" in images else images
+    if len(images) != 1:
         raise BadInput(
             f"tfds:{name} must have one image feature, or one named 'image'. "
             f"Received the features: {', '.join(features)}."
         )
-    dtype = tf.as_dtype(features[image_key].dtype)
+    dtype = tf.as_dtype(features[images[0]].dtype)
     if dtype != tf.uint8:
         raise BadInput(
-            f"tfds:{name} must have uint8 images. Received: '{image_key}' of "
+            f"tfds:{name} must have uint8 images. Received: '{images[0]}' of "
             f"{dtype.name}."
         )
-    if "label" in labels:
-        return image_key, "label"
-    return image_key, labels[0] if len(labels) == 1 else None
+    labels = ["label"] if "label" in labels else labels
+    return images[0], labels[0] if len(labels) == 1 else None
 
 
 def _one_line(error):

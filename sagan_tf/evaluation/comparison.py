@@ -39,21 +39,18 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
         Dict of metric to float, see `TITLES`; what cannot be measured is absent.
     """
     metrics = {"fid": frechet.frechet_distance(real.moments, fake.moments)}
-    some_real = real.features[:max_neighbour_images]
-    some_fake = fake.features[:max_neighbour_images]
-    fewer, more = sorted((len(some_real), len(some_fake)))
+    pair = real.features[:max_neighbour_images], fake.features[:max_neighbour_images]
+    fewer, more = sorted(map(len, pair))
     if fewer >= 2 * -(-more // _KID_BLOCK):  # Two of each side in each block.
-        metrics["kid"], error = tfgan.kernel_distance(
-            some_real, some_fake, block_size=_KID_BLOCK
-        )
-        if np.isfinite(error):  # One block alone tells nothing about its error.
+        metrics["kid"], error = tfgan.kernel_distance(*pair, block_size=_KID_BLOCK)
+        if np.isfinite(error):  # A single block has no error.
             metrics["kid_standard_error"] = error
     metrics["inception_score"], _ = frechet.inception_score(fake.logits)
     if len(fake.logits) >= 10:
         mean, sd = frechet.inception_score(fake.logits, splits=10)
         metrics |= {"inception_score_10": mean, "inception_score_10_sd": sd}
     if fewer > 5:
-        metrics |= neighbours.neighbour_scores(some_real, some_fake)._asdict()
+        metrics |= neighbours.neighbour_scores(*pair)._asdict()
     is_classifier = not network.is_inception and network.num_logits == num_classes
     if is_classifier and fake.labels is not None:
         metrics["class_accuracy"] = frechet.class_accuracy(fake.logits, fake.labels)
@@ -67,7 +64,7 @@ def intra_fid(fake, real, num_classes):
         Mean over classes, and `(num_classes,)` float64.
 
     Raises:
-        BadInput: see `check_for_intra_fid`; or a class has less than 2 images.
+        BadInput: see `check_for_intra_fid`; or a class has fewer than 2 images.
     """
     check_for_intra_fid("generated", fake, num_classes)
     check_for_intra_fid("real", real, num_classes)

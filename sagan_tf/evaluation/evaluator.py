@@ -270,10 +270,9 @@ def write_record(record, log):
 
 
 def recorded(log, how):
-    """Records of checkpoints that were scored in this very way, by step: dict.
+    """Records of checkpoints that were scored exactly like this, by step: dict.
 
-    Where the file of the reference lies does not matter. Of several records of a step
-    the last one counts.
+    The path of the reference does not matter. The last record of a step counts.
 
     Args:
         log: path of evaluations.jsonl, which need not exist.

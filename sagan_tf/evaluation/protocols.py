@@ -34,8 +34,8 @@ class Protocol:
             `standing_statistics.py`).
         standing_batch_size: int, images.
         seed: int, of z and fake labels. Which real images are taken never changes.
-        max_neighbour_images: int, images of each side that precision, recall,
-            density, coverage and KID are made from: the first ones.
+        max_neighbour_images: int, the first images of each side, of which precision,
+            recall, density, coverage and KID are computed.
     """
 
     name: str

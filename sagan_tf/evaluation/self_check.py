@@ -30,7 +30,7 @@ class Check:
     """A line of the table: what is checked, the values, whether they are right."""
 
     name: str
-    found: str
+    values: str
     passed: bool
 
 
@@ -59,7 +59,7 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
         checks = [*peer_checks(), *image_checks(images, labels, network)]
     for check in checks:
         verdict = "pass" if check.passed else "FAIL"
-        print(f"{check.name:<{_WIDTH}}{check.found:>34}  {verdict}")
+        print(f"{check.name:<{_WIDTH}}{check.values:>34}  {verdict}")
     failed = sum(not check.passed for check in checks)
     print(f"{len(checks) - failed} of {len(checks)} passed")
     return SELF_CHECK_FAILED if failed else FINISHED
@@ -105,7 +105,7 @@ def image_checks(images, labels, network):
     }
     checks = [*_distance_checks(real, others, rest.shape, network)]
     for name, worse in series.items():
-        summaries = [others, *(_summary(some, network) for some in worse)]
+        summaries = [others, *(_summary(batch, network) for batch in worse)]
         for title, measure in (("FID", _fid), ("KID", _kid)):
             values = [measure(real, summary) for summary in summaries]
             shown = " ".join(f"{value:.3g}" for value in values)

@@ -3,7 +3,7 @@
 Its folder:
 
 classifier.keras      the network: images -> {"features", "logits"}
-classifier.json       how it was made, how well it reads held-out images, its hash
+classifier.json       its settings, its accuracy on held-out images, its hash
 """
 
 import hashlib
@@ -182,7 +182,7 @@ def save_classifier(folder, model, record, overwrite=False):
     """Writes a classifier: whole, or not at all.
 
     Args:
-        folder: path of the new folder; those above it are made.
+        folder: path of the new folder; its parents need not exist.
         model: `build_classifier`'s, trained.
         record: dict that can be JSON, with `RECORD_FIELDS` but "sha256", which is
             added.

@@ -76,6 +76,8 @@ def train_classifier(
     steps = training.num_images // batch_size
     treatment = {"resolution": resolution, "image_channels": image_channels}
     treatment |= {"resize": resize, "seed": seed}
+    settings = {"flip": flip, "width": width, "batch_size": batch_size}
+    settings |= {"epochs": epochs, "steps": epochs * steps}
 
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -98,11 +100,7 @@ def train_classifier(
         **dict(about),
         **describe_parts(training, held_out),
         **treatment,
-        "flip": flip,
-        "width": width,
-        "batch_size": batch_size,
-        "epochs": epochs,
-        "steps": epochs * steps,
+        **settings,
         "versions": versions.versions(),
     }
     record = classifier.save_classifier(output, model, record, overwrite)

@@ -1,4 +1,4 @@
-"""TF-GAN's Inception module: where it is, how it is loaded, whether it is the one.
+"""TF-GAN's Inception module: finds it, loads it, recognizes it.
 
 It is a SavedModel from images `(N, R, R, 3)` in [-1, 1], of any size, to a dict of
 `pool_3` `(N, 2048)` or `(N, 1, 1, 2048)` and `logits` `(N, 1008)`.
@@ -97,7 +97,7 @@ def _local(folder):
 
 
 def _fetch(handle):
-    """The local folder of a URL: of the cache if it is there, else from the network."""
+    """The local folder of a URL: in the cache, or downloaded."""
     key = hashlib.sha1(handle.encode()).hexdigest()
     cache = os.environ.get("TFHUB_CACHE_DIR")
     if cache and any((pathlib.Path(cache) / key / n).is_file() for n in _MODEL_FILES):
@@ -134,8 +134,7 @@ def _tags(folder):
 def _callable(loaded, folder):
     """A function of a loaded module, and the size it is for if that is known.
 
-    TF2 modules can be called. TF1 modules have signatures, functions with a named
-    argument.
+    TF2 modules can be called. TF1 modules have signatures.
     """
     if callable(loaded):
         return loaded, None
@@ -154,17 +153,17 @@ def _callable(loaded, folder):
         )
     name = [*(name for name in _SIGNATURES if name in usable), *usable][0]
     ((argument, spec),) = signatures[name].structured_input_signature[1].items()
-    # A signature does not refuse images of another size: it computes something else.
+    # A signature accepts images of another size, and computes something else.
     size = spec.shape[1] if spec.shape.rank == 4 else None
-    # Through `loaded`: without it the variables of its signatures would be gone.
+    # `loaded` keeps the variables of its signatures alive.
     return lambda images: loaded.signatures[name](**{argument: images}), size
 
 
 def _probe(call, size, folder):
     """Tries a black image; returns the size it needs, None for any, and the widths.
 
-    TF-GAN's module takes any size, and how it resizes is part of the score: nothing may
-    be resized before. One that refuses small images gets them enlarged.
+    TF-GAN's module takes any size, and its resizing is a part of the score. A module
+    that refuses small images gets them enlarged.
     """
     for needed in (size, size or _SIZE):
         try:

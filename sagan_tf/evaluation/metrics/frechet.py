@@ -1,6 +1,6 @@
 """Metrics of generated images from features, logits and labels.
 
-Everything is computed in float64 unless said otherwise. N and M are numbers of images,
+Everything is computed in float64. N and M are numbers of images,
 D of features, K of logits.
 """
 

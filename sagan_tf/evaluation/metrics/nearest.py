@@ -11,7 +11,7 @@ _ROUNDING = 1e-12
 
 
 class NearestRows:
-    """The k rows of a stream that are nearest to each of some queries.
+    """The k rows of a stream that are nearest to each query.
 
     Distances are Euclidean and exact to float64's rounding, even of nearly equal rows:
     products only choose candidates, whose distance is the length of the difference. Of

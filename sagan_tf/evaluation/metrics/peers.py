@@ -60,21 +60,21 @@ class Figure(NamedTuple):
 def arrays():
     """The committed arrays: dict of name to float32 (N, D), read-only."""
     with np.load(_FOLDER / "peer_features.npz") as file:
-        found = {name: file[name].astype(np.float32) for name in file.files}
-    for values in found.values():
+        rows = {name: file[name].astype(np.float32) for name in file.files}
+    for values in rows.values():
         values.setflags(write=False)
-    return found
+    return rows
 
 
 @functools.cache
 def figures():
     """The committed figures: tuple of `Figure`."""
     text = (_FOLDER / "peer_figures.json").read_text(encoding="utf-8")
-    found = []
+    parsed = []
     for entry in json.loads(text)["figures"]:
         fields = {k: entry.pop(k) for k in Figure._fields if k != "settings"}
-        found.append(Figure(settings=entry, **fields))
-    return tuple(found)
+        parsed.append(Figure(settings=entry, **fields))
+    return tuple(parsed)
 
 
 def measure(figure):

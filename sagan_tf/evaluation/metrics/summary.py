@@ -145,7 +145,7 @@ def write_reference(path, summary, about):
     """Writes a reference file, whole or not at all.
 
     Args:
-        path: of the file; its folder is made.
+        path: of the file, whose folder need not exist.
         summary: `Summary` of the real images.
         about: dict for JSON: what they are, how they were treated.
 
@@ -212,6 +212,6 @@ def check_same(path, about, wanted):
     if differences:
         raise BadInput(
             f"The reference statistics in {path} are of something else: "
-            f"{'; '.join(differences)}. Try another file, or remove this one to have "
-            "it made again."
+            f"{'; '.join(differences)}. Try another file, or remove this one: the next "
+            "evaluation computes it again."
         )
