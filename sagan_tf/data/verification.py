@@ -39,14 +39,8 @@ def naming_bad_image(
     try:
         yield
     except tf.errors.OpError as error:
-        problem = name_bad_image(
-            source,
-            seed=seed,
-            start_image=start_image,
-            count=count,
-            shuffle=shuffle,
-            shuffle_buffer_images=shuffle_buffer_images,
-        )
+        stream = source.stream(seed, start_image, shuffle, shuffle_buffer_images)
+        problem = _first_problem(source, stream, count)
         if problem is None:
             raise
         raise BadInput(f"{problem} Try replacing it, or {remedy}.") from error
@@ -62,7 +56,12 @@ def name_bad_image(
     shuffle_buffer_images=16384,
 ):
     """The line of `naming_bad_image` about the image; None if all are good."""
-    elements = source.stream(seed, start_image, shuffle, shuffle_buffer_images)
+    stream = source.stream(seed, start_image, shuffle, shuffle_buffer_images)
+    return _first_problem(source, stream, count)
+
+
+def _first_problem(source, elements, count):
+    """The line about the first bad image of `count`; None if all are good."""
     try:
         for element in elements.take(source.num_images if count is None else count):
             problem = failure(source, element)

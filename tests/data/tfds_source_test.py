@@ -9,8 +9,9 @@ import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from sagan_tf.data import make_dataset, name_bad_image, open_source
+from sagan_tf.data import make_dataset, naming_bad_image, open_source
 from sagan_tf.data.tfds_source import open_tfds
+from sagan_tf.errors import BadInput
 
 from .samples import encoded, random_pixels
 
@@ -119,8 +120,12 @@ def test_names_come_from_the_class_label(tfds_dir):
 
 def test_a_label_out_of_range_is_named_when_its_turn_comes(tfds_dir):
     source = open_source("tfds:tiny_cifar", data_dir=tfds_dir, label_offset=1)
-    problem = name_bad_image(source, seed=0, shuffle=False)
-    assert problem.endswith("record 3: label 4 is not in [0, 4).")
+    choices = dict(resolution=8, image_channels=3, batch_size=4, seed=0, shuffle=False)
+    with (
+        pytest.raises(BadInput, match=r"record 3: label 4 is not in \[0, 4\). Try"),
+        naming_bad_image(source, seed=0, shuffle=False),
+    ):
+        next(iter(make_dataset(source, **choices)))
 
 
 def test_attributes_are_no_classes(tfds_dir):

@@ -17,7 +17,7 @@ from sagan_tf.evaluation.features import classifier, inception_module
 _LUMA = (19595, 38470, 7471)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)  # A `tf.function` needs its hash.
 class FeatureNetwork:
     """A network that scores are taken with.
 
