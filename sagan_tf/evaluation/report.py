@@ -1,4 +1,4 @@
-"""Results of evaluations as text: how they were made, and a table."""
+"""Results of evaluations as text: a heading, and a table."""
 
 from sagan_tf.evaluation.comparison import TITLES
 
@@ -9,13 +9,7 @@ _DIGITS = {"kid": 6, "kid_standard_error": 6}
 
 
 def heading(protocol, network, reference):
-    """Lines that say how the numbers below them were made.
-
-    Args:
-        protocol: `Protocol`.
-        network: `FeatureNetwork`.
-        reference: `Reference`.
-    """
+    """Lines that name the protocol, the feature network and the real images."""
     about = reference.about
     return [
         *protocol.describe(),
@@ -31,8 +25,7 @@ def table(records, describe):
 
     Args:
         records: list of dicts, see `evaluator.py`.
-        describe: function of a title, "FID", to what it is called in the feature space
-            at hand, see `FeatureNetwork.describe`.
+        describe: `FeatureNetwork.describe`, of the title "FID" for example.
     """
     lines = []
     for first in range(0, len(records), _PER_BLOCK):

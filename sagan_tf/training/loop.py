@@ -18,7 +18,7 @@ from sagan_tf.errors import (
     WORKER_LOST,
     BadInput,
 )
-from sagan_tf.evaluation.evaluator import open_evaluator
+from sagan_tf.evaluation.evaluator import open_how
 from sagan_tf.run import directory, versions
 from sagan_tf.run.building import describe_data, make_model, open_data
 from sagan_tf.training import examiner
@@ -229,22 +229,13 @@ def make_evaluation(config, workdir, strategy, checkpoints, writer):
     """
     if not config.evaluate_every_steps:
         return []
-    evaluator = open_evaluator(
-        config,
-        workdir,
-        protocol=config.protocol,
-        feature_network=config.feature_network,
-        inception=config.inception,
-        reference_statistics=config.reference_statistics,
-        strategy=strategy,
-    )
     return [
         PeriodicEvaluation(
             config.evaluate_every_steps,
-            evaluator,
+            open_how(config, workdir, strategy=strategy),
             checkpoints,
             writer,
-            workdir / directory.BEST,
+            workdir,
         )
     ]
 

@@ -9,8 +9,9 @@ import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from sagan_tf.data import make_dataset, name_bad_image, open_source
+from sagan_tf.data import make_dataset, naming_bad_image, open_source
 from sagan_tf.data.tfds_source import open_tfds
+from sagan_tf.errors import BadInput
 
 from .samples import encoded, random_pixels
 
@@ -29,13 +30,13 @@ def tar(files):
 
 
 def jpeg(number):
-    """A picture of one colour, by which it can be told from the others."""
+    """An image of one colour, by which it can be told from the others."""
     return encoded(np.full((24, 31, 3), number * 20, np.uint8), "JPEG", quality=95)
 
 
 @pytest.fixture(scope="module")
 def manual_dir(tmp_path_factory):
-    """The tars that a user downloads from image-net.org, with nine pictures."""
+    """The tars that a user downloads from image-net.org, with nine images."""
     folder = tmp_path_factory.mktemp("manual")
     train = {
         f"{synset}.tar": tar(
@@ -119,8 +120,12 @@ def test_names_come_from_the_class_label(tfds_dir):
 
 def test_a_label_out_of_range_is_named_when_its_turn_comes(tfds_dir):
     source = open_source("tfds:tiny_cifar", data_dir=tfds_dir, label_offset=1)
-    problem = name_bad_image(source, seed=0, shuffle=False)
-    assert problem.endswith("record 3: label 4 is not in [0, 4).")
+    choices = dict(resolution=8, image_channels=3, batch_size=4, seed=0, shuffle=False)
+    with (
+        pytest.raises(BadInput, match=r"record 3: label 4 is not in \[0, 4\). Try"),
+        naming_bad_image(source, seed=0, shuffle=False),
+    ):
+        next(iter(make_dataset(source, **choices)))
 
 
 def test_attributes_are_no_classes(tfds_dir):
@@ -186,7 +191,7 @@ def test_other_file_formats_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "features, values, message",
     [
-        ({"text": tfds.features.Text()}, {"text": "a"}, "one picture.*features: text"),
+        ({"text": tfds.features.Text()}, {"text": "a"}, "one image.*features: text"),
         (
             {"a": tfds.features.Image(shape=(6, 6, 3)), "b": tfds.features.Image()},
             {"a": random_pixels(6, 6, 3), "b": random_pixels(6, 6, 3)},
@@ -195,7 +200,7 @@ def test_other_file_formats_are_refused(tmp_path):
         (
             {"image": tfds.features.Image(shape=(6, 6, 1), dtype=np.uint16)},
             {"image": random_pixels(6, 6, 1).astype(np.uint16)},
-            "uint8 pictures. Received: 'image' of uint16",
+            "uint8 images. Received: 'image' of uint16",
         ),
     ],
 )

@@ -5,7 +5,10 @@ import math
 import keras
 from tqdm import tqdm
 
+from sagan_tf.evaluation.evaluator import recorded, score_network, write_record
 from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.run.directory import BEST
+from sagan_tf.run.records import EVALUATIONS
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
@@ -16,24 +19,25 @@ class PeriodicEvaluation(StepCallback):
 
     Args:
         every: int, steps.
-        evaluator: `Evaluator`.
+        how: `How` to evaluate.
         checkpoints: `Checkpoints` of the run.
         writer: `CheckpointWriter`, for a checkpoint of each evaluated step.
-        folder: path that the best checkpoint is kept in.
+        workdir: path of the run, whose evaluations.jsonl gets the records.
     """
 
-    def __init__(self, every, evaluator, checkpoints, writer, folder):
+    def __init__(self, every, how, checkpoints, writer, workdir):
         super().__init__(every)
-        self._evaluator = evaluator
+        self._how = how
         self._checkpoints = checkpoints
         self._writer = writer
-        self._folder = folder
+        self._log = workdir / EVALUATIONS
+        self._folder = workdir / BEST
         self._lowest = math.inf
 
     def on_train_begin(self, logs=None):
         """Looks up the best figure so far; evaluates where a killed run has not."""
         super().on_train_begin(logs)
-        known = self._evaluator.recorded()
+        known = recorded(self._log, self._how)
         aside = Checkpoints(self._folder).steps()
         found = [known[step]["metrics"]["fid"] for step in aside if step in known]
         self._lowest = min(found, default=math.inf)
@@ -48,7 +52,7 @@ class PeriodicEvaluation(StepCallback):
             self._evaluate(step)
 
     def _evaluate(self, step):
-        protocol = self._evaluator.protocol
+        protocol = self._how.protocol
         generator = self.model.generator
         if protocol.ema and self.model.ema_generator is not None:
             generator = self.model.ema_generator
@@ -56,14 +60,14 @@ class PeriodicEvaluation(StepCallback):
             copy = keras.models.clone_model(generator)
             copy.set_weights(generator.get_weights())
             generator = copy
-        record = self._evaluator.score_network(
-            generator, self.model.num_classes or 0, step
-        )
+        classes = self.model.num_classes or 0
+        record = score_network(generator, self._how, classes, step)
+        write_record(record, self._log)
         fid = record["metrics"]["fid"]
         is_best = fid < self._lowest
         if is_best:
             self._lowest = fid
             self._checkpoints.keep_aside(step, self._folder)
-        name = self._evaluator.network.describe("FID")
+        name = self._how.network.describe("FID")
         note = "the lowest so far" if is_best else f"the lowest: {self._lowest:.4g}"
         tqdm.write(f"step {step:,}: {name} {fid:.4g}, {note}")
