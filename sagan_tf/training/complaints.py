@@ -54,7 +54,7 @@ PATIENCE_LOOKS = 3
 _NOT_FIGURES = ("step", "complaints")
 
 
-def figures_of(look):
+def values_of(look):
     """The figures of a line of health.jsonl: dict; what JSON has no number for is NaN.
 
     Args:

@@ -10,7 +10,7 @@ from PIL import Image
 from sagan_tf.ablations import report as ablation_report
 from sagan_tf.training import complaints
 from tests.tiny import FLAGS
-from tests.training.examiner_test import good
+from tests.training.complaints_test import good
 
 CONFIG = {
     **{k: v for k, v in FLAGS.items() if k not in ("attention_resolution", "z_dim")},
