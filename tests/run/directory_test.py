@@ -49,7 +49,8 @@ def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path):
     for name in ("config.json.1.tmp", "metrics.csv.1.tmp", "samples/step_1.png.1.tmp"):
         (tmp_path / name).write_text("half")
     (tmp_path / "mine.tmp").write_text("kept")
-    (tmp_path / "checkpoints" / "step_00000001.tmp").mkdir(parents=True)
+    for name in ("step_00000001.tmp", "step_00000001.old.tmp"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
     directory.prepare(tmp_path, CONFIG, DATA)
     assert [path.name for path in tmp_path.rglob("*.tmp")] == ["mine.tmp"]
 
@@ -94,7 +95,7 @@ def test_an_imported_run_begins_with_new_optimizers(tmp_path, capsys):
     checkpoints.write(5, {"generator": generator, "discriminator": discriminator})
     items = with_optimizers(*building.networks_from_config(CONFIG))
     assert directory.find_start(checkpoints, items) == 5
-    assert "the optimizers begin anew" in capsys.readouterr().out
+    assert "the optimizers start from zero" in capsys.readouterr().out
     for ours, theirs in zip(
         items["discriminator"].weights, discriminator.weights, strict=True
     ):
@@ -102,7 +103,7 @@ def test_an_imported_run_begins_with_new_optimizers(tmp_path, capsys):
     # What a training of ours has written has them.
     checkpoints.write(6, items)
     assert directory.find_start(checkpoints, items) == 6
-    assert "anew" not in capsys.readouterr().out
+    assert "start from zero" not in capsys.readouterr().out
 
 
 def test_a_run_imported_without_a_discriminator_is_not_trained_on(tmp_path):
