@@ -6,42 +6,28 @@ import typing
 
 from sagan_tf.errors import BadInput
 
-_AT_LEAST_1 = (
-    *("z_dim", "generator_channels", "discriminator_channels", "power_iterations"),
-    *("shuffle_buffer_images", "batch_size", "discriminator_steps", "total_steps"),
-    *("gradient_accumulation_steps", "steps_per_execution", "log_every_steps"),
-    *("keep_checkpoints", "samples_per_class", "worker_timeout_seconds"),
-)
-_AT_LEAST_0 = (
-    *("num_classes", "seed", "ema_start_step"),
-    *("sample_every_steps", "checkpoint_every_steps", "evaluate_every_steps"),
-    *("attention_chunk_size", "watch_every_steps", "class_loss_weight"),
-)
-_ABOVE_0 = (
-    *("generator_learning_rate", "discriminator_learning_rate", "adam_epsilon"),
-    "batch_norm_epsilon",
-)
-_FROM_0_BELOW_1 = (
-    *("adam_beta1", "adam_beta2"),
-    *("batch_norm_momentum", "final_batch_norm_momentum", "ema_decay"),
-)
+# The limits of a number: in words, and as a function.
+ABOVE_0 = ("above 0", lambda value: 0 < value < float("inf"))
+ANY = ("a number", lambda value: True)
+AT_LEAST_0 = ("at least 0", lambda value: 0 <= value < float("inf"))
+BELOW_1 = ("at least 0 and below 1", lambda value: 0 <= value < 1)
 
 
 def check(config):
     """Checks every field of a config, and fields against one another.
 
     Raises:
-        BadInput: with the flag, what it may be, what it is, and what to try.
+        BadInput: with the flag, its possible values, its value, and what to try.
     """
     for field in dataclasses.fields(config):
-        _check_type(field, getattr(config, field.name))
-    _check_ranges(config)
+        value = getattr(config, field.name)
+        _check_type(field, value)
+        _check_limits(field, value)
     _check_attention(config)
-    _check_classes(config)
+    _check_networks(config)
+    _check_training(config)
     _check_steps(config)
-    _check_evaluation(config)
     _check_strategy(config)
-    _check_watch(config)
 
 
 def value_type(field):
@@ -65,41 +51,34 @@ def _check_type(field, value):
         name = getattr(kind, "__name__", str(kind))
         expected = f"{name}{' or none' if optional else ''}"
         raise BadInput(f"{field.name} must be {expected}. Received: {value!r}.")
+
+
+def _check_limits(field, value):
     choices = field.metadata["choices"]
-    if choices and value not in choices:
-        allowed = ", ".join(str(choice) for choice in choices)
-        raise BadInput(
-            f"{field.name} must be one of {allowed}. Received: {value}. "
-            f"Try --{field.name}={field.default}."
-        )
-
-
-def _check_ranges(config):
-    limits = (
-        (_AT_LEAST_1, "at least 1", lambda value: value >= 1),
-        (_AT_LEAST_0, "at least 0", lambda value: 0 <= value < float("inf")),
-        (_ABOVE_0, "above 0", lambda value: 0 < value < float("inf")),
-        (_FROM_0_BELOW_1, "at least 0 and below 1", lambda value: 0 <= value < 1),
+    if choices:
+        allowed = f"one of {', '.join(str(choice) for choice in choices)}"
+        fits = value in choices
+    elif type(value) in (int, float):
+        allowed, is_within = field.metadata["limits"] or ABOVE_0
+        fits = is_within(value)
+    else:
+        return
+    if fits:
+        return
+    default = "none" if field.default is None else field.default
+    raise BadInput(
+        f"{field.name} must be {allowed}. Received: {value}. "
+        f"Try --{field.name}={default}."
     )
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    for names, wanted, fits in limits:
-        for name in names:
-            value = getattr(config, name)
-            if value is not None and not fits(value):
-                default = "none" if defaults[name] is None else defaults[name]
-                raise BadInput(
-                    f"{name} must be {wanted}. Received: {value}. "
-                    f"Try --{name}={default}."
-                )
-    if config.seed >= 2**31:
-        raise BadInput(
-            f"seed must be below 2147483648. Received: {config.seed}. Try --seed=0."
-        )
-    if config.ema_start_step and config.ema_decay is None:
-        raise BadInput(
-            "ema_start_step needs a moving average. Received: ema_start_step="
-            f"{config.ema_start_step}, ema_decay=none. Try --ema_decay=0.9999."
-        )
+
+
+def _refuse(config, rule, names, remedy):
+    """Raises `BadInput` about fields that contradict one another."""
+    values = {name: getattr(config, name) for name in names}
+    received = ", ".join(
+        f"{name}={'none' if value is None else value}" for name, value in values.items()
+    )
+    raise BadInput(f"{rule} Received: {received}. Try {remedy}.")
 
 
 def _check_attention(config):
@@ -121,93 +100,107 @@ def _check_attention(config):
             )
 
 
-def _check_classes(config):
-    normalized = config.spectral_norm_conditional_batch_norm
-    if normalized and config.spectral_norm != "both":
-        raise BadInput(
-            "spectral_norm_conditional_batch_norm needs a generator with spectral "
-            f"norm. Received: spectral_norm={config.spectral_norm}. "
-            "Try --spectral_norm=both."
+def _check_networks(config):
+    tables = "spectral_norm_conditional_batch_norm"
+    head = "discriminator_head"
+    if config.spectral_norm_conditional_batch_norm and config.spectral_norm != "both":
+        _refuse(
+            config,
+            f"{tables} needs a generator with spectral norm.",
+            [tables, "spectral_norm"],
+            "--spectral_norm=both",
         )
-    for name, needs_classes in (
-        ("spectral_norm_conditional_batch_norm", normalized),
-        (
-            "discriminator_head=auxiliary_classifier",
-            config.discriminator_head == "auxiliary_classifier",
-        ),
-    ):
-        if needs_classes and config.num_classes == 0:
-            raise BadInput(
-                f"{name} needs classes. Received: num_classes=0. Try without it, or "
-                "a data set with classes and --num_classes=none."
+    needs_classes = {
+        tables: config.spectral_norm_conditional_batch_norm,
+        f"{head}=auxiliary_classifier": config.discriminator_head != "projection",
+    }
+    for name, is_set in needs_classes.items():
+        if is_set and config.num_classes == 0:
+            _refuse(
+                config,
+                f"{name} needs classes.",
+                ["num_classes"],
+                "without it, or a data set with classes and --num_classes=none",
             )
 
 
-def _check_evaluation(config):
-    if config.evaluate_every_steps and config.strategy == "multi_worker":
-        raise BadInput(
-            "evaluate_every_steps is for one machine. Received: evaluate_every_steps="
-            f"{config.evaluate_every_steps}, strategy=multi_worker. Try without it, "
-            "and python -m sagan_tf.evaluate --watch beside the training."
-        )
-
-
-def _check_watch(config):
-    if config.on_collapse != "warn" and config.strategy == "multi_worker":
-        raise BadInput(
-            "on_collapse is for one machine. Received: on_collapse="
-            f"{config.on_collapse}, strategy=multi_worker. Try --on_collapse=warn."
+def _check_training(config):
+    if config.seed >= 2**31:
+        _refuse(config, "seed must be below 2147483648.", ["seed"], "--seed=0")
+    if config.ema_start_step and config.ema_decay is None:
+        _refuse(
+            config,
+            "ema_start_step needs a moving average.",
+            ["ema_start_step", "ema_decay"],
+            "--ema_decay=0.9999",
         )
     if config.on_collapse != "warn" and not config.watch_every_steps:
-        raise BadInput(
-            f"on_collapse={config.on_collapse} needs looks at the training. Received: "
-            "watch_every_steps=0. Try --watch_every_steps=1000."
+        _refuse(
+            config,
+            f"on_collapse={config.on_collapse} needs a watch over the training.",
+            ["watch_every_steps"],
+            "--watch_every_steps=1000",
         )
-
-
-def _check_strategy(config):
-    for name in ("tpu_name", "tpu_zone", "tpu_project"):
-        value = getattr(config, name)
-        if value is not None and config.strategy != "tpu":
-            raise BadInput(
-                f"{name} is for strategy=tpu. Received: {name}={value}, "
-                f"strategy={config.strategy}. Try --strategy=tpu."
-            )
-    if config.strategy == "multi_worker" and config.steps_per_execution > 1:
-        # TensorFlow 2.21 loses an input of the collective operations inside the loop
-        # that Keras builds ("You must feed a value for placeholder tensor").
-        raise BadInput(
-            "steps_per_execution must be 1 with strategy=multi_worker. Received: "
-            f"steps_per_execution={config.steps_per_execution}. "
-            "Try --steps_per_execution=1."
+    if config.jit_compile and config.deterministic:
+        # Keras would leave XLA out without a word.
+        _refuse(
+            config,
+            "jit_compile does not go with deterministic: XLA has no deterministic "
+            "gradient of max pooling.",
+            ["jit_compile", "deterministic"],
+            "--nodeterministic",
         )
 
 
 def _check_steps(config):
     accumulated = config.gradient_accumulation_steps
     if config.batch_size % accumulated:
-        nearest = -(-config.batch_size // accumulated) * accumulated
-        raise BadInput(
-            "batch_size must be a multiple of gradient_accumulation_steps. Received: "
-            f"batch_size={config.batch_size}, gradient_accumulation_steps="
-            f"{accumulated}. Try --batch_size={nearest}."
-        )
-    if config.jit_compile and config.deterministic:
-        raise BadInput(
-            "jit_compile goes without deterministic operations alone: XLA has no such "
-            "gradient of max pooling, and Keras would leave XLA out. Received: "
-            "jit_compile=True, deterministic=True. Try --nodeterministic."
+        _refuse(
+            config,
+            "batch_size must be a multiple of gradient_accumulation_steps.",
+            ["batch_size", "gradient_accumulation_steps"],
+            f"--batch_size={-(-config.batch_size // accumulated) * accumulated}",
         )
     unit = config.steps_per_execution
-    intervals = (
-        *("log_every", "sample_every", "checkpoint_every", "evaluate_every"),
-        "watch_every",
-    )
-    for name in ("total", *intervals):
-        value = getattr(config, f"{name}_steps")
+    intervals = ("log", "sample", "checkpoint", "evaluate", "watch")
+    for name in ("total_steps", *(f"{interval}_every_steps" for interval in intervals)):
+        value = getattr(config, name)
         if value % unit:
-            raise BadInput(
-                f"{name}_steps must be a multiple of steps_per_execution. Received: "
-                f"{name}_steps={value}, steps_per_execution={unit}. "
-                f"Try --{name}_steps={-(-value // unit) * unit}."
+            _refuse(
+                config,
+                f"{name} must be a multiple of steps_per_execution.",
+                [name, "steps_per_execution"],
+                f"--{name}={-(-value // unit) * unit}",
             )
+
+
+def _check_strategy(config):
+    for name in ("tpu_name", "tpu_zone", "tpu_project"):
+        if getattr(config, name) is not None and config.strategy != "tpu":
+            rule = f"{name} is for strategy=tpu."
+            _refuse(config, rule, [name, "strategy"], "--strategy=tpu")
+    if config.strategy != "multi_worker":
+        return
+    if config.steps_per_execution > 1:
+        # TensorFlow 2.21 loses an input of the collective operations inside the loop
+        # that Keras builds ("You must feed a value for placeholder tensor").
+        _refuse(
+            config,
+            "steps_per_execution must be 1 with strategy=multi_worker.",
+            ["steps_per_execution", "strategy"],
+            "--steps_per_execution=1",
+        )
+    if config.evaluate_every_steps:
+        _refuse(
+            config,
+            "evaluate_every_steps is for one machine.",
+            ["evaluate_every_steps", "strategy"],
+            "without it, and python -m sagan_tf.evaluate --watch beside the training",
+        )
+    if config.on_collapse != "warn":
+        _refuse(
+            config,
+            "on_collapse is for one machine.",
+            ["on_collapse", "strategy"],
+            "--on_collapse=warn",
+        )

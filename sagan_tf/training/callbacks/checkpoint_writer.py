@@ -7,9 +7,8 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 class CheckpointWriter(StepCallback):
     """Writes checkpoints at intervals and at the end.
 
-    All workers have one, since the guard is asked on all of them; the chief's writes.
-    No variable of a checkpoint is summed over workers when it is read, so the others
-    need not take part.
+    All workers have one, because the guard gathers from all of them, but only the chief
+    writes. It needs no help: no variable of a checkpoint is summed when it is read.
 
     Args:
         every: int, steps; 0 for the end alone.
@@ -26,7 +25,7 @@ class CheckpointWriter(StepCallback):
         self._written = None
 
     def at_step(self, step, logs):
-        """Writes a checkpoint, unless it would be of no use."""
+        """Writes a checkpoint, if losses and weights are finite."""
         if self._guard.all_is_finite():
             if self._workers.is_chief:
                 self._checkpoints.write(step, self.model.checkpoint_items())
@@ -40,7 +39,7 @@ class CheckpointWriter(StepCallback):
         """Writes a checkpoint of this step, unless there is one.
 
         Returns:
-            bool, whether there is one now: not if losses or weights are not finite.
+            bool, whether there is one now.
         """
         if self._written != self.step():
             self.at_step(self.step(), None)

@@ -10,16 +10,17 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
 class PeriodicEvaluation(StepCallback):
-    """Evaluates at intervals and keeps the checkpoint with the lowest FID aside.
+    """Evaluates at intervals, and keeps the checkpoint with the lowest FID aside.
 
-    A run that goes on from a step whose evaluation was killed begins with it.
+    If a run was killed during an evaluation, it starts with that evaluation when it
+    goes on.
 
     Args:
         every: int, steps.
         evaluator: `Evaluator`.
         checkpoints: `Checkpoints` of the run.
         writer: `CheckpointWriter`, for a checkpoint of each evaluated step.
-        folder: path that the best checkpoint is kept in.
+        folder: path of the best checkpoint.
     """
 
     def __init__(self, every, evaluator, checkpoints, writer, folder):
@@ -31,19 +32,17 @@ class PeriodicEvaluation(StepCallback):
         self._lowest = math.inf
 
     def on_train_begin(self, logs=None):
-        """Looks up the best figure so far; evaluates where a killed run has not."""
+        """Looks up the lowest FID so far; makes up for a missing evaluation."""
         super().on_train_begin(logs)
-        known = self._evaluator.recorded()
-        aside = Checkpoints(self._folder).steps()
-        found = [known[step]["metrics"]["fid"] for step in aside if step in known]
-        self._lowest = min(found, default=math.inf)
-        step = self.step()
+        known, step = self._evaluator.recorded(), self.step()
+        best = [s for s in Checkpoints(self._folder).steps() if s in known]
+        self._lowest = min((known[s]["metrics"]["fid"] for s in best), default=math.inf)
         is_due = step > 0 and step % self._every == 0 and step not in known
         if is_due and step in self._checkpoints.steps():
             self._evaluate(step)
 
     def at_step(self, step, logs):
-        """Evaluates, if this step is worth a checkpoint."""
+        """Evaluates, if the step has a checkpoint."""
         if self._writer.write_now():
             self._evaluate(step)
 
@@ -60,10 +59,11 @@ class PeriodicEvaluation(StepCallback):
             generator, self.model.num_classes or 0, step
         )
         fid = record["metrics"]["fid"]
-        is_best = fid < self._lowest
-        if is_best:
+        if fid < self._lowest:
             self._lowest = fid
             self._checkpoints.keep_aside(step, self._folder)
+            note = "the lowest so far"
+        else:
+            note = f"the lowest: {self._lowest:.4g}"
         name = self._evaluator.network.describe("FID")
-        note = "the lowest so far" if is_best else f"the lowest: {self._lowest:.4g}"
         tqdm.write(f"step {step:,}: {name} {fid:.4g}, {note}")
