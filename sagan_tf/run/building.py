@@ -12,10 +12,7 @@ from sagan_tf.run.directory import BEST, read_class_names, read_config
 
 
 def open_source(config):
-    """Opens the data set: `data.Source`.
-
-    Args:
-        config: `Config`.
+    """Opens the data set of a config: `data.Source`.
 
     Raises:
         BadInput: the data set cannot be used.
@@ -32,9 +29,6 @@ def open_source(config):
 
 def open_data(config):
     """Opens the data set and resolves the number of classes.
-
-    Args:
-        config: `Config`.
 
     Returns:
         `data.Source`, and the config with `num_classes` as an int.

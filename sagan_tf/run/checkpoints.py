@@ -50,14 +50,11 @@ class Checkpoints:
         return self._folder / f"step_{step:08d}"
 
     def write(self, step, items):
-        """Writes a checkpoint, then removes the oldest ones.
+        """Writes a checkpoint, then removes the oldest ones. Returns its folder.
 
         Args:
-            step: int. A checkpoint of this step that is there already is replaced.
+            step: int. An older checkpoint of this step is replaced.
             items: dict of name to trackable object (models, optimizers, variables).
-
-        Returns:
-            The folder of the checkpoint.
 
         Raises:
             OSError: it cannot be written, for example because the disk is full. Older
@@ -90,12 +87,11 @@ class Checkpoints:
             folder: path of the other folder, which `Checkpoints(folder)` reads.
 
         Returns:
-            The folder of the checkpoint that is kept.
+            The folder of the checkpoint there.
 
         Raises:
             CheckpointError: the checkpoint is missing or damaged.
-            OSError: it cannot be kept, for example because the disk is full. The
-                checkpoint that was there before is still there.
+            OSError: it cannot be kept; the checkpoint there stays.
         """
         self.check(step)
         aside = Checkpoints(folder)

@@ -88,10 +88,10 @@ def _check_same_settings(workers, config):
     for name in _OF_A_MACHINE:
         del settings[name]
     hashes = [zlib.crc32(repr(value).encode()) for value in settings.values()]
-    by_setting = zip(*workers.gather(*hashes))
-    different = [name for name, seen in zip(settings, by_setting) if len(set(seen)) > 1]
+    by_setting = zip(settings.items(), *workers.gather(*hashes))
+    different = [item for item, *seen in by_setting if len(set(seen)) > 1]
     if different:
-        values = ", ".join(f"{name}={settings[name]}" for name in different)
+        values = ", ".join(f"{name}={value}" for name, value in different)
         raise BadInput(
             "All workers must have the same settings. Received: "
             f"{values} on {workers}, another value elsewhere. Try the same command on "
@@ -105,7 +105,7 @@ def _check_visible(path, workers):
     while not path.exists():
         if time.monotonic() > deadline:
             raise BadInput(
-                "workdir must be one folder, on a file system that all workers share. "
+                "workdir must be a folder that all workers share. "
                 f"Received: {workers} does not see {path}, which worker 0 sees. "
                 "Try a --workdir on a network file system."
             )
@@ -122,7 +122,7 @@ def read_config(workdir):
     if not path.exists():
         raise BadInput(
             f"{workdir} is not the directory of a run: it has no config.json. "
-            "Try the --workdir that was given to sagan_tf.train."
+            "Try the --workdir of sagan_tf.train."
         )
     try:
         return Config.from_json(path.read_text(encoding="utf-8")).validate()

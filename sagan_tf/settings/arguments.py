@@ -1,5 +1,6 @@
 """Values of flags that several commands share: numbers, labels, steps, points."""
 
+import math
 import re
 
 from sagan_tf.errors import BadInput

@@ -175,9 +175,9 @@ def draw_health(path, looks):
     def worst(network):
         names = [name for name in looks[-1] if name.startswith(f"sigma_{network}/")]
         values = ([look[n] for n in names if look.get(n)] for look in looks)
-        return steps, [min(numbers, default=None) for numbers in values]
+        return steps, [min(sigmas, default=None) for sigmas in values]
 
-    gammas = sorted(name for name in looks[-1] if name.startswith("gamma_"))
+    networks = {"g": "generator", "d": "discriminator"}
     panels = {
         "Diversity, real images 1": {
             "one label": curve("diversity"),
@@ -192,15 +192,17 @@ def draw_health(path, looks):
             "largest": limit(complaints.LARGEST_GAP),
         },
         "Gradient norms": {
-            "generator": curve("gradient_norm_g"),
-            "discriminator": curve("gradient_norm_d"),
+            name: curve(f"gradient_norm_{letter}") for letter, name in networks.items()
         },
         "Sigma of the worst layer, exact 1": {
-            "generator": worst("generator"),
-            "discriminator": worst("discriminator"),
+            **{name: worst(name) for name in networks.values()},
             "least": limit(complaints.LEAST_SIGMA),
         },
-        "Gammas": {name.removeprefix("gamma_"): curve(name) for name in gammas},
+        "Gammas": {
+            name.removeprefix("gamma_"): curve(name)
+            for name in sorted(looks[-1])
+            if name.startswith("gamma_")
+        },
     }
     plots.write_curves(
         path, panels, "Health of the training", logarithmic=("Gradient norms",)

@@ -92,8 +92,8 @@ def test_a_complaint_is_printed_once_and_when_it_has_gone(run, capsys):
 def test_what_turns_into_a_collapse_is_printed_again(run, capsys):
     run([good(diversity=0.05)] * 4, patience=2)
     text = capsys.readouterr().err
-    assert "warning, step 2: Pictures of different z look alike" in text
-    assert "warning, step 6: Pictures of different z look alike" in text
+    assert "warning, step 2: Images of different z look alike" in text
+    assert "warning, step 6: Images of different z look alike" in text
     assert text.count("warning") == 2
 
 

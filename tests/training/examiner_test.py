@@ -201,7 +201,7 @@ def test_groups_need_not_be_full(count):
 
 
 def test_one_picture_is_nothing_to_compare():
-    with pytest.raises(ValueError, match="at least 2 pictures"):
+    with pytest.raises(ValueError, match="at least 2 images"):
         examiner.make_fixed_batch(np.zeros((1, 32, 32, 1)))
 
 

@@ -25,22 +25,16 @@ class CheckpointWriter(StepCallback):
         self._written = None
 
     def at_step(self, step, logs):
-        """Writes a checkpoint, if losses and weights are finite."""
         if self._guard.all_is_finite():
             if self._workers.is_chief:
                 self._checkpoints.write(step, self.model.checkpoint_items())
             self._written = step
 
     def on_train_end(self, logs=None):
-        """Writes the last checkpoint, also after a signal."""
         self.write_now()
 
     def write_now(self):
-        """Writes a checkpoint of this step, unless there is one.
-
-        Returns:
-            bool, whether there is one now.
-        """
+        """Writes a checkpoint, unless this step has one. Returns whether it has one."""
         if self._written != self.step():
             self.at_step(self.step(), None)
         return self._written == self.step()

@@ -13,21 +13,15 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
 class Speed:
-    """Images per second since the last call.
-
-    Args:
-        images_per_step: int, over all replicas.
-    """
+    """Images per second since the last call; `images_per_step` is for all replicas."""
 
     def __init__(self, images_per_step):
         self._images_per_step = images_per_step
 
     def start(self, step):
-        """Starts the clock."""
         self._step, self._time = step, time.monotonic()
 
     def measure(self, step):
-        """The speed since the clock was started, which starts again."""
         images = (step - self._step) * self._images_per_step
         seconds = time.monotonic() - self._time
         self.start(step)
@@ -37,9 +31,9 @@ class Speed:
 class MetricLog(StepCallback):
     """Writes the means of each interval to metrics.jsonl and metrics.csv.
 
-    A run that goes on from a checkpoint drops the lines after the checkpoint's step. The
-    files end up as an uninterrupted run would have written them, except for the times,
-    and for one mean if the checkpoint lies inside an interval.
+    A run that goes on from a checkpoint drops the lines after the checkpoint's step, so
+    the files become those of an uninterrupted run, except for the times, and for one
+    mean if the checkpoint lies inside an interval.
 
     Args:
         every: int, steps.
@@ -55,7 +49,6 @@ class MetricLog(StepCallback):
         self._speed = Speed(images_per_step)
 
     def on_train_begin(self, logs=None):
-        """Keeps the lines up to the step at which this run starts."""
         super().on_train_begin(logs)
         records = [r for r in read_metrics(self._jsonl) if r["step"] <= self.step()]
         write_text(self._jsonl, "".join(json_line(record) for record in records))
@@ -65,7 +58,6 @@ class MetricLog(StepCallback):
         self._speed.start(self.step())
 
     def at_step(self, step, logs):
-        """Writes a line and starts the means of the next interval."""
         record = {
             "step": step,
             "images": step * self._images_per_step,
@@ -80,7 +72,7 @@ class MetricLog(StepCallback):
         self.model.reset_metrics()
 
     def on_train_end(self, logs=None):
-        """Writes the last interval, if it is incomplete."""
+        # The last interval may be incomplete.
         if self._logged != self.step() and not self.model.stop_training:
             self.at_step(self.step(), logs)
 
@@ -97,13 +89,9 @@ def _csv_text(records, header):
 
 
 class MetricReset(StepCallback):
-    """Starts the means of the next interval on workers without a `MetricLog`.
-
-    A mean covers all workers, so all of them have to reset it.
-    """
+    """Resets the means, which cover all workers, on workers without a `MetricLog`."""
 
     def at_step(self, step, logs):
-        """Resets the means."""
         self.model.reset_metrics()
 
 
@@ -120,12 +108,10 @@ class MetricPlot(StepCallback):
         self._workdir = workdir
 
     def at_step(self, step, logs):
-        """Draws the plot."""
         draw_metrics(self._workdir)
 
     def on_train_end(self, logs=None):
-        """Draws the last plot."""
-        draw_metrics(self._workdir)
+        self.at_step(self.step(), logs)
 
 
 class TensorBoardLog(StepCallback):
@@ -141,7 +127,6 @@ class TensorBoardLog(StepCallback):
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def at_step(self, step, logs):
-        """Writes one event for each metric."""
         with self._writer.as_default():
             for name, value in logs.items():
                 tf.summary.scalar(name, value, step=step)

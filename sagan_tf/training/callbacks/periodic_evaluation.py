@@ -12,9 +12,6 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 class PeriodicEvaluation(StepCallback):
     """Evaluates at intervals, and keeps the checkpoint with the lowest FID aside.
 
-    If a run was killed during an evaluation, it starts with that evaluation when it
-    goes on.
-
     Args:
         every: int, steps.
         evaluator: `Evaluator`.
@@ -32,17 +29,16 @@ class PeriodicEvaluation(StepCallback):
         self._lowest = math.inf
 
     def on_train_begin(self, logs=None):
-        """Looks up the lowest FID so far; makes up for a missing evaluation."""
         super().on_train_begin(logs)
         known, step = self._evaluator.recorded(), self.step()
         best = [s for s in Checkpoints(self._folder).steps() if s in known]
         self._lowest = min((known[s]["metrics"]["fid"] for s in best), default=math.inf)
+        # An evaluation that a kill prevented is made up for.
         is_due = step > 0 and step % self._every == 0 and step not in known
         if is_due and step in self._checkpoints.steps():
             self._evaluate(step)
 
     def at_step(self, step, logs):
-        """Evaluates, if the step has a checkpoint."""
         if self._writer.write_now():
             self._evaluate(step)
 

@@ -30,7 +30,6 @@ class Progress(StepCallback):
         self._bar = None
 
     def on_train_begin(self, logs=None):
-        """Starts the clock and, on a terminal, the bar."""
         super().on_train_begin(logs)
         self._shown = self.step()
         self._speed.start(self._shown)
@@ -40,20 +39,17 @@ class Progress(StepCallback):
             )
 
     def on_train_batch_end(self, batch, logs=None):
-        """Moves the bar."""
         super().on_train_batch_end(batch, logs)
         if self._bar is not None:
             self._bar.update(self._seen - self._bar.n)
 
     def on_train_end(self, logs=None):
-        """Shows the last values, and leaves the bar on the screen."""
         if self._shown != self.step() and not self.model.stop_training:
             self.at_step(self.step(), logs)
         if self._bar is not None:
             self._bar.close()
 
     def at_step(self, step, logs):
-        """Shows new values."""
         self._shown = step
         speed = self._speed.measure(step)
         losses = {name: f"{logs[name]:.3f}" for name in _SHOWN if name in logs}

@@ -14,7 +14,8 @@ _SAMPLE_BATCH = 32
 class SampleGrid(StepCallback):
     """Draws images of the same z at intervals, one class a row, as a PNG.
 
-    An unconditional model fills a square. Of more than 20 classes, 20 are shown.
+    A new run starts with a grid, and a run that was not stopped ends with one. An
+    unconditional model fills a square. Of more than 20 classes, 20 are shown.
 
     Args:
         every: int, steps; 0 for the start and the end alone.
@@ -33,18 +34,15 @@ class SampleGrid(StepCallback):
         self._drawn = None
 
     def on_train_begin(self, logs=None):
-        """Draws the first grid of a new run."""
         super().on_train_begin(logs)
         if self.step() == 0:
             self.at_step(0, logs)
 
     def on_train_end(self, logs=None):
-        """Draws the last grid, unless the training was stopped before its end."""
         if self._drawn != self.step() and not self.model.stop_training:
             self.at_step(self.step(), logs)
 
     def at_step(self, step, logs):
-        """Draws a grid."""
         labels = self._labels()
         count = self._columns**2 if labels is None else len(labels)
         z = latents.draw_z(range(count), self.model.z_dim, self._seed)

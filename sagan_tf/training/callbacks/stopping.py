@@ -13,12 +13,7 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 
 @dataclasses.dataclass(frozen=True)
 class Stop:
-    """Why a training stopped before its last step.
-
-    Attributes:
-        status: int, the exit status.
-        reason: str, what happened, for people to read.
-    """
+    """Why a training stopped before its last step: its exit status, and a sentence."""
 
     status: int
     reason: str
@@ -32,7 +27,6 @@ class Stopper(StepCallback):
     """
 
     def on_train_begin(self, logs=None):
-        """Forgets why an earlier training stopped."""
         super().on_train_begin(logs)
         self.model.stop = None
 
@@ -56,11 +50,10 @@ class NonfiniteStop(Stopper):
         self._workers = workers or Workers()
 
     def at_step(self, step, logs):
-        """Checks the losses of all steps so far."""
         self._report(self._bad_loss())
 
     def all_is_finite(self):
-        """Checks losses and weights: bool. Stops the training if one is not finite."""
+        """Whether all losses and weights are finite; stops the training if not."""
         return self._report(self._bad_loss() or self._bad_weight())
 
     def _report(self, problem):
@@ -131,7 +124,6 @@ class SignalStop(Stopper):
             signal.signal(other, signal.SIG_DFL)
 
     def at_step(self, step, logs):
-        """Ends the training if a signal has come."""
         own = signal.Signals[self.received] if self.received else 0
         number = int(max(seen for (seen,) in self._workers.gather(own)))
         if number:
