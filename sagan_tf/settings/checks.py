@@ -1,6 +1,7 @@
 """What a `Config` may hold: each field by itself, and fields against one another."""
 
 import dataclasses
+import operator
 import types
 import typing
 
@@ -11,6 +12,46 @@ ABOVE_0 = ("above 0", lambda value: 0 < value < float("inf"))
 ANY = ("a number", lambda value: True)
 AT_LEAST_0 = ("at least 0", lambda value: 0 <= value < float("inf"))
 BELOW_1 = ("at least 0 and below 1", lambda value: 0 <= value < 1)
+SEED = ("at least 0 and below 2147483648", lambda value: 0 <= value < 2**31)
+
+_CLASSES = ("above 0, or none", lambda value: value != 0)
+_WITH_CLASSES = "without it, or a data set with classes and --num_classes=none"
+_ONE_MACHINE = ("other than multi_worker", lambda value: value != "multi_worker")
+_TPU = ("tpu", lambda value: value == "tpu")
+# A field, another field that it needs when it is not at its default, the limits of that
+# other field, and what to try.
+_NEEDS = (
+    (
+        "spectral_norm_conditional_batch_norm",
+        "spectral_norm",
+        ("both", lambda value: value == "both"),
+        "--spectral_norm=both",
+    ),
+    ("spectral_norm_conditional_batch_norm", "num_classes", _CLASSES, _WITH_CLASSES),
+    ("discriminator_head", "num_classes", _CLASSES, _WITH_CLASSES),
+    (
+        "ema_start_step",
+        "ema_decay",
+        ("a number", lambda value: value is not None),
+        "--ema_decay=0.9999",
+    ),
+    ("on_collapse", "watch_every_steps", ABOVE_0, "--watch_every_steps=1000"),
+    # XLA has no deterministic gradient of max pooling. Keras would silently not use it.
+    ("jit_compile", "deterministic", ("False", operator.not_), "--nodeterministic"),
+    ("tpu_name", "strategy", _TPU, "--strategy=tpu"),
+    ("tpu_zone", "strategy", _TPU, "--strategy=tpu"),
+    ("tpu_project", "strategy", _TPU, "--strategy=tpu"),
+    # TensorFlow 2.21 loses an input of the collective operations inside the loop that
+    # Keras builds ("You must feed a value for placeholder tensor").
+    ("steps_per_execution", "strategy", _ONE_MACHINE, "--steps_per_execution=1"),
+    ("on_collapse", "strategy", _ONE_MACHINE, "--on_collapse=warn"),
+    (
+        "evaluate_every_steps",
+        "strategy",
+        _ONE_MACHINE,
+        "without it, and python -m sagan_tf.evaluate --watch beside the training",
+    ),
+)
 
 
 def check(config):
@@ -24,10 +65,16 @@ def check(config):
         _check_type(field, value)
         _check_limits(field, value)
     _check_attention(config)
-    _check_networks(config)
-    _check_training(config)
-    _check_steps(config)
-    _check_strategy(config)
+    _check_multiples(config)
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for name, other, (wanted, fits), remedy in _NEEDS:
+        value, received = getattr(config, name), getattr(config, other)
+        if value != defaults[name] and not fits(received):
+            received = "none" if received is None else received
+            raise BadInput(
+                f"{name}={value} needs {other} to be {wanted}. Received: "
+                f"{name}={value}, {other}={received}. Try {remedy}."
+            )
 
 
 def value_type(field):
@@ -72,15 +119,6 @@ def _check_limits(field, value):
     )
 
 
-def _refuse(config, rule, names, remedy):
-    """Raises `BadInput` about fields that contradict one another."""
-    values = {name: getattr(config, name) for name in names}
-    received = ", ".join(
-        f"{name}={'none' if value is None else value}" for name, value in values.items()
-    )
-    raise BadInput(f"{rule} Received: {received}. Try {remedy}.")
-
-
 def _check_attention(config):
     networks = (
         ("attention_resolution", config.generator_attention, config.resolution),
@@ -100,107 +138,16 @@ def _check_attention(config):
             )
 
 
-def _check_networks(config):
-    tables = "spectral_norm_conditional_batch_norm"
-    head = "discriminator_head"
-    if config.spectral_norm_conditional_batch_norm and config.spectral_norm != "both":
-        _refuse(
-            config,
-            f"{tables} needs a generator with spectral norm.",
-            [tables, "spectral_norm"],
-            "--spectral_norm=both",
-        )
-    needs_classes = {
-        tables: config.spectral_norm_conditional_batch_norm,
-        f"{head}=auxiliary_classifier": config.discriminator_head != "projection",
-    }
-    for name, is_set in needs_classes.items():
-        if is_set and config.num_classes == 0:
-            _refuse(
-                config,
-                f"{name} needs classes.",
-                ["num_classes"],
-                "without it, or a data set with classes and --num_classes=none",
-            )
-
-
-def _check_training(config):
-    if config.seed >= 2**31:
-        _refuse(config, "seed must be below 2147483648.", ["seed"], "--seed=0")
-    if config.ema_start_step and config.ema_decay is None:
-        _refuse(
-            config,
-            "ema_start_step needs a moving average.",
-            ["ema_start_step", "ema_decay"],
-            "--ema_decay=0.9999",
-        )
-    if config.on_collapse != "warn" and not config.watch_every_steps:
-        _refuse(
-            config,
-            f"on_collapse={config.on_collapse} needs a watch over the training.",
-            ["watch_every_steps"],
-            "--watch_every_steps=1000",
-        )
-    if config.jit_compile and config.deterministic:
-        # Keras would leave XLA out without a word.
-        _refuse(
-            config,
-            "jit_compile does not go with deterministic: XLA has no deterministic "
-            "gradient of max pooling.",
-            ["jit_compile", "deterministic"],
-            "--nodeterministic",
-        )
-
-
-def _check_steps(config):
-    accumulated = config.gradient_accumulation_steps
-    if config.batch_size % accumulated:
-        _refuse(
-            config,
-            "batch_size must be a multiple of gradient_accumulation_steps.",
-            ["batch_size", "gradient_accumulation_steps"],
-            f"--batch_size={-(-config.batch_size // accumulated) * accumulated}",
-        )
-    unit = config.steps_per_execution
+def _check_multiples(config):
+    unit, parts = config.steps_per_execution, config.gradient_accumulation_steps
     intervals = ("log", "sample", "checkpoint", "evaluate", "watch")
-    for name in ("total_steps", *(f"{interval}_every_steps" for interval in intervals)):
+    steps = ["total_steps", *(f"{interval}_every_steps" for interval in intervals)]
+    multiples = [("batch_size", "gradient_accumulation_steps", parts)]
+    multiples += [(name, "steps_per_execution", unit) for name in steps]
+    for name, other, factor in multiples:
         value = getattr(config, name)
-        if value % unit:
-            _refuse(
-                config,
-                f"{name} must be a multiple of steps_per_execution.",
-                [name, "steps_per_execution"],
-                f"--{name}={-(-value // unit) * unit}",
+        if value % factor:
+            raise BadInput(
+                f"{name} must be a multiple of {other}. Received: {name}={value}, "
+                f"{other}={factor}. Try --{name}={-(-value // factor) * factor}."
             )
-
-
-def _check_strategy(config):
-    for name in ("tpu_name", "tpu_zone", "tpu_project"):
-        if getattr(config, name) is not None and config.strategy != "tpu":
-            rule = f"{name} is for strategy=tpu."
-            _refuse(config, rule, [name, "strategy"], "--strategy=tpu")
-    if config.strategy != "multi_worker":
-        return
-    if config.steps_per_execution > 1:
-        # TensorFlow 2.21 loses an input of the collective operations inside the loop
-        # that Keras builds ("You must feed a value for placeholder tensor").
-        _refuse(
-            config,
-            "steps_per_execution must be 1 with strategy=multi_worker.",
-            ["steps_per_execution", "strategy"],
-            "--steps_per_execution=1",
-        )
-    if config.evaluate_every_steps:
-        _refuse(
-            config,
-            "evaluate_every_steps is for one machine.",
-            ["evaluate_every_steps", "strategy"],
-            "without it, and python -m sagan_tf.evaluate --watch beside the training",
-        )
-    if config.on_collapse != "warn":
-        _refuse(
-            config,
-            "on_collapse is for one machine.",
-            ["on_collapse", "strategy"],
-            "--on_collapse=warn",
-        )

@@ -58,7 +58,7 @@ def define_flags(values):
     for field in dataclasses.fields(Config):
         group, text = field.metadata["group"], field.metadata["help"]
         if field.metadata["choices"]:
-            text += ": " + ", ".join(map(str, field.metadata["choices"]))
+            text += f" ({', '.join(map(str, field.metadata['choices']))})"
         where = {"flag_values": values, "module_name": group}
         if field.type is bool:
             flags.DEFINE_bool(field.name, field.default, text, **where)
@@ -204,13 +204,16 @@ def _flag_lines(flag):
         name = f"--[no]{flag.name} ({default})"
     else:
         name = f"--{flag.name}={_as_text(flag)}"
-    head = f"  {name}".ljust(_NAME_WIDTH)
-    text = [
-        " " * _NAME_WIDTH + line for line in textwrap.wrap(flag.help, 88 - _NAME_WIDTH)
-    ]
-    if len(head) > _NAME_WIDTH:
-        return [head, *text]
-    return [head + text[0].strip(), *text[1:]]
+    head, margin = f"  {name}".ljust(_NAME_WIDTH), " " * _NAME_WIDTH
+    fits = len(head) == _NAME_WIDTH
+    text = textwrap.wrap(
+        flag.help,
+        width=88,
+        initial_indent=head if fits else margin,
+        subsequent_indent=margin,
+        break_on_hyphens=False,
+    )
+    return text if fits else [head, *text]
 
 
 def _as_text(flag):

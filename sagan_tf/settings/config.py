@@ -9,7 +9,7 @@ import functools
 import json
 
 from sagan_tf.errors import BadInput
-from sagan_tf.settings.checks import ANY, AT_LEAST_0, BELOW_1, check
+from sagan_tf.settings.checks import ANY, AT_LEAST_0, BELOW_1, SEED, check
 
 RESOLUTIONS = (32, 64, 128, 256)
 RESIZE = (
@@ -193,9 +193,7 @@ class Config:
         0, "step at which the moving average starts", limits=AT_LEAST_0
     )
     total_steps: int = _training(1_000_000, "generator steps in all")
-    seed: int = _training(
-        0, "seed of weights, data order, z and labels", limits=AT_LEAST_0
-    )
+    seed: int = _training(0, "seed of weights, data order, z and labels", limits=SEED)
     dtype_policy: str = _training("float32", "Keras dtype policy", DTYPES)
     jit_compile: bool = _training(
         False, "compile the training step with XLA; needs --nodeterministic"

@@ -20,7 +20,7 @@ BAD = {"logit_gap": 9.0}
 
 
 class Looks:
-    """Stands for `health.Examiner`: each look sees the next figures of a list."""
+    """Stands for `Examiner`: each look sees the next values of a list."""
 
     def __init__(self, figures):
         self.left = list(figures)

@@ -1,6 +1,7 @@
 """What happens before and around the training steps."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ import tiny
 from PIL import Image
 
 from sagan_tf import train
+from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import COLLAPSED, FINISHED
+from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.settings.config import Config
 from sagan_tf.training import loop
+from sagan_tf.training.callbacks.stopping import Stop
 
 
 @pytest.fixture
@@ -134,6 +138,26 @@ def test_a_classifier_without_classes_in_the_data_is_refused(tmp_path, capsys):
     assert line.startswith("error: discriminator_head=auxiliary_classifier")
     assert "a data set with classes" in line
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("stop", "step", "status", "words"),
+    [
+        (None, 9, 0, ["Step 9 is saved", "samples"]),
+        (Stop(3, "Stopped by SIGTERM."), 9, 0, ["Step 9 is saved", "samples"]),
+        (Stop(3, "Stopped by SIGTERM."), 6, 3, ["Step 6 is saved", "by SIGTERM. The"]),
+        (Stop(4, "A loss."), 6, 4, ["Stopped. A loss.", "step_00000004"]),
+        (Stop(6, "Collapsed."), 6, 6, ["Stopped. Collapsed."]),
+    ],
+)
+def test_the_end_of_a_run_is_reported(stop, step, status, words, tmp_path, capsys):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.write(4, {"step": tf.Variable(4)})
+    model = types.SimpleNamespace(stop=stop, step=tf.Variable(step))
+    assert loop.report_end(model, tmp_path, checkpoints, 9, Workers()) == status
+    text = capsys.readouterr().out
+    assert all(word in text for word in words)
+    assert ("is saved" in text) == (status in (0, 3))
 
 
 def opened(dataset, **changes):
