@@ -118,7 +118,7 @@ def describe(resolver):
 def waiting_for_others(resolver):
     """Prints whom this worker waits for, and lets Ctrl-C end the wait.
 
-    TensorFlow waits until all workers have connected. Python sees no signals meanwhile.
+    TensorFlow waits until all have connected. Python sees no signals until then.
     """
     print(f"Connecting {describe(resolver)}.", file=sys.stderr, flush=True)
     if threading.current_thread() is not threading.main_thread():

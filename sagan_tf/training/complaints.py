@@ -12,8 +12,8 @@ LEAST_NEAREST = 0.45
 LARGEST_GAP = 6.0
 # Least share of a singular value that a power iteration has to find.
 LEAST_SIGMA = 0.8
-# A gradient may be so many times its median. The generator's must be such a part of
-# its median, and above a norm from which it learns nothing.
+# Relative to its median: the largest gradient, and the least of the generator, whose
+# norm has to be above `LEAST_GRADIENT`, too.
 LARGEST_GRADIENT = 100.0
 LEAST_GRADIENT_SHARE = 0.03
 LEAST_GRADIENT = 1e-3

@@ -173,10 +173,10 @@ def make_training_data(config, source, strategy, start):
 
 
 def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
-    """The callbacks of a run. On workers other than the chief, only a few.
+    """The callbacks of a run; most of them only on the chief.
 
-    What is logged and drawn comes before the writer of checkpoints: whatever a killed
-    run has not written by then, it writes again when it goes on.
+    Logs and samples come before the checkpoint of their step: a killed run goes on from
+    the checkpoint, and would not write them again.
 
     Raises:
         BadInput: an image, the feature network or the reference statistics that a

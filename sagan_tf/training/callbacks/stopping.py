@@ -22,8 +22,8 @@ class Stop:
 class Stopper(StepCallback):
     """A callback that may stop the training: `model.stop` is then a `Stop`.
 
-    The first `Stop` counts, whichever callback it is from. A signal alone gives way to
-    the others: it promises a checkpoint, which a broken model does not get.
+    The first `Stop` counts. Only that of a signal gives way to others: it promises a
+    checkpoint, and a broken model gets none.
     """
 
     def on_train_begin(self, logs=None):
