@@ -1,11 +1,11 @@
-"""Makes the statistics of real images that generated ones are compared with.
+"""Computes the statistics of real images that generated ones are compared with.
 
 python -m sagan_tf.reference_statistics --dataset=folder:photos --resolution=128 \\
     --protocol=official-train-50k --output=stats.npz
 
-A file that is there already is checked: all real images are read again, and the content
-hash of data, treatment and feature network has to be the file's. --split, or a data set
-of its own, says which images are the protocol's; a tfds data set knows its splits.
+An existing file is checked: all real images are read again, and data, treatment and
+feature network must be those of the file. Choose the protocol's images with --split or
+--dataset; a tfds data set knows its splits.
 """
 
 import dataclasses
@@ -16,13 +16,7 @@ from absl import flags
 
 from sagan_tf.errors import FINISHED
 from sagan_tf.evaluation.protocols import find_protocol
-from sagan_tf.settings.command import (
-    config_from_flags,
-    define_flags,
-    load,
-    required,
-    run_command,
-)
+from sagan_tf.settings import command
 
 
 def _define(values):
@@ -35,15 +29,15 @@ def _define(values):
         lower_bound=1,
         flag_values=values,
     )
-    define_flags(values)
+    command.define_flags(values)
 
 
 def _make(values):
-    config = config_from_flags(values, networks=False)
-    output = required(values, "output", "stats.npz")
+    config = command.config_from_flags(values, networks=False)
+    output = command.required(values, "output", "stats.npz")
     # TensorFlow takes seconds to load: flags are checked before.
-    references = load("sagan_tf.evaluation.references")
-    features = load("sagan_tf.evaluation.features.network")
+    references = command.load("sagan_tf.evaluation.references")
+    features = command.load("sagan_tf.evaluation.features.network")
     protocol = find_protocol(config.protocol)
     if config.dataset.startswith("tfds:") and config.split is None:
         config = dataclasses.replace(config, split=protocol.split)
@@ -63,7 +57,7 @@ def _make(values):
 
 def main(argv=None):
     """Runs the command; returns its exit status."""
-    return run_command(_make, _define, __doc__, argv)
+    return command.run_command(_make, _define, __doc__, argv)
 
 
 if __name__ == "__main__":

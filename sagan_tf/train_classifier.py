@@ -3,13 +3,12 @@
 python -m sagan_tf.train_classifier --flagfile=configs/digits.flags \\
   --output=classifiers/digits-cnn
 
-Where Inception says little (digits, clothes, medical pictures) scores are taken in the
-classifier's feature space, and carry its name. It sees pictures as the training does:
---dataset, --resolution, --image_channels, --resize and the like mean the same, and come
-with a run's flagfile; without --resolution and --image_channels pictures keep about
-their size, between 32 and 128, and are grey if they are. What it is measured on is held
-out: a fifth of digits, npz and folder data sets, or what --held_out_dataset or
---held_out_split says.
+Use it where Inception says little (digits, clothes, medical images). Scores are then
+computed in the classifier's feature space and carry its name. --dataset, --resolution,
+--image_channels, --resize and others mean what they mean for a training, and a run's
+flagfile has them. Without --resolution and --image_channels images keep about their
+size (32, 64 or 128) and their colors. The accuracy is that on held-out images: a fifth
+of digits, npz and folder data sets, or --held_out_dataset or --held_out_split.
 
 Exit status: 0 finished, 1 a bug, 2 bad input.
 """
@@ -19,12 +18,7 @@ import sys
 from absl import flags
 
 from sagan_tf.errors import FINISHED
-from sagan_tf.settings.command import (
-    define_flags,
-    load,
-    required,
-    run_command,
-)
+from sagan_tf.settings.command import define_flags, load, required, run_command
 
 
 def _define(values):
@@ -32,13 +26,13 @@ def _define(values):
         flags.DEFINE_string(name, None, about, flag_values=values)
 
     text("output", "the new folder to write")
-    text("name", "what its scores are called by; none: after the data set, digits-cnn")
-    text("held_out_dataset", "pictures to measure with; none: a part of --dataset")
-    text("held_out_split", "split of them; none: test for digits, npz and folder")
+    text("name", "the name of its scores; none: of the data set, as digits-cnn")
+    text("held_out_dataset", "images for measuring; none: a part of --dataset")
+    text("held_out_split", "their split; none: test for digits, npz and folder")
     flags.DEFINE_integer(
         "epochs",
         None,
-        "how often each picture is seen; none: 10 to 30 times, less often of many",
+        "how often each image is seen; none: 10 to 30 times, by the number of images",
         lower_bound=1,
         flag_values=values,
     )

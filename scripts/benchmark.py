@@ -70,9 +70,10 @@ def measure_fid(implementation, settings):
         compute = load("sagan_tf.evaluation.metrics.tfgan").frechet_distance
     else:
         metrics = load("sagan_tf.evaluation.metrics.frechet")
+        moments = load("sagan_tf.evaluation.metrics.moments")
 
         def compute(real, fake):
-            return metrics.frechet_distance(*metrics.moments_of(real, fake))
+            return metrics.frechet_distance(*moments.moments_of(real, fake))
 
     # What is imported and set up at the first call is not measured.
     compute(make_features(0, 8, 4), make_features(1, 8, 4))

@@ -85,14 +85,12 @@ def test_a_resumed_run_knows_its_best_checkpoint(evaluated, tmp_path, monkeypatc
     """A later, worse evaluation does not replace it; the first line is not lost."""
     figures = {8: 5.0, 16: 7.0, 24: 6.0}
 
-    def score(self, generator, num_classes, step, subject="checkpoint"):
-        record = {"metrics": {"fid": figures[step]}, "step": step, "subject": subject}
-        record.update(self._how())
-        with open(self._log, "a") as file:
-            file.write(json.dumps(record) + "\n")
-        return record
+    def score(generator, how, num_classes, step):
+        record = {"subject": "checkpoint", "step": step, **how.record()}
+        return {**record, "metrics": {"fid": figures[step]}}
 
-    monkeypatch.setattr("sagan_tf.evaluation.evaluator.Evaluator.score_network", score)
+    name = "sagan_tf.training.callbacks.periodic_evaluation.score_network"
+    monkeypatch.setattr(name, score)
     run = {"feature_network": "small", **EVALUATION}
     assert tiny.run(tmp_path, **{**run, "total_steps": 8}) == 0
     assert tiny.run(tmp_path, **run) == 0

@@ -4,14 +4,13 @@ import os
 import zipfile
 
 import numpy as np
-import tensorflow as tf
 
 from sagan_tf.data.source import RandomAccessSource
 from sagan_tf.errors import BadInput
 
 
 class ArraySource(RandomAccessSource):
-    """Pictures of one size in one array.
+    """Images of one size in one array.
 
     Args:
       pixels: uint8 array `(N, H, W, C)`, C = 1, 2, 3 or 4.
@@ -30,25 +29,19 @@ class ArraySource(RandomAccessSource):
         self.labels = np.zeros([count], np.int32) if labels is None else labels
         self.labels = self.labels.astype(np.int32)
         self._origin = origin
-        self._tensors = None
 
     def decode(self, element):
-        if self._tensors is None:
-            with tf.init_scope():  # A constant of the program, not of one graph.
-                self._tensors = tf.constant(self.pixels), tf.constant(self.labels)
-        pixels, labels = self._tensors
-        index = element["index"]
-        return {"image": tf.gather(pixels, index), "label": tf.gather(labels, index)}
+        image, label = self.row(self.pixels, element["index"])
+        return {"image": image, "label": label}
 
     def name(self, index):
         return f"{self._origin}, picture {index}"
 
 
 def open_digits():
-    """scikit-learn's handwritten digits: 1,797 grey pictures of 8 x 8, 10 classes.
+    """scikit-learn's handwritten digits: 1,797 grey images of 8 x 8, 10 classes.
 
-    They are part of the scikit-learn package, nothing is downloaded. Their values
-    0..16 are spread over 0..255.
+    The scikit-learn package contains them. Their values 0..16 become 0..255.
     """
     # Imported here: no other data set needs scikit-learn.
     from sklearn.datasets import load_digits
@@ -78,15 +71,11 @@ def open_npz(path, label_offset=0):
             f"'labels' and 'class_names'. Received: {', '.join(arrays) or 'no arrays'}."
         )
     pixels = arrays["images"]
-    if (
-        pixels.dtype != np.uint8
-        or pixels.ndim != 4
-        or pixels.shape[-1] not in (1, 2, 3, 4)
-    ):
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or not 0 < pixels.shape[3] < 5:
         raise BadInput(
             f"{path}: 'images' must be uint8 (N, H, W, C) with 1 to 4 channels. "
             f"Received: {pixels.dtype} {pixels.shape}. Try "
-            "images[..., None] for grey pictures, and values 0..255."
+            "images[..., None] for grey images, and values 0..255."
         )
     if 0 in pixels.shape:
         raise BadInput(f"{path}: 'images' is empty. Received: shape={pixels.shape}.")
@@ -95,17 +84,12 @@ def open_npz(path, label_offset=0):
     if labels is not None:
         labels = _checked_labels(path, labels, len(pixels), label_offset, len(names))
         num_classes = len(names) or int(labels.max()) + 1
-    return ArraySource(
-        pixels,
-        labels,
-        os.path.basename(path),
-        num_classes,
-        names if num_classes else (),
-    )
+    names = names if num_classes else ()
+    return ArraySource(pixels, labels, os.path.basename(path), num_classes, names)
 
 
 def _load(path):
-    """The arrays that are needed: the file may hold others, they are not read."""
+    """The arrays that are needed; others in the file are not read."""
     if not os.path.isfile(path):
         raise BadInput(f"There is no file {path}. Try an absolute path.")
     wanted = ("images", "labels", "class_names")
@@ -115,7 +99,7 @@ def _load(path):
             raise BadInput("it holds a single array (.npy), not named ones")
         with loaded as file:
             arrays = {key: file[key] for key in wanted if key in file.files}
-            # Names of the others, for the error message of a file without `images`.
+            # The names of the others are for an error message.
             return arrays or dict.fromkeys(file.files)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise BadInput(
@@ -128,7 +112,7 @@ def _checked_labels(path, labels, count, label_offset, num_names):
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise BadInput(
             f"{path}: 'labels' must be integers of shape ({count},), one for each "
-            f"picture. Received: {labels.dtype} {labels.shape}."
+            f"image. Received: {labels.dtype} {labels.shape}."
         )
     # Python integers: an unsigned array would wrap around below 0.
     lowest, highest = (int(f()) + label_offset for f in (labels.min, labels.max))
@@ -138,7 +122,7 @@ def _checked_labels(path, labels, count, label_offset, num_names):
         limit = num_names - 1 if num_names else "the number of classes - 1"
         raise BadInput(
             f"{path}: labels must be in 0..{limit} after adding label_offset. "
-            f"Received: {bad} for picture {where} with label_offset={label_offset}. "
+            f"Received: {bad} for image {where} with label_offset={label_offset}. "
             "Try another --label_offset, or correct 'labels' or 'class_names'."
         )
     return labels.astype(np.int64) + label_offset

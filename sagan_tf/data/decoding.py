@@ -1,4 +1,4 @@
-"""From the bytes of a picture file to pixels."""
+"""From the bytes of an image file to pixels."""
 
 import io
 
@@ -14,16 +14,15 @@ _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
 
 
 def looks_like_picture(start):
-    """Whether bytes begin as a picture file does: JPEG, PNG, GIF, BMP or WebP."""
+    """Whether bytes begin as an image file does: JPEG, PNG, GIF, BMP or WebP."""
     return bytes(start[:4]).startswith(_SIGNATURES)
 
 
 def decode_picture(contents):
     """Decodes a JPEG, PNG, GIF, BMP or WebP file; works in graph mode.
 
-    JPEGs (CMYK ones too) and palettes come out as RGB or grey, 16-bit values lose
-    their low byte, of an animation the first frame is taken. Orientation tags (EXIF)
-    are not followed.
+    JPEGs (CMYK ones too) and palettes become RGB or grey, 16-bit values lose their low
+    byte, animations become their first frame. Orientation tags (EXIF) are ignored.
 
     Args:
       contents: scalar string tensor, the bytes of the file.
@@ -32,15 +31,15 @@ def decode_picture(contents):
       uint8 tensor `(H, W, C)`, C = 1 (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGBA).
 
     Raises:
-      tf.errors.OpError: when it runs, if the bytes are damaged, cut off or no picture.
+      tf.errors.OpError: when it runs, if the bytes are damaged, cut off or no image;
+        in eager mode `BadInput` for a GIF or BMP.
     """
     start = tf.strings.substr(contents, 0, 2)
     # TensorFlow's GIF decoder paints transparent parts black, and its BMP decoder
     # takes the numbers of palette colours for grey values. Pillow reads both well.
     needs_pillow = tf.logical_or(tf.equal(start, b"GI"), tf.equal(start, b"BM"))
     branches = [
-        # The accurate transform is what libjpeg and Pillow use by default; the
-        # default here is off by up to 3 and not faster.
+        # As libjpeg and Pillow; TensorFlow's default is off by up to 3, not faster.
         lambda: tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE"),
         lambda: tf.numpy_function(
             _decode_with_pillow, [contents], tf.uint8, stateful=False

@@ -1,4 +1,4 @@
-"""Pictures in folders: `DIR/class_name/*.jpg`, or a flat folder without classes."""
+"""Images in folders: `DIR/class_name/*.jpg`, or a flat folder without classes."""
 
 import os
 
@@ -14,13 +14,12 @@ _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "test
 
 
 class FolderSource(RandomAccessSource):
-    """Picture files.
+    """Image files.
 
     Args:
-      folder: what they have in common.
-      files: dictionary from class name to the paths of its pictures, or a list of
-        paths if there are no classes.
-      ignored: number of other files that were met.
+      folder: the path that they share.
+      files: dictionary from class name to paths, or a list of paths without classes.
+      ignored: number of other files in the folder.
     """
 
     def __init__(self, folder, files, ignored):
@@ -37,33 +36,24 @@ class FolderSource(RandomAccessSource):
             description += f" ({ignored:,} other files ignored)"
         super().__init__(description, len(self._paths), len(names), names)
         self.labels = labels
-        self._tensors = None
 
     def decode(self, element):
-        if self._tensors is None:
-            with tf.init_scope():  # A constant of the program, not of one graph.
-                self._tensors = tf.constant(self._paths), tf.constant(self.labels)
-        paths, labels = self._tensors
-        contents = tf.io.read_file(tf.gather(paths, element["index"]))
-        label = tf.gather(labels, element["index"])
-        return {"image": decode_picture(contents), "label": label}
+        path, label = self.row(self._paths, element["index"])
+        return {"image": decode_picture(tf.io.read_file(path)), "label": label}
 
     def name(self, index):
         return self._paths[index]
 
 
 def open_folder(folder):
-    """Finds the pictures of a folder and their classes.
+    """Finds the images of a local folder and their classes.
 
-    A folder of folders has classes: one for each folder, in the order of their names,
-    with all pictures in and below it. A folder with pictures alone has none. Files of
-    other types and hidden files and folders (`.x`, `._x`, `__MACOSX`) are ignored.
-
-    Args:
-      folder: a local path.
+    Each folder in it is a class, in the order of their names, with all images in and
+    below it. A folder with images alone has no classes. Files of other types, and
+    hidden files and folders (`.x`, `._x`, `__MACOSX`), are ignored.
 
     Raises:
-      BadInput: if there are no pictures, or if the folder seems to be the wrong one.
+      BadInput: if there are no images, or if the folder seems to be the wrong one.
     """
     if not os.path.isdir(folder):
         raise BadInput(
@@ -80,7 +70,7 @@ def open_folder(folder):
             nested_only.append(name)
     if not pictures and not any(classes.values()):
         raise BadInput(
-            f"{folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)}). Received: "
+            f"{folder} holds no images ({', '.join(PICTURE_SUFFIXES)}). Received: "
             f"{len(subfolders)} folders and {ignored} other files."
         )
     if not any(classes.values()):
@@ -95,9 +85,9 @@ def _check_classes(folder, pictures, classes, nested_only):
     """Refuses what is probably not a folder of class folders."""
     if pictures:
         raise BadInput(
-            f"{folder} must hold either pictures or class folders. Received: "
-            f"{len(pictures)} pictures ({os.path.basename(min(pictures))}, ...) beside "
-            f"{len(classes)} folders ({min(classes)}, ...). Try moving the pictures."
+            f"{folder} must hold either images or class folders. Received: "
+            f"{len(pictures)} images ({os.path.basename(min(pictures))}, ...) beside "
+            f"{len(classes)} folders ({min(classes)}, ...). Try moving the images."
         )
     if len(classes) == 1:
         (name,) = classes
@@ -120,14 +110,14 @@ def _check_classes(folder, pictures, classes, nested_only):
     empty = sorted(name for name, files in classes.items() if not files)
     if empty:
         raise BadInput(
-            f"The class folder {os.path.join(folder, empty[0])} holds no pictures "
+            f"The class folder {os.path.join(folder, empty[0])} holds no images "
             f"({len(empty)} of {len(classes)} folders are like that). Try filling or "
             "removing it."
         )
 
 
 def _list(folder):
-    """Picture paths, names of folders and number of ignored files, not below."""
+    """Image paths, names of folders and number of ignored files, not below."""
     pictures, subfolders, ignored = [], [], 0
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -143,7 +133,7 @@ def _list(folder):
 
 
 def _walk(folder, seen=frozenset()):
-    """All picture paths in and below, those below alone, number of ignored files."""
+    """All image paths in and below, those below alone, number of ignored files."""
     real = os.path.realpath(folder)
     if real in seen:  # A link to a folder above.
         return [], [], 0
@@ -157,7 +147,7 @@ def _walk(folder, seen=frozenset()):
 
 
 def _neighbours(folder):
-    """Folders beside this one that hold pictures too."""
+    """Folders beside this one that hold images too."""
     parent = os.path.dirname(os.path.abspath(folder))
     try:
         names = _list(parent)[1]

@@ -1,15 +1,12 @@
-"""TFRecord files looked at from outside: where records are, what features they hold.
+"""Looks through TFRecord files: how many records there are, and what they hold."""
 
-Only lengths and a few bytes of each record are touched, so that a file far larger than
-the memory takes seconds, not the minutes that reading it all would.
-"""
-
-import dataclasses
-import mmap
 import os
+import re
 import struct
+from typing import NamedTuple
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from sagan_tf.data.decoding import looks_like_picture
 from sagan_tf.errors import BadInput
@@ -18,9 +15,8 @@ from sagan_tf.errors import BadInput
 _HEADER, _FOOTER = 12, 4
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RecordSummary:
-    """What is known of a record without decoding it; None: there is no such feature."""
+class RecordSummary(NamedTuple):
+    """What a record holds, without decoding its image; None: no such feature."""
 
     image_bytes: int | None
     looks_like_picture: bool
@@ -30,145 +26,73 @@ class RecordSummary:
 def summarize_records(path, image_key, label_key):
     """Yields a `RecordSummary` for each record of a TFRecord file.
 
+    The lengths alone say where records are. Checksums are left to the reader that
+    trains: a changed byte of an image is one bad image, not the end of the file.
+
     Raises:
       BadInput: on reaching a place where the file is damaged or ends too early.
     """
-    if "://" in path:  # Cloud storage: nothing to map into memory, read it all.
+    for position, record in _records(path):
+        try:
+            features = tf.train.Example.FromString(record).features.feature
+        except DecodeError as error:
+            raise _damage(path) or BadInput(
+                f"{path} holds a record (at byte {position}) that is no "
+                "tf.train.Example. Try --dataset=tfds:... for data sets prepared by "
+                "TensorFlow Datasets."
+            ) from error
+        images = features[image_key].bytes_list.value
+        labels = features[label_key].int64_list.value
+        image = images[0] if len(images) == 1 else None
+        yield RecordSummary(
+            None if image is None else len(image),
+            image is not None and looks_like_picture(image),
+            labels[0] if len(labels) == 1 else None,
+        )
+
+
+def _records(path):
+    """Yields the data of each record, and the byte at which the record starts."""
+    if "://" in path:  # Cloud storage.
+        position = 0
         for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
-            yield _summarize(path, record, 0, len(record), image_key, label_key)
+            yield position, record
+            position += _HEADER + len(record) + _FOOTER
         return
-    if not os.path.getsize(path):
-        return
-    with (
-        open(path, "rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
-        if hasattr(mmap, "MADV_RANDOM"):  # Do not read ahead into the pictures.
-            data.madvise(mmap.MADV_RANDOM)
-        for start, end in _records(path, data):
-            yield _summarize(path, data, start, end, image_key, label_key)
+    position, size = 0, os.path.getsize(path)
+    with open(path, "rb") as file:
+        while position < size:
+            header = file.read(_HEADER)
+            length = struct.unpack("<Q", header[:8])[0] if header[7:] else size
+            if position + _HEADER + length + _FOOTER > size:
+                raise _damage(path) or _truncated(path, position)
+            yield position, file.read(length)
+            file.seek(_FOOTER, os.SEEK_CUR)
+            position += _HEADER + length + _FOOTER
 
 
-def _records(path, data):
-    """Yields where the data of each record starts and ends."""
-    position = 0
-    while position < len(data):
-        if position + _HEADER > len(data):
-            raise _truncated(path, position, len(data))
-        length, checksum = struct.unpack_from("<QI", data, position)
-        if _masked_crc32c(data[position : position + 8]) != checksum:
-            packed = position == 0 and data[:2] == b"\x1f\x8b"
-            remedy = "gunzip it" if packed else "making or copying it again"
-            raise BadInput(
-                f"{path} is damaged or no TFRecord file: wrong checksum at byte "
-                f"{position}. Try {remedy}."
-            )
-        start, end = position + _HEADER, position + _HEADER + length
-        position = end + _FOOTER
-        if position > len(data):
-            raise _truncated(path, start - _HEADER, len(data))
-        yield start, end
+def _damage(path):
+    """What TensorFlow's reader finds wrong: `BadInput`, or None."""
+    try:
+        for _ in tf.data.TFRecordDataset(path):
+            pass
+    except tf.errors.DataLossError as error:
+        kind, place = re.search(r"(\w+) record at (\d+)", error.message).groups()
+        if kind == "truncated":
+            return _truncated(path, place)
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        remedy = "gunzip it" if packed else "making or copying it again"
+        return BadInput(
+            f"{path} is damaged or no TFRecord file: wrong checksum at byte {place}. "
+            f"Try {remedy}."
+        )
+    return None
 
 
-def _truncated(path, position, size):
+def _truncated(path, position):
     return BadInput(
         f"{path} ends in the middle of the record at byte {position}. Received: "
-        f"{size} bytes. Try copying it again, or --skip_bad_images to use the rest."
+        f"{os.path.getsize(path)} bytes. Try copying it again, or --skip_bad_images to "
+        "use the rest."
     )
-
-
-def _crc32c_table():
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return tuple(table)
-
-
-_CRC32C = _crc32c_table()
-
-
-def _masked_crc32c(data):
-    """The checksum of the TFRecord format: CRC-32C, rotated, plus a constant."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _CRC32C[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def _summarize(path, data, start, end, image_key, label_key):
-    """Finds two features of a serialized `tf.train.Example` between start and end.
-
-    In the protocol buffer encoding an Example is nested: 1 (features) > 1 (map entry)
-    > 1 (key), 2 (feature) > 1 (bytes list) or 3 (int64 list) > 1 (value).
-    """
-    image, label = None, None
-    wanted = {image_key.encode(), label_key.encode()}
-    try:
-        for _, features, features_end in _fields(data, start, end):
-            for _, entry, entry_end in _fields(data, features, features_end):
-                parts = {
-                    field: span for field, *span in _fields(data, entry, entry_end)
-                }
-                key = data[slice(*parts[1])]
-                if key not in wanted or 2 not in parts:
-                    continue
-                for kind, value, value_end in _fields(data, *parts[2]):
-                    span = next(iter(_fields(data, value, value_end)), None)
-                    if span and kind == 1 and key == image_key.encode():
-                        image = span[1:]
-                    elif span and kind == 3 and key == label_key.encode():
-                        label = _integer(data, *span[1:])
-                if image is not None and label is not None:
-                    break
-    except (IndexError, KeyError) as error:
-        raise BadInput(
-            f"{path} holds a record (at byte {start}) that is no tf.train.Example. Try "
-            "--dataset=tfds:... for data sets prepared by TensorFlow Datasets."
-        ) from error
-    if image is None:
-        return RecordSummary(None, False, label)
-    begin, stop = image
-    return RecordSummary(
-        stop - begin, looks_like_picture(data[begin : begin + 4]), label
-    )
-
-
-def _fields(data, position, end):
-    """Yields (field number, start, end) of each field of a message."""
-    while position < end:
-        tag, position = _varint(data, position)
-        wire_type = tag & 7
-        start = position
-        if wire_type == 2:  # Length and bytes: texts, messages, packed lists.
-            length, start = _varint(data, position)
-            position = start + length
-        elif wire_type == 0:
-            _, position = _varint(data, position)
-        else:
-            position += 4 if wire_type == 5 else 8
-        if position > end or wire_type not in (0, 1, 2, 5):
-            raise IndexError(position)
-        yield tag >> 3, start, position
-
-
-def _varint(data, position):
-    """An integer in groups of seven bits, and where it ends."""
-    value, shift = 0, 0
-    while True:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-
-
-def _integer(data, start, end):
-    """The first of a list of int64: there must be one alone."""
-    value, position = _varint(data, start)
-    if position != end:
-        raise IndexError(position)
-    return value - (1 << 64) if value >= 1 << 63 else value

@@ -24,18 +24,17 @@ class RecordFile:
 
 
 class RecordSource(Source):
-    """Pictures in TFRecord files of `tf.train.Example`.
+    """Images in TFRecord files of `tf.train.Example`.
 
     The order of an epoch: the files in random order, `_FILES_AT_ONCE` of them read in
-    turn, then a shuffle buffer. Records are decoded after that, so that to skip
-    records means to read them, no more.
+    turn, then a shuffle buffer. Records that are skipped are read, but not decoded.
 
     Args:
       files: sequence of `RecordFile`.
-      image_key: name of the feature with the picture.
+      image_key: name of the feature with the image.
       label_key: name of the feature with the label, or None.
-      raw_shape: `(H, W, C)` if the picture is stored as plain uint8 values; None if it
-        is a picture file.
+      raw_shape: `(H, W, C)` if the image is stored as plain uint8 values; None if it
+        is an image file.
     """
 
     def __init__(
@@ -61,8 +60,8 @@ class RecordSource(Source):
 
     def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
         def elements(epoch):
-            # tf.data mixes the program-wide seed into its own; the order shall depend
-            # on the arguments alone. This graph is that of this function only.
+            # tf.data would mix the program-wide seed into its own. This graph is that
+            # of this function only.
             tf.compat.v1.get_default_graph().seed = None
             order = tf.range(len(self._files), dtype=tf.int64)
             pair = order_seed(seed, epoch)
@@ -82,12 +81,7 @@ class RecordSource(Source):
                 records = records.shuffle(
                     shuffle_buffer_images,
                     seed=tf.random.stateless_uniform(
-                        [],
-                        pair,
-                        minval=1,
-                        maxval=2**31 - 1,
-                        dtype=tf.int64,
-                        alg="philox",
+                        [], pair, 1, 2**31 - 1, tf.int64, alg="philox"
                     ),
                     reshuffle_each_iteration=False,
                 )
@@ -97,12 +91,10 @@ class RecordSource(Source):
 
     def _read(self, file):
         """The elements of one file, given by its place in `files`."""
-        path = tf.gather(tf.constant([each.path for each in self._files]), file)
-        skip = tf.gather(
-            tf.constant([each.skip for each in self._files], tf.int64), file
-        )
+        path = tf.gather([each.path for each in self._files], file)
+        skip = tf.gather(tf.constant([f.skip for f in self._files], tf.int64), file)
         start = tf.gather(tf.constant(self._starts[:-1], tf.int64), file)
-        # Not further than the last record that is used: after it a file may be damaged.
+        # A file may be damaged after the last record that is used.
         ends = [
             max(np.flatnonzero(self.kept[first:end]), default=-1) + 1
             for first, end in itertools.pairwise(self._starts)
@@ -125,7 +117,7 @@ class RecordSource(Source):
             image = decode_picture(features[self._image_key])
         if not self.num_classes:
             return {"image": image, "label": tf.zeros([], tf.int32)}
-        # Looked up among the valid labels: the look-up fails for any other.
+        # The look-up fails for a label that is not valid.
         valid = tf.range(self.num_classes)
         label = tf.gather(valid, features[self._label_key] + self._label_offset)
         return {"image": image, "label": label}
@@ -137,10 +129,9 @@ class RecordSource(Source):
 
     def damaged_file(self):
         for file in self._files:
+            records = tf.data.TFRecordDataset(file.path)
             try:
-                for _ in tf.data.TFRecordDataset(file.path).take(
-                    file.skip + file.count
-                ):
+                for _ in records.take(file.skip + file.count):
                     pass
             except tf.errors.OpError as error:
                 return f"{file.path}: {error_text(error)}"

@@ -1,8 +1,8 @@
 """What all data sets have in common: a seeded order and a decoder.
 
-A `Source` hands out cheap, undecoded *elements* (an index, or an index and a
-serialized record) and can decode one. Whatever is done to the order (skip to where a
-run stopped, share among machines) is done to elements, before any picture is decoded.
+A `Source` hands out undecoded *elements* (an index, or an index and a serialized
+record) and can decode one. Elements are skipped and shared among machines before any
+image is decoded.
 """
 
 import abc
@@ -12,12 +12,10 @@ import tensorflow as tf
 
 from sagan_tf.errors import BadInput
 
-# What a random number is for; folded into the seed, so that no two purposes share one.
-# (`latents.py` has its own, smaller ones.)
+# Folded into the seed: each purpose has random numbers of its own.
 _ORDER = 10
 
-# Parts of a data set that has none of its own, and the number that decides them. It is
-# not the seed of a run: what is held out stays the same in every run.
+# The seed of a run does not decide the splits: they are the same in every run.
 SPLITS = ("train", "test")
 _SPLIT_SEED = 1805_08318
 
@@ -33,7 +31,7 @@ def order_seed(seed, epoch):
 
 def permutation(count, seed):
     """A random order of 0..count-1 from a stateless seed: int64 tensor `(count,)`."""
-    # Sorting 64-bit keys: ties, which would favour the earlier one, do not happen.
+    # Of 64-bit keys no two are equal.
     keys = tf.random.stateless_uniform(
         [count], seed, minval=None, maxval=None, dtype=tf.int64, alg="philox"
     )
@@ -41,19 +39,19 @@ def permutation(count, seed):
 
 
 def held_out(labels):
-    """Which pictures are in the test split: bool array of the shape of `labels`."""
+    """Which images are in the test split: bool array of the shape of `labels`."""
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         count = max((len(members) + 2) // 5, int(len(members) > 1))
-        # NumPy's old generator: it promises the same numbers in every later version.
+        # NumPy promises the same numbers of this generator in all versions.
         random = np.random.RandomState([_SPLIT_SEED, label])
         chosen[random.permutation(members)[:count]] = True
     return chosen
 
 
 def error_text(error):
-    """The line of a TensorFlow or Python error that is about the data."""
+    """The line of a TensorFlow or Python error about the data."""
     text = getattr(error, "message", str(error))
     text = text.split("}} ")[-1].split(" [Op:")[0].strip()
     # Labels are looked up among the valid ones: see `RecordSource.decode`.
@@ -66,13 +64,12 @@ class Source(abc.ABC):
 
     Attributes:
       description: one line for a person.
-      num_images: how many pictures an epoch has; skipped ones are not counted.
-      num_classes: 0 when there are no labels.
-      class_names: tuple of `num_classes` names; empty when they are not known.
-      random_access: whether any element can be had at once, in any order; the element
-        is then its index alone.
-      neighbours: for a flat folder, the other folders with pictures beside it: a sign
-        that it is one class of a larger data set.
+      num_images: images of an epoch, without the skipped ones.
+      num_classes: 0 without labels.
+      class_names: tuple of `num_classes` names; empty if they are not known.
+      random_access: whether elements can be read in any order; they are indices alone.
+      neighbours: for a flat folder, other folders with images beside it: it may be one
+        class of a larger data set.
     """
 
     random_access = False
@@ -95,26 +92,51 @@ class Source(abc.ABC):
 
     @property
     def total(self):
-        """Number of indices: pictures that are used and pictures that are skipped."""
+        """Number of indices, those of skipped images included."""
         return len(self.kept)
 
     def skip(self, indices):
-        """Leaves these pictures out of every epoch."""
+        """Leaves these images out of every epoch."""
         self.kept[list(indices)] = False
 
     @abc.abstractmethod
     def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
-        """The undecoded elements of one epoch, in an order given by the arguments.
+        """The undecoded elements of one epoch; the arguments decide their order.
 
         Args:
-          seed, epoch: integers or scalar tensors; nothing else decides the order.
-          shuffle: False for the order in which the pictures are stored.
-          shuffle_buffer_images: size of the shuffle buffer, for sources that are read
-            from beginning to end; others draw from all their pictures.
+          seed, epoch: integers or scalar tensors.
+          shuffle: False for the order in which the images are stored.
+          shuffle_buffer_images: for sources that are read from beginning to end; others
+            shuffle all their images.
 
         Returns:
           `tf.data.Dataset` of dictionaries with at least "index", int64.
         """
+
+    def stream(
+        self,
+        seed,
+        start_image=0,
+        shuffle=True,
+        shuffle_buffer_images=16384,
+        repeat=True,
+    ):
+        """The elements of `epoch` 0, 1, 2, ... as one `tf.data.Dataset`.
+
+        Args:
+          start_image: number of elements to leave out at the beginning.
+          repeat: False to stop after the epoch of `start_image`.
+          seed, shuffle, shuffle_buffer_images: see `epoch`.
+        """
+        first_epoch, used = divmod(start_image, self.num_images)
+
+        def one_epoch(epoch):
+            elements = self.epoch(seed, epoch, shuffle, shuffle_buffer_images)
+            used_now = tf.where(tf.equal(epoch, first_epoch), used, 0)
+            return elements.skip(tf.cast(used_now, tf.int64))
+
+        last_epoch = np.iinfo(np.int64).max if repeat else first_epoch + 1
+        return tf.data.Dataset.range(first_epoch, last_epoch).flat_map(one_epoch)
 
     @abc.abstractmethod
     def decode(self, element):
@@ -122,15 +144,15 @@ class Source(abc.ABC):
 
         Returns:
           `{"image": uint8 (H, W, C) with C from 1 to 4, "label": int32 ()}`; the label
-          is 0 when there are no labels.
+          is 0 without labels.
 
         Raises:
-          tf.errors.OpError: when it runs, if the picture or label cannot be used.
+          tf.errors.OpError: when it runs, if the image or label is bad.
         """
 
     @abc.abstractmethod
     def name(self, index):
-        """Where the picture with this index is: a path, or a file and a position."""
+        """The path of an image, or its file and place there."""
 
     def damaged_file(self):
         """Names the first file that cannot be read to its end, or returns None."""
@@ -138,24 +160,27 @@ class Source(abc.ABC):
 
 
 class RandomAccessSource(Source):
-    """A source whose elements are indices, in an entirely random order.
+    """A source whose elements are indices, all shuffled.
 
-    Subclasses have `labels`, an int32 array with the label of each index (0 when there
-    are no labels).
+    Subclasses have `labels`, an int32 array by index (0 without labels).
     """
 
     random_access = True
+    _tensors = None
+
+    def row(self, values, index):
+        """The row of `values` (array or list, always the same), and the label."""
+        if self._tensors is None:
+            with tf.init_scope():  # Constants of the program, not of one graph.
+                self._tensors = tf.constant(values), tf.constant(self.labels)
+        return [tf.gather(tensor, index) for tensor in self._tensors]
 
     def keep_split(self, split):
-        """Leaves out what does not belong to a split.
+        """Keeps the images of a split, one of `SPLITS`.
 
-        "test" is a fifth of each class (of everything, when there are no labels):
-        rounded, but at least one picture of a class that has two. "train" is the rest.
-        Who belongs where is decided by the labels and the order of all pictures alone,
-        bad ones included: it is the same in every run.
-
-        Args:
-          split: one of `SPLITS`.
+        "test" is a fifth of each class (of everything without labels): rounded, but at
+        least one image of a class that has two. "train" is the rest. The labels and
+        the order of all images, bad ones included, decide: it is the same in every run.
 
         Raises:
           BadInput: if nothing is left.
@@ -164,7 +189,7 @@ class RandomAccessSource(Source):
         self.skip(np.flatnonzero(in_test if split == "train" else ~in_test))
         if not self.num_images:
             raise BadInput(
-                f"split={split} of {self.description} has no pictures. Try --split="
+                f"split={split} of {self.description} has no images. Try --split="
                 f"{'test' if split == 'train' else 'train'}, or without it."
             )
         self.description += f", split {split}: {self.num_images:,}"

@@ -27,25 +27,24 @@ def open_source(
     label_offset=0,
     skip_bad_images=False,
 ):
-    """Opens a data set; counts its pictures and classes.
+    """Opens a data set; counts its images and classes.
 
     Args:
       dataset: one of the forms in `DATASET_KINDS`.
-      split: for digits, npz and folder, "train" (four fifths of each class) or "test"
-        (the rest, see `RandomAccessSource.keep_split`); None for all pictures. For
-        tfds, any split that TFDS knows; None for "train".
+      split: for digits, npz and folder, "train" or "test" (see
+        `RandomAccessSource.keep_split`), None for all images; for tfds, any split that
+        TFDS knows, None for "train".
       data_dir: for tfds, where prepared data sets are.
       manual_dir: for tfds, where files are that the user has to download.
       label_offset: added to every label (npz, tfrecord, tfds).
-      skip_bad_images: decode every picture once, now, and leave out those that cannot
-        be read; each is named in the log. Otherwise the first of them is an error when
-        its turn comes.
+      skip_bad_images: decode every image once, now, and leave out those that cannot
+        be read; the log names them. Without it, reading such an image is an error.
 
     Returns:
       a `Source`.
 
     Raises:
-      BadInput: one line that says what was expected and received, and what to try.
+      BadInput: the data set cannot be opened.
     """
     kind, colon, place = dataset.partition(":")
     if kind not in ("digits", "npz", "folder", "tfrecord", "tfds") or (
@@ -70,7 +69,7 @@ def open_source(
         raise BadInput(
             "split must be train or test for digits, npz and folder data sets. "
             f"Received: dataset={dataset!r}, split={split!r}. Try --split=train, or "
-            "without it for all pictures."
+            "without it for all images."
         )
     if kind == "digits":
         source = open_digits()
@@ -90,37 +89,33 @@ def open_source(
 
 
 def resolve_num_classes(source, num_classes=None):
-    """The number of classes to train with, checked against the data.
+    """The number of classes to train with: int, 0 without labels.
 
     Args:
       source: a `Source`.
       num_classes: None for what the data set says; 0 for training without labels.
 
-    Returns:
-      int, 0 for training without labels.
-
     Raises:
-      BadInput: if the data set has other classes, or has none although its folder
-        looks like one class of a larger data set.
+      BadInput: the data set has other classes, or its folder looks like one class of
+        a larger data set.
     """
-    found = source.num_classes
-    if num_classes is None and not found and source.neighbours:
+    known = source.num_classes
+    if num_classes is None and not known and source.neighbours:
         parent = os.path.dirname(source.neighbours[0])
         raise BadInput(
-            f"{source.description}, and there are pictures beside it in "
+            f"{source.description}, and there are images beside it in "
             f"{source.neighbours[0]}: is it one class of several? Try "
             f"--dataset=folder:{parent} for all classes, or --num_classes=0 to train "
             "on this folder alone, without labels."
         )
     if num_classes is None or num_classes == 0:
-        return found if num_classes is None else 0
-    # Without names the largest label is all that is known: there may be more classes.
-    if num_classes < found or (
-        num_classes > found and (source.class_names or not found)
-    ):
-        shift = " or --label_offset=-1, if labels start at 1" if found else ""
+        return known if num_classes is None else 0
+    # Without names there may be more classes than the largest label says.
+    may_be_more = known and not source.class_names
+    if num_classes < known or (num_classes > known and not may_be_more):
+        shift = " or --label_offset=-1, if labels start at 1" if known else ""
         raise BadInput(
             f"num_classes must fit the data set. Received: num_classes={num_classes}, "
-            f"{source.description}. Try --num_classes={found}{shift}."
+            f"{source.description}. Try --num_classes={known}{shift}."
         )
     return num_classes

@@ -1,8 +1,7 @@
 """Data sets of TensorFlow Datasets (TFDS), read from the files that it prepares.
 
-TFDS downloads and prepares; the prepared TFRecord files are then read as other TFRecord
-files are. Its own `as_dataset` decodes before it shuffles and cannot start in the
-middle.
+TFDS downloads and prepares. Its `as_dataset` decodes before it shuffles and cannot
+start in the middle, so the prepared TFRecord files are read as others are.
 """
 
 import difflib
@@ -16,10 +15,10 @@ from sagan_tf.errors import BadInput
 
 
 def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
-    """Opens a data set of TFDS, and prepares it first if that was not done before.
+    """Opens a data set of TFDS, and prepares it first if nobody has.
 
-    The picture is the feature `image` (or the only picture feature), the label is
-    `label` (or the only class label); without one there are no classes.
+    The image is the feature `image` (or the only image feature), the label is `label`
+    (or the only class label, if there is one).
 
     Args:
       name: `NAME`, `NAME/CONFIG` or `NAME:VERSION` in TFDS' catalogue.
@@ -29,8 +28,7 @@ def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
       label_offset: added to every label.
 
     Raises:
-      BadInput: if there is no such data set, split or feature, or if it cannot be
-        prepared.
+      BadInput: there is no such data set, split or feature, or it cannot be prepared.
     """
     # Imported here: it takes a second, and no other data set needs it.
     import tensorflow_datasets as tfds
@@ -118,21 +116,21 @@ def _prepare(tfds, builder, name, manual_dir):
 
 
 def _keys(tfds, info, name):
-    """The names of the picture feature and of the label feature (or None)."""
-    # The order in which they are listed changes from program to program.
+    """The names of the image feature and of the label feature (or None)."""
+    # Their order differs from process to process.
     features = dict(sorted(info.features.items()))
     pictures = [k for k, v in features.items() if isinstance(v, tfds.features.Image)]
     labels = [k for k, v in features.items() if isinstance(v, tfds.features.ClassLabel)]
     image_key = "image" if "image" in pictures else pictures[0] if pictures else None
     if image_key is None or (image_key != "image" and len(pictures) > 1):
         raise BadInput(
-            f"tfds:{name} must have one picture feature, or one named 'image'. "
+            f"tfds:{name} must have one image feature, or one named 'image'. "
             f"Received the features: {', '.join(features)}."
         )
     dtype = tf.as_dtype(features[image_key].dtype)
     if dtype != tf.uint8:
         raise BadInput(
-            f"tfds:{name} must have uint8 pictures. Received: '{image_key}' of "
+            f"tfds:{name} must have uint8 images. Received: '{image_key}' of "
             f"{dtype.name}."
         )
     if "label" in labels:

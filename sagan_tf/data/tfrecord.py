@@ -1,7 +1,7 @@
-"""The official code's TFRecord files, looked through before they are used.
+"""TFRecord files of the official code, which are checked before they are used.
 
-A record is a `tf.train.Example` with `image_raw` (plain uint8 values of a square, as
-the official code reads them, or else a JPEG, PNG, ... file) and `label` (int64).
+A record is a `tf.train.Example` with `image_raw` (the uint8 values of a square, as the
+official code reads them, or a JPEG, PNG, ... file) and `label` (int64).
 """
 
 import array
@@ -11,11 +11,11 @@ import math
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from sagan_tf.data.framing import summarize_records
 from sagan_tf.data.records import RecordFile, RecordSource
 from sagan_tf.errors import BadInput
+from sagan_tf.progress import progress_bar
 
 _IMAGE, _LABEL = "image_raw", "label"
 _MISSING = np.iinfo(np.int64).min
@@ -25,13 +25,13 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
     """Opens files with the official layout; counts records, checks sizes and labels.
 
     Args:
-      pattern: a path or glob; files are taken in the order of their names.
+      pattern: a path or glob; files come in the order of their names.
       label_offset: added to every label (-1 for labels that start at 1).
-      skip_bad_images: warn of damaged files, and leave it to the caller to exclude
-        records that cannot be decoded, instead of failing.
+      skip_bad_images: warn of damaged files and records instead of failing; the caller
+        leaves them out.
 
     Raises:
-      BadInput: naming the file and the record, if there is something wrong.
+      BadInput: names the file and record that cannot be used.
     """
     paths = sorted(tf.io.gfile.glob(pattern))
     if not paths:
@@ -74,28 +74,21 @@ def _look_through(paths, skip_bad_images):
     files = []
     # Compact arrays: there may be millions of records.
     sizes, labels, is_picture = array.array("q"), array.array("q"), array.array("b")
-    for path in tqdm(
-        paths, "Counting records", unit=" files", delay=2, leave=False, disable=None
-    ):
-        start = len(sizes)
-        try:
-            for record in tqdm(
-                summarize_records(path, _IMAGE, _LABEL),
-                path,
-                delay=2,
-                leave=False,
-                disable=None,
-            ):
-                size, label = record.image_bytes, record.label
-                sizes.append(-1 if size is None else size)
-                labels.append(_MISSING if label is None else label)
-                is_picture.append(record.looks_like_picture)
-        except ValueError as error:
-            if not skip_bad_images:
-                raise
-            logging.warning("The rest of a file is not used: %s", error)
-        if len(sizes) > start:
-            files.append(RecordFile(path, len(sizes) - start))
+    with progress_bar("Counting records", len(paths), "files") as progress:
+        for path in paths:
+            start = len(sizes)
+            try:
+                for size, is_file, label in summarize_records(path, _IMAGE, _LABEL):
+                    sizes.append(-1 if size is None else size)
+                    labels.append(_MISSING if label is None else label)
+                    is_picture.append(is_file)
+            except BadInput as error:
+                if not skip_bad_images:
+                    raise
+                logging.warning("The rest of a file is not used: %s", error)
+            if len(sizes) > start:
+                files.append(RecordFile(path, len(sizes) - start))
+            progress.update()
     return files, np.array(sizes), np.array(labels), np.array(is_picture, bool)
 
 

@@ -1,60 +1,113 @@
-"""Finding pictures that cannot be decoded, and naming them."""
+"""Finds images that cannot be decoded, and names them."""
 
+import contextlib
 import logging
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from sagan_tf.data.source import error_text
 from sagan_tf.errors import BadInput
+from sagan_tf.progress import progress_bar
+
+
+@contextlib.contextmanager
+def naming_bad_image(
+    source,
+    *,
+    seed,
+    start_image=0,
+    count=None,
+    shuffle=True,
+    shuffle_buffer_images=16384,
+    remedy="--skip_bad_images to leave it out",
+):
+    """Turns an error of TensorFlow in its block into one that names the bad image.
+
+    It decodes the images again, in the order in which the block read them, up to the
+    first bad one. An error that no image has caused stays as it is.
+
+    Args:
+      source, seed, shuffle, shuffle_buffer_images: as given to `make_dataset`.
+      start_image: number of images that were certainly good.
+      count: how many to try at most; None for an epoch.
+      remedy: what to try, besides replacing the image.
+
+    Raises:
+      BadInput: one line with the file, what is wrong with it, and what to try.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        problem = name_bad_image(
+            source,
+            seed=seed,
+            start_image=start_image,
+            count=count,
+            shuffle=shuffle,
+            shuffle_buffer_images=shuffle_buffer_images,
+        )
+        if problem is None:
+            raise
+        raise BadInput(f"{problem} Try replacing it, or {remedy}.") from error
+
+
+def name_bad_image(
+    source,
+    *,
+    seed,
+    start_image=0,
+    count=None,
+    shuffle=True,
+    shuffle_buffer_images=16384,
+):
+    """The line of `naming_bad_image` about the image; None if all are good."""
+    elements = source.stream(seed, start_image, shuffle, shuffle_buffer_images)
+    try:
+        for element in elements.take(source.num_images if count is None else count):
+            problem = failure(source, element)
+            if problem:
+                return problem
+    except tf.errors.OpError as error:  # The file itself is damaged, not an image.
+        return source.damaged_file() or error_text(error)
+    return None
 
 
 def skip_bad_images(source):
-    """Decodes every picture once; leaves those out that fail, and names them.
-
-    Args:
-      source: a `Source`, changed in place.
+    """Decodes every image of a `Source` once; it skips those that fail from then on.
 
     Returns:
-      dictionary from index to a line that names the picture and what is wrong.
+      dictionary from index to a line with the image and what is wrong with it.
 
     Raises:
-      BadInput: if no picture is left.
+      BadInput: if no image is left.
     """
     good = np.zeros([source.total], bool)
     elements = source.epoch(0, 0, shuffle=False)
 
     def attempt(element):
         decoded = source.decode(element)
-        # What nothing depends on, or its shape alone, would be optimised away.
+        # TensorFlow removes what no result depends on.
         used = tf.cast(tf.reduce_max(decoded["image"]), tf.int32) + decoded["label"]
         return element["index"], used
 
     attempts = elements.map(attempt, tf.data.AUTOTUNE, deterministic=False)
     attempts = attempts.apply(_ignore_errors).prefetch(tf.data.AUTOTUNE)
-    progress = tqdm(
-        attempts.as_numpy_iterator(),
-        "Checking pictures",
-        source.total,
-        unit=" pictures",
-        delay=2,
-        leave=False,
-        disable=None,  # Not in a log file.
-    )
-    for index, _ in progress:
-        good[index] = True
+    with progress_bar("Checking images", source.total) as progress:
+        for index, _ in attempts.as_numpy_iterator():
+            good[index] = True
+            progress.update()
     bad = np.flatnonzero(~good)
     if len(bad) == source.total:
         raise BadInput(
-            f"{source.description}: none of the pictures can be read. "
+            f"{source.description}: none of the images can be read. "
             f"{_reasons(source, bad[:1])[bad[0]]}"
         )
     reasons = _reasons(source, bad)
     for reason in reasons.values():
         logging.warning("Skipped: %s", reason)
     if len(bad):
-        logging.warning("%d of %d pictures are skipped.", len(bad), source.total)
+        logging.warning("%d of %d images are skipped.", len(bad), source.total)
         source.skip(bad)
         source.description += f", {len(bad):,} bad ones skipped"
     return reasons
@@ -65,17 +118,14 @@ def _ignore_errors(dataset):
 
 
 def _reasons(source, indices):
-    """For each index a line that names the picture and what is wrong with it."""
-    wanted = set(int(index) for index in indices)
-    reasons = dict.fromkeys(sorted(wanted))
-    if wanted:
-        elements = source.epoch(0, 0, shuffle=False)
-        elements = elements.filter(
-            lambda element: tf.reduce_any(tf.equal(element["index"], list(wanted)))
+    """For each index a line with the image and what is wrong with it."""
+    reasons = dict.fromkeys(int(index) for index in indices)
+    if reasons:
+        elements = source.epoch(0, 0, shuffle=False).filter(
+            lambda element: tf.reduce_any(tf.equal(element["index"], list(reasons)))
         )
         for element in elements.apply(_ignore_errors):
-            index = int(element["index"])
-            reasons[index] = failure(source, element)
+            reasons[int(element["index"])] = failure(source, element)
     return {
         index: reason or f"{source.name(index)}: the file is damaged before or here."
         for index, reason in reasons.items()
@@ -83,9 +133,9 @@ def _reasons(source, indices):
 
 
 def failure(source, element):
-    """Names an element that cannot be decoded; None if it can."""
+    """The line about an element that cannot be decoded; None if it can."""
     try:
         source.decode(element)
-    except (tf.errors.OpError, ValueError) as error:  # ValueError: from Pillow.
+    except (tf.errors.OpError, BadInput) as error:  # BadInput: see `decode_picture`.
         return f"{source.name(int(element['index']))}: {error_text(error)}"
     return None

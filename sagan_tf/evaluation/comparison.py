@@ -1,9 +1,9 @@
-"""All metrics of a set of images against a reference, and what to mistrust in them."""
+"""All metrics of a set of images against a reference, and warnings about them."""
 
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.evaluation.metrics import frechet, tfgan
+from sagan_tf.evaluation.metrics import frechet, neighbours, tfgan
 
 # Key in a record: what a person reads.
 TITLES = {
@@ -38,28 +38,26 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
     Returns:
         Dict of metric to float, see `TITLES`; what cannot be measured is absent.
     """
-    found = {"fid": frechet.frechet_distance(real.moments, fake.moments)}
+    metrics = {"fid": frechet.frechet_distance(real.moments, fake.moments)}
     some_real = real.features[:max_neighbour_images]
     some_fake = fake.features[:max_neighbour_images]
     fewer, more = sorted((len(some_real), len(some_fake)))
     if fewer >= 2 * -(-more // _KID_BLOCK):  # Two of each side in each block.
-        found["kid"], error = tfgan.kernel_distance(
+        metrics["kid"], error = tfgan.kernel_distance(
             some_real, some_fake, block_size=_KID_BLOCK
         )
         if np.isfinite(error):  # One block alone tells nothing about its error.
-            found["kid_standard_error"] = error
-    found["inception_score"], _ = frechet.inception_score(fake.logits)
+            metrics["kid_standard_error"] = error
+    metrics["inception_score"], _ = frechet.inception_score(fake.logits)
     if len(fake.logits) >= 10:
-        (
-            found["inception_score_10"],
-            found["inception_score_10_sd"],
-        ) = frechet.inception_score(fake.logits, splits=10)
+        mean, sd = frechet.inception_score(fake.logits, splits=10)
+        metrics |= {"inception_score_10": mean, "inception_score_10_sd": sd}
     if fewer > 5:
-        found |= frechet.neighbour_scores(some_real, some_fake)._asdict()
+        metrics |= neighbours.neighbour_scores(some_real, some_fake)._asdict()
     is_classifier = not network.is_inception and network.num_logits == num_classes
     if is_classifier and fake.labels is not None:
-        found["class_accuracy"] = frechet.class_accuracy(fake.logits, fake.labels)
-    return {name: float(value) for name, value in found.items()}
+        metrics["class_accuracy"] = frechet.class_accuracy(fake.logits, fake.labels)
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def intra_fid(fake, real, num_classes):
@@ -104,26 +102,26 @@ def check_for_intra_fid(what, summary, num_classes):
 
 
 def warnings(fake, real, network):
-    """What to mistrust: list of lines."""
-    found = []
+    """Why values may mislead: list of lines."""
+    lines = []
     for what, summary in (("generated", fake), ("real", real)):
         if summary.count < network.num_features + 1:
-            found.append(
+            lines.append(
                 f"{summary.count:,} {what} images are fewer than the "
                 f"{network.num_features:,} features + 1: their covariance is not of "
                 "full rank, and the Frechet distance depends strongly on their number."
             )
     if fake.high - fake.low < 2 / 255:
         colour = "black" if fake.high < -0.99 else "of one flat colour"
-        found.append(
+        lines.append(
             f"All generated images are {colour} (values {fake.low:.3f} to "
             f"{fake.high:.3f}): the generator is broken or untrained."
         )
     elif np.trace(fake.moments.covariance) < 1e-6 * np.trace(real.moments.covariance):
-        found.append("All generated images are alike: the generator has collapsed.")
+        lines.append("All generated images are alike: the generator has collapsed.")
     if not network.is_inception:
-        found.append(
+        lines.append(
             f"These are numbers in the feature space of {network.name}: compare them "
             "with one another, not with published ones."
         )
-    return found
+    return lines

@@ -1,6 +1,6 @@
-"""What makes images worse by degrees: blur, noise and lost classes.
+"""Degrades images step by step: blur, noise and lost classes.
 
-A measure of quality is worth its name if it says so: `evaluate --self_check` looks.
+`evaluate --self_check` checks that the metrics become worse with each step.
 """
 
 import numpy as np
@@ -47,10 +47,10 @@ def add_noise(images, sd, seed=0):
 
 
 def drop_modes(images, labels, num_kept_classes, seed=0):
-    """Puts repeated images of the first classes in the place of all others.
+    """Replaces images of all but the first classes.
 
-    The number of images stays. Those of the classes 0 to `num_kept_classes` - 1 stay
-    where they are; each of the others becomes one of these, drawn with replacement.
+    Images of the classes 0 to `num_kept_classes` - 1 stay where they are; each of the
+    others becomes one of these, drawn with replacement.
 
     Args:
         images: `(N, R, R, C)` float32 in [-1, 1].

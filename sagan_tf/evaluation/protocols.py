@@ -1,7 +1,7 @@
-"""Named ways to evaluate: a number means something only beside the way it was made.
+"""Protocols: named ways to evaluate.
 
-The same weights have moved by 5 FID between two ways, so a `Protocol` is printed and
-stored with every result.
+The FID of the same weights has differed by 5 between two protocols, so a `Protocol` is
+printed and stored with every result.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ SPLITS = ("train", "validation")
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """Everything that decides a number, but for the data and the feature network.
+    """Everything that decides a value, besides the data and the feature network.
 
     Attributes:
         name: str; `changed` adds what was changed.
@@ -23,7 +23,7 @@ class Protocol:
         num_real: int, real images; `None` for all of the split.
         num_fake: int, generated images, with z and uniform labels of images 0, 1, 2,
             ... of `seed` (see `latents.py`).
-        resize: one of `images.RESIZE_METHODS`, from a real picture's central square
+        resize: one of `images.RESIZE_METHODS`, from a real image's central square
             to the generator's resolution. The feature network resizes both alike.
         quantize: bool, whether generated images are rounded to the 256 values that
             real ones have.

@@ -1,4 +1,4 @@
-"""Real images to compare with: their statistics, made once and kept in a file."""
+"""Statistics of real images, computed once and kept in a file."""
 
 import dataclasses
 import pathlib
@@ -15,7 +15,7 @@ KEEP_FEATURES = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """Real images to compare with: `Summary`, what it is of, and where it came from."""
+    """Real images: their `Summary`, what they are, and the path of the file."""
 
     summary: statistics.Summary
     about: dict
@@ -23,14 +23,14 @@ class Reference:
 
 
 def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
-    """The statistics of real images: read from a file, or made and written there.
+    """The statistics of real images: read from a file, or computed and written there.
 
     Args:
         config: `Config`, for the data set, resolution and channels.
         protocol: `Protocol`.
         network: `FeatureNetwork`.
-        path: of the file. If it is there, all real images are read again and must
-            have its content hash; the feature network does not run.
+        path: of the file. If it exists, all real images are read again and must have
+            its content hash; the feature network does not run.
         keep: int, images whose features are kept, for KID, precision and recall.
 
     Returns:
@@ -42,20 +42,26 @@ def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
     """
     source = open_source(config)
     count = min(protocol.num_real or source.num_images, source.num_images)
-    batches = _real_batches(source, config, protocol.resize)
+    batches = data.read_once(
+        source,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        count=count,
+        shuffle_buffer_images=config.shuffle_buffer_images,
+        resize=protocol.resize,
+        what="Reading real images",
+    )
     wanted = _wanted(config, protocol, network)
     wanted |= {"dataset": config.dataset, "split": config.split, "num_real": count}
     content = statistics.ContentHash()
     if pathlib.Path(path).exists():
         summary, about = statistics.read_reference(path)
         statistics.check_same(path, about, wanted)
-        for some, labels in scoring.cut(batches, count):
-            content.add(some, labels)
+        for images, labels, _ in batches:
+            content.add(images, labels)
         statistics.check_same(path, about, {"content_hash": content.hexdigest()})
         return Reference(summary, about, str(path))
-    summary = scoring.summarize_images(
-        batches, network, count=count, keep=keep, content=content, what="Real images"
-    )
+    summary = scoring.summarize_images(batches, network, keep=keep, content=content)
     about = {
         **wanted,
         "content_hash": content.hexdigest(),
@@ -70,19 +76,13 @@ def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
 
 
 def read_reference(path, protocol, network, config=None):
-    """Reads a reference file and checks that it fits, without the images.
-
-    Args:
-        path: of the file.
-        protocol, network: what it has to be made with.
-        config: `Config` of the run it is for, or `None`.
+    """Reads a reference file, without the images.
 
     Raises:
-        BadInput: it does not fit.
+        BadInput: it does not fit the protocol, the network or the `Config` (if given).
     """
     summary, about = statistics.read_reference(path)
-    wanted = _wanted(config, protocol, network)
-    statistics.check_same(path, about, wanted)
+    statistics.check_same(path, about, _wanted(config, protocol, network))
     return Reference(summary, about, str(path))
 
 
@@ -90,7 +90,7 @@ def for_protocol(config, protocol):
     """The config of a run with the split that a protocol compares with.
 
     Raises:
-        BadInput: the data set has no such split that could be known here.
+        BadInput: the name of that split is not known.
     """
     is_tfds = config.dataset.startswith("tfds:")
     if protocol.split == "train":
@@ -103,21 +103,6 @@ def for_protocol(config, protocol):
         f"{protocol.name} compares with the validation split, and {config.dataset} "
         "names none. Try python -m sagan_tf.reference_statistics with the data set "
         "that is the validation split, and --reference_statistics=FILE here."
-    )
-
-
-def _real_batches(source, config, resize):
-    return data.make_dataset(
-        source,
-        resolution=config.resolution,
-        image_channels=config.image_channels,
-        batch_size=min(64, source.num_images),
-        seed=0,
-        shuffle_buffer_images=config.shuffle_buffer_images,
-        resize=resize,
-        repeat=False,
-        drop_remainder=False,
-        cache_bytes=0,  # Each picture is read once, and perhaps not all of them.
     )
 
 
@@ -136,7 +121,7 @@ def _wanted(config, protocol, network):
 
 
 def file_name(protocol, network):
-    """The name of a run's own reference file: what decides it, but for the data."""
+    """The name of a run's own reference file: what decides it, besides the data."""
     count = "all" if protocol.num_real is None else protocol.num_real
     part = f"{protocol.split}-{count}-{protocol.resize}"
     return f"{part}-{network.name}-{network.hash[:8]}.npz"

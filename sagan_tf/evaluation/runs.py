@@ -1,4 +1,4 @@
-"""What the command `evaluate` does: image after image scored, then a table."""
+"""Scores checkpoints and images for the command `evaluate`, and prints a table."""
 
 import pathlib
 import sys
@@ -8,43 +8,25 @@ import tensorflow as tf
 
 from sagan_tf.distribution import strategies
 from sagan_tf.errors import BadInput
-from sagan_tf.evaluation import report
-from sagan_tf.evaluation.evaluator import open_evaluator
-from sagan_tf.evaluation.protocols import find_protocol
+from sagan_tf.evaluation import evaluator, report
 from sagan_tf.run import building, directory
 from sagan_tf.run.checkpoints import CheckpointError
 from sagan_tf.run.records import EVALUATIONS, draw_metrics
 
-_DEFAULT_PROTOCOL = "quick-5k"
-
 
 def prepare(
-    *,
-    workdir,
-    protocol,
-    changes,
-    feature_network,
-    inception,
-    reference_statistics,
-    intra_fid,
-    batch_size,
-    strategy,
-    output,
-    wait_seconds=None,
+    workdir, *, given, changes, intra_fid, batch_size, strategy, wait_seconds=None
 ):
-    """Opens feature network and reference, and says how numbers are made.
-
-    What is not given is as the run was trained with: `--protocol`,
-    `--feature_network`, `--inception`, `--reference_statistics`.
+    """Opens feature network and reference, and prints how values are computed.
 
     Args:
-        changes: dict of field of `Protocol` to value, see `Protocol.changed`.
+        workdir: path of a run, or `None`.
         wait_seconds: float, to wait for a run that has not begun; `None` not to.
-        workdir, protocol, feature_network, inception, reference_statistics, intra_fid,
-            batch_size, strategy, output: the flags of these names.
+        strategy: str, its name.
+        given, changes, intra_fid, batch_size: see `evaluator.open_how`.
 
     Returns:
-        `Evaluator`.
+        `How`.
 
     Raises:
         BadInput: network, reference or run cannot be used.
@@ -54,47 +36,36 @@ def prepare(
         if wait_seconds is not None:
             _wait_for_run(workdir, wait_seconds)
         config = directory.read_config(workdir)
-        protocol = protocol or config.protocol
-        feature_network = feature_network or config.feature_network
-        inception = inception or config.inception
-        reference_statistics = reference_statistics or config.reference_statistics
-    elif reference_statistics is None:
-        raise BadInput(
-            "Without --workdir nothing says which real images to compare with. Try "
-            "--reference_statistics=FILE, made by python -m "
-            "sagan_tf.reference_statistics."
-        )
-    evaluator = open_evaluator(
+    how = evaluator.open_how(
         config,
         workdir,
-        protocol=find_protocol(protocol or _DEFAULT_PROTOCOL).changed(changes),
-        feature_network=feature_network or "inception",
-        inception=inception,
-        reference_statistics=reference_statistics,
-        log=output,
+        given=given,
+        changes=changes,
         intra_fid=intra_fid,
         batch_size=batch_size,
         strategy=strategies.make_strategy(strategy),
     )
-    heading = report.heading(evaluator.protocol, evaluator.network, evaluator.reference)
+    heading = report.heading(how.protocol, how.network, how.reference)
     print("\n".join(heading), flush=True)
-    return evaluator
+    return how
 
 
 def score(
-    evaluator,
+    how,
     *,
     workdir=None,
     checkpoint="newest",
     samples=None,
     samples_split=None,
     saved_model=None,
+    output=None,
     watch_seconds=None,
 ):
     """Scores what is given, and prints a table.
 
     Args:
-        evaluator: `Evaluator`.
+        how: `How`.
+        output: path of the .jsonl file for the results without `workdir`, or `None`.
         watch_seconds: float, to follow the run with so many seconds between two looks;
             `None` to score what is there.
         workdir, checkpoint, samples, samples_split, saved_model: the flags of these
@@ -106,24 +77,27 @@ def score(
     Raises:
         BadInput: something cannot be read or scored.
     """
+    log = output if workdir is None else _log(workdir)
     records = []
     if samples is not None:
-        records.append(evaluator.score_samples(samples, samples_split))
+        record = evaluator.score_samples(samples, how, samples_split)
+        records.append(_written(record, log))
     if saved_model is not None:
-        records.append(evaluator.score_saved_model(saved_model))
+        record = evaluator.score_saved_model(saved_model, how)
+        records.append(_written(record, log))
     if workdir is not None:
-        records += _score_run(evaluator, workdir, checkpoint, watch_seconds)
-    print("\n".join(report.table(records, evaluator.network.describe)))
+        records += _score_run(how, workdir, checkpoint, watch_seconds)
+    print("\n".join(report.table(records, how.network.describe)))
     for warning in dict.fromkeys(w for record in records for w in record["warnings"]):
         print(f"warning: {warning}", file=sys.stderr)
     return records
 
 
-def evaluate_checkpoint(evaluator, workdir, checkpoint):
-    """Scores one checkpoint of a run.
+def evaluate_checkpoint(how, workdir, checkpoint):
+    """Scores one checkpoint of a run, and adds the record to its evaluations.jsonl.
 
     Args:
-        evaluator: `Evaluator`.
+        how: `How`.
         workdir: path of the run.
         checkpoint: step, `"newest"` or `"best"`.
 
@@ -133,44 +107,45 @@ def evaluate_checkpoint(evaluator, workdir, checkpoint):
     Raises:
         BadInput: there is no such checkpoint, or it is damaged.
     """
-    with (evaluator.strategy or tf.distribute.get_strategy()).scope():
+    with (how.strategy or tf.distribute.get_strategy()).scope():
         generator, config, _, step = building.load_generator(
-            workdir, checkpoint, evaluator.protocol.ema
+            workdir, checkpoint, how.protocol.ema
         )
-    record = evaluator.score_network(generator, config.num_classes, step)
+    record = evaluator.score_network(generator, how, config.num_classes, step)
+    _written(record, _log(workdir))
     draw_metrics(workdir)
     return record
 
 
-def evaluate_all(evaluator, workdir, steps):
+def evaluate_all(how, workdir, steps):
     """Scores checkpoints that have no record yet; yields the records of all of them."""
-    known = evaluator.recorded()
+    known = evaluator.recorded(_log(workdir), how)
     for step in steps:
         if step in known:
             print(f"Step {step:,} is in {EVALUATIONS} already.", file=sys.stderr)
             yield known[step]
         else:
-            yield evaluate_checkpoint(evaluator, workdir, step)
+            yield evaluate_checkpoint(how, workdir, step)
 
 
-def watch(evaluator, workdir, every_seconds=30):
+def watch(how, workdir, every_seconds=30):
     """Follows a training: scores each new checkpoint, yields its record.
 
-    Ends when the last step of the run is scored. A checkpoint that has been rotated
-    away before its turn is left out, and named.
+    Ends when the last step of the run is scored. A checkpoint that the training has
+    removed before its turn is skipped, with a warning.
 
     Args:
-        evaluator: `Evaluator`.
+        how: `How`.
         workdir: path of the run.
         every_seconds: float, between two looks.
     """
-    tried = set(evaluator.recorded())
+    tried = set(evaluator.recorded(_log(workdir), how))
     while True:
         new = [step for step in building.checkpoint_steps(workdir) if step not in tried]
         for step in new:
             tried.add(step)
             try:
-                yield evaluate_checkpoint(evaluator, workdir, step)
+                yield evaluate_checkpoint(how, workdir, step)
             except CheckpointError as error:
                 print(f"warning: step {step:,} is left out: {error}", file=sys.stderr)
         if directory.read_config(workdir).total_steps in tried:
@@ -179,32 +154,40 @@ def watch(evaluator, workdir, every_seconds=30):
             time.sleep(every_seconds)
 
 
-def _score_run(evaluator, workdir, checkpoint, watch_seconds):
+def _log(workdir):
+    return pathlib.Path(workdir) / EVALUATIONS
+
+
+def _written(record, log):
+    """Writes a record to a log, if there is one, and returns it."""
+    if log is not None:
+        evaluator.write_record(record, log)
+    return record
+
+
+def _score_run(how, workdir, checkpoint, watch_seconds):
+    if watch_seconds is None and checkpoint != "all":
+        return [evaluate_checkpoint(how, workdir, checkpoint)]
     if watch_seconds is not None:
-        found = watch(evaluator, workdir, watch_seconds)
-    elif checkpoint == "all":
+        records = watch(how, workdir, watch_seconds)
+    else:
         steps = building.checkpoint_steps(workdir)
         if not steps:
             raise BadInput(
                 f"{workdir} has no checkpoints yet. Try --watch to wait for them."
             )
-        found = evaluate_all(evaluator, workdir, steps)
-    else:
-        found = [evaluate_checkpoint(evaluator, workdir, checkpoint)]
-    records = []
-    for record in found:
-        if watch_seconds is not None or checkpoint == "all":
-            _print_short(evaluator, record)
-        records.append(record)
-    return records
+        records = evaluate_all(how, workdir, steps)
+    return [_print_short(how, record) for record in records]
 
 
-def _print_short(evaluator, record):
+def _print_short(how, record):
+    """Prints FID and IS of a record, and returns it."""
     values = [
-        f"{evaluator.network.describe(title)} {record['metrics'][name]:.4g}"
+        f"{how.network.describe(title)} {record['metrics'][name]:.4g}"
         for name, title in (("fid", "FID"), ("inception_score", "IS"))
     ]
     print(f"step {record['step']:,}: {', '.join(values)}", flush=True)
+    return record
 
 
 def _wait_for_run(workdir, seconds):

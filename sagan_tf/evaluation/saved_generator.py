@@ -1,4 +1,4 @@
-"""Other people's generators: a SavedModel, with or without our export's signatures."""
+"""Generators in a SavedModel: our exports, and those of other programs."""
 
 import json
 import pathlib
@@ -18,8 +18,7 @@ def open_saved_generator(folder, num_classes=0):
 
     Args:
         folder: path of the SavedModel.
-        num_classes: int, for a model that takes labels and has no `export.json` beside
-            it to tell `num_classes`.
+        num_classes: int, for a model that takes labels and has no `export.json`.
 
     Returns:
         Function of z and labels to images, with `z_dim`; and the number of classes, 0

@@ -1,16 +1,16 @@
-"""Images, generated or read, straight into a feature network: never all in memory."""
+"""Features of generated or given images, which are never all in memory."""
 
 import functools
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from sagan_tf import images
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.summary import Summary
 from sagan_tf.model import latents
 from sagan_tf.model.standing_statistics import use_standing_statistics
+from sagan_tf.progress import progress_bar
 
 # What a float32 tanh and 256 values leave beyond -1 and 1.
 _SLACK = 1e-3
@@ -25,9 +25,8 @@ def summarize_generator(
     number of replicas, up to rounding.
 
     Args:
-        generator: function of z `(n, z_dim)` and labels `(n,)` int32, or of z alone
-            without classes, to images `(n, R, R, C)` in [-1, 1]; has `z_dim`. See
-            `from_network`.
+        generator: function of z `(n, z_dim)` and labels `(n,)` int32 (`None` without
+            classes) to images `(n, R, R, C)` in [-1, 1]; has `z_dim`.
         network: `FeatureNetwork`.
         protocol: `Protocol`.
         num_classes: int, 0 for an unconditional generator.
@@ -35,7 +34,7 @@ def summarize_generator(
         strategy: `tf.distribute.Strategy` whose replicas share the work.
 
     Returns:
-        `Summary`, that keeps all features, logits and labels.
+        `Summary` with all features, logits and labels.
 
     Raises:
         BadInput: an image, feature or logit is not finite or out of range.
@@ -44,15 +43,12 @@ def summarize_generator(
 
     @tf.function
     def of_replica(indices):
-        z = latents.draw_z(indices, generator.z_dim, protocol.seed, protocol.truncation)
-        labels = None
-        if num_classes:
-            labels = latents.draw_labels(indices, num_classes, protocol.seed)
-        made = tf.cast(generator(z, labels), tf.float32)
-        low, high = tf.reduce_min(made), tf.reduce_max(made)
+        z, labels = _draw(indices, generator.z_dim, protocol, num_classes)
+        batch = tf.cast(generator(z, labels), tf.float32)
+        low, high = tf.reduce_min(batch), tf.reduce_max(batch)
         if protocol.quantize:
-            made = images.from_pixels(images.to_pixels(made))
-        return (*network(made), labels, low, high)
+            batch = images.from_pixels(images.to_pixels(batch))
+        return (*network(batch), labels, low, high)
 
     @tf.function
     def of_all(indices):
@@ -60,7 +56,7 @@ def summarize_generator(
 
     summary = Summary(keep=protocol.num_fake)
     replicas = strategy.num_replicas_in_sync
-    with _progress("Generating", protocol.num_fake) as progress:
+    with progress_bar("Generating", protocol.num_fake) as progress:
         for first in range(0, protocol.num_fake, batch_size * replicas):
             # The last batch is as large as the others: one traced function.
             shares = np.arange(first, first + batch_size * replicas)
@@ -75,17 +71,15 @@ def summarize_generator(
     return summary
 
 
-def summarize_images(batches, network, *, count, keep, content=None, what="Reading"):
+def summarize_images(batches, network, *, keep, content=None):
     """Summarizes the features of given images.
 
     Args:
-        batches: iterable of images `(n, R, R, C)` float32 in [-1, 1], or of (images,
-            labels `(n,)`).
+        batches: iterable of tuples that start with images `(n, R, R, C)` float32 in
+            [-1, 1] and labels `(n,)` or `None`, for example of `data.read_once`.
         network: `FeatureNetwork`.
-        count: int, images that are taken at most.
         keep: int, see `Summary`.
         content: `ContentHash` that gets the images too, or `None`.
-        what: str, for the progress bar.
 
     Returns:
         `Summary`.
@@ -95,52 +89,37 @@ def summarize_images(batches, network, *, count, keep, content=None, what="Readi
     """
     run = tf.function(network, reduce_retracing=True)
     summary = Summary(keep)
-    with _progress(what, count) as progress:
-        for some, labels in cut(batches, count):
-            if content is not None:
-                content.add(some, labels)
-            result = (*run(tf.constant(some)), labels, some.min(), some.max())
-            _add(summary, result, len(some))
-            progress.update(len(some))
+    for batch, labels, *_ in batches:
+        if content is not None:
+            content.add(batch, labels)
+        result = (*run(tf.constant(batch)), labels, batch.min(), batch.max())
+        _add(summary, result, len(batch))
     return summary
 
 
-def cut(batches, count):
-    """Yields (images, labels or `None`) as arrays, `count` images in all."""
-    left = count
-    for batch in batches:
-        if left <= 0:
-            return
-        some, labels = batch if isinstance(batch, tuple) else (batch, None)
-        some = np.asarray(some)[:left]
-        yield some, None if labels is None else np.asarray(labels)[:left]
-        left -= len(some)
-
-
 def use_protocol_statistics(generator, protocol, num_classes):
-    """Gives a Keras generator the batch-norm statistics that a protocol asks for.
+    """Gives a `keras.Model` the batch-norm statistics that a protocol asks for.
 
     z and labels of the standing statistics are those of the images after the protocol's
-    last one.
-
-    Args:
-        generator: `keras.Model`, changed in place.
-        protocol: `Protocol`.
-        num_classes: int, 0 for an unconditional generator.
+    last one; without classes (`num_classes` 0) there are no labels.
     """
     z_dim = generator.inputs[0].shape[-1]
     size = protocol.standing_batch_size
     batches = []
     for number in range(protocol.standing_batches):
         first = protocol.num_fake + number * size
-        indices = range(first, first + size)
-        z = latents.draw_z(indices, z_dim, protocol.seed, protocol.truncation)
-        labels = None
-        if num_classes:
-            labels = latents.draw_labels(indices, num_classes, protocol.seed)
+        z, labels = _draw(range(first, first + size), z_dim, protocol, num_classes)
         batches.append(z if labels is None else (z, labels))
     if batches:
         use_standing_statistics(generator, batches)
+
+
+def _draw(indices, z_dim, protocol, num_classes):
+    """z and labels (`None` without classes) of a protocol's images."""
+    z = latents.draw_z(indices, z_dim, protocol.seed, protocol.truncation)
+    if not num_classes:
+        return z, None
+    return z, latents.draw_labels(indices, num_classes, protocol.seed)
 
 
 def _share(shares, context):
@@ -172,15 +151,3 @@ def _add(summary, result, count):
     labels = None if labels is None else np.asarray(labels)[:count]
     features, logits = np.asarray(features)[:count], np.asarray(logits)[:count]
     summary.add(features, logits, labels, low, high)
-
-
-def _progress(what, total):
-    """A bar with images/s and the time left, on a terminal."""
-    return tqdm(
-        total=total,
-        desc=what,
-        unit=" images",
-        dynamic_ncols=True,
-        leave=False,
-        disable=None,  # Not in a log file.
-    )

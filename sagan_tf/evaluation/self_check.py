@@ -1,7 +1,7 @@
-"""Do the metrics measure what they should? A table with pass or fail.
+"""Checks that the metrics measure what they should: a table with pass or fail.
 
-Real images are compared with themselves, with others of their kind, and with ones that
-are made worse by degrees; figures are compared with those of other packages.
+It compares real images with themselves, with others of their kind, and with degraded
+ones, and our values with those of other packages.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from sagan_tf.evaluation.features import classifier_data, classifier_training
 from sagan_tf.evaluation.features.network import open_feature_network
 from sagan_tf.evaluation.metrics import frechet, peers, tfgan
 
-# What a check compares: half of the images with the other half.
+# A check compares half of them with the other half.
 _MOST_IMAGES = 4_000
 _BLURS = (0.5, 1.0, 2.0, 4.0)
 _NOISES = (0.1, 0.2, 0.4, 0.8)
@@ -27,7 +27,7 @@ _WIDTH = 62
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """A line of the table: what is checked, what was found, whether that is right."""
+    """A line of the table: what is checked, the values, whether they are right."""
 
     name: str
     found: str
@@ -38,9 +38,8 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
     """Checks the metrics, and prints what came out.
 
     Args:
-        feature_network, inception: see `features.open_feature_network`; without the
-            first a small classifier of the data set is trained, which takes about half
-            a minute for the digits.
+        feature_network, inception: see `open_feature_network`; without the first, a
+            small classifier is trained (half a minute for the digits).
         dataset: str, as `--dataset`; with labels.
         resolution: int, of the images.
 
@@ -67,23 +66,19 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
 
 
 def peer_checks():
-    """Compares our figures with the frozen ones of other packages: list of `Check`."""
+    """Compares our values with the frozen ones of other packages: list of `Check`."""
     checks = []
     for figure in peers.figures():
         ours = peers.measure(figure)
         difference = _relative(ours, figure.value)
         title = figure.metric.replace("_", " ")
-        kept = ", ".join(
+        settings = ", ".join(
             f"{value}" if key not in ("splits", "neighbours") else f"{key} {value}"
             for key, value in figure.settings.items()
         )
-        checks.append(
-            Check(
-                f"{title} as {figure.package} {figure.version} ({kept})",
-                f"differs by {difference:.1e}",
-                peers.agrees(figure, ours),
-            )
-        )
+        name = f"{title} as {figure.package} {figure.version} ({settings})"
+        agrees = peers.agrees(figure, ours)
+        checks.append(Check(name, f"differs by {difference:.1e}", agrees))
     return checks
 
 
@@ -113,13 +108,9 @@ def image_checks(images, labels, network):
         summaries = [others, *(_summary(some, network) for some in worse)]
         for title, measure in (("FID", _fid), ("KID", _kid)):
             values = [measure(real, summary) for summary in summaries]
-            checks.append(
-                Check(
-                    f"{title} grows with {name}",
-                    " ".join(f"{value:.3g}" for value in values),
-                    bool(np.all(np.diff(values) > 0)),
-                )
-            )
+            shown = " ".join(f"{value:.3g}" for value in values)
+            grows = bool(np.all(np.diff(values) > 0))
+            checks.append(Check(f"{title} grows with {name}", shown, grows))
     return checks
 
 
@@ -162,10 +153,9 @@ def _relative(ours, theirs):
 
 
 def _summary(images, network):
-    batches = np.array_split(images, range(64, len(images), 64))
-    count = len(images)
+    parts = np.array_split(images, range(64, len(images), 64))
     return scoring.summarize_images(
-        batches, network, count=count, keep=count, what="Checking"
+        [(part, None) for part in parts], network, keep=len(images)
     )
 
 
@@ -174,9 +164,8 @@ def _fid(real, fake):
 
 
 def _kid(real, fake):
-    return tfgan.kernel_distance(real.features, fake.features, block_size=_MOST_IMAGES)[
-        0
-    ]
+    pair = real.features, fake.features
+    return tfgan.kernel_distance(*pair, block_size=_MOST_IMAGES)[0]
 
 
 def _read(dataset, resolution, network):
@@ -184,19 +173,16 @@ def _read(dataset, resolution, network):
     source = data.open_source(dataset)
     if not source.num_classes:
         raise BadInput(
-            f"The check needs labels, to leave classes out. Received: {dataset}, which "
-            "has none. Try --dataset=digits."
+            f"The check needs labels. Received: {dataset}, which has none. Try "
+            "--dataset=digits."
         )
-    batches = data.make_dataset(
+    batches = data.read_once(
         source,
         resolution=resolution,
         image_channels=network.image_channels,
-        batch_size=64,
-        seed=0,
-        repeat=False,
-        drop_remainder=False,
+        count=_MOST_IMAGES,
     )
-    images, labels = zip(*scoring.cut(batches, _MOST_IMAGES))
+    images, labels, _ = zip(*batches)
     return np.concatenate(images), np.concatenate(labels)
 
 

@@ -11,7 +11,7 @@ from sagan_tf import data
 from sagan_tf.distribution import strategies
 from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import FINISHED, NOT_FINITE, STOPPED, WORKER_LOST, BadInput
-from sagan_tf.evaluation.evaluator import open_evaluator
+from sagan_tf.evaluation.evaluator import open_how
 from sagan_tf.run import directory, versions
 from sagan_tf.run.building import describe_data, make_model, open_data
 from sagan_tf.training import examiner
@@ -217,9 +217,9 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
             )
         )
     if config.evaluate_every_steps:
-        callbacks.append(
-            _make_evaluation(config, workdir, strategy, checkpoints, writer)
-        )
+        how = open_how(config, workdir, strategy=strategy)
+        every = config.evaluate_every_steps
+        callbacks.append(PeriodicEvaluation(every, how, checkpoints, writer, workdir))
     return [*callbacks, MetricPlot(config.sample_every_steps, workdir)]
 
 
@@ -249,32 +249,11 @@ def make_fixed_batch(config, source):
         cache_bytes=0,  # Reads one batch, not the whole data set.
         **order,
     )
-    try:
+    with data.naming_bad_image(source, count=count, **order):
         batch = next(dataset.take(1).as_numpy_iterator())
-    except tf.errors.OpError as error:
-        raise _bad_image(error, source, {"count": count, **order}) from error
     images, labels = batch if labelled else (batch, None)
     return examiner.make_fixed_batch(
         images, labels, z_dim=config.z_dim, seed=config.seed
-    )
-
-
-def _make_evaluation(config, workdir, strategy, checkpoints, writer):
-    evaluator = open_evaluator(
-        config,
-        workdir,
-        protocol=config.protocol,
-        feature_network=config.feature_network,
-        inception=config.inception,
-        reference_statistics=config.reference_statistics,
-        strategy=strategy,
-    )
-    return PeriodicEvaluation(
-        config.evaluate_every_steps,
-        evaluator,
-        checkpoints,
-        writer,
-        workdir / directory.BEST,
     )
 
 
@@ -290,17 +269,13 @@ def explain(error, config, source, step):
             f"{config.batch_size}. Try a smaller --batch_size, "
             "--gradient_accumulation_steps=2, or --dry_run for an estimate."
         )
-    order = {
-        "seed": config.seed,
-        "start_image": step * config.images_per_step,
-        "count": config.images_per_step * (config.steps_per_execution + 1),
-        "shuffle_buffer_images": config.shuffle_buffer_images,
-    }
-    return _bad_image(error, source, order)
-
-
-def _bad_image(error, source, order):
-    problem = data.name_bad_image(source, **order)
+    problem = data.name_bad_image(
+        source,
+        seed=config.seed,
+        start_image=step * config.images_per_step,
+        count=config.images_per_step * (config.steps_per_execution + 1),
+        shuffle_buffer_images=config.shuffle_buffer_images,
+    )
     if problem is None:
         return error
     return BadInput(

@@ -10,7 +10,7 @@ from .samples import example, write_records
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two classes, cat and dog, of 5 and 6 PNGs of 6 x 8; picture n is all n * 20."""
+    """Two classes, cat and dog, of 5 and 6 PNGs of 6 x 8; image n is all n * 20."""
     number = 0
     for name, count in (("cat", 5), ("dog", 6)):
         (tmp_path / "pets" / name).mkdir(parents=True)
@@ -24,7 +24,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def records(tmp_path):
-    """Three files with 9, 1 and 13 raw pictures of 6 x 6 x 3, all n * 10, labels n % 4.
+    """Three files with 9, 1 and 13 raw images of 6 x 6 x 3, all n * 10, labels n % 4.
 
     Returns the glob.
     """

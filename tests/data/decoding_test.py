@@ -1,4 +1,4 @@
-"""Every kind of picture file, against Pillow or against values known beforehand."""
+"""Every kind of image file, against Pillow or against values known beforehand."""
 
 import io
 

@@ -38,7 +38,7 @@ def test_pictures_are_found_below_a_class_folder(folder):
 
 def test_hidden_and_other_files_are_ignored_and_counted(folder):
     for name in ("cat/._0.png", "cat/.DS_Store", "dog/Thumbs.db", "dog/notes.txt"):
-        (folder / name).write_bytes(b"no picture")
+        (folder / name).write_bytes(b"no image")
     picture(folder / ".trash" / "x.png")
     picture(folder / "__MACOSX" / "x.png")
     source = open_source(f"folder:{folder}")
@@ -63,14 +63,14 @@ def test_a_folder_without_pictures_is_an_error(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.tiff").touch()
     with pytest.raises(
-        ValueError, match="holds no pictures .*.jpg.* Received: 1 folders and 1 other"
+        ValueError, match="holds no images .*.jpg.* Received: 1 folders and 1 other"
     ):
         open_source(f"folder:{tmp_path}")
 
 
 def test_an_empty_class_folder_is_an_error(folder):
     (folder / "ape").mkdir()
-    with pytest.raises(ValueError, match="class folder .*pets/ape holds no pictures"):
+    with pytest.raises(ValueError, match="class folder .*pets/ape holds no images"):
         open_source(f"folder:{folder}")
 
 
@@ -103,7 +103,7 @@ def test_the_parts_of_a_data_set_are_not_classes(tmp_path):
 def test_pictures_beside_class_folders_are_an_error(folder):
     picture(folder / "stray.png")
     with pytest.raises(
-        ValueError, match=r"Received: 1 pictures \(stray.png, ...\) beside 2 folders"
+        ValueError, match=r"Received: 1 images \(stray.png, ...\) beside 2 folders"
     ):
         open_source(f"folder:{folder}")
 

@@ -1,4 +1,4 @@
-"""Makers of pictures and records for the tests."""
+"""Makers of images and records for the tests."""
 
 import io
 
@@ -12,7 +12,7 @@ def random_pixels(*shape, seed=0):
 
 
 def encoded(picture, kind, **options):
-    """The bytes of a picture file; `picture` is an array or a Pillow image."""
+    """The bytes of an image file; `picture` is an array or a Pillow image."""
     if isinstance(picture, np.ndarray):
         picture = Image.fromarray(picture)
     file = io.BytesIO()
@@ -37,7 +37,7 @@ def example(image=None, label=None):
 
 
 def damage(path, value):
-    """Changes one byte of the first picture that is filled with `value`."""
+    """Changes one byte of the first image that is filled with `value`."""
     with open(path, "rb") as file:
         data = bytearray(file.read())
     data[data.index(bytes([value]) * 100) + 50] ^= 1

@@ -29,13 +29,13 @@ def tar(files):
 
 
 def jpeg(number):
-    """A picture of one colour, by which it can be told from the others."""
+    """An image of one colour, by which it can be told from the others."""
     return encoded(np.full((24, 31, 3), number * 20, np.uint8), "JPEG", quality=95)
 
 
 @pytest.fixture(scope="module")
 def manual_dir(tmp_path_factory):
-    """The tars that a user downloads from image-net.org, with nine pictures."""
+    """The tars that a user downloads from image-net.org, with nine images."""
     folder = tmp_path_factory.mktemp("manual")
     train = {
         f"{synset}.tar": tar(
@@ -186,7 +186,7 @@ def test_other_file_formats_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "features, values, message",
     [
-        ({"text": tfds.features.Text()}, {"text": "a"}, "one picture.*features: text"),
+        ({"text": tfds.features.Text()}, {"text": "a"}, "one image.*features: text"),
         (
             {"a": tfds.features.Image(shape=(6, 6, 3)), "b": tfds.features.Image()},
             {"a": random_pixels(6, 6, 3), "b": random_pixels(6, 6, 3)},
@@ -195,7 +195,7 @@ def test_other_file_formats_are_refused(tmp_path):
         (
             {"image": tfds.features.Image(shape=(6, 6, 1), dtype=np.uint16)},
             {"image": random_pixels(6, 6, 1).astype(np.uint16)},
-            "uint8 pictures. Received: 'image' of uint16",
+            "uint8 images. Received: 'image' of uint16",
         ),
     ],
 )

@@ -1,11 +1,7 @@
-import gzip
-
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from sagan_tf.data import make_dataset, open_source
-from sagan_tf.data.framing import summarize_records
+from sagan_tf.data import open_source
 
 from .samples import encoded, example, random_pixels, write_records
 
@@ -28,14 +24,6 @@ def test_records_and_classes_are_counted(records):
     assert source.description == (
         f"{records}: 23 pictures (raw 6 x 6 x 3) in 3 files, labels 0..3"
     )
-
-
-def test_a_record_is_named_by_its_file_and_place(records):
-    source = open_source(f"tfrecord:{records}")
-    places = {0: "0.tfrecords, record 0", 8: "0.tfrecords, record 8"}
-    places |= {9: "1.tfrecords, record 0", 22: "2.tfrecords, record 12"}
-    for index, place in places.items():
-        assert source.name(index) == records.replace("*", place)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -67,22 +55,6 @@ def test_records_without_labels_have_no_classes(tmp_path):
     source = open_records(tmp_path, [example(RAW)] * 3)
     assert source.num_classes == 0
     assert "no labels" in source.description
-
-
-def test_the_look_through_finds_what_the_protocol_buffer_library_finds(tmp_path):
-    rng = np.random.default_rng(0)
-    labels = [0, 1, 127, 128, 999, 2**31, 2**62, -1, -(2**40)]
-    images = [rng.bytes(size) for size in (0, 1, 127, 128, 300, 20000, 5, 6, 7)]
-    pairs = list(zip(images, labels, strict=True))
-    write_records(tmp_path / "x", [example(*pair) for pair in pairs])
-    path = str(tmp_path / "x")
-    found = list(summarize_records(path, "image_raw", "label"))
-    assert [(each.image_bytes, each.label) for each in found] == [
-        (len(image), label) for image, label in pairs
-    ]
-    # As for files in cloud storage, which are read as a whole.
-    streamed = list(summarize_records(f"file://{path}", "image_raw", "label"))
-    assert streamed == found
 
 
 def test_a_glob_without_match_is_named(tmp_path):
@@ -127,47 +99,3 @@ def test_a_negative_label_is_named(tmp_path):
         ValueError, match="record 1: .*Received: label=0, label_offset=-1.*Try"
     ):
         open_records(tmp_path, records, label_offset=-1)
-
-
-def test_other_files_are_refused(tmp_path):
-    path = tmp_path / "x"
-    path.write_bytes(b"PNG or whatever, but no TFRecords")
-    with pytest.raises(ValueError, match=f"{path} is damaged or no TFRecord file"):
-        open_source(f"tfrecord:{path}")
-    write_records(tmp_path / "y", [example(RAW, 0)] * 3)
-    path.write_bytes(gzip.compress((tmp_path / "y").read_bytes()))
-    with pytest.raises(ValueError, match=f"{path} .*Try gunzip"):
-        open_source(f"tfrecord:{path}")
-    write_records(path, [b"no protocol buffer at all"])
-    with pytest.raises(
-        ValueError, match=f"{path} holds a record .*no tf.train.Example"
-    ):
-        open_source(f"tfrecord:{path}")
-
-
-@pytest.mark.parametrize("missing", [1, 10, 60, 150])
-def test_a_truncated_file_is_named(records, missing):
-    path = records.replace("*", "2.tfrecords")
-    data = open(path, "rb").read()
-    open(path, "wb").write(data[:-missing])
-    with pytest.raises(ValueError, match=f"{path} ends in the middle.*skip_bad_images"):
-        open_source(f"tfrecord:{records}")
-
-
-@pytest.mark.parametrize("shuffle_buffer_images", [1, 7, 1000])
-def test_any_shuffle_buffer_gives_every_record_once(records, shuffle_buffer_images):
-    source = open_source(f"tfrecord:{records}")
-    elements = source.epoch(5, 2, True, shuffle_buffer_images)
-    indices = [int(element["index"]) for element in elements]
-    assert sorted(indices) == list(range(23)) != indices
-
-
-def test_records_are_not_decoded_on_the_way_to_the_start(tmp_path, monkeypatch):
-    whole, broken = encoded(random_pixels(9, 9, 3), "PNG"), b"\x89PNG broken"
-    records = [example(broken, 0)] * 9 + [example(whole, 0)] * 4
-    source = open_records(tmp_path, records)
-    choices = dict(resolution=9, image_channels=3, batch_size=4, seed=0, shuffle=False)
-    with pytest.raises(tf.errors.OpError):
-        next(iter(make_dataset(source, **choices)))
-    images, _ = next(iter(make_dataset(source, start_image=9, **choices)))
-    assert images.shape == (4, 9, 9, 3)

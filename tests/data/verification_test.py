@@ -1,11 +1,13 @@
-"""`skip_bad_images`: bad pictures are named, counted, and never seen in training."""
+"""Bad images are named, counted, and never seen in training."""
 
 import logging
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from sagan_tf.data import make_dataset, open_source
+from sagan_tf.data import make_dataset, naming_bad_image, open_source
+from sagan_tf.errors import BadInput
 
 from .samples import damage, encoded, example, random_pixels, write_records
 
@@ -32,7 +34,7 @@ def test_bad_files_of_a_folder_are_left_out_and_named(folder, caplog):
     assert "3 bad ones skipped" in source.description
     for name in ("cat/3.png: ", "dog/0.png: ", "dog/4.png: "):
         assert caplog.text.count(name) == 1
-    assert "3 of 11 pictures are skipped" in caplog.text
+    assert "3 of 11 images are skipped" in caplog.text
     assert sorted(indices(source)) == [0, 1, 2, 4, 6, 7, 8, 10]
     assert len(training_images(source, 5)) == 5
 
@@ -102,5 +104,54 @@ def test_of_a_file_with_a_wrong_checksum_the_part_before_is_used(records, caplog
 def test_nothing_left_is_an_error(folder):
     for path in folder.glob("*/*.png"):
         path.write_bytes(b"")
-    with pytest.raises(ValueError, match="none of the pictures can be read.*cat/0.png"):
+    with pytest.raises(ValueError, match="none of the images can be read.*cat/0.png"):
         open_source(f"folder:{folder}", skip_bad_images=True)
+
+
+@pytest.mark.parametrize("kind", ["folder", "tfrecord"])
+def test_a_bad_image_that_ends_a_run_is_named(folder, tmp_path, kind):
+    if kind == "folder":
+        (folder / "dog" / "2.png").write_bytes(b"")
+        source, name = open_source(f"folder:{folder}"), "dog/2.png"
+    else:
+        whole = encoded(random_pixels(40, 40, 3), "JPEG")
+        pictures = [whole] * 7 + [whole[:200]] + [whole] * 4
+        write_records(tmp_path / "x", [example(each, 0) for each in pictures])
+        source, name = open_source(f"tfrecord:{tmp_path}/x"), "x, record 7"
+    order = dict(seed=7, shuffle_buffer_images=5)
+    place = [int(each["index"]) for each in source.epoch(7, 0, True, 5)].index(7)
+    dataset = make_dataset(
+        source, resolution=6, image_channels=3, batch_size=4, cache_bytes=0, **order
+    )
+
+    def fail(**part):
+        with naming_bad_image(source, **part, **order):
+            list(dataset.take(3))
+
+    with pytest.raises(BadInput, match=f"{name}: .*Try replacing it, or --skip_bad"):
+        fail()
+    with pytest.raises(BadInput, match=name):
+        fail(start_image=place, count=1)
+    for start, count in ((0, place), (place + 1, source.num_images - place - 1)):
+        with pytest.raises(tf.errors.OpError):  # These are good: it is as it was.
+            fail(start_image=start, count=count)
+
+
+def test_a_damaged_record_file_is_named(records):
+    path = records.replace("*", "2.tfrecords")
+    damage(path, value=170)  # Found by its checksum alone.
+    source = open_source(f"tfrecord:{records}")
+    with (
+        pytest.raises(BadInput, match=path),
+        naming_bad_image(source, seed=3, shuffle_buffer_images=5),
+    ):
+        training_images(source, 6)
+
+
+def test_an_error_that_no_image_has_caused_stays_as_it_is(folder):
+    source = open_source(f"folder:{folder}")
+    with (
+        pytest.raises(tf.errors.ResourceExhaustedError),
+        naming_bad_image(source, seed=3),
+    ):
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory")

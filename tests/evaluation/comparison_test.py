@@ -3,6 +3,7 @@ import pytest
 
 from sagan_tf.evaluation.comparison import TITLES, compare, intra_fid, warnings
 from sagan_tf.evaluation.metrics import frechet, tfgan
+from sagan_tf.evaluation.metrics.neighbours import neighbour_scores
 from sagan_tf.evaluation.metrics.summary import Summary
 from tests.evaluation.small_network import FEATURES, LOGITS, small_network
 
@@ -30,8 +31,8 @@ def test_every_metric_is_the_function_of_its_name():
         "inception_score": tfgan.classifier_score(fake.logits),
         "inception_score_10": frechet.inception_score(fake.logits, 10)[0],
         "class_accuracy": np.mean(fake.logits.argmax(1) == fake.labels),
-        "precision": frechet.precision_recall(*pair)[0],
-        "coverage": frechet.density_coverage(*pair)[1],
+        "precision": neighbour_scores(*pair).precision,
+        "coverage": neighbour_scores(*pair).coverage,
     }
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6, err_msg=name)

@@ -1,4 +1,4 @@
-"""Scoring runs, pictures and exports; what is written, and what is left out."""
+"""Scoring runs, images and exports; what is written, and what is left out."""
 
 import json
 import math
@@ -12,7 +12,13 @@ import tensorflow as tf
 from sagan_tf import images
 from sagan_tf.evaluation import references
 from sagan_tf.evaluation.comparison import TITLES
-from sagan_tf.evaluation.evaluator import Evaluator
+from sagan_tf.evaluation.evaluator import (
+    How,
+    recorded,
+    score_network,
+    score_samples,
+    score_saved_model,
+)
 from sagan_tf.evaluation.protocols import Protocol
 from sagan_tf.evaluation.runs import evaluate_all, evaluate_checkpoint, watch
 from sagan_tf.model import latents
@@ -66,20 +72,20 @@ def run(finished, tmp_path):
 
 
 @pytest.fixture
-def evaluator(reference, tmp_path):
-    return make_evaluator(reference, tmp_path / "run" / "evaluations.jsonl")
+def how(reference):
+    return make_how(reference)
 
 
-def make_evaluator(reference, log=None, protocol=PROTOCOL, **options):
-    return Evaluator(protocol, small_network(), reference, log, **options)
+def make_how(reference, protocol=PROTOCOL, intra_fid=False):
+    return How(protocol, small_network(), reference, intra_fid)
 
 
 def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_record_says_what_was_scored_and_how(evaluator, run):
-    record = evaluate_checkpoint(evaluator, run, "newest")
+def test_a_record_says_what_was_scored_and_how(how, run):
+    record = evaluate_checkpoint(how, run, "newest")
     assert lines(run / "evaluations.jsonl") == [record]
     assert (record["subject"], record["step"]) == ("checkpoint", 30)
     assert (record["num_fake"], record["num_real"]) == (50, 60)
@@ -89,17 +95,15 @@ def test_a_record_says_what_was_scored_and_how(evaluator, run):
     assert record["protocol"]["num_fake"] == 50
     assert record["network"]["name"] == "small"
     assert record["network"]["hash"] == small_network().hash
-    assert (
-        record["reference"]["content_hash"] == evaluator.reference.about["content_hash"]
-    )
+    assert record["reference"]["content_hash"] == how.reference.about["content_hash"]
     assert record["versions"]["tensorflow"] == tf.__version__
     assert record["images_per_second"] > 0
     assert (run / "metrics.png").stat().st_size > 1000
 
 
-def test_pictures_of_a_run_score_as_the_run_does(evaluator, run, tmp_path):
+def test_pictures_of_a_run_score_as_the_run_does(how, run, tmp_path):
     """The rounded images of the protocol, through PNG files and class folders."""
-    record = evaluate_checkpoint(evaluator, run, "20")
+    record = evaluate_checkpoint(how, run, "20")
     generator, *_ = building.load_generator(run, "20")
     indices = range(PROTOCOL.num_fake)
     labels = latents.draw_labels(indices, 10, PROTOCOL.seed)
@@ -109,34 +113,31 @@ def test_pictures_of_a_run_score_as_the_run_does(evaluator, run, tmp_path):
         folder = tmp_path / "pictures" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         images.write_png(folder / f"{index:03}.png", picture)
-    other = evaluator.score_samples(f"folder:{tmp_path / 'pictures'}")
+    other = score_samples(f"folder:{tmp_path / 'pictures'}", how)
     assert other["step"] is None
     # The order is another one: by class.
     for name in ("fid", "precision", "recall", "density", "coverage", "class_accuracy"):
         assert other["metrics"][name] == pytest.approx(record["metrics"][name], 1e-4)
-    assert len(lines(run / "evaluations.jsonl")) == 2
 
 
-def test_fewer_pictures_than_asked_for_are_named(evaluator, run):
-    record = evaluator.score_samples("digits", "test")
+def test_fewer_pictures_than_asked_for_are_named(how, run):
+    record = score_samples("digits", how, "test")
     assert record["num_fake"] == 50
     assert not [w for w in record["warnings"] if "asks for" in w]
-    many = make_evaluator(
-        evaluator.reference, None, PROTOCOL.changed({"num_fake": 400})
-    )
-    record = many.score_samples("digits", "test")
+    many = make_how(how.reference, PROTOCOL.changed({"num_fake": 400}))
+    record = score_samples("digits", many, "test")
     assert record["num_fake"] < 400
     assert [w for w in record["warnings"] if "asks for 400 images" in w]
 
 
-def test_real_pictures_are_closer_than_an_untrained_generator(evaluator, run):
-    real = evaluator.score_samples("digits", "test")["metrics"]
-    made = evaluate_checkpoint(evaluator, run, "newest")["metrics"]
+def test_real_pictures_are_closer_than_an_untrained_generator(how, run):
+    real = score_samples("digits", how, "test")["metrics"]
+    made = evaluate_checkpoint(how, run, "newest")["metrics"]
     assert real["fid"] < made["fid"] / 5
     assert real["coverage"] > made["coverage"]
 
 
-def test_labels_of_other_classes_are_not_used(evaluator, run, tmp_path):
+def test_labels_of_other_classes_are_not_used(how, run, tmp_path):
     for name in ("left", "right"):
         folder = tmp_path / "pictures" / name
         folder.mkdir(parents=True)
@@ -144,47 +145,47 @@ def test_labels_of_other_classes_are_not_used(evaluator, run, tmp_path):
             random = np.random.default_rng(index)
             picture = random.integers(0, 255, (9, 9, 1), np.uint8)
             images.write_png(folder / f"{index}.png", picture)
-    record = evaluator.score_samples(f"folder:{tmp_path / 'pictures'}")
+    record = score_samples(f"folder:{tmp_path / 'pictures'}", how)
     assert "class_accuracy" not in record["metrics"]
 
 
-def test_all_scores_what_has_no_record(evaluator, run):
-    assert evaluator.recorded() == {}
-    evaluate_checkpoint(evaluator, run, "20")
-    records = list(evaluate_all(evaluator, run, [10, 20]))
+def test_all_scores_what_has_no_record(how, run):
+    assert recorded(run / "evaluations.jsonl", how) == {}
+    evaluate_checkpoint(how, run, "20")
+    records = list(evaluate_all(how, run, [10, 20]))
     assert [r["step"] for r in records] == [10, 20]
     assert [line["step"] for line in lines(run / "evaluations.jsonl")] == [20, 10]
 
 
-def test_records_of_another_way_do_not_count(evaluator, run):
-    evaluate_checkpoint(evaluator, run, "20")
-    assert set(evaluator.recorded()) == {20}
+def test_records_of_another_way_do_not_count(how, run):
+    evaluate_checkpoint(how, run, "20")
     log = run / "evaluations.jsonl"
+    assert set(recorded(log, how)) == {20}
     for other in (
-        make_evaluator(evaluator.reference, log, PROTOCOL.changed({"num_fake": 51})),
-        make_evaluator(evaluator.reference, log, intra_fid=True),
-        Evaluator(PROTOCOL, small_network(seed=1), evaluator.reference, log),
+        make_how(how.reference, PROTOCOL.changed({"num_fake": 51})),
+        make_how(how.reference, intra_fid=True),
+        How(PROTOCOL, small_network(seed=1), how.reference),
     ):
-        assert other.recorded() == {}
-    # Where the file of the reference lies is no matter.
+        assert recorded(log, other) == {}
+    # Where the file of the reference lies does not matter.
     moved = references.Reference(
-        evaluator.reference.summary, evaluator.reference.about, "elsewhere"
+        how.reference.summary, how.reference.about, "elsewhere"
     )
-    assert set(make_evaluator(moved, log).recorded()) == {20}
+    assert set(recorded(log, make_how(moved))) == {20}
 
 
-def test_a_line_that_was_cut_off_is_not_a_record(evaluator, run):
-    evaluate_checkpoint(evaluator, run, "20")
+def test_a_line_that_was_cut_off_is_not_a_record(how, run):
+    evaluate_checkpoint(how, run, "20")
     log = run / "evaluations.jsonl"
     with open(log, "a") as file:
         file.write('{"subject": "checkp')
-    assert set(evaluator.recorded()) == {20}
-    evaluate_checkpoint(evaluator, run, "10")
+    assert set(recorded(log, how)) == {20}
+    evaluate_checkpoint(how, run, "10")
     assert [line["step"] for line in lines(log)] == [20, 10]
 
 
 def test_watching_scores_each_new_checkpoint_until_the_last(
-    evaluator, finished, tmp_path, monkeypatch
+    how, finished, tmp_path, monkeypatch
 ):
     workdir = tmp_path / "run"
     directory.prepare(workdir, CONFIG, {"class_names": []})
@@ -201,40 +202,40 @@ def test_watching_scores_each_new_checkpoint_until_the_last(
 
     clock = types.SimpleNamespace(sleep=meanwhile)
     monkeypatch.setattr("sagan_tf.evaluation.runs.time", clock)
-    records = list(watch(evaluator, workdir, every_seconds=7))
+    records = list(watch(how, workdir, every_seconds=7))
     assert [record["step"] for record in records] == [10, 30]
     assert looks == [7, 7, 7]
-    assert list(watch(evaluator, workdir)) == []
+    assert list(watch(how, workdir)) == []
 
 
 def test_a_watched_checkpoint_that_cannot_be_read_is_named(
-    evaluator, finished, tmp_path, monkeypatch, capsys
+    how, finished, tmp_path, monkeypatch, capsys
 ):
     workdir = shutil.copytree(finished, tmp_path / "run")
     (workdir / "checkpoints" / "step_00000020" / "checkpoint.json").unlink()
-    list(watch(evaluator, workdir))
+    list(watch(how, workdir))
     assert "step 20 is left out" in capsys.readouterr().err
 
 
 def test_intra_fid_is_measured_when_asked_for(reference, run):
     protocol = PROTOCOL.changed({"num_fake": 200})
-    evaluator = make_evaluator(reference, None, protocol, intra_fid=True)
-    record = evaluate_checkpoint(evaluator, run, "newest")
+    how = make_how(reference, protocol, intra_fid=True)
+    record = evaluate_checkpoint(how, run, "newest")
     assert record["metrics"]["intra_fid"] > record["metrics"]["fid"]
 
 
-def test_the_best_checkpoint_can_be_named(evaluator, run):
+def test_the_best_checkpoint_can_be_named(how, run):
     with pytest.raises(ValueError, match="no best checkpoint"):
-        evaluate_checkpoint(evaluator, run, "best")
+        evaluate_checkpoint(how, run, "best")
     Checkpoints(run / "checkpoints").keep_aside(20, run / "best")
     shutil.rmtree(run / "checkpoints" / "step_00000020")
     assert building.checkpoint_steps(run) == [10, 20, 30]
-    assert evaluate_checkpoint(evaluator, run, "best")["step"] == 20
-    assert evaluate_checkpoint(evaluator, run, "20")["step"] == 20
+    assert evaluate_checkpoint(how, run, "best")["step"] == 20
+    assert evaluate_checkpoint(how, run, "20")["step"] == 20
 
 
 def test_an_export_is_scored_as_its_generator(reference, run, tmp_path):
-    evaluator = make_evaluator(reference)
+    how = make_how(reference)
     generator, *_ = building.load_generator(run)
 
     @tf.function(
@@ -249,16 +250,10 @@ def test_an_export_is_scored_as_its_generator(reference, run, tmp_path):
     module = tf.Module()
     module.variables_of_generator = [v.value for v in generator.variables]
     tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": serve})
-    exported = evaluator.score_saved_model(tmp_path / "1")["metrics"]
-    live = evaluate_checkpoint(evaluator, run, "newest")["metrics"]
+    exported = score_saved_model(tmp_path / "1", how)["metrics"]
+    live = evaluate_checkpoint(how, run, "newest")["metrics"]
     assert exported["fid"] == pytest.approx(live["fid"], 1e-4)
     assert exported["class_accuracy"] == live["class_accuracy"]
-
-
-def test_results_go_where_they_are_asked_for(reference, tmp_path):
-    log = tmp_path / "mine.jsonl"
-    make_evaluator(reference, log).score_samples("digits", "test")
-    assert lines(log)[0]["subject"] == "digits (test)"
 
 
 def test_intra_fid_is_refused_before_anything_is_generated(reference, monkeypatch):
@@ -266,20 +261,20 @@ def test_intra_fid_is_refused_before_anything_is_generated(reference, monkeypatc
         raise AssertionError("images were generated")
 
     monkeypatch.setattr("sagan_tf.evaluation.scoring.summarize_generator", unwanted)
-    evaluator = make_evaluator(reference, intra_fid=True)
+    how = make_how(reference, intra_fid=True)
     generator, _ = building.networks_from_config(CONFIG.replace(num_classes=0))
     with pytest.raises(ValueError, match="generator with classes"):
-        evaluator.score_network(generator, 0, 1)
+        score_network(generator, how, 0, 1)
     unlabelled = references.Reference(
         reference.summary, {**reference.about, "num_classes": 0}, reference.path
     )
     with pytest.raises(ValueError, match="real images without any"):
-        make_evaluator(unlabelled, intra_fid=True)
+        make_how(unlabelled, intra_fid=True)
 
 
-def test_tensorboard_shows_a_curve_for_each_metric(evaluator, run):
+def test_tensorboard_shows_a_curve_for_each_metric(how, run):
     pytest.importorskip("tensorboard")
-    record = evaluate_checkpoint(evaluator, run, "20")
+    record = evaluate_checkpoint(how, run, "20")
     (events,) = (run / "tensorboard").iterdir()
     found = {
         value.tag: (event.step, tf.make_ndarray(value.tensor).item())
@@ -307,7 +302,7 @@ def test_pictures_are_not_taken_in_the_order_of_their_classes(
 
     monkeypatch.setattr("sagan_tf.evaluation.evaluator.comparison.compare", compare)
     for _ in range(2):
-        make_evaluator(reference).score_samples(f"folder:{tmp_path}")
+        score_samples(f"folder:{tmp_path}", make_how(reference))
     assert sorted(seen[0]) == [label for label in range(10) for _ in range(3)]
     assert seen[0] != sorted(seen[0])
     assert seen[1] == seen[0]

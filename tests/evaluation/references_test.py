@@ -16,7 +16,7 @@ PROTOCOL = Protocol("tiny", "a test", num_real=40, num_fake=20)
 def npz(tmp_path):
     """A data set of 50 pictures, and its config."""
     random = np.random.default_rng(0)
-    path = tmp_path / "pictures.npz"
+    path = tmp_path / "images.npz"
     pixels = random.integers(0, 256, (50, 32, 32, 1), np.uint8)
     np.savez(path, images=pixels, labels=np.arange(50) % 3)
     return Config(dataset=f"npz:{path}", resolution=32, image_channels=1)
@@ -87,7 +87,7 @@ def test_another_treatment_is_refused(npz, tmp_path, change, word):
 def test_a_fitting_file_is_read_without_the_pictures(npz, tmp_path):
     path = tmp_path / "stats.npz"
     made = make(npz, path)
-    (tmp_path / "pictures.npz").unlink()
+    (tmp_path / "images.npz").unlink()
     read = references.read_reference(path, PROTOCOL, small_network(), npz)
     assert read.about == made.about
 

@@ -2,13 +2,12 @@
 
 import pytest
 
-from sagan_tf.evaluation import report, runs
-from sagan_tf.evaluation.runs import evaluate_checkpoint
+from sagan_tf.evaluation import runs
 from sagan_tf.run import directory
 from tests.evaluation.evaluator_test import (  # noqa: F401 (fixtures)
     CONFIG,
-    evaluator,
     finished,
+    how,
     lines,
     reference,
     run,
@@ -18,50 +17,15 @@ from tests.evaluation.small_network import small_network
 # ruff: noqa: F811 (arguments that are fixtures)
 
 
-def test_the_table_has_a_column_for_each_set_of_images(evaluator, run):
-    records = [
-        evaluator.score_samples("digits", "test"),
-        evaluate_checkpoint(evaluator, run, "newest"),
-    ]
-    text = report.table(records, evaluator.network.describe)
-    head, count, fid = text[1:4]
-    assert head.split() == ["digits", "(test)", "step", "30"]
-    assert count.split() == ["images", "50", "50"]
-    assert fid.startswith("FID in the feature space of small ")
-    assert [float(v) for v in fid.split()[-2:]] == [
-        round(record["metrics"]["fid"], 4) for record in records
-    ]
-    assert not [line for line in text if line.split()[:1] == ["intra-FID"]]
-
-
-def test_many_columns_are_broken_into_blocks(evaluator, run):
-    record = evaluate_checkpoint(evaluator, run, "newest")
-    text = report.table([record] * 9, evaluator.network.describe)
-    assert len([line for line in text if line.startswith("images ")]) == 3
-    assert max(map(len, text)) <= 110
-
-
-def test_the_heading_names_protocol_network_and_data(evaluator):
-    text = " ".join(
-        report.heading(evaluator.protocol, evaluator.network, evaluator.reference)
+def prepare(workdir, changes=()):
+    return runs.prepare(
+        workdir,
+        given={"protocol": None, "feature_network": None},
+        changes=dict(changes),
+        intra_fid=False,
+        batch_size=8,
+        strategy="default",
     )
-    for part in ("tiny: 50 generated", "small", "digits", "split train", "32 pixels"):
-        assert part in text
-
-
-def prepare(workdir, **flags):
-    defaults = {
-        "protocol": None,
-        "changes": {},
-        "feature_network": None,
-        "inception": None,
-        "reference_statistics": None,
-        "intra_fid": False,
-        "batch_size": 8,
-        "strategy": "default",
-        "output": None,
-    }
-    return runs.prepare(workdir=workdir, **{**defaults, **flags})
 
 
 def test_what_is_not_given_is_as_the_run_was_trained_with(
@@ -72,17 +36,26 @@ def test_what_is_not_given_is_as_the_run_was_trained_with(
         "sagan_tf.evaluation.evaluator.open_feature_network",
         lambda spec, place: network,
     )
-    evaluator = prepare(run, changes={"num_fake": 30})
-    assert evaluator.protocol.name == "quick-5k+num_fake=30"
-    assert evaluator.reference.summary.count == 1438
+    how = prepare(run, changes={"num_fake": 30})
+    assert how.protocol.name == "quick-5k+num_fake=30"
+    assert how.reference.summary.count == 1438
     (path,) = (run / "reference").iterdir()
-    assert evaluator.reference.path == str(path)
-    records = runs.score(evaluator, workdir=run, checkpoint="all")
+    assert how.reference.path == str(path)
+    records = runs.score(how, workdir=run, checkpoint="all")
     assert [record["step"] for record in records] == [10, 20, 30]
     printed = capsys.readouterr()
     assert "step 10: FID in the feature space of small" in printed.out
     assert "not with published ones" in printed.err
     assert len(lines(run / "evaluations.jsonl")) == 3
+    runs.score(how, workdir=run, samples="digits", samples_split="test")
+    last = lines(run / "evaluations.jsonl")[3:]
+    assert [line["subject"] for line in last] == ["digits (test)", "checkpoint"]
+
+
+def test_results_go_where_they_are_asked_for(how, tmp_path):
+    log = tmp_path / "mine.jsonl"
+    runs.score(how, samples="digits", samples_split="test", output=log)
+    assert lines(log)[0]["subject"] == "digits (test)"
 
 
 def test_pictures_alone_need_a_reference():
@@ -90,7 +63,7 @@ def test_pictures_alone_need_a_reference():
         prepare(None)
 
 
-def test_a_run_without_checkpoints_is_named(evaluator, tmp_path):
+def test_a_run_without_checkpoints_is_named(how, tmp_path):
     directory.prepare(tmp_path / "run", CONFIG, {"class_names": []})
     with pytest.raises(ValueError, match="no checkpoints yet"):
-        runs.score(evaluator, workdir=tmp_path / "run", checkpoint="all")
+        runs.score(how, workdir=tmp_path / "run", checkpoint="all")

@@ -95,7 +95,7 @@ def test_rounded_images_score_as_their_files_do():
         latents.draw_labels(indices, CLASSES, protocol.seed),
     )
     stored = images.from_pixels(images.to_pixels(made.numpy()))
-    read = scoring.summarize_images([stored], small_network(), count=99, keep=99)
+    read = scoring.summarize_images([(stored, None)], small_network(), keep=99)
     np.testing.assert_allclose(found.features, read.features, rtol=1e-6)
     exact = scoring.summarize_generator(paint, small_network(), PROTOCOL, CLASSES)
     assert np.abs(exact.features - read.features).max() > 1e-4
@@ -116,10 +116,10 @@ def some_images(count=11, size=8):
     return random.uniform(-1, 1, (count, size, size, 1)).astype(np.float32)
 
 
-def test_given_images_are_cut_to_the_number_asked_for():
-    labels = np.arange(11)
-    batches = [(some_images()[:6], labels[:6]), (some_images()[6:], labels[6:])]
-    found = scoring.summarize_images(batches, small_network(), count=8, keep=7)
+def test_given_images_are_summarized_and_the_first_ones_kept():
+    labels = np.arange(8)
+    batches = [(some_images()[:6], labels[:6]), (some_images()[6:8], labels[6:])]
+    found = scoring.summarize_images(batches, small_network(), keep=7)
     assert found.count == 8
     np.testing.assert_array_equal(found.labels, np.arange(7))
     features = small_network()(some_images())[0].numpy()
@@ -128,18 +128,16 @@ def test_given_images_are_cut_to_the_number_asked_for():
 
 
 def test_the_content_hash_is_of_the_images_that_were_used():
-    all_of_them, first = ContentHash(), ContentHash()
-    network = small_network()
-    scoring.summarize_images(
-        [some_images()], network, count=8, keep=0, content=all_of_them
-    )
-    first.add(some_images()[:8])
-    assert all_of_them.hexdigest() == first.hexdigest()
+    used, same = ContentHash(), ContentHash()
+    parts = [(some_images()[:3], None), (some_images()[3:8], None)]
+    scoring.summarize_images(parts, small_network(), keep=0, content=used)
+    same.add(some_images()[:8])
+    assert used.hexdigest() == same.hexdigest()
 
 
 def test_only_the_features_that_are_kept_take_memory():
     found = scoring.summarize_images(
-        [some_images()] * 3, small_network(), count=33, keep=2
+        [(some_images(), None)] * 3, small_network(), keep=2
     )
     assert found.features.shape == (2, FEATURES)
     assert found.count == 33

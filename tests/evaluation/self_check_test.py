@@ -68,7 +68,7 @@ def test_the_command_prints_a_line_a_check_and_says_if_one_failed(monkeypatch, c
 
 
 def test_data_without_labels_is_refused(tmp_path):
-    path = tmp_path / "pictures.npz"
+    path = tmp_path / "images.npz"
     np.savez(path, images=np.zeros((4, 8, 8, 1), np.uint8))
     with pytest.raises(ValueError, match="needs labels"):
         self_check._read(f"npz:{path}", 32, small_network())

@@ -3,33 +3,36 @@
 Its folder:
 
 classifier.keras      the network: images -> {"features", "logits"}
-classifier.json       how it was made, how well it reads held-out pictures, its hash
+classifier.json       how it was made, how well it reads held-out images, its hash
 """
 
-import contextlib
 import hashlib
 import json
-import os
 import pathlib
 import re
-import shutil
 import zipfile
 
 import keras
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.files import TEMPORARY, write_text
+from sagan_tf.files import replacing_folder, write_text
 
 NETWORK_FILE, RECORD_FILE = "classifier.keras", "classifier.json"
 
 # What classifier.json has at least.
 RECORD_FIELDS = (
-    *("name", "resolution", "image_channels", "num_classes", "num_features"),
-    *("class_names", "held_out_accuracy", "sha256"),
+    "name",
+    "resolution",
+    "image_channels",
+    "num_classes",
+    "num_features",
+    "class_names",
+    "held_out_accuracy",
+    "sha256",
 )
 
-# Stages halve the picture until it is no larger than this.
+# Stages halve the image until it is no larger than this.
 _LAST_SIZE = 4
 # Names that would be taken for those of other feature networks.
 _TAKEN_NAMES = ("inception", "stand-in")
@@ -40,19 +43,17 @@ def build_classifier(
 ):
     """Builds an untrained classifier.
 
-    Each stage halves the picture with a 3 x 3 convolution of stride 2 and goes on with
-    one of stride 1, both with batch normalization and ReLU, until 4 x 4 or less are
-    left. The width doubles from stage to stage up to four times `width`. The features
-    are a linear map of the average of each channel of each stage, standardized: each
-    has mean 0 and variance 1 over the training pictures (moving averages). The logits
-    are a linear map of the features.
+    Each stage is a 3 x 3 convolution of stride 2 and one of stride 1, both with batch
+    normalization and ReLU, until 4 x 4 or less are left. The width doubles from stage
+    to stage up to four times `width`. The features are a linear map of the averages of
+    all channels of all stages, standardized: each has mean 0 and variance 1 over the
+    training images (moving averages). The logits are a linear map of the features.
 
-    Why so: a Frechet distance is one of Gaussians, and no feature that has passed a
-    ReLU, with its spike at 0, looks like one; sums over many channels do. It needs more
-    images than features, so there are few. Without a fixed variance the distances of
-    two classifiers would have different units. The last stage keeps what tells classes
-    apart and forgets the rest; with the earlier ones the features see noise, blur and
-    pictures that repeat within a class better (tried on digits).
+    A Frechet distance is one of Gaussians: sums over many channels resemble them,
+    outputs of a ReLU, with their spike at 0, do not. It needs more images than
+    features, so there are few. With a fixed variance the distances of two classifiers
+    have the same unit. With the early stages the features see noise, blur and repeated
+    images better than with the last one alone (tried on digits).
 
     Args:
         resolution: R, int from 8 on.
@@ -94,9 +95,8 @@ def build_classifier(
         x = _convolution(x, channels, 1, f"stage_{size}x{size}_b")
         pooled.append(keras.layers.GlobalAveragePooling2D(dtype="float32")(x))
         channels = min(2 * channels, 4 * width)
-    # A stage at least: the resolution is larger than the last size.
     x = keras.layers.Concatenate(dtype="float32")(pooled) if pooled[1:] else pooled[0]
-    # The standardization takes away what a bias would add.
+    # The standardization would remove a bias.
     x = keras.layers.Dense(
         num_features, use_bias=False, name="projection", dtype="float32"
     )(x)
@@ -107,7 +107,7 @@ def build_classifier(
 
 def _convolution(x, channels, stride, name):
     x = keras.layers.Conv2D(
-        *(channels, 3, stride, "same"), use_bias=False, name=name, dtype="float32"
+        channels, 3, stride, "same", use_bias=False, name=name, dtype="float32"
     )(x)
     x = _normalization(f"{name}_norm")(x)
     return keras.layers.ReLU(name=f"{name}_relu", dtype="float32")(x)
@@ -115,17 +115,16 @@ def _convolution(x, channels, stride, name):
 
 def _normalization(name, center=True, scale=True):
     # The averages look back about 10 steps: small data sets have few. The last steps
-    # are so small that all see the same network.
+    # hardly change the network.
     return keras.layers.BatchNormalization(
         momentum=0.9, center=center, scale=scale, name=name, dtype="float32"
     )
 
 
 def weights_hash(model):
-    """The sha256, in hexadecimal digits, of a model's weights.
+    """The sha256, hexadecimal, of a model's weights: values, shapes, dtypes, in order.
 
-    Of their values, in order, with shapes and dtypes: a file's would change with the
-    time it was written at.
+    That of the file would change with the time of writing.
     """
     digest = hashlib.sha256()
     for weight in model.weights:
@@ -155,14 +154,10 @@ def check_name(name):
 
 
 def check_output(folder, overwrite=False):
-    """Checks that a classifier may be written; ask before training it.
-
-    Args:
-        folder: path.
-        overwrite: bool, whether a classifier that is there may be replaced.
+    """Checks, before a training, that a classifier may be written to `folder`.
 
     Raises:
-        BadInput: there is something at that place.
+        BadInput: something exists there (a classifier may, with `overwrite`).
     """
     folder = pathlib.Path(folder)
     if (folder / RECORD_FILE).is_file():
@@ -191,35 +186,20 @@ def save_classifier(folder, model, record, overwrite=False):
         model: `build_classifier`'s, trained.
         record: dict that can be JSON, with `RECORD_FIELDS` but "sha256", which is
             added.
-        overwrite: bool, whether a classifier that is there is replaced.
+        overwrite: bool, whether to replace a classifier.
 
     Returns:
-        The record as it was written, a dict.
+        The record as it was written: dict.
 
     Raises:
-        BadInput: there is something at that place.
+        BadInput: something exists there.
         OSError: it cannot be written.
     """
     check_output(folder, overwrite)
-    folder = pathlib.Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     record = {**record, "sha256": weights_hash(model)}
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}{TEMPORARY}")
-    old = folder.with_name(f"{folder.name}.{os.getpid()}.old{TEMPORARY}")
-    try:
-        temporary.mkdir()
+    with replacing_folder(folder) as temporary:
         model.save(temporary / NETWORK_FILE)
         write_text(temporary / RECORD_FILE, json.dumps(record, indent=2) + "\n")
-        if (folder / RECORD_FILE).is_file():
-            folder.rename(old)
-        temporary.rename(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        for leftover in (temporary, old):
-            # Still there only if something failed, or was replaced.
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(leftover)
     return record
 
 

@@ -1,4 +1,4 @@
-"""What a classifier is trained on, and the held-out pictures it is measured on."""
+"""The images that a classifier is trained on, and the held-out ones."""
 
 import pathlib
 import re
@@ -27,20 +27,18 @@ def open_parts(
     label_offset=0,
     skip_bad_images=False,
 ):
-    """Opens what a classifier is trained on, and what it is measured on.
+    """Opens the training images of a classifier, and the held-out ones.
 
-    What is measured on is `held_out_dataset`, or another split of the data set. Of
-    digits, npz and folder it is the split "test" without being told, and the training
-    split is "train".
+    Held out is `held_out_dataset`, or another split of the data set: for digits, npz
+    and folder "test" by default, and "train" is for training.
 
     Args:
         dataset, split, data_dir, manual_dir, label_offset, skip_bad_images: see
             `data.open_source`.
-        held_out_dataset, held_out_split: the same for the held-out pictures; None for
-            the same data set, and for what goes with `split`.
+        held_out_dataset, held_out_split: the same for the held-out images, or None.
 
     Returns:
-        training, held_out: `data.Source`; and what classifier.json says of them: dict.
+        training, held_out: `data.Source`; and a dict for classifier.json.
 
     Raises:
         BadInput: one of them cannot be opened, or nothing would be held out.
@@ -51,7 +49,7 @@ def open_parts(
     if not held_out_dataset and not held_out_split and kind in ("tfds", "tfrecord"):
         or_split = " or --held_out_split=test" if kind == "tfds" else ""
         raise BadInput(
-            "Pictures to measure the classifier with are needed. Received: "
+            "Images to measure the classifier with are needed. Received: "
             f"dataset={dataset!r}. Try --held_out_dataset={kind}:...{or_split}."
         )
     if not held_out_dataset and kind in ("digits", "npz", "folder"):
@@ -60,12 +58,12 @@ def open_parts(
     parts = [(dataset, split), (held_out_dataset or dataset, held_out_split)]
     if not held_out_dataset and (split or "train") == held_out_split:
         raise BadInput(
-            "Held-out pictures must be others than those that are trained on. "
+            "Held-out images must be others than those that are trained on. "
             f"Received: dataset={dataset!r}, split={split!r}, held_out_split="
             f"{held_out_split!r}. Try another --held_out_split."
         )
     about, sources = {}, []
-    # Where prepared data sets are is meant for those of TFDS, if there is one.
+    # Folders of TFDS are for the part that is a data set of TFDS, if one is.
     from_tfds = [where.startswith("tfds:") for where, _ in parts]
     for (where, part), is_tfds, prefix in zip(parts, from_tfds, ("", "held_out_")):
         is_meant = is_tfds or not any(from_tfds)
@@ -83,11 +81,7 @@ def open_parts(
 
 
 def default_name(dataset):
-    """The name of a data set's classifier: "digits-cnn", "photos-cnn", ...
-
-    Args:
-        dataset: see `data.open_source`.
-    """
+    """The name of a data set's classifier: "digits-cnn", "photos-cnn", ..."""
     kind, _, place = dataset.partition(":")
     if kind in ("npz", "folder", "tfrecord"):
         place = pathlib.Path(place).resolve().name
@@ -97,38 +91,27 @@ def default_name(dataset):
 
 
 def natural_shape(source):
-    """The size and channels that suit a data set: those of its first picture, about.
-
-    Args:
-        source: `data.Source`.
+    """The size and channels that suit a `data.Source`, by its first image.
 
     Returns:
-        The smallest of 32, 64 and 128 that the picture's shorter side fits into, or
+        The smallest of 32, 64 and 128 that the image's shorter side fits into, or
         128; and 1 if it is grey, else 3.
 
     Raises:
-        BadInput: the picture cannot be read.
+        BadInput: the image cannot be read.
     """
-    (element,) = source.epoch(0, 0, shuffle=False).take(1)
-    try:
+    with data.naming_bad_image(source, seed=0, shuffle=False, count=1):
+        (element,) = source.epoch(0, 0, shuffle=False).take(1)
         height, width, channels = source.decode(element)["image"].shape
-    except tf.errors.OpError as error:
-        problem = data.name_bad_image(source, seed=0, shuffle=False, count=1)
-        raise BadInput(
-            f"{problem} Try replacing it, or --skip_bad_images to leave it out."
-        ) from error
     fitting = [size for size in _SIZES if size >= min(height, width)]
     return (fitting or _SIZES)[0 if fitting else -1], 1 if channels <= 2 else 3
 
 
 def check_classes(training, held_out):
-    """Checks that there is something to learn, and that both parts mean the same.
-
-    Args:
-        training, held_out: `data.Source`.
+    """Checks the classes of two `data.Source`.
 
     Raises:
-        BadInput: there are no labels, less than two classes, or other ones held out.
+        BadInput: no labels, fewer than two classes, or other classes held out.
     """
     for source in (training, held_out):
         if not source.num_classes:
@@ -146,39 +129,39 @@ def check_classes(training, held_out):
         all(names) and len(set(names)) > 1
     ):
         raise BadInput(
-            "The held-out pictures must have the classes that are trained on. "
+            "The held-out images must have the classes that are trained on. "
             f"Received: {training.description}; {held_out.description}. Try another "
             "--held_out_dataset."
         )
 
 
-def make_batches(training, pictures, batch_size, flip):
-    """Endless batches of (images, labels) to train on, shifted a little.
+def make_batches(training, treatment, batch_size, flip):
+    """Endless batches of (images, labels), shifted by up to a 16th of the resolution.
 
     Args:
         training: `data.Source`.
-        pictures: dict of `resolution`, `image_channels`, `resize` and `seed`.
+        treatment: dict of `resolution`, `image_channels`, `resize` and `seed`.
         batch_size: int.
         flip: mirror a random half.
 
     Raises:
-        BadInput: `resize` is unknown, or a picture is bad.
+        BadInput: `resize` is unknown, or an image is bad.
     """
-    if pictures["resize"] not in RESIZE_METHODS:
+    if treatment["resize"] not in RESIZE_METHODS:
         raise BadInput(
             f"resize must be one of {', '.join(RESIZE_METHODS)}. Received: resize="
-            f"{pictures['resize']!r}. Try --resize={RESIZE_METHODS[0]}."
+            f"{treatment['resize']!r}. Try --resize={RESIZE_METHODS[0]}."
         )
-    most = pictures["resolution"] // 16
-    batches = data.make_dataset(training, batch_size=batch_size, flip=flip, **pictures)
+    most = treatment["resolution"] // 16
+    batches = data.make_dataset(training, batch_size=batch_size, flip=flip, **treatment)
 
     def shifted(step, batch):
-        return shift(batch[0], most, (pictures["seed"], step)), batch[1]
+        return shift(batch[0], most, (treatment["seed"], step)), batch[1]
 
     return batches.enumerate().map(shifted)
 
 
-def make_test_batches(held_out, pictures):
+def make_test_batches(held_out, treatment):
     """Batches of all held-out (images, labels), once; see `make_batches`."""
     batch_size = min(_TEST_BATCH, held_out.num_images)
     batches = data.make_dataset(
@@ -186,21 +169,21 @@ def make_test_batches(held_out, pictures):
         batch_size=batch_size,
         shuffle=False,
         repeat=False,
-        drop_remainder=False,  # Every picture counts.
-        **pictures,
+        drop_remainder=False,  # Every image counts.
+        **treatment,
     )
-    # Keras takes the end of data of unknown length for a mistake.
+    # Keras warns at the end of data of unknown length.
     count = -(-held_out.num_images // batch_size)
     return batches.apply(tf.data.experimental.assert_cardinality(count))
 
 
 def shift(images, most, seed):
-    """Moves every image by whole pixels; what comes in repeats the edge.
+    """Moves every image by whole pixels and repeats its edge.
 
     Args:
         images: float32 tensor `(N, R, R, C)`.
         most: int, pixels, in each direction.
-        seed: two integers or scalar tensors; nothing else decides the shifts.
+        seed: two integers or scalar tensors, which decide the shifts.
 
     Returns:
         float32 tensor `(N, R, R, C)`.
@@ -217,7 +200,7 @@ def shift(images, most, seed):
 
 
 def describe_parts(training, held_out):
-    """What classifier.json says of two `data.Source`: dict."""
+    """The entries of classifier.json about two `data.Source`: dict."""
     return {
         "num_classes": training.num_classes,
         "class_names": list(training.class_names),

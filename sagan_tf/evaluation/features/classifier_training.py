@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from sagan_tf import data
-from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features import classifier
 from sagan_tf.evaluation.features.classifier_data import (
     check_classes,
@@ -17,7 +16,7 @@ from sagan_tf.evaluation.features.classifier_data import (
 )
 from sagan_tf.run import versions
 
-# By default every picture is seen this often, or less often when there are many.
+# By default every image is seen this often, or less often when there are many.
 _MOST_EPOCHS, _LEAST_EPOCHS = 30, 10
 _PICTURES = 60_000
 _LEARNING_RATE = 2e-3
@@ -44,31 +43,29 @@ def train_classifier(
 ):
     """Trains a classifier and writes it.
 
-    Sets Keras' random numbers and TensorFlow's determinism for the process: the same
-    call gives the same weights on the same machine.
+    It seeds Keras and makes TensorFlow deterministic for the process: the same call
+    gives the same weights on the same machine.
 
     Args:
         output: path of its new folder.
-        training, held_out: `data.Source`, labelled, with the same classes; the second
-            is for measuring alone.
-        name: str, what its scores are called by.
+        training, held_out: `data.Source` with the same classes.
+        name: str, which its scores carry.
         resolution: R, side of the images.
         image_channels: C, 1 or 3.
-        about: dict of what else classifier.json shall say of the data.
+        about: dict of more entries for classifier.json.
         resize: one of `images.RESIZE_METHODS`.
-        flip: mirror a random half of the pictures.
+        flip: mirror a random half of the images.
         width, num_features: see `classifier.build_classifier`.
-        epochs: int; None for as many as 60,000 pictures make, from 10 to 30.
-        batch_size: int; None for 64, or less when there are less than 1,280 pictures.
+        epochs: int; None for as many as 60,000 images make, from 10 to 30.
+        batch_size: int; None for 64, or less when there are less than 1,280 images.
         seed: int, of weights, order and shifts.
         overwrite: bool, whether a classifier that is there is replaced.
 
     Returns:
-        What classifier.json says, a dict.
+        The content of classifier.json: dict.
 
     Raises:
-        BadInput: the data has no labels or other classes in its parts, or `output`
-            or `name` cannot be used.
+        BadInput: classes, `output` or `name` cannot be used, or an image is bad.
         OSError: it cannot be written.
     """
     classifier.check_name(name)
@@ -77,21 +74,22 @@ def train_classifier(
     batch_size = batch_size or default_batch_size(training.num_images)
     epochs = epochs or default_epochs(training.num_images)
     steps = training.num_images // batch_size
-    pictures = {"resolution": resolution, "image_channels": image_channels}
-    pictures |= {"resize": resize, "seed": seed}
+    treatment = {"resolution": resolution, "image_channels": image_channels}
+    treatment |= {"resize": resize, "seed": seed}
 
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     model = classifier.build_classifier(
         resolution, image_channels, training.num_classes, width, num_features
     )
-    batches = make_batches(training, pictures, batch_size, flip)
-    test_batches = make_test_batches(held_out, pictures)
+    batches = make_batches(training, treatment, batch_size, flip)
+    test_batches = make_test_batches(held_out, treatment)
     print(f"Training {name}: {epochs} epochs of {training.description}")
-    try:
+    with (
+        data.naming_bad_image(held_out, seed=seed, shuffle=False),
+        data.naming_bad_image(training, seed=seed),
+    ):
         fit(model, batches, steps, epochs, test_batches)
-    except tf.errors.OpError as error:
-        raise explain(error, training, held_out, seed) from error
     confusion = count_readings(model, test_batches, training.num_classes)
     record = {
         "name": name,
@@ -99,9 +97,12 @@ def train_classifier(
         "held_out_accuracy": float(np.trace(confusion) / confusion.sum()),
         **dict(about),
         **describe_parts(training, held_out),
-        **pictures,
-        **{"flip": flip, "width": width, "batch_size": batch_size},
-        **{"epochs": epochs, "steps": epochs * steps},
+        **treatment,
+        "flip": flip,
+        "width": width,
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "steps": epochs * steps,
         "versions": versions.versions(),
     }
     record = classifier.save_classifier(output, model, record, overwrite)
@@ -111,12 +112,12 @@ def train_classifier(
 
 
 def default_epochs(num_images):
-    """How often every picture is seen: small data sets need it more often."""
+    """Epochs: small data sets need more."""
     return int(np.clip(round(_PICTURES / num_images), _LEAST_EPOCHS, _MOST_EPOCHS))
 
 
 def default_batch_size(num_images):
-    """Pictures in a batch: less in small data sets, for 20 steps in an epoch."""
+    """Images in a batch: fewer in small data sets, for 20 steps in an epoch."""
     return min(int(np.clip(num_images // 20, 8, 64)), num_images)
 
 
@@ -126,9 +127,9 @@ def fit(model, batches, steps, epochs, test_batches):
     Args:
         model: `classifier.build_classifier`'s.
         batches: `tf.data.Dataset` of (images, labels), endless.
-        steps: int, batches that make an epoch.
+        steps: int, batches of an epoch.
         epochs: int.
-        test_batches: (images, labels) to show the accuracy on after each epoch.
+        test_batches: (images, labels), for the accuracy after each epoch.
     """
     trained = keras.Model(model.input, model.output["logits"])
     rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * steps)
@@ -148,28 +149,8 @@ def fit(model, batches, steps, epochs, test_batches):
     )
 
 
-def explain(error, training, held_out, seed):
-    """An error of TensorFlow as one line that names a bad picture, if there is one.
-
-    Returns:
-        `ValueError` if a picture is to blame, else `error` itself.
-    """
-    problem = data.name_bad_image(training, seed=seed) or data.name_bad_image(
-        held_out, seed=seed, shuffle=False
-    )
-    if problem is None:
-        return error
-    return BadInput(
-        f"{problem} Try replacing it, or --skip_bad_images to leave it out."
-    )
-
-
 def count_readings(model, batches, num_classes):
-    """How many pictures of each class are read as which.
-
-    Returns:
-        int64 array `(K, K)`, indexed by label and by what it is read as.
-    """
+    """The confusion matrix: int64 array `(K, K)`, by label and by predicted class."""
     counts = np.zeros([num_classes, num_classes], np.int64)
     read = tf.function(lambda images: model(images, training=False)["logits"])
     for images, labels in batches:
@@ -178,20 +159,15 @@ def count_readings(model, batches, num_classes):
 
 
 def describe_readings(confusion, class_names=()):
-    """The accuracy and the most frequent mistakes as two lines.
-
-    Args:
-        confusion: `count_readings`'.
-        class_names: tuple of str, may be empty.
-    """
+    """The accuracy and the most frequent mistakes of a confusion matrix: two lines."""
     right, total = int(np.trace(confusion)), int(confusion.sum())
-    text = f"{right / total:.2%} of {total:,} held-out pictures are read correctly"
+    text = f"{right / total:.2%} of {total:,} held-out images are read correctly"
     mistakes = confusion - np.diag(np.diag(confusion))
     worst = np.argsort(-mistakes, axis=None, kind="stable")[:_NAMED_MISTAKES]
     lines = []
     for label, read in zip(*np.unravel_index(worst, mistakes.shape)):
         if mistakes[label, read]:
             names = [class_names[i] if class_names else i for i in (label, read)]
-            of = f"{mistakes[label, read]:,} of {confusion[label].sum():,}"
-            lines.append(f"{names[0]} as {names[1]} ({of})")
+            share = f"{mistakes[label, read]:,} of {confusion[label].sum():,}"
+            lines.append(f"{names[0]} as {names[1]} ({share})")
     return text + (f"\nMost frequent mistakes: {', '.join(lines)}" if lines else "")

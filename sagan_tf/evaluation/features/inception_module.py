@@ -4,13 +4,11 @@ It is a SavedModel from images `(N, R, R, 3)` in [-1, 1], of any size, to a dict
 `pool_3` `(N, 2048)` or `(N, 1, 1, 2048)` and `logits` `(N, 1008)`.
 """
 
-import dataclasses
 import hashlib
 import math
 import os
 import pathlib
 import sys
-from collections.abc import Callable
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -29,36 +27,11 @@ _MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 
 
-@dataclasses.dataclass(frozen=True)
-class Module:
-    """A loaded module.
-
-    Attributes:
-        function: images float32 `(N, R, R, 3)` -> features float32 `(N, D)` and logits
-            float32 `(N, K)`.
-        name: "Inception", or "stand-in-" and the beginning of the hash.
-        hash: see `files_hash`.
-        num_features, num_logits: D and K.
-        is_inception: whether it can be the Inception network.
-    """
-
-    function: Callable
-    name: str
-    hash: str
-    num_features: int
-    num_logits: int
-
-    @property
-    def is_inception(self):
-        """Whether scores may be called FID, IS, ..."""
-        return self.name == "Inception"
-
-
 def load(place=None):
     """Loads the Inception module, or what was given in its place.
 
     A module that cannot be the Inception network, by its outputs or its size, is called
-    a stand-in, and a warning on stderr says that its scores mean nothing.
+    a stand-in. A warning on stderr then says that its scores mean nothing.
 
     Args:
         place: an unpacked local folder or a URL; None for `HANDLE`. URLs are looked up
@@ -66,10 +39,14 @@ def load(place=None):
             fetched with tensorflow_hub.
 
     Returns:
-        `Module`.
+        function: images float32 `(N, R, R, 3)` -> features float32 `(N, D)` and logits
+            float32 `(N, K)`.
+        name: "Inception", or "stand-in-" and the beginning of the hash.
+        hash: see `files_hash`.
+        widths: (D, K).
 
     Raises:
-        BadInput: it cannot be had, or is something else.
+        BadInput: it cannot be loaded, or is something else.
     """
     place = str(place or HANDLE)
     folder = _fetch(place) if "://" in place else _local(place)
@@ -93,7 +70,7 @@ def load(place=None):
         )
 
     digest = files_hash(folder)
-    return Module(function, _name(folder, widths, digest), digest, *widths)
+    return function, _name(folder, widths, digest), digest, widths
 
 
 def _one_line(error):
@@ -233,11 +210,7 @@ def _model_files(folder):
 
 
 def files_hash(folder):
-    """The sha256, in hexadecimal digits, of a SavedModel's files: names and contents.
-
-    Args:
-        folder: path of the SavedModel.
-    """
+    """The sha256, hexadecimal, of the names and contents of a SavedModel's files."""
     digest = hashlib.sha256()
     for path in _model_files(folder):
         content = path.read_bytes()

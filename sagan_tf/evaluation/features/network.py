@@ -4,7 +4,9 @@ Either TF-GAN's Inception network, whose scores are called FID, IS and so on, or
 classifier of the data set itself (`classifier.py`), whose scores carry its name.
 """
 
+import dataclasses
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -15,52 +17,41 @@ from sagan_tf.evaluation.features import classifier, inception_module
 _LUMA = (19595, 38470, 7471)
 
 
+@dataclasses.dataclass
 class FeatureNetwork:
     """A network that scores are taken with.
 
     It can be called in eager code, in a `tf.function` and in `strategy.run`. Open it
     outside a strategy's scope.
 
-    Args:
+    Attributes:
         function: images float32 `(N, R, R, C)` -> (features, logits), both 2-d.
-        name: str, e.g. "Inception" or "digits-cnn".
+        name: str, for example "Inception" or "digits-cnn".
         hash: sha256, hexadecimal, of what decides its numbers.
         num_features, num_logits: int, D and K.
         image_channels: C, 1 or 3.
         resolution: R, int; `None` if it takes images of any size.
         is_inception: bool, whether its scores may be called FID, IS, ...
-        class_names: tuple of str, what the logits are about; empty if not known.
+        class_names: tuple of str, of the logits; empty if not known.
     """
 
-    def __init__(
-        self,
-        function,
-        *,
-        name,
-        hash,
-        num_features,
-        num_logits,
-        image_channels=3,
-        resolution=None,
-        is_inception=False,
-        class_names=(),
-    ):
-        self._function = function
-        self.name = name
-        self.hash = hash
-        self.num_features = num_features
-        self.num_logits = num_logits
-        self.image_channels = image_channels
-        self.resolution = resolution
-        self.is_inception = is_inception
-        self.class_names = tuple(class_names)
+    function: Callable
+    _: dataclasses.KW_ONLY
+    name: str
+    hash: str
+    num_features: int
+    num_logits: int
+    image_channels: int = 3
+    resolution: int | None = None
+    is_inception: bool = False
+    class_names: tuple = ()
 
     def __call__(self, images):
         """Runs the network on one batch.
 
-        Grey images become RGB, or RGB ones grey, as the network needs them. Those of
-        another size than a classifier's are resized (bilinear, antialiased). TF-GAN's
-        Inception module gets them as they are, and resizes them itself.
+        Grey images become RGB, or RGB ones grey, as the network needs them. A
+        classifier gets images resized to its resolution (bilinear, antialiased);
+        TF-GAN's Inception module resizes them itself.
 
         Args:
             images: float32 `(N, R, R, 1)` or `(N, R, R, 3)` in [-1, 1].
@@ -87,14 +78,10 @@ class FeatureNetwork:
             images = tf.image.resize(
                 images, [self.resolution, self.resolution], antialias=True
             )
-        return self._function(images)
+        return self.function(images)
 
     def describe(self, metric):
-        """How a score is called: str.
-
-        Args:
-            metric: str, e.g. "FID", "KID", "precision".
-        """
+        """The name of a score: str; `metric` is "FID", "KID", "precision", ..."""
         if self.is_inception:
             return metric
         return f"{metric} in the feature space of {self.name}"
@@ -105,17 +92,13 @@ def open_feature_network(spec, inception=None):
 
     Args:
         spec: "inception", or the folder that `sagan_tf.train_classifier` wrote.
-        inception: where the Inception network is: an unpacked local folder or a URL;
-            None for TF-GAN's, from the folder that the environment variable
-            TFHUB_CACHE_DIR names, or from the network.
+        inception: for the first, see `inception_module.load`.
 
     Returns:
-        `FeatureNetwork`. A module that cannot be the Inception network, by its outputs
-        or its size, is called "stand-in-" and the beginning of its hash, and a warning
-        on stderr says that its scores mean nothing.
+        `FeatureNetwork`.
 
     Raises:
-        BadInput: it cannot be had, or is not a feature network.
+        BadInput: it cannot be opened, or is not a feature network.
     """
     if spec == "inception":
         return _open_inception(inception)
@@ -158,17 +141,17 @@ def _open_classifier(folder):
         num_logits=record["num_classes"],
         image_channels=record["image_channels"],
         resolution=record["resolution"],
-        class_names=record["class_names"],
+        class_names=tuple(record["class_names"]),
     )
 
 
 def _open_inception(place):
-    module = inception_module.load(place)
+    function, name, digest, widths = inception_module.load(place)
     return FeatureNetwork(
-        module.function,
-        name=module.name,
-        hash=module.hash,
-        num_features=module.num_features,
-        num_logits=module.num_logits,
-        is_inception=module.is_inception,
+        function,
+        name=name,
+        hash=digest,
+        num_features=widths[0],
+        num_logits=widths[1],
+        is_inception=name == "Inception",
     )

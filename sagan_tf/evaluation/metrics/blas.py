@@ -1,8 +1,7 @@
-"""Linear algebra libraries (BLAS) kept to one thread of their own.
+"""Keeps linear algebra libraries (BLAS) to one thread.
 
-On cores that others use too, two BLAS threads wait for one another: 3 to 15 times
-slower than one was measured. Two Python threads that call BLAS with one thread each do
-not wait.
+On busy cores two BLAS threads wait for one another: 3 to 15 times slower than one
+(measured). Two Python threads that call BLAS with one thread each do not wait.
 """
 
 import functools
@@ -19,8 +18,7 @@ def _libraries():
 def one_blas_thread():
     """In a block `with one_blas_thread()`, BLAS works in the calling thread alone.
 
-    Most libraries have one setting for the process, some one for each thread. So a
-    block stands around a pool of threads, which restores the setting at the end, and in
-    each thread of the pool, where it may do nothing. Blocks may nest.
+    Some libraries have one setting for the process, some one for each thread: use a
+    block around a pool of threads, and one in each thread. Blocks may nest.
     """
     return _libraries().limit(limits=1, user_api="blas")

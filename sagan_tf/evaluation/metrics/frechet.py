@@ -13,27 +13,10 @@ import numpy as np
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics import tfgan
 from sagan_tf.evaluation.metrics.blas import one_blas_thread
-from sagan_tf.evaluation.metrics.moments import Moments, moments_of
-from sagan_tf.evaluation.metrics.neighbours import (
-    density_coverage,
-    neighbour_scores,
-    precision_recall,
-)
+from sagan_tf.evaluation.metrics.moments import Moments
 from sagan_tf.evaluation.metrics.rows import check_labels, check_pair, check_rows
 
-__all__ = [
-    "Moments",
-    "class_accuracy",
-    "density_coverage",
-    "frechet_distance",
-    "inception_score",
-    "intra_frechet_distance",
-    "moments_of",
-    "neighbour_scores",
-    "precision_recall",
-]
-
-CLASSES_NAMED = 10
+_CLASSES_NAMED = 10
 
 
 class _Gaussian(NamedTuple):
@@ -49,10 +32,10 @@ def frechet_distance(real, fake):
         |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))
 
     Heusel et al., "GANs trained by a two time-scale update rule converge to a local
-    Nash equilibrium", arXiv 1706.08500. With C = T^T T the last trace is the sum of the
-    singular values of T_1 T_2^T: their squares are the eigenvalues of C_1 C_2 other
-    than 0. Unlike the root of a product, this stays exact when covariances have no full
-    rank, as those of fewer than D + 1 images.
+    Nash equilibrium", arXiv 1706.08500. With C = T^T T the trace of the root is the sum
+    of the singular values of T_1 T_2^T: their squares are the nonzero eigenvalues of
+    C_1 C_2. Unlike the root of a product, this stays exact when covariances have no
+    full rank, as those of fewer than D + 1 images.
 
     Args:
         real, fake: `Moments` of the same features.
@@ -88,7 +71,7 @@ def _factor(covariance):
         if pivots.min() > np.sqrt(eps) * pivots.max():
             return lower.T
     values, vectors = np.linalg.eigh(covariance)
-    # What rounding leaves of eigenvalues that are 0 would count with its root.
+    # Rounding leaves something of eigenvalues that are 0; its root would count.
     kept = values > values[-1] * len(values) * eps
     return vectors[:, kept].T * np.sqrt(values[kept])[:, np.newaxis]
 
@@ -154,9 +137,9 @@ def _check_classes(real_labels, fake_labels, num_classes):
     if len(short):
         named = [
             f"class {label} ({counts[0][label]} real, {counts[1][label]} fake)"
-            for label in short[:CLASSES_NAMED]
+            for label in short[:_CLASSES_NAMED]
         ]
-        more = ", ..." if len(short) > CLASSES_NAMED else ""
+        more = ", ..." if len(short) > _CLASSES_NAMED else ""
         raise BadInput(
             "A distance per class needs at least 2 real and 2 fake images of each. "
             f"Received: {', '.join(named)}{more}. Try more images."
@@ -167,18 +150,16 @@ def inception_score(logits, splits=1):
     """Inception score: `exp(E KL(p(y|x) || p(y)))`, mean and sd over splits.
 
     Salimans et al., "Improved techniques for training GANs", arXiv 1606.03498, section
-    4. Split i holds the rows i N // splits to (i + 1) N // splits, in order: contiguous
-    parts, as in the code of that paper, which has 10 of 5,000 images. Rows that are
-    sorted, by class for example, give other scores than shuffled ones.
+    4. Split i holds the rows i N // splits to (i + 1) N // splits, as in the code of
+    that paper, which has 10 of 5,000 images. Sorted rows give other scores than
+    shuffled ones.
 
     Args:
         logits: float array (N, K).
         splits: int, 1..N.
 
     Returns:
-        mean: float, over splits.
-        sd: float, over splits (their mean square deviation, not an estimate for more):
-            0 for one split.
+        mean, sd: floats, over splits; 0 is the (population) sd of one split.
 
     Raises:
         BadInput: fewer rows than splits, another shape, NaN or infinity.
@@ -198,7 +179,7 @@ def inception_score(logits, splits=1):
 
 
 def class_accuracy(logits, labels):
-    """Share of images that a classifier reads as their label.
+    """Share of images that a classifier assigns to their label.
 
     Args:
         logits: float array (N, K), N >= 1.

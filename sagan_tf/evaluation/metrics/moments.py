@@ -1,4 +1,4 @@
-"""Mean and covariance of features in one pass: float64, constant memory, mergeable."""
+"""Mean and covariance of features in one pass: float64, constant memory."""
 
 import concurrent.futures
 
@@ -17,9 +17,9 @@ class Moments:
         S = S_A + S_B + (n_A n_B / n) d d^T,    d = mean_B - mean_A
 
     (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The
-    American Statistician 37, 1983, written there for one feature). Each set is centred
-    at its own mean, so nothing large is subtracted, and the order in which features
-    come changes the result by rounding alone (below 1e-9 of it).
+    American Statistician 37, 1983, for one feature). Each set is centred at its own
+    mean: nothing large is subtracted, and the order of features changes the result by
+    rounding alone (below 1e-9 of it).
 
     Args:
         num_features: int, D. Needs 8 D^2 bytes: 34 MB for the 2048 of Inception.
@@ -40,12 +40,12 @@ class Moments:
             covariance: float array (D, D), symmetric, unbiased (over count - 1).
 
         Returns:
-            `Moments`, which can be updated and merged.
+            `Moments`, which can be updated.
 
         Raises:
             BadInput: other shapes or count, not finite, or not symmetric.
         """
-        mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
+        mean, covariance = np.array(mean, float), np.array(covariance, float)
         if mean.ndim != 1 or covariance.shape != 2 * mean.shape or count < 2:
             raise BadInput(
                 "Statistics are a count of at least 2, a mean (D,) and a covariance "
@@ -60,8 +60,7 @@ class Moments:
                 "Try the covariance itself, not a factor of it."
             )
         moments = cls(len(mean))
-        moments._count = int(count)
-        moments._mean = mean.copy()
+        moments._count, moments._mean = int(count), mean
         moments._squares = covariance * (count - 1)
         return moments
 
@@ -80,43 +79,18 @@ class Moments:
                 self._add(features[start : start + ROWS_AT_A_TIME])
 
     def _add(self, features):
+        count = self._count + len(features)
         rows = np.empty((len(features) + 1, len(self._mean)))
         rows[:-1] = features
         mean = rows[:-1].mean(axis=0)
         rows[:-1] -= mean
         # The last term of S, as one more row of the matrix that is multiplied.
-        rows[-1] = self._join(len(features), mean)
-        self._add_squares(rows)
-
-    def merge(self, other):
-        """Adds all that another `Moments` has seen, which stays as it is.
-
-        Raises:
-            BadInput: it has another number of features.
-        """
-        if other.mean.shape != self._mean.shape:
-            raise BadInput(
-                "Only moments of the same features can be merged. Received: "
-                f"{len(self._mean)} and {len(other.mean)} features. "
-                "Try those of one feature network."
-            )
-        if other.count:
-            with one_blas_thread():
-                self._squares += other._squares
-                self._add_squares(self._join(other.count, other._mean)[np.newaxis])
-
-    def _join(self, count, mean):
-        """Moves count and mean; returns sqrt(n_A n_B / n) d."""
-        total = self._count + count
         difference = mean - self._mean
-        weight = np.sqrt(self._count * count / total)
-        self._mean = self._mean + difference * (count / total)
-        self._count = total
-        return weight * difference
-
-    def _add_squares(self, rows):
-        # NumPy sees that it is one matrix and has BLAS do half of the work (syrk);
-        # other Python threads run meanwhile, which SciPy's dsyrk would not let them.
+        rows[-1] = np.sqrt(self._count * len(features) / count) * difference
+        self._mean = self._mean + difference * (len(features) / count)
+        self._count = count
+        # NumPy has BLAS do half of the work (syrk), and other Python threads run
+        # meanwhile, unlike during SciPy's dsyrk.
         self._squares += rows.T @ rows
 
     @property

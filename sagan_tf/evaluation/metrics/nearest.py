@@ -13,15 +13,15 @@ _ROUNDING = 1e-12
 class NearestRows:
     """The k rows of a stream that are nearest to each of some queries.
 
-    Distances are Euclidean. They are exact to float64's rounding, also those of rows
-    that are all but equal: products only say which rows may be near, whose distance is
-    then the length of the difference. Of rows at the same distance the first counts.
+    Distances are Euclidean and exact to float64's rounding, even of nearly equal rows:
+    products only choose candidates, whose distance is the length of the difference. Of
+    rows at the same distance the first counts.
 
     Args:
         queries: float array `(Q, D)`.
         neighbours: int >= 1, k.
-        own_positions: `(Q,)` ints, the place in the stream of a query that is a part of
-            it, and no neighbour of its own; `None` if none is.
+        own_positions: `(Q,)` ints, places of the queries in the stream: a query is no
+            neighbour of its own. `None` if they are not in it.
 
     Attributes:
         distances: `(Q, k)` float64, rising; infinite where there are less than k rows.

@@ -18,16 +18,18 @@ BLOCK_MEBIBYTES = 64
 
 
 class NeighbourScores(NamedTuple):
-    """See `precision_recall` and `density_coverage`; `None` if not asked for."""
+    """Precision, recall and coverage in 0..1; density at least 0, it can be above 1."""
 
-    precision: float | None
-    recall: float | None
-    density: float | None
-    coverage: float | None
+    precision: float
+    recall: float
+    density: float
+    coverage: float
 
 
-def precision_recall(real_features, fake_features, neighbours=3):
-    """Improved precision and recall.
+def neighbour_scores(
+    real_features, fake_features, precision_neighbours=3, density_neighbours=5
+):
+    """Improved precision and recall, density and coverage, from one pass.
 
     Kynkaanniemi et al., "Improved precision and recall metric for assessing generative
     models", arXiv 1904.06991, equations 1 and 2. Around each image of a set lies a ball
@@ -35,53 +37,16 @@ def precision_recall(real_features, fake_features, neighbours=3):
     border belongs to it. Precision is the share of fake images in at least one ball of
     the real ones, recall that of real images in at least one ball of the fake ones.
 
-    Args:
-        real_features, fake_features: float arrays (N, D) and (M, D).
-        neighbours: int, k; the paper's is 3.
-
-    Returns:
-        precision, recall: floats in 0..1.
-
-    Raises:
-        BadInput: k or fewer images of a kind, other shapes, NaN or infinity.
-    """
-    scores = neighbour_scores(real_features, fake_features, neighbours, None)
-    return scores.precision, scores.recall
-
-
-def density_coverage(real_features, fake_features, neighbours=5):
-    """Density and coverage.
-
     Naeem et al., "Reliable fidelity and diversity metrics for generative models", arXiv
-    2002.09797, section 3. With the balls of `precision_recall`: density is the mean
-    number of balls of real images that hold a fake one, over k; coverage is the share
-    of real images whose ball holds at least one fake one. Here too a border belongs to
-    its ball; the authors' code leaves it out, which only exact copies of images show.
+    2002.09797, section 3. Density is the mean number of balls of real images that hold
+    a fake one, over k; coverage is the share of real images whose ball holds at least
+    one fake one. Here too a border belongs to its ball; the authors' code leaves it
+    out, which only exact copies of images show.
 
     Args:
         real_features, fake_features: float arrays (N, D) and (M, D).
-        neighbours: int, k; the paper's is 5.
-
-    Returns:
-        density: float, at least 0; can be above 1.
-        coverage: float in 0..1.
-
-    Raises:
-        BadInput: k or fewer images of a kind, other shapes, NaN or infinity.
-    """
-    scores = neighbour_scores(real_features, fake_features, None, neighbours)
-    return scores.density, scores.coverage
-
-
-def neighbour_scores(
-    real_features, fake_features, precision_neighbours=3, density_neighbours=5
-):
-    """The four together, in three fifths of the time of one pair after the other.
-
-    Args:
-        real_features, fake_features: float arrays (N, D) and (M, D).
-        precision_neighbours: int, k of precision and recall; `None` leaves them out.
-        density_neighbours: int, k of density and coverage; `None` leaves them out.
+        precision_neighbours: int, k of precision and recall; the paper's is 3.
+        density_neighbours: int, k of density and coverage; the paper's is 5.
 
     Returns:
         `NeighbourScores`.
@@ -89,67 +54,29 @@ def neighbour_scores(
     Raises:
         BadInput: k or fewer images of a kind, other shapes, NaN or infinity.
     """
-    wanted = [k for k in (precision_neighbours, density_neighbours) if k is not None]
-    if not wanted or min(wanted) < 1:
+    neighbours = [precision_neighbours, density_neighbours]
+    if min(neighbours) < 1:
         raise BadInput(
-            f"neighbours must be at least 1. Received: {wanted}. Try 3 or 5."
+            f"neighbours must be at least 1. Received: {neighbours}. Try 3 or 5."
         )
-    real, fake = check_pair(real_features, fake_features, at_least=max(wanted) + 1)
+    real, fake = check_pair(real_features, fake_features, at_least=max(neighbours) + 1)
+    precise, balls = [], []
+    recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
     with one_blas_thread():
-        radii = _radii(real, wanted)
-        counts = []
-        if precision_neighbours is not None:
-            fake_radii = _radii(fake, [precision_neighbours])
-            counts.append(_PrecisionCount(radii[0], fake_radii[0]))
-        if density_neighbours is not None:
-            counts.append(_DensityCount(radii[-1], density_neighbours))
+        radii, density_radii = _radii(real, neighbours)
+        (fake_radii,) = _radii(fake, [precision_neighbours])
         for rows, distances in _blocks(fake, real):
-            for count in counts:
-                count.add(rows, distances)
-    results = {}
-    for count in counts:
-        results |= count.results()
-    return NeighbourScores(*map(results.get, NeighbourScores._fields))
-
-
-class _PrecisionCount:
-    """Counts fake images in balls of real ones, and real in balls of fake."""
-
-    def __init__(self, real_radii, fake_radii):
-        self._real_radii, self._fake_radii = real_radii, fake_radii
-        self._precise = []
-        self._recalled = np.zeros(len(real_radii), bool)
-
-    def add(self, rows, distances):
-        self._precise.append((distances <= self._real_radii).any(axis=1))
-        balls = self._fake_radii[rows, np.newaxis]
-        self._recalled |= (distances <= balls).any(axis=0)
-
-    def results(self):
-        return {
-            "precision": float(np.concatenate(self._precise).mean()),
-            "recall": float(self._recalled.mean()),
-        }
-
-
-class _DensityCount:
-    """Counts balls of real images around fake ones, and those that are not empty."""
-
-    def __init__(self, real_radii, neighbours):
-        self._radii, self._neighbours = real_radii, neighbours
-        self._balls = []
-        self._covered = np.zeros(len(real_radii), bool)
-
-    def add(self, rows, distances):
-        inside = distances <= self._radii
-        self._balls.append(inside.sum(axis=1))
-        self._covered |= inside.any(axis=0)
-
-    def results(self):
-        return {
-            "density": float(np.concatenate(self._balls).mean() / self._neighbours),
-            "coverage": float(self._covered.mean()),
-        }
+            precise.append((distances <= radii).any(axis=1))
+            recalled |= (distances <= fake_radii[rows, np.newaxis]).any(axis=0)
+            inside = distances <= density_radii
+            balls.append(inside.sum(axis=1))
+            covered |= inside.any(axis=0)
+    return NeighbourScores(
+        precision=float(np.concatenate(precise).mean()),
+        recall=float(recalled.mean()),
+        density=float(np.concatenate(balls).mean() / density_neighbours),
+        coverage=float(covered.mean()),
+    )
 
 
 def _radii(features, neighbours):

@@ -1,7 +1,7 @@
-"""What other packages say about a small committed file of features, and what we say.
+"""Values that other packages compute from a small committed file of features.
 
 peer_features.npz   seeded features and logits
-peer_figures.json   what torch-fidelity, pytorch-fid, clean-fid and prdc say about them
+peer_figures.json   values of torch-fidelity, pytorch-fid, clean-fid and prdc
 
 `scripts/peer_figures.py` makes both; nothing here needs those packages.
 """
@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sagan_tf.evaluation.metrics import frechet, tfgan
+from sagan_tf.evaluation.metrics import frechet, moments, neighbours, tfgan
 
 _FOLDER = pathlib.Path(__file__).parent
 
-# How far, relative to the larger one, our figure may lie from a peer's.
+# How far our value may lie from a peer's, relative to the larger one.
 TOLERANCES = {
     # Float64 on both sides; what differs is the order of summation.
     "frechet_distance": 1e-9,
@@ -33,18 +33,18 @@ TOLERANCES = {
     "coverage": 1e-6,
 }
 # Where covariances have no full rank, peers also take the roots of what rounding leaves
-# of eigenvalues that are 0: they are 1.7e-8 too small. Ours is exact (metrics_test.py).
+# of eigenvalues that are 0: they are 1.7e-8 too small. Ours is exact (frechet_test.py).
 WITHOUT_FULL_RANK = 5e-8
 
 
 class Figure(NamedTuple):
-    """One figure of a peer.
+    """One value of a peer.
 
     metric: str, a key of `TOLERANCES`.
-    settings: dict: which arrays (`real`, `fake` or `logits`), and `rows` (the first
+    settings: dict: names of arrays (`real`, `fake` or `logits`), and `rows` (the first
         ones of both sets), `splits` or `neighbours` where the metric has them.
     value: float.
-    package, version, function, convention: str, where the value is from.
+    package, version, function, convention: str, the origin of the value.
     """
 
     metric: str
@@ -78,7 +78,7 @@ def figures():
 
 
 def measure(figure):
-    """What our metrics say where a peer gave `figure`: float."""
+    """Our value of the same metric: float."""
     settings = figure.settings
     if figure.metric.startswith("inception_score"):
         logits = arrays()[settings["logits"]]
@@ -88,17 +88,17 @@ def measure(figure):
         arrays()[settings[side]][: settings.get("rows")] for side in ("real", "fake")
     )
     if figure.metric == "frechet_distance":
-        return frechet.frechet_distance(*frechet.moments_of(real, fake))
+        return frechet.frechet_distance(*moments.moments_of(real, fake))
     if figure.metric == "kernel_distance":
         # One block, as the peers' one subset.
         return tfgan.kernel_distance(real, fake, block_size=len(real))[0]
-    neighbours = settings["neighbours"]
-    scores = frechet.neighbour_scores(real, fake, neighbours, neighbours)
+    k = settings["neighbours"]
+    scores = neighbours.neighbour_scores(real, fake, k, k)
     return getattr(scores, figure.metric)
 
 
 def tolerance(figure):
-    """How far our figure may lie from the peer's, relative to the larger: float."""
+    """How far our value may lie from the peer's, relative to the larger: float."""
     full_rank = all(
         len(arrays()[name]) > arrays()[name].shape[1]
         for side, name in figure.settings.items()
@@ -108,6 +108,6 @@ def tolerance(figure):
 
 
 def agrees(figure, value):
-    """Whether `value` is what the peer says, within `tolerance`: bool."""
+    """Whether `value` is that of the peer, within `tolerance`: bool."""
     # A peer's sd of one split is exactly 0.
     return math.isclose(value, figure.value, rel_tol=tolerance(figure), abs_tol=1e-12)

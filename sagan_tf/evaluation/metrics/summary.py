@@ -1,9 +1,8 @@
-"""What the metrics need to know of a set of images, and its file.
+"""What the metrics need of a set of images, and its file.
 
-A reference file is a NumPy .npz: `count`, `mean`, `covariance` (float64) over all
-images, `features`, `logits` (float32) and `labels` (int32) of the first ones, and
-`about`, JSON that says what they were made from. Shapes: N images, K of them kept, D
-features, L logits.
+A reference file is a NumPy .npz: `count`, `mean`, `covariance` (float64) over all N
+images, `features` (K, D), `logits` (K, L) (float32) and `labels` (K,) (int32) of the
+first K, and `about`, JSON with what they were made from.
 """
 
 import hashlib
@@ -15,10 +14,9 @@ import numpy as np
 
 from sagan_tf import files, images
 from sagan_tf.errors import BadInput
-from sagan_tf.evaluation.metrics.frechet import Moments
+from sagan_tf.evaluation.metrics.moments import Moments
+from sagan_tf.evaluation.metrics.rows import ROWS_AT_A_TIME
 
-# Adding a few rows to a covariance of 2048 features takes as long as adding hundreds.
-_ROWS_AT_A_TIME = 1024
 _ARRAYS = ("count", "mean", "covariance", "features", "logits", "labels", "about")
 
 
@@ -44,20 +42,13 @@ class Summary:
 
     @classmethod
     def from_arrays(cls, moments, features, logits, labels=None):
-        """A summary from what the properties of another one gave.
-
-        Args:
-            moments: `Moments`.
-            features, logits, labels: arrays, see the properties of these names.
-        """
+        """A summary from `Moments` and the arrays that the properties return."""
         summary = cls(keep=len(features))
-        summary.count = moments.count
-        summary._moments = moments
+        summary.count, summary._moments = moments.count, moments
         summary._num_kept = len(features)
         kept = {"features": features, "logits": logits, "labels": labels}
         for name, values in kept.items():
-            if values is not None:
-                summary._kept[name].append(values)
+            summary._kept[name] += [] if values is None else [values]
         return summary
 
     @property
@@ -78,16 +69,15 @@ class Summary:
 
     @property
     def labels(self):
-        """`(K,)` int32, or `None` if the images have none."""
+        """`(K,)` int32, or `None` without labels."""
         return self._joined("labels") if self._kept["labels"] else None
 
     def add(self, features, logits, labels=None, low=np.nan, high=np.nan):
-        """Adds some images.
+        """Adds images.
 
         Args:
-            features: `(n, D)` float32.
-            logits: `(n, L)` float32.
-            labels: `(n,)` ints, or `None`: for all calls or none.
+            features, logits: `(n, D)` and `(n, L)` float32.
+            labels: `(n,)` ints; `None` in all calls or in none.
             low, high: smallest and largest value of these images.
 
         Raises:
@@ -96,7 +86,7 @@ class Summary:
         self._check(features, logits)
         self.count += len(features)
         self._waiting.append(np.asarray(features, np.float32))
-        if sum(map(len, self._waiting)) >= _ROWS_AT_A_TIME:
+        if sum(map(len, self._waiting)) >= ROWS_AT_A_TIME:
             self._add_waiting()
         self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
         wanted = min(len(features), self.keep - self._num_kept)
@@ -110,8 +100,7 @@ class Summary:
     def _add_waiting(self):
         if not self._waiting:
             return
-        features = np.concatenate(self._waiting)
-        self._waiting = []
+        features, self._waiting = np.concatenate(self._waiting), []
         if self._moments is None:
             self._moments = Moments(features.shape[1])
         self._moments.update(features)
@@ -139,11 +128,11 @@ class ContentHash:
     def __init__(self):
         self._digest = hashlib.sha256()
 
-    def add(self, some, labels=None):
+    def add(self, batch, labels=None):
         """Adds images `(n, R, R, C)` float32 in [-1, 1] and their labels `(n,)`."""
-        for index, picture in enumerate(images.to_pixels(np.asarray(some))):
-            self._digest.update(np.int64(picture.shape).tobytes())
-            self._digest.update(picture.tobytes())
+        for index, image in enumerate(images.to_pixels(np.asarray(batch))):
+            self._digest.update(np.int64(image.shape).tobytes())
+            self._digest.update(image.tobytes())
             if labels is not None:
                 self._digest.update(np.int32(labels[index]).tobytes())
 
@@ -156,9 +145,9 @@ def write_reference(path, summary, about):
     """Writes a reference file, whole or not at all.
 
     Args:
-        path: where to; its folder is made.
+        path: of the file; its folder is made.
         summary: `Summary` of the real images.
-        about: dict for JSON, what they are and how they were treated.
+        about: dict for JSON: what they are, how they were treated.
 
     Raises:
         OSError: it cannot be written.
@@ -210,15 +199,10 @@ def read_reference(path):
 
 
 def check_same(path, about, wanted):
-    """Checks that a reference file was made from what is wanted.
-
-    Args:
-        path: of the file, for the message.
-        about: dict, as `read_reference` returns it.
-        wanted: dict, some of its keys.
+    """Checks that `about` of the reference file `path` has the entries of `wanted`.
 
     Raises:
-        BadInput: one differs; the line names them all.
+        BadInput: some differ; the line names them all.
     """
     differences = [
         f"{key} is {about.get(key)!r}, needed {value!r}"

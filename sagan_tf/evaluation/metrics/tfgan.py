@@ -1,7 +1,7 @@
-"""The only door to TF-GAN 2.1.0: its functions on logits and features.
+"""The metrics of TF-GAN 2.1.0, from logits and features.
 
-`import tensorflow_gan` fails with TensorFlow 2.21, because `tf.estimator` is gone. Its
-module of metrics works by itself, so that is all that is imported, at its first use.
+`import tensorflow_gan` fails with TensorFlow 2.21, which has no `tf.estimator`. Its
+module of metrics works by itself, and is imported at its first use.
 """
 
 import functools
@@ -26,8 +26,8 @@ _VANISHES = -700
 def _metrics():
     """TF-GAN's `classifier_metrics`.
 
-    Its parent packages would import what is broken, so empty modules with their paths
-    stand in for them during the import.
+    Its parent packages would import `tf.estimator`: empty modules with their paths
+    replace them during the import.
 
     Raises:
         ModuleNotFoundError: TF-GAN is not installed.
@@ -70,17 +70,16 @@ def classifier_score(logits):
         raise BadInput(
             "An Inception score needs logits. Received: 0 rows. Try more images."
         )
-    # A class that vanishes for every image adds nothing, but TF-GAN would compute
-    # 0 log(0 / 0) for it, which is NaN.
+    # TF-GAN would compute 0 log(0 / 0), NaN, for a class of probability 0.
     seen = (logits - logits.max(axis=1, keepdims=True) > _VANISHES).any(axis=0)
     return float(_metrics().classifier_score_from_logits(logits[:, seen]))
 
 
 def frechet_distance(real_features, fake_features):
-    """Frechet distance as TF-GAN computes it, in float64.
+    """Frechet distance as TF-GAN computes it, in float64, for comparison.
 
-    For comparison: `metrics.frechet_distance` takes less time and memory, and is exact
-    where covariances have no full rank.
+    `frechet.frechet_distance` takes less time and memory, and is exact where
+    covariances have no full rank.
 
     Args:
         real_features, fake_features: float arrays (N, D) and (M, D), at least 2 rows.
@@ -101,11 +100,9 @@ def kernel_distance(real_features, fake_features, block_size=1000):
     """Kernel distance (KID): unbiased MMD^2 with the kernel `(x . y / D + 1)^3`.
 
     Binkowski et al., "Demystifying MMD GANs", arXiv 1801.01401; the mean over
-    blocks of Zaremba et al., arXiv 1307.1954. TF-GAN is called for one block after the
-    other: its own loop over blocks would first copy everything to float64.
-
-    Blocks are cut in the order of the rows, so neither set may be sorted, by class for
-    example.
+    blocks of Zaremba et al., arXiv 1307.1954. Blocks are cut in the order of the rows,
+    so neither set may be sorted, for example by class. TF-GAN gets one block at a time:
+    its own loop would first copy everything to float64.
 
     Args:
         real_features, fake_features: float arrays (N, D) and (M, D).

@@ -5,7 +5,10 @@ import math
 import keras
 from tqdm import tqdm
 
+from sagan_tf.evaluation.evaluator import recorded, score_network, write_record
 from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.run.directory import BEST
+from sagan_tf.run.records import EVALUATIONS
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
@@ -14,23 +17,25 @@ class PeriodicEvaluation(StepCallback):
 
     Args:
         every: int, steps.
-        evaluator: `Evaluator`.
+        how: `How` to evaluate.
         checkpoints: `Checkpoints` of the run.
         writer: `CheckpointWriter`, for a checkpoint of each evaluated step.
-        folder: path of the best checkpoint.
+        workdir: path of the run: evaluations.jsonl gets the records, best/ the best
+            checkpoint.
     """
 
-    def __init__(self, every, evaluator, checkpoints, writer, folder):
+    def __init__(self, every, how, checkpoints, writer, workdir):
         super().__init__(every)
-        self._evaluator = evaluator
+        self._how = how
         self._checkpoints = checkpoints
         self._writer = writer
-        self._folder = folder
+        self._log = workdir / EVALUATIONS
+        self._folder = workdir / BEST
         self._lowest = math.inf
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        known, step = self._evaluator.recorded(), self.step()
+        known, step = recorded(self._log, self._how), self.step()
         best = [s for s in Checkpoints(self._folder).steps() if s in known]
         self._lowest = min((known[s]["metrics"]["fid"] for s in best), default=math.inf)
         # An evaluation that a kill prevented is made up for.
@@ -43,7 +48,7 @@ class PeriodicEvaluation(StepCallback):
             self._evaluate(step)
 
     def _evaluate(self, step):
-        protocol = self._evaluator.protocol
+        protocol = self._how.protocol
         generator = self.model.generator
         if protocol.ema and self.model.ema_generator is not None:
             generator = self.model.ema_generator
@@ -51,9 +56,9 @@ class PeriodicEvaluation(StepCallback):
             copy = keras.models.clone_model(generator)
             copy.set_weights(generator.get_weights())
             generator = copy
-        record = self._evaluator.score_network(
-            generator, self.model.num_classes or 0, step
-        )
+        classes = self.model.num_classes or 0
+        record = score_network(generator, self._how, classes, step)
+        write_record(record, self._log)
         fid = record["metrics"]["fid"]
         if fid < self._lowest:
             self._lowest = fid
@@ -61,5 +66,5 @@ class PeriodicEvaluation(StepCallback):
             note = "the lowest so far"
         else:
             note = f"the lowest: {self._lowest:.4g}"
-        name = self._evaluator.network.describe("FID")
+        name = self._how.network.describe("FID")
         tqdm.write(f"step {step:,}: {name} {fid:.4g}, {note}")

@@ -112,7 +112,7 @@ def test_every_held_out_picture_is_read_once_however_often_it_is_asked():
 
 
 def test_shifts_are_whole_pixels_and_repeat_the_edge():
-    """Each shifted picture is a part of the picture with its edge repeated."""
+    """Each shifted image is a part of the image with its edge repeated."""
     images = np.random.default_rng(0).normal(size=(40, 6, 6, 2)).astype(np.float32)
     shifted = classifier_data.shift(images, 2, (0, 5)).numpy()
     padded = np.pad(images, [(0, 0), (2, 2), (2, 2), (0, 0)], "edge")

@@ -1,6 +1,5 @@
 import json
 import os
-import pathlib
 import zipfile
 
 import keras
@@ -163,14 +162,14 @@ def test_the_old_one_comes_back_when_the_new_one_cannot_take_its_place(
     tmp_path, monkeypatch
 ):
     classifier.save_classifier(tmp_path / "a", tiny(), RECORD)
-    rename = pathlib.Path.rename
+    rename = os.rename
 
     def fail_once(path, target):
         if target == tmp_path / "a" and ".old" not in path.name:
             raise OSError(5, "Input/output error", str(path))
         return rename(path, target)
 
-    monkeypatch.setattr(pathlib.Path, "rename", fail_once)
+    monkeypatch.setattr(os, "rename", fail_once)
     with pytest.raises(OSError, match="Input/output error"):
         classifier.save_classifier(tmp_path / "a", tiny(1), RECORD, overwrite=True)
     assert os.listdir(tmp_path) == ["a"]

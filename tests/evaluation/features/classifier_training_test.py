@@ -7,6 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from sagan_tf import data, train_classifier
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features import classifier_training as training
 from sagan_tf.evaluation.features.network import open_feature_network
 
@@ -15,13 +16,13 @@ CONFIGS = pathlib.Path(__file__).parents[3] / "configs"
 
 
 def squares(path, count=90, seed=0, classes=3, **more):
-    """Noisy pictures of 12 x 12: the label says in which corner a square is."""
+    """Noisy images of 12 x 12: the label says in which corner a square is."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     images = random.integers(0, 60, (count, 12, 12, 1)).astype(np.uint8)
     for image, label in zip(images, labels):
         top, left = 6 * (label // 2) + 1, 6 * (label % 2) + 1
-        # Shapes, too: an average over the picture does not say where it was.
+        # Shapes, too: an average over the image does not say where it was.
         image[top : top + 1 + 2 * label, left : left + 2] = 255
     np.savez(path, images=images, labels=labels, **more)
     return f"npz:{path}"
@@ -115,24 +116,24 @@ def test_it_says_what_it_reads_wrongly(tmp_path, capsys):
     arguments = "--epochs=1", f"--held_out_dataset={other}", "--name=my-cnn"
     assert run(tmp_path / "out", dataset, *arguments) == 0
     text = capsys.readouterr().out
-    assert "of 31 held-out pictures are read correctly" in text
+    assert "of 31 held-out images are read correctly" in text
     assert "my-cnn (" in text and str(tmp_path / "out") in text
     record = record_of(tmp_path / "out")
     assert record["held_out_dataset"] == other
-    # With pictures to measure with, all of the data set is there to learn from.
+    # With images to measure with, all of the data set is there to learn from.
     assert (record["split"], record["num_training_images"]) == (None, 90)
 
 
 def test_the_most_frequent_mistakes_are_named():
     confusion = np.array([[50, 0, 1], [7, 40, 0], [0, 2, 60]])
     assert training.describe_readings(confusion, ("ant", "bee", "cow")) == (
-        "93.75% of 160 held-out pictures are read correctly\n"
+        "93.75% of 160 held-out images are read correctly\n"
         "Most frequent mistakes: bee as ant (7 of 47), cow as bee (2 of 62), "
         "ant as cow (1 of 51)"
     )
     assert "1 as 0 (7 of 47)" in training.describe_readings(confusion)
     assert training.describe_readings(np.diag([3, 4])) == (
-        "100.00% of 7 held-out pictures are read correctly"
+        "100.00% of 7 held-out images are read correctly"
     )
 
 
@@ -172,17 +173,33 @@ def test_an_output_is_needed(capsys):
     assert "--output is needed" in capsys.readouterr().err
 
 
-def test_a_bad_picture_is_named_and_another_error_stays(tmp_path):
-    for name in ("ant/0.png", "ant/1.png", "bee/2.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        Image.fromarray(np.zeros([4, 4], np.uint8)).save(tmp_path / name)
-    source = data.open_source(f"folder:{tmp_path}")
-    error = tf.errors.InvalidArgumentError(None, None, "somewhere")
-    assert training.explain(error, source, source, seed=0) is error
-    (tmp_path / "bee/2.png").write_bytes(b"\x89PNG")
-    found = training.explain(error, source, source, seed=0)
-    assert isinstance(found, ValueError)
-    assert "bee/2.png" in str(found) and "--skip_bad_images" in str(found)
+@pytest.mark.parametrize("bad", ["train", "test"])
+def test_a_bad_image_is_named_and_another_error_stays(tmp_path, monkeypatch, bad):
+    folders = tmp_path / "train", tmp_path / "test"
+    for name in ("ant/0.png", "ant/1.png", "bee/2.png", "bee/3.png"):
+        for part in folders:
+            (tmp_path / part / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros([4, 4], np.uint8)).save(tmp_path / part / name)
+    parts = [
+        data.open_source(f"folder:{tmp_path}/{part}") for part in ("train", "test")
+    ]
+
+    def fail(*arguments):
+        raise tf.errors.InvalidArgumentError(None, None, "somewhere")
+
+    def train():
+        training.train_classifier(
+            tmp_path / "out", *parts, name="x", resolution=8, image_channels=1
+        )
+
+    monkeypatch.setattr(training, "fit", fail)
+    monkeypatch.setattr(training, "make_batches", lambda *arguments: None)
+    monkeypatch.setattr(training, "make_test_batches", lambda *arguments: None)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="somewhere"):
+        train()
+    (tmp_path / bad / "bee/2.png").write_bytes(b"\x89PNG")
+    with pytest.raises(BadInput, match=f"{bad}/bee/2.png: .*--skip_bad_images"):
+        train()
 
 
 def test_small_data_sets_are_seen_more_often():

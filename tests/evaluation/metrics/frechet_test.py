@@ -5,12 +5,12 @@ import pytest
 import scipy.linalg
 
 from sagan_tf.evaluation.metrics import frechet, tfgan
-from sagan_tf.evaluation.metrics.frechet import Moments
+from sagan_tf.evaluation.metrics.moments import Moments, moments_of
 from tests.evaluation.gaussians import features
 
 
 def distance(real, fake):
-    return frechet.frechet_distance(*frechet.moments_of(real, fake))
+    return frechet.frechet_distance(*moments_of(real, fake))
 
 
 def gaussian(mean, covariance):

@@ -53,26 +53,6 @@ def test_features_of_little_spread_far_from_zero_keep_their_digits():
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_merged_moments_are_those_of_the_union():
-    rows = features(900, 5)
-    first, second = moments_in_pieces(rows[:200]), moments_in_pieces(rows[200:])
-    kept = second.covariance
-    first.merge(second)
-    assert_same(first, moments_in_pieces(rows))
-    np.testing.assert_array_equal(second.covariance, kept)
-
-
-def test_merging_with_nothing_changes_nothing():
-    rows = features(20, 5)
-    moments = moments_in_pieces(rows)
-    moments.merge(Moments(5))
-    assert_same(moments, moments_in_pieces(rows))
-    empty = Moments(5)
-    empty.merge(Moments(5))
-    empty.merge(moments)
-    assert_same(empty, moments)
-
-
 def test_stored_statistics_come_back_and_go_on():
     rows = features(300, 5)
     before = moments_in_pieces(rows[:100])
@@ -130,11 +110,6 @@ def test_a_covariance_of_fewer_than_two_rows_is_refused(count):
     moments.update(features(count, 4))
     with pytest.raises(ValueError, match=f"at least 2 rows.*Received: {count}"):
         _ = moments.covariance
-
-
-def test_moments_of_other_features_are_not_merged():
-    with pytest.raises(ValueError, match="4 and 5 features"):
-        Moments(4).merge(Moments(5))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sagan_tf.evaluation.metrics import frechet, neighbours
-from sagan_tf.evaluation.metrics.frechet import neighbour_scores
+from sagan_tf.evaluation.metrics import neighbours
+from sagan_tf.evaluation.metrics.neighbours import neighbour_scores
 
 
 def two_sets(dtype=np.float64):
@@ -44,20 +44,17 @@ def test_the_four_are_those_of_their_definitions(dtype):
     assert neighbour_scores(real, fake, 2, 4) == pytest.approx(
         (at_2["precision"], at_2["recall"], at_4["density"], at_4["coverage"])
     )
-    precision_recall = frechet.precision_recall(real, fake, neighbours=4)
-    assert precision_recall == pytest.approx((at_4["precision"], at_4["recall"]))
-    density_coverage = frechet.density_coverage(real, fake, neighbours=2)
-    assert density_coverage == pytest.approx((at_2["density"], at_2["coverage"]))
+    assert neighbour_scores(real, fake, 4, 2) == pytest.approx(
+        (at_4["precision"], at_4["recall"], at_2["density"], at_2["coverage"])
+    )
 
 
 def test_the_papers_neighbours_are_the_defaults():
     real, fake = two_sets()
-    assert neighbour_scores(real, fake) == (
-        *frechet.precision_recall(real, fake, neighbours=3),
-        *frechet.density_coverage(real, fake, neighbours=5),
+    at_3, at_5 = (by_definition(real, fake, k) for k in (3, 5))
+    assert neighbour_scores(real, fake) == pytest.approx(
+        (at_3["precision"], at_3["recall"], at_5["density"], at_5["coverage"])
     )
-    assert frechet.precision_recall(real, fake) == neighbour_scores(real, fake)[:2]
-    assert frechet.density_coverage(real, fake) == neighbour_scores(real, fake)[2:]
 
 
 def test_blocks_of_distances_change_nothing(monkeypatch):
@@ -99,9 +96,12 @@ def test_too_few_images_are_refused(count):
         neighbour_scores(real, fake)
 
 
-def test_no_neighbours_are_refused():
+@pytest.mark.parametrize(
+    "none", [{"precision_neighbours": 0}, {"density_neighbours": 0}]
+)
+def test_no_neighbours_are_refused(none):
     with pytest.raises(ValueError, match="at least 1. Received: "):
-        frechet.precision_recall(*two_sets(), neighbours=0)
+        neighbour_scores(*two_sets(), **none)
 
 
 def test_features_of_other_networks_are_refused():
