@@ -172,11 +172,6 @@ def draw_health(path, looks):
     def limit(value):
         return [steps[0], steps[-1]], [value, value]
 
-    def worst(network):
-        names = [name for name in looks[-1] if name.startswith(f"sigma_{network}/")]
-        values = ([look[n] for n in names if look.get(n)] for look in looks)
-        return steps, [min(sigmas, default=None) for sigmas in values]
-
     networks = {"g": "generator", "d": "discriminator"}
     panels = {
         "Diversity, real images 1": {
@@ -195,7 +190,7 @@ def draw_health(path, looks):
             name: curve(f"gradient_norm_{letter}") for letter, name in networks.items()
         },
         "Sigma of the worst layer, exact 1": {
-            **{name: worst(name) for name in networks.values()},
+            **{name: (steps, _worst_sigmas(looks, name)) for name in networks.values()},
             "least": limit(complaints.LEAST_SIGMA),
         },
         "Gammas": {
@@ -207,3 +202,9 @@ def draw_health(path, looks):
     plots.write_curves(
         path, panels, "Health of the training", logarithmic=("Gradient norms",)
     )
+
+
+def _worst_sigmas(looks, network):
+    names = [name for name in looks[-1] if name.startswith(f"sigma_{network}/")]
+    sigmas = ([look[name] for name in names if look.get(name)] for look in looks)
+    return [min(values, default=None) for values in sigmas]
