@@ -11,8 +11,8 @@ import importlib
 
 __version__ = "0.1.0"
 
-# name: module. Loaded when they are first used, so that commands can check their flags
-# before TensorFlow is imported.
+# name: module, which is loaded at the first use: commands check their flags before
+# TensorFlow is imported.
 _EXPORTS = {
     "SAGAN": "sagan_tf.model",
     "build_discriminator": "sagan_tf.networks",

@@ -13,16 +13,16 @@ TEMPORARY = ".tmp"
 
 @contextlib.contextmanager
 def replacing(path):
-    """Lets a file be written under a temporary name, which becomes its own at the end.
+    """Replaces a file by one that the body writes under a temporary name.
 
-    If the body fails or is interrupted, what was at `path` before stays as it was, and
-    nothing is left beside it.
+    If the body fails or is interrupted, `path` stays as it was, and nothing is left
+    beside it.
 
     Args:
-        path: where to; the folder exists already.
+        path: of the file; the folder exists already.
 
     Yields:
-        str, the temporary name in the same folder, for the body to write to.
+        str, the temporary name, in the same folder.
 
     Raises:
         OSError: it cannot be written; the error names `path` if it named no file.
@@ -33,7 +33,7 @@ def replacing(path):
             yield temporary
             os.replace(temporary, path)
     finally:
-        # Still there only if something failed, or somebody pressed Ctrl-C.
+        # It still exists if something failed, or somebody pressed Ctrl-C.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
 
@@ -55,7 +55,7 @@ def write_text(path, text):
 def append_lines(path, text):
     """Adds lines to the end of a text file.
 
-    A last line without its end, which a killed process has left, is taken away first.
+    An incomplete last line, which a killed process has left, is removed first.
 
     Args:
         path: of the file, which need not exist yet.
@@ -75,7 +75,7 @@ def append_lines(path, text):
 
 @contextlib.contextmanager
 def naming(path):
-    """Adds the path to an error that names no file, as that of a full disk."""
+    """Adds the path to an error that names no file, like that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -86,15 +86,15 @@ def naming(path):
 
 @contextlib.contextmanager
 def replacing_folder(path, flush=False):
-    """Lets a folder be filled under a temporary name, which becomes its own at the end.
+    """Replaces a folder by one that the body fills under a temporary name.
 
-    If the body fails or is interrupted, what was at `path` before stays as it was, and
-    nothing is left beside it. A process that is killed leaves its temporary folder;
-    the next one that writes to `path` removes it, or moves back what it had replaced.
+    If the body fails or is interrupted, `path` stays as it was, and nothing is left
+    beside it. A killed process leaves its temporary folder. The next process that
+    writes to `path` removes it, or moves back the folder that it was replacing.
 
     Args:
-        path: where to; its parents are made.
-        flush: bool, whether the files are on the disk before the folder gets its name.
+        path: of the folder; its parents are made.
+        flush: bool, whether the files are on the disk before the folder is renamed.
 
     Yields:
         `pathlib.Path` of an empty folder beside `path`.
@@ -118,7 +118,7 @@ def replacing_folder(path, flush=False):
             if flush:
                 flush_to_disk(path.parent)
     finally:
-        # They exist only if something failed, or somebody pressed Ctrl-C.
+        # They still exist if something failed, or somebody pressed Ctrl-C.
         shutil.rmtree(temporary, ignore_errors=True)
         for folder in missing:
             with contextlib.suppress(OSError):  # It is in use.
@@ -126,7 +126,7 @@ def replacing_folder(path, flush=False):
 
 
 def flush_to_disk(path):
-    """Asks the system to put a file's bytes, or a folder's names, on the disk."""
+    """Writes a file's bytes, or a folder's names, from the system's memory to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -144,7 +144,7 @@ def sha256_of_file(path):
 
 
 def _rename_folder(temporary, path):
-    """Gives a finished folder its name, and removes what had that name before."""
+    """Gives a finished folder its name, and removes the folder that had the name."""
     if not path.exists():
         os.rename(temporary, path)
         return
@@ -159,7 +159,11 @@ def _rename_folder(temporary, path):
 
 
 def tidy_up(path):
-    """Removes, or moves back, what killed processes that wrote to `path` have left."""
+    """Removes what killed writers of `path` left, or moves back what they replaced.
+
+    Args:
+        path: `pathlib.Path`.
+    """
     name = re.compile(rf"{re.escape(path.name)}\.(old\.)?(\d+){re.escape(TEMPORARY)}")
     if not path.parent.is_dir():
         return
@@ -169,7 +173,7 @@ def tidy_up(path):
             continue
         if match[1] and not path.exists():
             os.rename(entry, path)
-            print(f"{path}: a killed process had moved it away.", file=sys.stderr)
+            print(f"{path} is back: a killed process had moved it.", file=sys.stderr)
         else:
             shutil.rmtree(entry)
 

@@ -1,8 +1,8 @@
-"""Pictures: the pixel range both ways, crop and resize, grids, PNG files.
+"""Images: the pixel range both ways, crop and resize, grids, PNG files.
 
-This is the only place that knows the two ranges: *pixels* are uint8 in 0..255,
-*images* are float32 in [-1, 1]. Shapes: N pictures, H rows, W columns, C channels,
-R the resolution (pictures are square once they are cropped).
+Only this file knows the two ranges: *pixels* are uint8 in 0..255, *images* are float32
+in [-1, 1]. Shapes: N images, H rows, W columns, C channels, R the resolution (cropped
+images are square).
 """
 
 import numpy as np
@@ -29,10 +29,10 @@ def from_pixels(pixels):
     """Turns pixels into images: `x * (2 / 255) - 1`, as the official code.
 
     Args:
-      pixels: uint8 tensor or NumPy array of any shape, 0..255.
+        pixels: uint8 tensor or NumPy array of any shape, 0..255.
 
     Returns:
-      float32 of the same shape and kind (tensor or array), in [-1, 1].
+        float32 of the same shape and kind (tensor or array), in [-1, 1].
     """
     if isinstance(pixels, np.ndarray):
         return pixels.astype(np.float32) * np.float32(2 / 255) - np.float32(1)
@@ -40,17 +40,17 @@ def from_pixels(pixels):
 
 
 def to_pixels(images):
-    """Turns images into pixels: `clip(x * 127.5 + 128, 0, 255)`, cut to an integer.
+    """Turns images into pixels: `clip(x * 127.5 + 128, 0, 255)`, truncated.
 
-    It is the inverse of `from_pixels`: all 256 values survive the round trip.
-    `(x + 1) * 127.5`, often seen, loses 47 of them.
+    It is the inverse of `from_pixels`: all 256 values survive the round trip. The
+    common `(x + 1) * 127.5` loses 47 of them.
 
     Args:
-      images: float tensor or NumPy array of any shape; what lies outside [-1, 1] is
-        clipped. Half precision is computed in float32.
+        images: float tensor or NumPy array of any shape; values outside [-1, 1] are
+            clipped. Half precision is computed in float32.
 
     Returns:
-      uint8 of the same shape and kind (tensor or array).
+        uint8 of the same shape and kind (tensor or array).
     """
     if isinstance(images, np.ndarray):
         scaled = images.astype(np.float32) * np.float32(127.5) + np.float32(128)
@@ -62,18 +62,18 @@ def to_pixels(images):
 def adapt_channels(pixels, channels):
     """Turns grey, grey + alpha, RGB or RGBA pixels into grey or RGB ones.
 
-    Transparent parts are laid over white. RGB becomes grey by ITU-R 601 luma in
-    Pillow's fixed-point form, so that both give the same values.
+    White shows through transparent parts. RGB becomes grey by ITU-R 601 luma in
+    Pillow's fixed-point form, so both give the same values.
 
     Args:
-      pixels: uint8 `(..., C)`, C = 1, 2, 3 or 4. C may be unknown in graph mode.
-      channels: 1 or 3.
+        pixels: uint8 `(..., C)`, C = 1, 2, 3 or 4. C may be unknown in graph mode.
+        channels: 1 or 3.
 
     Returns:
-      uint8 tensor `(..., channels)`.
+        uint8 tensor `(..., channels)`.
 
     Raises:
-      BadInput: if `channels`, or C where it is known, is something else.
+        BadInput: `channels`, or C if it is known, is something else.
     """
     if channels not in (1, 3):
         raise BadInput(
@@ -116,23 +116,22 @@ def _adapt(pixels, given, channels):
 def center_crop_and_resize(pixels, resolution, method="antialiased_bilinear"):
     """Cuts out the largest square in the middle and resizes it.
 
-    The result is rounded to whole pixel values: real pictures then go through the
-    same 256 values as generated ones that are written to a file, and can be kept in
-    memory in a quarter of the space. A square that has the resolution already is not
-    resampled. When the picture's sides differ by an odd number, the square lies half
-    a pixel up or to the left.
+    The result is rounded to whole pixel values. Real images then have the same 256
+    values as generated ones in a file, and take a quarter of the memory. A square that
+    has the resolution already is not resampled. If the sides differ by an odd number,
+    the square lies half a pixel up or to the left.
 
     Args:
-      pixels: uint8 `(H, W, C)` or `(N, H, W, C)`.
-      resolution: R, the side of the result.
-      method: one of `RESIZE_METHODS`; "antialiased" widens the filter when a picture
-        is made smaller, as Pillow does. "lanczos3" is antialiased.
+        pixels: uint8 `(H, W, C)` or `(N, H, W, C)`.
+        resolution: R, the side of the result.
+        method: one of `RESIZE_METHODS`; "antialiased" widens the filter when an image
+            is made smaller, as Pillow does. "lanczos3" is antialiased.
 
     Returns:
-      uint8 tensor `(R, R, C)` or `(N, R, R, C)`.
+        uint8 tensor `(R, R, C)` or `(N, R, R, C)`.
 
     Raises:
-      BadInput: if the method is unknown.
+        BadInput: the method is unknown.
     """
     if method not in _RESIZE:
         raise BadInput(
@@ -163,19 +162,19 @@ def center_crop_and_resize(pixels, resolution, method="antialiased_bilinear"):
 
 
 def grid(pixels, columns, pad=2, background=255):
-    """Lays pictures out row by row in one big picture.
+    """Lays images out in a grid, row by row.
 
     Args:
-      pixels: uint8 tensor or array `(N, H, W, C)`.
-      columns: pictures in a row; the last row may be shorter.
-      pad: pixels between neighbours (none around the outside).
-      background: value between the pictures and in empty places, 0..255.
+        pixels: uint8 tensor or array `(N, H, W, C)`.
+        columns: images in a row; the last row may be shorter.
+        pad: pixels between neighbours (none around the outside).
+        background: value between the images and in empty places, 0..255.
 
     Returns:
-      uint8 array `(rows * (H + pad) - pad, columns * (W + pad) - pad, C)`.
+        uint8 array `(rows * (H + pad) - pad, columns * (W + pad) - pad, C)`.
 
     Raises:
-      BadInput: if the shape or dtype is another one, or there are no pictures.
+        BadInput: the shape or dtype is another one, or there are no images.
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape or columns < 1:
@@ -188,63 +187,60 @@ def grid(pixels, columns, pad=2, background=255):
     rows = -(-count // columns)
     shape = (rows * (height + pad) - pad, columns * (width + pad) - pad, channels)
     canvas = np.full(shape, background, np.uint8)
-    for index, picture in enumerate(pixels):
+    for index, image in enumerate(pixels):
         top = index // columns * (height + pad)
         left = index % columns * (width + pad)
-        canvas[top : top + height, left : left + width] = picture
+        canvas[top : top + height, left : left + width] = image
     return canvas
 
 
 def enlarge(pixels, scale):
-    """Makes every pixel a square of `scale` x `scale`, for tiny pictures to be seen.
+    """Makes every pixel a square of `scale` x `scale`, to show tiny images.
 
     Args:
-      pixels: array `(..., H, W, C)`.
-      scale: int.
+        pixels: array `(..., H, W, C)`.
+        scale: int.
 
     Returns:
-      Array `(..., scale * H, scale * W, C)`.
+        Array `(..., scale * H, scale * W, C)`.
     """
     return np.asarray(pixels).repeat(scale, axis=-3).repeat(scale, axis=-2)
 
 
 def to_picture(pixels, scale=1):
-    """One picture for a notebook to show, or for a file.
+    """One image for a notebook to show, or for a file.
 
     Args:
-      pixels: uint8 tensor or array `(H, W, 1)` or `(H, W, 3)`.
-      scale: every pixel becomes a square of `scale` x `scale` (for tiny pictures).
+        pixels: uint8 tensor or array `(H, W, 1)` or `(H, W, 3)`.
+        scale: see `enlarge`.
 
     Returns:
-      `PIL.Image.Image`, grey or RGB.
+        `PIL.Image.Image`, grey or RGB.
 
     Raises:
-      BadInput: if the shape or dtype is another one.
+        BadInput: the shape or dtype is another one.
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
         raise BadInput(
-            "A picture needs uint8 pixels (H, W, 1) or (H, W, 3). Received: "
+            "An image needs uint8 pixels (H, W, 1) or (H, W, 3). Received: "
             f"dtype={pixels.dtype}, shape={pixels.shape}. Try to_pixels for images in "
-            "[-1, 1], and grid for several pictures."
+            "[-1, 1], and grid for several images."
         )
     pixels = enlarge(pixels, scale)
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
 def write_png(path, pixels, scale=1):
-    """Writes one picture as PNG: whole, or not at all.
-
-    The file is written under a temporary name beside `path` and then renamed, so that
-    a reader or an interrupted run never sees half a picture.
+    """Writes one image as PNG: whole, or not at all.
 
     Args:
-      path: where to; the folder exists already.
-      pixels, scale: see `to_picture`.
+        path: where to; the folder exists already.
+        pixels, scale: see `to_picture`.
 
     Raises:
-      BadInput: if the shape or dtype is another one.
-      OSError: if the file cannot be written.
+        BadInput: the shape or dtype is another one.
+        OSError: the file cannot be written.
     """
     picture = to_picture(pixels, scale)
     with replacing(path) as temporary, open(temporary, "wb") as file:

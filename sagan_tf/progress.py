@@ -4,17 +4,17 @@ from tqdm import tqdm
 
 
 def progress_bar(what, total, unit="images", initial=0, delay=2):
-    """A bar on stderr that vanishes at its end; none where stderr is no terminal.
+    """A bar on stderr that vanishes at its end. Without a terminal there is no bar.
 
     Args:
-        what: str, what is done: `"Reading images"`.
-        total: int, units in all; `None` if nobody knows.
+        what: str, the work: `"Reading images"`.
+        total: int, units in all, or `None`.
         unit: str, plural.
         initial: int, units that were done before.
         delay: float, seconds before the bar appears: quick work shows none.
 
     Returns:
-        `tqdm.tqdm`, to be used in a `with`; `update(count)` moves it.
+        `tqdm.tqdm`, for a `with` block; `update(count)` moves it.
     """
     return tqdm(
         desc=what,

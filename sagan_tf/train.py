@@ -3,9 +3,9 @@
 python -m sagan_tf.train --flagfile=configs/digits.flags --workdir=runs/digits
 
 Exit status: 0 finished, 1 a bug, 2 bad input, 3 stopped by SIGTERM or Ctrl-C with a
-checkpoint saved, 4 a loss became NaN or infinite, 5 another worker is gone: all of
-them are to be started again with the same command; 6 the generator collapsed, and
---on_collapse says to stop then.
+checkpoint saved, 4 a loss or a weight became NaN or infinite, 5 another worker is gone
+(start all of them again with the same command), 6 the generator collapsed and
+--on_collapse says to stop.
 """
 
 import sys
@@ -26,14 +26,14 @@ def _define(values):
     flags.DEFINE_string(
         "workdir",
         None,
-        "folder of the run: checkpoints, samples, metrics. A run that is there already "
+        "folder of the run: checkpoints, samples, metrics. If it holds a run, the run "
         "goes on",
         flag_values=values,
     )
     flags.DEFINE_bool(
         "dry_run",
         False,
-        "show config, data, networks and an estimate of memory, write nothing",
+        "print config, data, networks and an estimate of the memory; write nothing",
         flag_values=values,
     )
     define_flags(values)

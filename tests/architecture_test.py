@@ -29,7 +29,7 @@ ROOMS = {
     "run": "files settings distribution drawing networks data model",
     "planning": "layers networks model",
     "evaluation": "files distribution images data model run",
-    "attention_maps": "files settings layers images networks data model run",
+    "attention_maps": "files settings layers images drawing networks data model run",
     "importers": "files networks run",
     "training": "files distribution layers images drawing data model run evaluation",
     "sampling": "files settings images drawing networks data model run evaluation",

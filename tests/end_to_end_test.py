@@ -290,7 +290,7 @@ def test_only_damaged_checkpoints_are_an_error(copy, capsys):
 
 
 def test_initial_weights_depend_on_the_seed_alone(undisturbed):
-    config = loop.rundir.read_config(undisturbed)
+    config = loop.directory.read_config(undisturbed)
 
     def kernel(seed):
         loop.set_up(config)

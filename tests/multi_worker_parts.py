@@ -130,7 +130,7 @@ def stopping(strategy, model, workers):
     )
     guard = NonfiniteStop(1, workers)
     fit(model, dataset, 20, guard)
-    seen["reason"], seen["nan_step"] = guard.reason, int(model.step.numpy())
+    seen["reason"], seen["nan_step"] = model.stop.reason, int(model.step.numpy())
     return seen
 
 

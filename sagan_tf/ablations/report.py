@@ -278,7 +278,7 @@ def _about(run):
     if evaluated:
         step, metrics = evaluated[-1]
         last = f"Last evaluated at step {step:,}: FID {metrics['fid']:.2f}."
-    *earlier, look = map(complaints.figures_of, run.looks or [{}])
+    *earlier, look = map(complaints.values_of, run.looks or [{}])
     found = complaints.complaints(look, earlier) if look else []
     # Of warnings, the one of what figures at the end may hide.
     named = [each for each in found if each.is_collapse or each.kind == "nearest"]

@@ -6,7 +6,7 @@ import json
 import pathlib
 
 from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE
-from sagan_tf.run.records import read_lines
+from sagan_tf.run.records import read_metrics
 
 OUTCOME = "outcome.json"
 COSTS = "costs.json"
@@ -61,12 +61,12 @@ class Run:
     @functools.cached_property
     def metrics(self):
         """The lines of metrics.jsonl: list of dicts."""
-        return read_lines(self.workdir / "metrics.jsonl")
+        return read_metrics(self.workdir / "metrics.jsonl")
 
     @functools.cached_property
     def records(self):
         """Evaluations of its checkpoints, in any way: list of dicts."""
-        lines = read_lines(self.workdir / "evaluations.jsonl")
+        lines = read_metrics(self.workdir / "evaluations.jsonl")
         return [line for line in lines if line.get("subject") == "checkpoint"]
 
     @property
@@ -108,7 +108,7 @@ class Run:
     @functools.cached_property
     def looks(self):
         """The lines of health.jsonl: list of dicts."""
-        return read_lines(self.workdir / "health.jsonl")
+        return read_metrics(self.workdir / "health.jsonl")
 
     def last(self, name):
         """A figure of the evaluation of the last step, or `None`."""

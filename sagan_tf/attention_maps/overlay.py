@@ -6,10 +6,9 @@
 import numpy as np
 from PIL import Image
 
-# Okabe and Ito's colours, which colour-blind people can tell apart.
-QUERY_COLOURS = (
-    *("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#0072B2"),
-)
+from sagan_tf.drawing.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, YELLOW
+
+QUERY_COLOURS = (ORANGE, SKY, GREEN, YELLOW, RED, PURPLE, BLUE)
 # Perceptually uniform, and dark where there is nothing to see.
 _COLOUR_MAP = "inferno"
 # What is dark of a picture stands out from black, and what is light from the map.

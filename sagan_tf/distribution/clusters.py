@@ -18,15 +18,15 @@ _EXAMPLE = (
 
 
 def find_cluster():
-    """Finds out who the workers are and which of them this process is.
+    """Finds all workers, and the number of this one.
 
-    The environment variable TF_CONFIG goes first; without it, SLURM's variables count.
+    The environment variable TF_CONFIG comes first, then SLURM's variables.
 
     Returns:
         `tf.distribute.cluster_resolver.ClusterResolver`.
 
     Raises:
-        BadInput: there is neither, or it cannot be used.
+        BadInput: there is neither, or it is wrong.
     """
     text = os.environ.get("TF_CONFIG", "").strip()
     if text:
@@ -79,9 +79,8 @@ def _read_tf_config(text):
 def _read_slurm():
     try:
         tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
-        # The resolver is asked for addresses alone. It would count GPUs by running
-        # nvidia-smi, and does not know of machines without any; SLURM has given each
-        # task its GPUs already.
+        # Only the addresses are needed: SLURM has given each task its GPUs. To count
+        # them, the resolver would run nvidia-smi, and fail on machines without GPUs.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
         )
@@ -89,15 +88,15 @@ def _read_slurm():
         job, index = resolver.get_task_info()
     except (ValueError, RuntimeError) as error:
         raise BadInput(
-            "strategy=multi_worker was started inside SLURM, but its variables do not "
-            f"tell the workers. Received: {error} Try srun, or TF_CONFIG."
+            "strategy=multi_worker was started inside SLURM, whose variables must list "
+            f"the workers. Received: {error} Try srun, or TF_CONFIG."
         ) from error
     _check_node(cluster[job][index])
     return cluster, job, index
 
 
 def _check_node(address):
-    """TensorFlow sorts hosts as text, SLURM by number: n10 comes before n2, or not."""
+    # TensorFlow sorts n10 before n2, as text. SLURM sorts by number.
     here = os.environ.get("SLURMD_NODENAME")
     there = address.rpartition(":")[0]
     if here and here != there:
@@ -109,7 +108,7 @@ def _check_node(address):
 
 
 def describe(resolver):
-    """Who this is among whom, e.g. `worker 0 of host0:2222, host1:2222`."""
+    """This worker and all addresses, e.g. `worker 0 of host0:2222, host1:2222`."""
     addresses = sorted(resolver.cluster_spec().as_dict().items())
     names = ", ".join(address for _, several in addresses for address in several)
     return f"{resolver.task_type} {resolver.task_id} of {names}"
@@ -117,10 +116,9 @@ def describe(resolver):
 
 @contextlib.contextmanager
 def waiting_for_others(resolver):
-    """Says who is waited for, and lets Ctrl-C end the waiting.
+    """Prints whom this worker waits for, and lets Ctrl-C end the wait.
 
-    TensorFlow waits until all workers have connected, and meanwhile Python does not get
-    to hear of signals.
+    TensorFlow waits until all have connected. Python sees no signals until then.
     """
     print(f"Connecting {describe(resolver)}.", file=sys.stderr, flush=True)
     if threading.current_thread() is not threading.main_thread():

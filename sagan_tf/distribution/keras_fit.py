@@ -1,20 +1,20 @@
-"""What Keras' `fit` lacks on several workers."""
+"""Keras' `fit` on several workers."""
 
 import tensorflow as tf
 
 
 class MultiWorkerFit:
-    """What a `keras.Model` needs for `fit` on several workers.
+    """Makes the `fit` of a `keras.Model` work on several workers.
 
     Keras 3 fails there in two places (keras-team/keras#20585), as
-    `tests/multi_worker_test.py` shows. This is to be inherited before `keras.Model`, by
-    a model whose networks, optimizers and metrics are built before `fit`. With any
-    other strategy it changes nothing.
+    `tests/multi_worker_test.py` shows. Inherit this class before `keras.Model`, and
+    build networks, optimizers and metrics before `fit`. With any other strategy it
+    changes nothing.
     """
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras takes a batch apart to build the model after it; it cannot do so with
-        # values of several replicas, and there is nothing left to build.
+        # Keras builds the model from a batch. It cannot do so from the values of
+        # several replicas, and the model is already built.
         if not _is_multi_worker(self.distribute_strategy):
             return super()._maybe_symbolic_build(iterator, data_batch)
         return None

@@ -22,33 +22,33 @@ _SECONDS_TO_ANSWER = 20
 def make_strategy(
     name, tpu_name=None, tpu_zone=None, tpu_project=None, worker_timeout_seconds=60
 ):
-    """Makes a strategy. Comes before anything else touches a device.
+    """Makes a strategy. Call it before anything else uses a device.
 
     Args:
         name: `"default"` (one device), `"mirrored"` (all GPUs of this machine, or all
-            logical CPUs if there is none), `"multi_worker"` (machines listed in the
+            logical CPUs if there are none), `"multi_worker"` (machines listed in the
             environment variable TF_CONFIG, or those of a SLURM step) or `"tpu"`.
-        tpu_name: str, of a TPU, its `grpc://` address, or `"local"` on a TPU VM;
+        tpu_name: str, name or `grpc://` address of a TPU, or `"local"` on a TPU VM;
             `None` for the environment variable TPU_NAME.
-        tpu_zone, tpu_project: str, where a TPU is that is known by its name; `None`
-            for those of this machine.
-        worker_timeout_seconds: int, without a sign of life from one of several
-            workers, until the others stop waiting for it.
+        tpu_zone, tpu_project: str, where to find the name; `None` for those of this
+            machine.
+        worker_timeout_seconds: int, time without a sign of life from a worker until
+            the others stop.
 
     Returns:
         `tf.distribute.Strategy`.
 
     Raises:
-        BadInput: unknown name, or what the strategy needs is not there.
+        BadInput: the name is unknown, or the strategy lacks something.
     """
     if name == "default":
         return tf.distribute.get_strategy()
     if name == "mirrored":
         gpus = tf.config.list_logical_devices("GPU")
         devices = gpus or tf.config.list_logical_devices("CPU")
-        # TensorFlow's collective operations on CPUs are numbered from 100 on for each
-        # strategy: those of a second one in the same process (a notebook, the tests)
-        # are taken for the first one's, and fail.
+        # TensorFlow numbers the collective operations of each strategy on CPUs from
+        # 100. A second strategy in one process (a notebook, the tests) would reuse the
+        # numbers of the first one, and fail.
         return tf.distribute.MirroredStrategy(
             [device.name for device in devices],
             None if gpus else tf.distribute.ReductionToOneDevice(),
@@ -67,8 +67,8 @@ def _multi_worker_strategy(timeout_seconds):
     resolver = clusters.find_cluster()
     cluster = resolver.cluster_spec()
     try:
-        # As the strategy would, but for the timeout: its ten seconds are too few for a
-        # machine that is busy, or is moved to other hardware.
+        # As the strategy does it, except for the timeout of ten seconds, which is too
+        # short for a busy machine.
         context.context().configure_coordination_service(
             service_type="standalone",
             service_leader=f"/job:{min(cluster.jobs)}/replica:0/task:0",
@@ -98,7 +98,7 @@ def _tpu_strategy(name, zone, project):
         _check_answers(resolver)
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
-    # Without a TPU, TensorFlow fails in one of these ways, depending on the machine.
+    # Without a TPU, TensorFlow raises one of these, depending on the machine.
     except (ValueError, RuntimeError, tf.errors.OpError, OSError) as error:
         raise BadInput(
             "strategy=tpu needs a TPU, named by --tpu_name or the environment variable "
@@ -109,7 +109,7 @@ def _tpu_strategy(name, zone, project):
 
 
 def _check_answers(resolver):
-    """Opens a connection to each machine: TensorFlow would wait for ever."""
+    """Opens a connection to each machine: TensorFlow would wait forever."""
     for addresses in resolver.cluster_spec().as_dict().values():
         for address in addresses:
             host, _, port = address.rpartition(":")
@@ -121,10 +121,10 @@ def _check_answers(resolver):
 
 
 def leave_graphs_as_they_are_on_cpus():
-    """Switches TensorFlow's rewriting of graphs (Grappler) off, where there is no GPU.
+    """Switches TensorFlow's rewriting of graphs (Grappler) off, if there is no GPU.
 
-    It takes seconds at the first step, and on CPUs it makes none of the following ones
-    faster (docs/performance.md). On GPUs it chooses the layout of convolutions.
+    It takes seconds at the first step and makes later steps no faster on CPUs
+    (docs/performance.md). On GPUs it chooses the layout of convolutions.
     """
     if not tf.config.list_physical_devices("GPU"):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
@@ -139,11 +139,11 @@ def per_replica_batch_size(strategy, batch_size, parts=1):
         parts: int, equal parts into which each replica's share is cut.
 
     Raises:
-        BadInput: the batch cannot be shared out evenly.
+        BadInput: the batch cannot be divided evenly.
     """
     replicas = strategy.num_replicas_in_sync
-    if batch_size % (replicas * parts):
-        unit = replicas * parts
+    unit = replicas * parts
+    if batch_size % unit:
         accumulation = f", gradient_accumulation_steps={parts}" if parts > 1 else ""
         raise BadInput(
             "batch_size must be a multiple of the number of replicas"

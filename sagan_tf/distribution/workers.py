@@ -1,9 +1,9 @@
-"""The processes (*workers*) that train one model together, and what they agree upon.
+"""The processes (*workers*) that train one model together, and how they agree.
 
-Each runs the same program on its share of every batch. Worker 0 is the *chief*: it
-alone writes files. Under `MultiWorkerMirroredStrategy` an operation that all workers do
-together waits for the last of them; so whatever decides what is done next (stopping,
-where to start) has to be the same on all, and goes through `Workers.gather`.
+Each runs the same program on its share of every batch. Worker 0 is the *chief*: only it
+writes files. Under `MultiWorkerMirroredStrategy` a collective operation waits for all
+workers. All must therefore decide alike when to stop and where to start, so these
+decisions go through `Workers.gather`.
 """
 
 import re
@@ -11,7 +11,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-# What an operation ends in when another worker is gone: its connection is closed, it
+# The errors of an operation when another worker is gone: its connection is closed, it
 # restarted, or it has given no sign of life for `worker_timeout_seconds`.
 _LOST = (
     tf.errors.UnavailableError,
@@ -27,13 +27,9 @@ class Workers:
     """This worker among all of them.
 
     Args:
-        index: int, number of this worker.
+        index: int, number of this worker; `is_chief` for 0, the one that writes.
         count: int, number of workers.
         strategy: `tf.distribute.MultiWorkerMirroredStrategy` if there are several.
-
-    Attributes:
-        index, count: see above.
-        is_chief: bool, whether this is worker 0, which writes.
     """
 
     def __init__(self, index=0, count=1, strategy=None):
@@ -44,7 +40,7 @@ class Workers:
 
     @classmethod
     def of(cls, strategy):
-        """The workers of any `tf.distribute.Strategy`; mostly there is only one."""
+        """The workers of any `tf.distribute.Strategy`."""
         if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             return cls()
         resolver = strategy.cluster_resolver
@@ -59,13 +55,13 @@ class Workers:
         return f"worker {self.index} of {self.count}"
 
     def gather(self, *numbers):
-        """Tells all workers this one's numbers. All of them have to call it.
+        """Exchanges numbers between all workers, which all have to call it.
 
         Args:
-            numbers: ints or floats, of which float64 keeps every digit.
+            numbers: ints or floats that float64 represents exactly.
 
         Returns:
-            List of tuples of float, one a worker, the same on all of them.
+            List of tuples of float, one for each worker, the same on all workers.
 
         Raises:
             tf.errors.OpError: a worker is gone, see `loss`.
@@ -80,11 +76,11 @@ class Workers:
         return [tuple(row) for row in whole.numpy().tolist()]
 
     def wait(self):
-        """Waits until all workers are here. All of them have to call it."""
+        """Waits until all workers have called it."""
         self.gather(0)
 
     def loss(self, error):
-        """The sentence about a worker that is gone, if that is what an error means.
+        """A sentence about a worker that is gone, if that caused an error.
 
         Args:
             error: `tf.errors.OpError`.

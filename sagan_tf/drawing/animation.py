@@ -1,22 +1,22 @@
-"""Moving pictures: GIF and WebP files.
+"""Animations: GIF and WebP files.
 
-A WebP is lossless. A GIF has 256 colours a frame: grey pictures lose nothing, of others
-each frame gets the colours that suit it best.
+A WebP is lossless. A GIF has 256 colours a frame: grey frames lose nothing, and each
+colour frame gets the palette that suits it best.
 """
 
 import os
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing
+from sagan_tf.progress import progress_bar
 
 SUFFIXES = (".gif", ".webp")
-# GIF counts in hundredths; browsers show what is faster than this at their own speed.
+# GIF counts in hundredths; browsers show faster animations at their own speed.
 SHORTEST_SECONDS = 0.02
-# The best palette of all pixels of a large frame takes long to find.
+# To find the best palette for all pixels of a large frame takes long.
 _PALETTE_PIXELS = 2**15
 
 
@@ -24,27 +24,27 @@ def is_animation(path):
     """Whether a file is to be an animation.
 
     Raises:
-        BadInput: its suffix is neither that of a still picture nor of a moving one.
+        BadInput: its suffix is neither that of a still image nor of an animation.
     """
-    suffix = os.path.splitext(os.fspath(path))[1].lower()
-    if suffix in (".png", *SUFFIXES):
-        return suffix != ".png"
+    stem, suffix = os.path.splitext(os.fspath(path))
+    if suffix.lower() in (".png", *SUFFIXES):
+        return suffix.lower() != ".png"
     raise BadInput(
         "output must be a .png, or an animation: a .gif or a .webp. Received: "
-        f"{os.fspath(path)}. Try {os.path.splitext(os.fspath(path))[0]}.png."
+        f"{os.fspath(path)}. Try {stem}.png."
     )
 
 
 def write_animation(path, frames, seconds):
-    """Writes an animation that starts anew for ever: whole, or not at all.
+    """Writes an animation that loops forever: whole, or not at all.
 
     Args:
         path: where to, `.gif` or `.webp`; the folder exists already.
         frames: sequence of uint8 `(H, W, 1)` or `(H, W, 3)`, all of one shape.
-        seconds: how long each frame is shown: as many floats.
+        seconds: sequence of floats, how long each frame is shown.
 
     Raises:
-        BadInput: the frames differ in shape, or are something else.
+        BadInput: the frames differ in shape, or a time is missing or too short.
         OSError: the file cannot be written.
     """
     if not frames or {frame.shape for frame in frames} != {frames[0].shape}:
@@ -58,47 +58,47 @@ def write_animation(path, frames, seconds):
             f"or more. Received: {len(seconds)} times, the shortest {min(seconds)}."
         )
     is_gif = os.path.splitext(os.fspath(path))[1].lower() == ".gif"
-    bar = tqdm(frames, "Colours", delay=2, leave=False, disable=None)
-    first, *others = [_picture(frame, is_gif) for frame in bar]
+    images = []
+    with progress_bar("Choosing colours", len(frames), "frames") as bar:
+        for frame in frames:
+            images.append(_to_pillow(np.asarray(frame), is_gif))
+            bar.update()
     options = {"disposal": 1} if is_gif else {"lossless": True, "method": 4}
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        first.save(
+        images[0].save(
             file,
             format="GIF" if is_gif else "WEBP",
             save_all=True,
-            append_images=others,
+            append_images=images[1:],
             duration=[round(1000 * time) for time in seconds],
             loop=0,
             **options,
         )
 
 
-def _picture(frame, is_gif):
-    """A frame for Pillow, in a GIF's colours."""
-    frame = np.asarray(frame)
+def _to_pillow(frame, is_gif):
     if frame.shape[-1] == 1:
         return Image.fromarray(frame[..., 0])
-    picture = Image.fromarray(frame)
-    return _in_256_colours(picture) if is_gif else picture
+    image = Image.fromarray(frame)
+    return _in_256_colours(image) if is_gif else image
 
 
-def _in_256_colours(picture):
-    """An RGB picture with a palette of its own; dithered if that is not enough."""
-    if picture.getcolors(256):
-        return picture.quantize(256, Image.Quantize.MEDIANCUT)
-    pixels = np.asarray(picture)
+def _in_256_colours(image):
+    """An RGB image with its own palette; dithered if 256 colours are not enough."""
+    if image.getcolors(256):
+        return image.quantize(256, Image.Quantize.MEDIANCUT)
+    pixels = np.asarray(image)
     count = min(pixels.size // 3, _PALETTE_PIXELS)
-    some = np.linspace(0, pixels.size // 3 - 1, count).astype(int)
-    found = Image.fromarray(pixels.reshape(1, -1, 3)[:, some]).quantize(
-        254, Image.Quantize.MEDIANCUT, kmeans=1
-    )
-    colours = found.getpalette()[: 3 * 254] + [255] * 3 + [0] * 3
+    chosen = np.linspace(0, pixels.size // 3 - 1, count).astype(int)
+    sample = Image.fromarray(pixels.reshape(1, -1, 3)[:, chosen])
+    sample = sample.quantize(254, Image.Quantize.MEDIANCUT, kmeans=1)
+    colours = sample.getpalette()[: 3 * 254] + [255] * 3 + [0] * 3
     palette = Image.new("P", (1, 1))
     palette.putpalette(colours)
     numbers = np.array(
-        picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+        image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
     )
-    # Paper and words stay what they are: Pillow takes what is nearly white for white.
+    # Captions stay black on white: Pillow would also choose nearly white for white.
     numbers[(pixels == 255).all(axis=-1)] = len(colours) // 3 - 2
     numbers[(pixels == 0).all(axis=-1)] = len(colours) // 3 - 1
     result = Image.fromarray(numbers)

@@ -1,4 +1,4 @@
-"""Where `Config` stops: its data set, its networks, its model."""
+"""From a `Config` to its data set, its networks and its model."""
 
 import pathlib
 
@@ -12,10 +12,7 @@ from sagan_tf.run.directory import BEST, read_class_names, read_config
 
 
 def open_source(config):
-    """Opens the data set: `data.Source`.
-
-    Args:
-        config: `Config`.
+    """Opens the data set of a config: `data.Source`.
 
     Raises:
         BadInput: the data set cannot be used.
@@ -31,10 +28,7 @@ def open_source(config):
 
 
 def open_data(config):
-    """Opens the data set and settles the number of classes.
-
-    Args:
-        config: `Config`.
+    """Opens the data set and resolves the number of classes.
 
     Returns:
         `data.Source`, and the config with `num_classes` as an int.
@@ -100,12 +94,12 @@ def networks_from_config(config):
 
 
 def load_generator(workdir, checkpoint="newest", ema=True):
-    """The generator of a run, to use.
+    """The generator of a run.
 
     Args:
         workdir: path of the run.
-        checkpoint: `"newest"` for the newest good one, `"best"` for the one kept aside
-            by `--evaluate_every_steps`, or a step.
+        checkpoint: `"newest"` for the newest good one, `"best"` for the one that
+            `--evaluate_every_steps` keeps, or a step.
         ema: bool, whether the averaged weights are read, if the run has them.
 
     Returns:
@@ -119,12 +113,12 @@ def load_generator(workdir, checkpoint="newest", ema=True):
     config = read_config(workdir)
     checkpoints, step = _find(workdir, config, checkpoint)
     generator, _ = networks_from_config(config)
-    checkpoints.restore(step, {_generator_item(config, ema): generator})
+    _restore(checkpoints, step, config, (generator, None), ema)
     return generator, config, read_class_names(workdir), step
 
 
 def load_networks(workdir, checkpoint="newest", ema=True):
-    """Both networks of a run, to look into.
+    """Both networks of a run.
 
     Args:
         workdir, checkpoint, ema: see `load_generator`. The average is the generator's.
@@ -136,18 +130,18 @@ def load_networks(workdir, checkpoint="newest", ema=True):
     Raises:
         BadInput: see `load_generator`.
     """
+    workdir = pathlib.Path(workdir)
     config = read_config(workdir)
-    checkpoints, step = _find(pathlib.Path(workdir), config, checkpoint)
+    checkpoints, step = _find(workdir, config, checkpoint)
     generator, discriminator = networks_from_config(config)
     if "discriminator" not in checkpoints.items(step):
         discriminator = None
-    networks = generator, discriminator
-    _restore(checkpoints, step, config, networks, ema)
-    return *networks, config, read_class_names(workdir), step
+    _restore(checkpoints, step, config, (generator, discriminator), ema)
+    return generator, discriminator, config, read_class_names(workdir), step
 
 
 def restore_networks(workdir, config, networks, checkpoint="newest", ema=True):
-    """Reads another checkpoint into networks that are there already.
+    """Reads another checkpoint into networks.
 
     Args:
         workdir, checkpoint, ema: see `load_generator`.
@@ -168,15 +162,11 @@ def restore_networks(workdir, config, networks, checkpoint="newest", ema=True):
 
 def _restore(checkpoints, step, config, networks, ema):
     generator, discriminator = networks
-    items = {_generator_item(config, ema): generator}
+    has_average = config.ema_decay is not None
+    items = {"ema_generator" if ema and has_average else "generator": generator}
     if discriminator is not None:
         items["discriminator"] = discriminator
     checkpoints.restore(step, items)
-
-
-def _generator_item(config, ema):
-    """What a checkpoint calls the generator, or its average."""
-    return "ema_generator" if ema and config.ema_decay is not None else "generator"
 
 
 def _find(workdir, config, checkpoint):
@@ -199,18 +189,18 @@ def _find(workdir, config, checkpoint):
             )
         return checkpoints, step
     step = int(checkpoint)
-    is_aside = step in best.steps() and step not in checkpoints.steps()
-    return (best if is_aside else checkpoints), step
+    is_only_best = step in best.steps() and step not in checkpoints.steps()
+    return (best if is_only_best else checkpoints), step
 
 
 def checkpoint_steps(workdir):
-    """Steps of a run's checkpoints, oldest first, the best one among them."""
+    """Steps of a run's checkpoints, the best one included, oldest first."""
     folders = (pathlib.Path(workdir) / name for name in ("checkpoints", BEST))
     return sorted({step for folder in folders for step in Checkpoints(folder).steps()})
 
 
 def make_model(config):
-    """The compiled `SAGAN` of a config whose `num_classes` is settled."""
+    """The compiled `SAGAN` of a config with resolved `num_classes`."""
     generator, discriminator = networks_from_config(config)
     model = SAGAN(
         generator,

@@ -3,10 +3,9 @@
 A checkpoint is a folder `step_00001000/` with the files of `tf.train.Checkpoint` and
 `checkpoint.json`: the step, and size and SHA-256 of each file. It is written under a
 temporary name, flushed to the disk and renamed, so a run that is killed at any moment
-leaves the checkpoints before it untouched.
+leaves the earlier checkpoints untouched.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -17,11 +16,13 @@ import sys
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from sagan_tf.errors import BadInput
+from sagan_tf.files import TEMPORARY, replacing_folder, sha256_of_file, tidy_up
+
 _PREFIX = "variables"
-_TEMPORARY = ".tmp"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(BadInput):
     """A checkpoint is missing or damaged."""
 
 
@@ -41,82 +42,64 @@ class Checkpoints:
         """The steps of all checkpoints, good and bad, oldest first."""
         if not self._folder.is_dir():
             return []
-        found = (re.fullmatch(r"step_(\d+)", p.name) for p in self._folder.iterdir())
-        return sorted(int(match.group(1)) for match in found if match)
+        matches = (re.fullmatch(r"step_(\d+)", p.name) for p in self._folder.iterdir())
+        return sorted(int(match[1]) for match in matches if match)
 
     def path(self, step):
         """The folder of one checkpoint."""
         return self._folder / f"step_{step:08d}"
 
     def write(self, step, items):
-        """Writes a checkpoint, then removes the oldest ones.
+        """Writes a checkpoint, then removes the oldest ones. Returns its folder.
 
         Args:
-            step: int. A checkpoint of this step that is there already is replaced.
+            step: int. An older checkpoint of this step is replaced.
             items: dict of name to trackable object (models, optimizers, variables).
-
-        Returns:
-            The folder of the checkpoint.
 
         Raises:
             OSError: it cannot be written, for example because the disk is full. Older
-                checkpoints are still there.
+                checkpoints stay.
         """
         final = self.path(step)
-        temporary = final.with_name(f"{final.name}{_TEMPORARY}")
-        _remove(temporary)
-        temporary.mkdir(parents=True)
         try:
-            tf.train.Checkpoint(**items).write(str(temporary / _PREFIX))
-            _write_manifest(temporary, step)
+            with replacing_folder(final, flush=True) as temporary:
+                tf.train.Checkpoint(**items).write(str(temporary / _PREFIX))
+                _write_manifest(temporary, step)
         except tf.errors.OpError as error:
-            _remove(temporary)
             raise OSError(
                 f"The checkpoint of step {step} could not be written to {final}: "
                 f"{error.message} Try freeing disk space."
             ) from error
-        except OSError:
-            _remove(temporary)
-            raise
-        _publish(temporary, final)
         for old in self.steps()[: -self._keep]:
             _remove(self.path(old))
         return final
 
     def keep_aside(self, step, folder):
-        """Makes a checkpoint the only one of another folder, where nothing rotates it.
+        """Makes a checkpoint the only one of another folder, which keeps it.
 
-        It takes next to no space while it is here too: its files, which never change
-        once they are written, get a second name there (a hard link). Where the file
-        system has none they are copied. What was there before is removed only when the
-        new one is in place: a run that is killed in between leaves both, and the next
-        call the one that it is given.
+        The files get a second name there (a hard link), so they take no more space, or
+        are copied where the file system has no hard links. The checkpoint that was
+        there before is removed last: a run that is killed in between leaves both, and
+        the next call removes one.
 
         Args:
             step: int.
             folder: path of the other folder, which `Checkpoints(folder)` reads.
 
         Returns:
-            The folder of the checkpoint that is kept.
+            The folder of the checkpoint there.
 
         Raises:
             CheckpointError: the checkpoint is missing or damaged.
-            OSError: it cannot be kept, for example because the disk is full. What was
-                there before still is.
+            OSError: it cannot be kept; the checkpoint there stays.
         """
         self.check(step)
         aside = Checkpoints(folder)
         aside.remove_leftovers()
         final = aside.path(step)
         if not aside._has_copy_of(self.path(step), step):
-            temporary = final.with_name(f"{final.name}{_TEMPORARY}")
-            temporary.mkdir(parents=True)
-            try:
+            with replacing_folder(final, flush=True) as temporary:
                 _link_files(self.path(step), temporary)
-            except OSError:
-                _remove(temporary)
-                raise
-            _publish(temporary, final)
         for other in aside.steps():
             if other != step:
                 _remove(aside.path(other))
@@ -155,21 +138,20 @@ class Checkpoints:
             path = folder / name
             if not path.is_file():
                 raise CheckpointError(f"{path} is missing.")
-            if path.stat().st_size != entry["bytes"]:
-                raise CheckpointError(
-                    f"{path} has {path.stat().st_size} bytes, not {entry['bytes']}."
-                )
-            if _sha256(path) != entry["sha256"]:
+            size = path.stat().st_size
+            if size != entry["bytes"]:
+                raise CheckpointError(f"{path} has {size} bytes, not {entry['bytes']}.")
+            if sha256_of_file(path) != entry["sha256"]:
                 raise CheckpointError(f"{path} is damaged: its SHA-256 differs.")
 
     def newest_good(self):
-        """The newest step whose checkpoint is good; those that are not are named.
+        """The newest step whose checkpoint is good. Bad ones are named on stderr.
 
         Returns:
-            int, or `None` if there are no checkpoints at all.
+            int, or `None` if there are no checkpoints.
 
         Raises:
-            CheckpointError: there are some, and none is good.
+            CheckpointError: there are checkpoints, and none is good.
         """
         steps = self.steps()
         for step in reversed(steps):
@@ -188,7 +170,7 @@ class Checkpoints:
         return None
 
     def items(self, step):
-        """What a checkpoint holds: set of the names of the items of `write`.
+        """The names of a checkpoint's items, as they were given to `write`: a set.
 
         Raises:
             CheckpointError: it is missing or damaged.
@@ -200,14 +182,14 @@ class Checkpoints:
         return {child.local_name for child in graph.nodes[0].children}
 
     def restore(self, step, items):
-        """Reads a checkpoint, which has to be good, into objects.
+        """Reads a checkpoint into objects.
 
         Args:
             step: int.
             items: as for `write`, or some of them.
 
         Raises:
-            CheckpointError: it is damaged, or does not have values for all items.
+            CheckpointError: it is damaged, or lacks values for an item.
         """
         held = self.items(step)
         missing = [name for name in items if name not in held]
@@ -216,7 +198,6 @@ class Checkpoints:
                 f"{self.path(step)} has no {' and no '.join(missing)}. It holds: "
                 f"{', '.join(sorted(held))}."
             )
-        # A variable is found by what it belongs to, so every item has to match.
         status = tf.train.Checkpoint(**items).read(str(self.path(step) / _PREFIX))
         try:
             status.assert_existing_objects_matched().expect_partial()
@@ -226,27 +207,28 @@ class Checkpoints:
             ) from error
 
     def remove_newer(self, step):
-        """Removes the checkpoints after `step`, which are known to be bad."""
+        """Removes the checkpoints after `step`."""
         for other in self.steps():
             if other > step:
                 _remove(self.path(other))
 
     def remove_leftovers(self):
-        """Removes what a killed run left half written."""
-        if self._folder.is_dir():
-            for path in self._folder.glob(f"step_*{_TEMPORARY}"):
+        """Removes what killed runs left half written, or moves back what they moved."""
+        for path in list(self._folder.glob(f"step_*{TEMPORARY}")):
+            name, *number, _ = path.name.split(".")
+            tidy_up(self._folder / name)
+            # Without the number of a process: what `_remove` or version 0.1.0 left.
+            if not any(part.isdecimal() for part in number):
                 _remove(path)
 
 
 def _write_manifest(folder, step):
-    files = {}
-    for path in sorted(folder.iterdir()):
-        files[path.name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-        _flush(path)
-    manifest = folder / "checkpoint.json"
-    manifest.write_text(json.dumps({"step": step, "files": files}, indent=2) + "\n")
-    _flush(manifest)
-    _flush(folder)
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
+        for path in sorted(folder.iterdir())
+    }
+    text = json.dumps({"step": step, "files": files}, indent=2) + "\n"
+    (folder / "checkpoint.json").write_text(text)
 
 
 def _link_files(source, target):
@@ -257,45 +239,12 @@ def _link_files(source, target):
         except OSError:
             # Another file system, or one without hard links.
             shutil.copyfile(path, target / path.name)
-        _flush(target / path.name)
-    _flush(target)
-
-
-def _publish(temporary, final):
-    """Gives a finished folder its name, and removes what had that name before."""
-    if final.exists():
-        # Not removed first: half of it would look like a checkpoint.
-        old = final.with_name(f"{final.name}.old{_TEMPORARY}")
-        _remove(old)
-        os.rename(final, old)
-        os.rename(temporary, final)
-        _remove(old)
-    else:
-        os.rename(temporary, final)
-    _flush(final.parent)
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _flush(path):
-    """Asks the system to put a file's bytes, or a folder's names, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path):
-    """Removes a folder; half of one never looks like a checkpoint."""
-    if path.suffix != _TEMPORARY and path.exists():
-        doomed = path.with_name(f"{path.name}{_TEMPORARY}")
+    """Removes a folder; when killed half way, no damaged checkpoint is left."""
+    if path.suffix != TEMPORARY and path.exists():
+        doomed = path.with_name(f"{path.name}{TEMPORARY}")
         _remove(doomed)
         path = path.rename(doomed)
     if path.exists():

@@ -1,4 +1,4 @@
-"""The run directory (*workdir*): what is in it, and networks back out of it.
+"""The run directory (*workdir*): what is in it, and where a run goes on.
 
 config.json           the run's `Config`, with num_classes as the data set has it
 data.json             description, num_images, num_classes and class_names of the data
@@ -6,15 +6,15 @@ versions.json         library versions and git commit, an entry for each change
 metrics.jsonl, .csv   the means of each log interval
 samples/              step_00001000.png: fixed z, a class per row
 checkpoints/          step_00001000/, see `checkpoints.py`
-best/                 the checkpoint with the lowest FID so far, never rotated away
-evaluations.jsonl     results of evaluations, see `evaluator.py`
+best/                 the checkpoint with the lowest FID so far
+evaluations.jsonl     results of evaluations, see `evaluation/evaluator.py`
 metrics.png           curves of metrics.jsonl and evaluations.jsonl
 reference/            statistics of real images, made when they were first needed
 tensorboard/          events, if TensorBoard is installed
-health.jsonl, .png    figures of each look at the training, see `collapse_watch.py`
+health.jsonl, .png    values of each look at the training, see `CollapseWatch`
 healthy/              the checkpoint to go back to, with on_collapse=rollback
 collapsed/            the last checkpoint of a run that was rolled back
-import.json           of an imported run: where its weights are from, see `importing.py`
+import.json           of an imported run: where its weights are from
 """
 
 import dataclasses
@@ -32,10 +32,9 @@ from sagan_tf.settings.config import Config
 
 BEST = "best"
 
-# A file that another machine wrote may take a network file system this long to show.
+# A network file system may take this long to show a file of another machine.
 _SECONDS_TO_APPEAR = 60
-
-# Paths that may be others on every machine.
+# Paths that may differ between machines.
 _OF_A_MACHINE = ("data_dir", "manual_dir")
 
 
@@ -43,17 +42,17 @@ def prepare(workdir, config, data, workers=None):
     """Makes or checks the run directory.
 
     Args:
-        workdir: path; of several workers, one that all machines share.
+        workdir: path; several workers share one folder.
         config: `Config`, `num_classes` resolved; the same on all workers.
         data: dict for data.json.
-        workers: `Workers`, of which the chief alone writes.
+        workers: `Workers`; only the chief writes.
 
     Returns:
         `Checkpoints`.
 
     Raises:
-        BadInput: the directory holds a run with other networks, or a broken config;
-            or workers have other settings, or another directory.
+        BadInput: the directory holds a run with other networks, or a broken config; or
+            the workers have different settings or directories.
         OSError: it cannot be written.
     """
     workdir = pathlib.Path(workdir)
@@ -72,7 +71,7 @@ def _write_descriptions(workdir, config, data, checkpoints):
         _check_same_networks(workdir, config)
     elif checkpoints.steps():
         raise BadInput(
-            f"{workdir} has checkpoints but no config.json to tell their networks. "
+            f"{workdir} has checkpoints, but no config.json that describes them. "
             "Try another --workdir."
         )
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
@@ -89,23 +88,24 @@ def _check_same_settings(workers, config):
     for name in _OF_A_MACHINE:
         del settings[name]
     hashes = [zlib.crc32(repr(value).encode()) for value in settings.values()]
-    by_setting = zip(*workers.gather(*hashes))
-    different = [name for name, seen in zip(settings, by_setting) if len(set(seen)) > 1]
+    by_setting = zip(settings.items(), *workers.gather(*hashes))
+    different = [item for item, *seen in by_setting if len(set(seen)) > 1]
     if different:
-        values = ", ".join(f"{name}={settings[name]}" for name in different)
+        values = ", ".join(f"{name}={value}" for name, value in different)
         raise BadInput(
             "All workers must have the same settings. Received: "
-            f"{values} on {workers}, another value elsewhere. Try one command for all."
+            f"{values} on {workers}, another value elsewhere. Try the same command on "
+            "all workers."
         )
 
 
 def _check_visible(path, workers):
-    """Checks that this worker sees what the chief has written."""
+    """Waits until this worker sees what the chief has written."""
     deadline = time.monotonic() + _SECONDS_TO_APPEAR
     while not path.exists():
         if time.monotonic() > deadline:
             raise BadInput(
-                "workdir must be one folder, on a file system that all workers share. "
+                "workdir must be a folder that all workers share. "
                 f"Received: {workers} does not see {path}, which worker 0 sees. "
                 "Try a --workdir on a network file system."
             )
@@ -122,7 +122,7 @@ def read_config(workdir):
     if not path.exists():
         raise BadInput(
             f"{workdir} is not the directory of a run: it has no config.json. "
-            "Try the --workdir that was given to sagan_tf.train."
+            "Try the --workdir of sagan_tf.train."
         )
     try:
         return Config.from_json(path.read_text(encoding="utf-8")).validate()
@@ -163,8 +163,8 @@ def find_start(checkpoints, items, workers=None):
         The step to go on from; 0 without checkpoints.
 
     Raises:
-        BadInput: none of the checkpoints is good, or was imported without a
-            discriminator; or this worker has not got the chief's.
+        BadInput: no checkpoint is good, the newest was imported without a
+            discriminator, or this worker does not see the chief's.
     """
     workers = workers or Workers()
     newest = checkpoints.newest_good() if workers.is_chief else None
@@ -176,15 +176,15 @@ def find_start(checkpoints, items, workers=None):
     held = checkpoints.items(step)
     if "discriminator" in items and "discriminator" not in held:
         raise BadInput(
-            f"{checkpoints.path(step)} was imported without a discriminator: it can be "
-            "used, but not trained on. Try another --workdir."
+            f"{checkpoints.path(step)} was imported without a discriminator, so it "
+            "cannot be trained further. Try another --workdir."
         )
-    # What was imported has no optimizers: these stay as they are, new.
+    # An imported checkpoint has no optimizers: the new ones stay as they are.
     new = {name for name in items if name.endswith("_optimizer")} - held
     checkpoints.restore(step, {n: item for n, item in items.items() if n not in new})
     if workers.is_chief:
         if new:
-            print("The checkpoint is an imported one: the optimizers begin anew.")
+            print("This checkpoint was imported: the optimizers start from zero.")
         checkpoints.remove_newer(step)
         print(f"Going on from step {step:,}: {checkpoints.path(step)}", file=sys.stderr)
     return step

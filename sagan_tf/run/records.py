@@ -11,7 +11,10 @@ EVALUATIONS = "evaluations.jsonl"
 
 
 def read_metrics(path):
-    """The lines of a metrics.jsonl: list of dicts; a half written last one is left out.
+    """The lines of a .jsonl file: list of dicts. A half-written last one is left out.
+
+    Args:
+        path: `pathlib.Path`; without the file there are no lines.
 
     Raises:
         BadInput: another line is damaged.
@@ -19,15 +22,14 @@ def read_metrics(path):
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]
     try:
-        return [json.loads(line) for line in whole]
+        return [json.loads(line) for line in lines if line.endswith("\n")]
     except ValueError as error:
         raise BadInput(f"{path} is damaged: {error}") from error
 
 
 def json_line(record):
-    """A record as a line of JSON, which has no NaN and no infinity: they are null."""
+    """A record as a line of JSON, in which NaN and infinity are null."""
     strict = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in record.items()
@@ -48,15 +50,3 @@ def draw_metrics(workdir):
         plots.write_metrics_plot(
             workdir / "metrics.png", metrics, evaluations, workdir.name
         )
-
-
-def read_lines(path):
-    """The lines of a .jsonl file: list of dicts; a half written last one is left out.
-
-    Args:
-        path: `pathlib.Path`; without the file there are none.
-    """
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]

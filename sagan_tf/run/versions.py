@@ -14,7 +14,7 @@ from sagan_tf.files import write_text
 
 
 def record_versions(workdir, step):
-    """Adds what is running now to versions.json, if it differs from the last entry."""
+    """Adds the present versions to versions.json, if they differ from the last ones."""
     path = pathlib.Path(workdir) / "versions.json"
     entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     now = versions()
@@ -25,7 +25,7 @@ def record_versions(workdir, step):
 
 
 def versions():
-    """What is running: versions of Python and libraries, git commit. A dict."""
+    """Versions of Python and the libraries, and the git commit: a dict."""
     return {
         "sagan_tf": __version__,
         "python": platform.python_version(),
@@ -37,19 +37,17 @@ def versions():
 
 
 def git_state():
-    """Commit of this package's checkout and whether it was changed since: a dict.
+    """The commit of this package's checkout, and whether files were changed: a dict.
 
     Both are `None` for an installed package, and where there is no git.
     """
     package = pathlib.Path(__file__).parent.parent
 
     def git(*arguments):
-        return subprocess.run(
-            ["git", "-C", str(package), *arguments],
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout.strip()
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.check_output(
+            command, stderr=subprocess.DEVNULL, text=True
+        ).strip()
 
     try:
         # A package installed inside another project's checkout is not part of it.

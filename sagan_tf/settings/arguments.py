@@ -14,24 +14,21 @@ def parse_numbers(text, name):
         name: str, the flag it comes from.
 
     Returns:
-        List of ints >= 0.
+        List of ints >= 0, not empty.
 
     Raises:
-        BadInput: it is something else, or nothing.
+        BadInput: the text is something else.
     """
     numbers = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         last = last if dash else first
         if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
-            numbers = []
-            break
+            raise BadInput(
+                f"{name} must be numbers and rising ranges with commas. "
+                f"Received: {text!r}. Try --{name}=0-7 or --{name}=3,5."
+            )
         numbers += range(int(first), int(last) + 1)
-    if not numbers:
-        raise BadInput(
-            f"{name} must be numbers and rising ranges with commas. "
-            f"Received: {text!r}. Try --{name}=0-7 or --{name}=3,5."
-        )
     return numbers
 
 
@@ -49,11 +46,11 @@ def parse_labels(text, num_classes):
     """Reads labels: numbers and ranges, or `"all"`.
 
     Args:
-        text: str or `None`.
+        text: str, or `None` for no labels.
         num_classes: int, 0 for an unconditional model.
 
     Returns:
-        List of ints; empty without `text`.
+        List of ints.
 
     Raises:
         BadInput: a label is out of range, or the model has no classes.
@@ -76,25 +73,24 @@ def parse_labels(text, num_classes):
 
 
 def parse_truncations(text):
-    """Reads truncations: numbers with commas, of which one may be `none`.
+    """Reads truncations, with commas: numbers, or `none`.
 
     Args:
-        text: str or `None`.
+        text: str, or `None`, which is `"none"`.
 
     Returns:
-        List of floats and `None`, see `latents.draw_z`; `[None]` without `text`.
+        List of floats and `None`, see `latents.draw_z`.
 
     Raises:
-        BadInput: it is something else.
+        BadInput: the text is something else.
     """
     truncations = []
-    for part in (text or "none").split(","):
-        part = part.strip().lower()
+    for part in (text or "none").lower().split(","):
         try:
-            truncations.append(None if part == "none" else float(part))
+            truncations.append(None if part.strip() == "none" else float(part))
         except ValueError:
             truncations.append(math.nan)
-    if not all(each is None or 0 <= each < math.inf for each in truncations):
+    if not all(value is None or 0 <= value < math.inf for value in truncations):
         raise BadInput(
             "truncation must be a number from 0 on or none, or several with commas. "
             f"Received: {text!r}. Try --truncation=0.5 or --truncation=0.2,0.5,1,none."
@@ -104,9 +100,6 @@ def parse_truncations(text):
 
 # As many as there are colours that everybody can tell apart.
 MOST_QUERIES = 7
-
-
-_AUTO = "auto"
 
 
 def parse_queries(text):
@@ -119,16 +112,17 @@ def parse_queries(text):
         List of (x, y), or `None` for `"auto"`.
 
     Raises:
-        BadInput: it is something else, or too many.
+        BadInput: the text is something else, or has too many points.
     """
-    if text.strip() == _AUTO:
+    if text.strip() == "auto":
         return None
-    parts = [part.strip() for part in text.split(";")]
-    found = [re.fullmatch(r"(\d+)\s*,\s*(\d+)", part) for part in parts]
-    if not all(found) or len(found) > MOST_QUERIES:
+    matches = [
+        re.fullmatch(r"(\d+)\s*,\s*(\d+)", part.strip()) for part in text.split(";")
+    ]
+    if not all(matches) or len(matches) > MOST_QUERIES:
         raise BadInput(
             f"queries must be auto or up to {MOST_QUERIES} points x,y with semicolons, "
-            f"in pixels of the picture. Received: {text!r}. Try --queries=auto or "
+            f"in pixels of the image. Received: {text!r}. Try --queries=auto or "
             '--queries="8,8;20,12".'
         )
-    return [(int(match.group(1)), int(match.group(2))) for match in found]
+    return [(int(match[1]), int(match[2])) for match in matches]

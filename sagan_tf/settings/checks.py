@@ -1,29 +1,56 @@
 """What a `Config` may hold: each field by itself, and fields against one another."""
 
 import dataclasses
+import operator
 import types
 import typing
 
 from sagan_tf.errors import BadInput
 
-_AT_LEAST_1 = (
-    *("z_dim", "generator_channels", "discriminator_channels", "power_iterations"),
-    *("shuffle_buffer_images", "batch_size", "discriminator_steps", "total_steps"),
-    *("gradient_accumulation_steps", "steps_per_execution", "log_every_steps"),
-    *("keep_checkpoints", "samples_per_class", "worker_timeout_seconds"),
-)
-_AT_LEAST_0 = (
-    *("num_classes", "seed", "ema_start_step"),
-    *("sample_every_steps", "checkpoint_every_steps", "evaluate_every_steps"),
-    *("attention_chunk_size", "watch_every_steps", "class_loss_weight"),
-)
-_ABOVE_0 = (
-    *("generator_learning_rate", "discriminator_learning_rate", "adam_epsilon"),
-    "batch_norm_epsilon",
-)
-_FROM_0_BELOW_1 = (
-    *("adam_beta1", "adam_beta2"),
-    *("batch_norm_momentum", "final_batch_norm_momentum", "ema_decay"),
+# The limits of a number: in words, and as a function.
+ABOVE_0 = ("above 0", lambda value: 0 < value < float("inf"))
+ANY = ("a number", lambda value: True)
+AT_LEAST_0 = ("at least 0", lambda value: 0 <= value < float("inf"))
+BELOW_1 = ("at least 0 and below 1", lambda value: 0 <= value < 1)
+SEED = ("at least 0 and below 2147483648", lambda value: 0 <= value < 2**31)
+
+_CLASSES = ("above 0, or none", lambda value: value != 0)
+_WITH_CLASSES = "without it, or a data set with classes and --num_classes=none"
+_ONE_MACHINE = ("other than multi_worker", lambda value: value != "multi_worker")
+_TPU = ("tpu", lambda value: value == "tpu")
+# A field, another field that it needs when it is not at its default, the limits of that
+# other field, and what to try.
+_NEEDS = (
+    (
+        "spectral_norm_conditional_batch_norm",
+        "spectral_norm",
+        ("both", lambda value: value == "both"),
+        "--spectral_norm=both",
+    ),
+    ("spectral_norm_conditional_batch_norm", "num_classes", _CLASSES, _WITH_CLASSES),
+    ("discriminator_head", "num_classes", _CLASSES, _WITH_CLASSES),
+    (
+        "ema_start_step",
+        "ema_decay",
+        ("a number", lambda value: value is not None),
+        "--ema_decay=0.9999",
+    ),
+    ("on_collapse", "watch_every_steps", ABOVE_0, "--watch_every_steps=1000"),
+    # XLA has no deterministic gradient of max pooling. Keras would silently not use it.
+    ("jit_compile", "deterministic", ("False", operator.not_), "--nodeterministic"),
+    ("tpu_name", "strategy", _TPU, "--strategy=tpu"),
+    ("tpu_zone", "strategy", _TPU, "--strategy=tpu"),
+    ("tpu_project", "strategy", _TPU, "--strategy=tpu"),
+    # TensorFlow 2.21 loses an input of the collective operations inside the loop that
+    # Keras builds ("You must feed a value for placeholder tensor").
+    ("steps_per_execution", "strategy", _ONE_MACHINE, "--steps_per_execution=1"),
+    ("on_collapse", "strategy", _ONE_MACHINE, "--on_collapse=warn"),
+    (
+        "evaluate_every_steps",
+        "strategy",
+        _ONE_MACHINE,
+        "without it, and python -m sagan_tf.evaluate --watch beside the training",
+    ),
 )
 
 
@@ -31,17 +58,23 @@ def check(config):
     """Checks every field of a config, and fields against one another.
 
     Raises:
-        BadInput: with the flag, what it may be, what it is, and what to try.
+        BadInput: with the flag, its possible values, its value, and what to try.
     """
     for field in dataclasses.fields(config):
-        _check_type(field, getattr(config, field.name))
-    _check_ranges(config)
+        value = getattr(config, field.name)
+        _check_type(field, value)
+        _check_limits(field, value)
     _check_attention(config)
-    _check_classes(config)
-    _check_steps(config)
-    _check_evaluation(config)
-    _check_strategy(config)
-    _check_watch(config)
+    _check_multiples(config)
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for name, other, (wanted, fits), remedy in _NEEDS:
+        value, received = getattr(config, name), getattr(config, other)
+        if value != defaults[name] and not fits(received):
+            received = "none" if received is None else received
+            raise BadInput(
+                f"{name}={value} needs {other} to be {wanted}. Received: "
+                f"{name}={value}, {other}={received}. Try {remedy}."
+            )
 
 
 def value_type(field):
@@ -65,41 +98,25 @@ def _check_type(field, value):
         name = getattr(kind, "__name__", str(kind))
         expected = f"{name}{' or none' if optional else ''}"
         raise BadInput(f"{field.name} must be {expected}. Received: {value!r}.")
+
+
+def _check_limits(field, value):
     choices = field.metadata["choices"]
-    if choices and value not in choices:
-        allowed = ", ".join(str(choice) for choice in choices)
-        raise BadInput(
-            f"{field.name} must be one of {allowed}. Received: {value}. "
-            f"Try --{field.name}={field.default}."
-        )
-
-
-def _check_ranges(config):
-    limits = (
-        (_AT_LEAST_1, "at least 1", lambda value: value >= 1),
-        (_AT_LEAST_0, "at least 0", lambda value: 0 <= value < float("inf")),
-        (_ABOVE_0, "above 0", lambda value: 0 < value < float("inf")),
-        (_FROM_0_BELOW_1, "at least 0 and below 1", lambda value: 0 <= value < 1),
+    if choices:
+        allowed = f"one of {', '.join(str(choice) for choice in choices)}"
+        fits = value in choices
+    elif type(value) in (int, float):
+        allowed, is_within = field.metadata["limits"] or ABOVE_0
+        fits = is_within(value)
+    else:
+        return
+    if fits:
+        return
+    default = "none" if field.default is None else field.default
+    raise BadInput(
+        f"{field.name} must be {allowed}. Received: {value}. "
+        f"Try --{field.name}={default}."
     )
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    for names, wanted, fits in limits:
-        for name in names:
-            value = getattr(config, name)
-            if value is not None and not fits(value):
-                default = "none" if defaults[name] is None else defaults[name]
-                raise BadInput(
-                    f"{name} must be {wanted}. Received: {value}. "
-                    f"Try --{name}={default}."
-                )
-    if config.seed >= 2**31:
-        raise BadInput(
-            f"seed must be below 2147483648. Received: {config.seed}. Try --seed=0."
-        )
-    if config.ema_start_step and config.ema_decay is None:
-        raise BadInput(
-            "ema_start_step needs a moving average. Received: ema_start_step="
-            f"{config.ema_start_step}, ema_decay=none. Try --ema_decay=0.9999."
-        )
 
 
 def _check_attention(config):
@@ -121,93 +138,16 @@ def _check_attention(config):
             )
 
 
-def _check_classes(config):
-    normalized = config.spectral_norm_conditional_batch_norm
-    if normalized and config.spectral_norm != "both":
-        raise BadInput(
-            "spectral_norm_conditional_batch_norm needs a generator with spectral "
-            f"norm. Received: spectral_norm={config.spectral_norm}. "
-            "Try --spectral_norm=both."
-        )
-    for name, needs_classes in (
-        ("spectral_norm_conditional_batch_norm", normalized),
-        (
-            "discriminator_head=auxiliary_classifier",
-            config.discriminator_head == "auxiliary_classifier",
-        ),
-    ):
-        if needs_classes and config.num_classes == 0:
-            raise BadInput(
-                f"{name} needs classes. Received: num_classes=0. Try without it, or "
-                "a data set with classes and --num_classes=none."
-            )
-
-
-def _check_evaluation(config):
-    if config.evaluate_every_steps and config.strategy == "multi_worker":
-        raise BadInput(
-            "evaluate_every_steps is for one machine. Received: evaluate_every_steps="
-            f"{config.evaluate_every_steps}, strategy=multi_worker. Try without it, "
-            "and python -m sagan_tf.evaluate --watch beside the training."
-        )
-
-
-def _check_watch(config):
-    if config.on_collapse != "warn" and config.strategy == "multi_worker":
-        raise BadInput(
-            "on_collapse is for one machine. Received: on_collapse="
-            f"{config.on_collapse}, strategy=multi_worker. Try --on_collapse=warn."
-        )
-    if config.on_collapse != "warn" and not config.watch_every_steps:
-        raise BadInput(
-            f"on_collapse={config.on_collapse} needs looks at the training. Received: "
-            "watch_every_steps=0. Try --watch_every_steps=1000."
-        )
-
-
-def _check_strategy(config):
-    for name in ("tpu_name", "tpu_zone", "tpu_project"):
+def _check_multiples(config):
+    unit, parts = config.steps_per_execution, config.gradient_accumulation_steps
+    intervals = ("log", "sample", "checkpoint", "evaluate", "watch")
+    steps = ["total_steps", *(f"{interval}_every_steps" for interval in intervals)]
+    multiples = [("batch_size", "gradient_accumulation_steps", parts)]
+    multiples += [(name, "steps_per_execution", unit) for name in steps]
+    for name, other, factor in multiples:
         value = getattr(config, name)
-        if value is not None and config.strategy != "tpu":
+        if value % factor:
             raise BadInput(
-                f"{name} is for strategy=tpu. Received: {name}={value}, "
-                f"strategy={config.strategy}. Try --strategy=tpu."
-            )
-    if config.strategy == "multi_worker" and config.steps_per_execution > 1:
-        # TensorFlow 2.21 loses an input of the collective operations inside the loop
-        # that Keras builds ("You must feed a value for placeholder tensor").
-        raise BadInput(
-            "steps_per_execution must be 1 with strategy=multi_worker. Received: "
-            f"steps_per_execution={config.steps_per_execution}. "
-            "Try --steps_per_execution=1."
-        )
-
-
-def _check_steps(config):
-    accumulated = config.gradient_accumulation_steps
-    if config.batch_size % accumulated:
-        nearest = -(-config.batch_size // accumulated) * accumulated
-        raise BadInput(
-            "batch_size must be a multiple of gradient_accumulation_steps. Received: "
-            f"batch_size={config.batch_size}, gradient_accumulation_steps="
-            f"{accumulated}. Try --batch_size={nearest}."
-        )
-    if config.jit_compile and config.deterministic:
-        raise BadInput(
-            "jit_compile goes without deterministic operations alone: XLA has no such "
-            "gradient of max pooling, and Keras would leave XLA out. Received: "
-            "jit_compile=True, deterministic=True. Try --nodeterministic."
-        )
-    unit = config.steps_per_execution
-    intervals = (
-        *("log_every", "sample_every", "checkpoint_every", "evaluate_every"),
-        "watch_every",
-    )
-    for name in ("total", *intervals):
-        value = getattr(config, f"{name}_steps")
-        if value % unit:
-            raise BadInput(
-                f"{name}_steps must be a multiple of steps_per_execution. Received: "
-                f"{name}_steps={value}, steps_per_execution={unit}. "
-                f"Try --{name}_steps={-(-value // unit) * unit}."
+                f"{name} must be a multiple of {other}. Received: {name}={value}, "
+                f"{other}={factor}. Try --{name}={-(-value // factor) * factor}."
             )

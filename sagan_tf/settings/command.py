@@ -1,8 +1,4 @@
-"""Command lines: the flags of a `Config`, `--help`, and how a command ends.
-
-absl rejects a line of a flagfile that the running command has not defined, so all
-commands that read a config's flagfile share `define_flags`.
-"""
+"""Command lines: the flags of a `Config`, `--help`, and how a command ends."""
 
 import dataclasses
 import importlib
@@ -30,56 +26,45 @@ class _FieldParser(flags.ArgumentParser):
         self.flag_type = lambda: str(self._kind)
 
     def parse(self, argument):
-        """The value; absl passes defaults, which are no text, through here too."""
+        """The value. absl also passes defaults, which are no text, through here."""
         if not isinstance(argument, str):
             return argument
-        text = argument.strip()
+        text = argument.strip().lower()
+        is_sizes = self._kind == tuple[int, ...]
+        # For sizes, `none` means "no attention", and `same` that they are not set.
+        if self._optional and text == ("same" if is_sizes else "none"):
+            return None
         try:
-            if self._kind == tuple[int, ...]:
-                return self._parse_sizes(text)
-            if self._optional and text.lower() == "none":
-                return None
-            return self._kind(text)
+            if not is_sizes:
+                return self._kind(argument.strip())
+            return () if text in ("none", "") else tuple(map(int, text.split(",")))
         except ValueError:
-            name = getattr(self._kind, "__name__", "numbers")
-            wanted = "numbers with commas" if name == "tuple" else name
+            wanted = "numbers with commas" if is_sizes else self._kind.__name__
             raise BadInput(
                 f"must be {wanted}{' or none' if self._optional else ''}. "
                 f"Received: {argument!r}."
             ) from None
 
-    def _parse_sizes(self, text):
-        # For sizes, `none` says "no attention", which is not "unset".
-        if self._optional and text.lower() == "same":
-            return None
-        if text.lower() in ("none", ""):
-            return ()
-        return tuple(int(size) for size in text.split(","))
-
 
 def define_flags(values):
     """Defines one flag for each field of `Config`.
+
+    absl rejects a line of a flagfile that the running command has not defined, so all
+    commands that read the flagfile of a config share this function.
 
     Args:
         values: `absl.flags.FlagValues` that receives them.
     """
     for field in dataclasses.fields(Config):
         group, text = field.metadata["group"], field.metadata["help"]
+        if field.metadata["choices"]:
+            text += f" ({', '.join(map(str, field.metadata['choices']))})"
+        where = {"flag_values": values, "module_name": group}
         if field.type is bool:
-            flags.DEFINE_bool(
-                field.name, field.default, text, flag_values=values, module_name=group
-            )
+            flags.DEFINE_bool(field.name, field.default, text, **where)
         else:
-            if field.metadata["choices"]:
-                text += ": " + ", ".join(str(c) for c in field.metadata["choices"])
-            flags.DEFINE(
-                _FieldParser(field),
-                field.name,
-                field.default,
-                text,
-                flag_values=values,
-                module_name=group,
-            )
+            parser = _FieldParser(field)
+            flags.DEFINE(parser, field.name, field.default, text, **where)
 
 
 def config_from_flags(values, networks=True):
@@ -87,8 +72,8 @@ def config_from_flags(values, networks=True):
 
     Args:
         values: `absl.flags.FlagValues`.
-        networks: bool; False for a command that builds none: attention, whose default
-            does not go with every resolution, is left out.
+        networks: bool; False for a command that builds no networks. It has no
+            attention, whose default does not go with every resolution.
 
     Raises:
         BadInput: see `Config.validate`.
@@ -117,13 +102,13 @@ def parse(argv, define):
 
     Args:
         argv: list of str, the command itself first.
-        define: function that defines the command's flags in the `FlagValues` it gets.
+        define: function that defines the command's flags in a `FlagValues`.
 
     Returns:
-        `absl.flags.FlagValues`; each command has its own, nothing is global.
+        `absl.flags.FlagValues` of this command alone; nothing is global.
 
     Raises:
-        BadInput: unknown flag, unusable value, or an argument that is not a flag.
+        BadInput: a flag is unknown, a value is wrong, or an argument is not a flag.
     """
     values = flags.FlagValues()
     define(values)
@@ -133,14 +118,14 @@ def parse(argv, define):
         raise BadInput(f"{error}") from None
     if rest:
         raise BadInput(
-            "All arguments, and all lines of a flagfile, are flags and start with --. "
+            "All arguments, and all lines of a flagfile, must start with --. "
             f"Received: {' '.join(rest)}. Try --{rest[0].lstrip('-')}."
         )
     return values
 
 
 def run_command(main, define, about, argv=None):
-    """Runs a command and says how it ended.
+    """Runs a command.
 
     Args:
         main: function of the parsed flags that returns the exit status.
@@ -149,10 +134,10 @@ def run_command(main, define, about, argv=None):
         argv: list of str; default: the process's own.
 
     Returns:
-        The exit status: 0 finished, 2 bad input (one line on stderr says what), or
-        what `main` returns. A bug ends in a traceback, with status 1.
+        The exit status: what `main` returns, or 2 for bad input, which one line on
+        stderr explains. A bug ends in a traceback, with status 1.
     """
-    # Before a command imports TensorFlow. What matters of its messages comes as errors.
+    # Before a command imports TensorFlow. Important messages arrive as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv if argv is None else argv
     try:
@@ -160,20 +145,21 @@ def run_command(main, define, about, argv=None):
             print(help_text(define, about), flush=True)
             return FINISHED
         return main(parse(argv, define))
-    except BrokenPipeError:  # Whoever read the output, `head` perhaps, has gone.
+    except BrokenPipeError:  # The reader of the output, `head` perhaps, has ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (BadInput, OSError) as error:
-        return _complain(error)
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 def load(name):
-    """Imports a module that imports TensorFlow, without its start-up messages.
+    """Imports a module that imports TensorFlow, and hides its start-up messages.
 
-    They come from below Python, before any setting can reach them, and are shown only
-    if the import fails.
+    They do not come from Python, and no setting stops them. They are shown if the
+    import fails.
 
     Args:
         name: str, e.g. `"sagan_tf.training.loop"`.
@@ -197,11 +183,6 @@ def load(name):
     return module
 
 
-def _complain(error):
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
-    return BAD_INPUT
-
-
 def help_text(define, about):
     """The text of `--help`: every flag with its default, the command's own first."""
     values = flags.FlagValues()
@@ -209,9 +190,8 @@ def help_text(define, about):
     modules = values.flags_by_module_dict()
     own = [name for name in modules if name not in _GROUPS]
     lines = [about.strip()]
-    for module in (*own, *(group for group in _GROUPS if group in modules)):
-        title = "this command" if module in own else module
-        lines += ["", f"{title}:"]
+    for module in own + [group for group in _GROUPS if group in modules]:
+        lines += ["", f"{'this command' if module in own else module}:"]
         for flag in modules[module]:
             lines += _flag_lines(flag)
     lines += ["", "More flags can be read from a file: --flagfile=FILE, one a line."]
@@ -224,11 +204,16 @@ def _flag_lines(flag):
         name = f"--[no]{flag.name} ({default})"
     else:
         name = f"--{flag.name}={_as_text(flag)}"
-    text = textwrap.wrap(flag.help, 88 - _NAME_WIDTH)
-    head = f"  {name}".ljust(_NAME_WIDTH)
-    if len(head) > _NAME_WIDTH:
-        return [head, *(" " * _NAME_WIDTH + line for line in text)]
-    return [head + text[0], *(" " * _NAME_WIDTH + line for line in text[1:])]
+    head, margin = f"  {name}".ljust(_NAME_WIDTH), " " * _NAME_WIDTH
+    fits = len(head) == _NAME_WIDTH
+    text = textwrap.wrap(
+        flag.help,
+        width=88,
+        initial_indent=head if fits else margin,
+        subsequent_indent=margin,
+        break_on_hyphens=False,
+    )
+    return text if fits else [head, *text]
 
 
 def _as_text(flag):

@@ -1,19 +1,25 @@
 """`Config`: one field = one flag = one line of a .flags file = one key of config.json.
 
-A field's metadata holds its help text, the heading under which `--help` lists it and,
-for names, the possible values. `flags.py` builds the flags from it.
+A field's metadata holds its help text, the heading under which `--help` lists it, and
+its possible values: choices, or limits. Without either, a number is above 0.
 """
 
 import dataclasses
+import functools
 import json
 
 from sagan_tf.errors import BadInput
-from sagan_tf.settings import checks
+from sagan_tf.settings.checks import ANY, AT_LEAST_0, BELOW_1, SEED, check
 
 RESOLUTIONS = (32, 64, 128, 256)
 RESIZE = (
-    *("antialiased_bilinear", "bilinear", "antialiased_bicubic", "bicubic"),
-    *("lanczos3", "area", "nearest"),
+    "antialiased_bilinear",
+    "bilinear",
+    "antialiased_bicubic",
+    "bicubic",
+    "lanczos3",
+    "area",
+    "nearest",
 )
 ATTENTION = ("official", "paper_v1", "paper_icml", "residual")
 HEADS = ("projection", "auxiliary_classifier")
@@ -21,46 +27,44 @@ INITIALIZERS = ("glorot_uniform", "orthogonal", "normal_0.02")
 LOSSES = ("hinge", "kl", "non_saturating", "wasserstein")
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 PROTOCOLS = (
-    *("official-train-50k", "tfgan-validation-50k", "biggan-train-full", "quick-5k"),
+    "official-train-50k",
+    "tfgan-validation-50k",
+    "biggan-train-full",
+    "quick-5k",
 )
 ON_COLLAPSE = ("warn", "stop", "rollback")
 STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
 
 
-def _option(group, default, text, choices=None):
-    metadata = {"group": group, "help": text, "choices": choices}
+def _option(group, default, text, choices=None, limits=None):
+    metadata = {"group": group, "help": text, "choices": choices, "limits": limits}
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def _data(default, text, choices=None):
-    return _option("data", default, text, choices)
+_data = functools.partial(_option, "data")
+_networks = functools.partial(_option, "networks")
+_training = functools.partial(_option, "training")
+_evaluation = functools.partial(_option, "evaluation")
+_run = functools.partial(_option, "run")
 
-
-def _networks(default, text, choices=None):
-    return _option("networks", default, text, choices)
-
-
-def _training(default, text, choices=None):
-    return _option("training", default, text, choices)
-
-
-def _evaluation(default, text, choices=None):
-    return _option("evaluation", default, text, choices)
-
-
-def _run(default, text, choices=None):
-    return _option("run", default, text, choices)
-
-
-# Resuming with another value of one of these is refused: the weights would not fit, or
+# A run cannot go on with another value of one of these: the weights would not fit, or
 # would mean something else.
 NETWORK_FIELDS = (
-    *("resolution", "image_channels", "num_classes", "z_dim"),
-    *("generator_channels", "discriminator_channels"),
-    *("attention_resolution", "discriminator_attention_resolution"),
-    *("attention_variant", "discriminator_head"),
-    *("spectral_norm", "spectral_norm_clamp", "spectral_norm_conditional_batch_norm"),
-    *("power_iterations", "batch_norm_epsilon"),
+    "resolution",
+    "image_channels",
+    "num_classes",
+    "z_dim",
+    "generator_channels",
+    "discriminator_channels",
+    "attention_resolution",
+    "discriminator_attention_resolution",
+    "attention_variant",
+    "discriminator_head",
+    "spectral_norm",
+    "spectral_norm_clamp",
+    "spectral_norm_conditional_batch_norm",
+    "power_iterations",
+    "batch_norm_epsilon",
 )
 
 
@@ -69,32 +73,36 @@ class Config:
     """Everything that decides a run. The defaults are the official code's settings."""
 
     dataset: str = _data(
-        "digits",
-        "digits, npz:FILE, folder:DIR, tfrecord:GLOB or tfds:NAME",
+        "digits", "digits, npz:FILE, folder:DIR, tfrecord:GLOB or tfds:NAME"
     )
-    data_dir: str | None = _data(None, "where TFDS keeps prepared data sets")
+    data_dir: str | None = _data(None, "folder in which TFDS keeps prepared data sets")
     manual_dir: str | None = _data(
-        None, "where TFDS finds archives that were downloaded by hand"
+        None, "folder of archives that you downloaded for TFDS"
     )
     split: str | None = _data(
         None,
-        "split of a tfds data set (none: train); of the others train (four fifths), "
-        "test (the fifth that is held out) or none: all",
+        "split of a tfds data set (none: train). Of other data sets: train (four "
+        "fifths), test (the other fifth) or none (all)",
     )
-    label_offset: int = _data(0, "added to every label (-1 for labels from 1 on)")
+    label_offset: int = _data(
+        0, "added to every label: -1 for labels that start at 1", limits=ANY
+    )
     resize: str = _data(
         "antialiased_bilinear", "how the central square is resized", RESIZE
     )
-    flip: bool = _data(False, "mirror half of the real images, at random")
+    flip: bool = _data(False, "mirror a random half of the real images")
     shuffle_buffer_images: int = _data(
         16384, "images in the shuffle buffer, for data sets that are read in sequence"
     )
-    skip_bad_images: bool = _data(False, "count and name unreadable images, go on")
+    skip_bad_images: bool = _data(False, "leave unreadable images out, and name them")
 
     resolution: int = _networks(128, "width and height in pixels", RESOLUTIONS)
     image_channels: int = _networks(3, "grey or RGB", (1, 3))
     num_classes: int | None = _networks(
-        None, "none: as the data set says; 0: unconditional, labels are ignored"
+        None,
+        "number of classes; none: as many as the data set has; 0: unconditional, "
+        "labels are ignored",
+        limits=AT_LEAST_0,
     )
     z_dim: int = _networks(128, "length of z")
     generator_channels: int = _networks(64, "multiplier of the generator's widths")
@@ -105,19 +113,19 @@ class Config:
         (32,), "sizes of the feature maps with self-attention, or none"
     )
     discriminator_attention_resolution: tuple[int, ...] | None = _networks(
-        None,
-        "the same for the discriminator alone, or same (as the generator), or none",
+        None, "the same for the discriminator, or same as the generator"
     )
     attention_variant: str = _networks(
         "official",
-        "form of the attention; residual: a residual block with as many parameters in "
-        "its place (the paper's control)",
+        "form of the attention; residual: the paper's control, a residual block with "
+        "as many parameters",
         ATTENTION,
     )
     attention_chunk_size: int | None = _networks(
         None,
-        "rows of an attention map in memory at a time; 0: all; none: all of a small "
-        "map, a part of a large one",
+        "rows of an attention map in memory at a time; 0: all; none: chosen by the "
+        "size of the map",
+        limits=AT_LEAST_0,
     )
     spectral_norm: str = _networks(
         "both",
@@ -125,62 +133,67 @@ class Config:
         ("both", "discriminator", "none"),
     )
     spectral_norm_clamp: bool = _networks(
-        False, "divide by max(1, sigma), outside attention (as TF-GAN does)"
+        False, "divide by max(1, sigma) outside attention, as TF-GAN does"
     )
     spectral_norm_conditional_batch_norm: bool = _networks(
         False,
-        "normalize the generator's tables of class gains and biases too (as some "
-        "reproductions do, with bad results)",
+        "normalize the generator's tables of class gains and biases too; some "
+        "reproductions do, with bad results",
     )
     spectral_norm_stop_gradient: bool = _networks(
         False, "treat u and v as constants in the gradient (Miyato's form)"
     )
-    power_iterations: int = _networks(1, "power iterations at each forward pass")
+    power_iterations: int = _networks(1, "power iterations in each forward pass")
     initializer: str = _networks(
         "glorot_uniform", "initial values of kernels and embeddings", INITIALIZERS
     )
     batch_norm_momentum: float = _networks(
-        0.999, "decay of the moving statistics in the generator's blocks"
+        0.999, "decay of the moving statistics in the generator", limits=BELOW_1
     )
     final_batch_norm_momentum: float = _networks(
-        0.9999, "decay of the moving statistics of its last batch normalization"
+        0.9999, "the same in the generator's last batch normalization", limits=BELOW_1
     )
     batch_norm_epsilon: float = _networks(1e-5, "epsilon of batch normalization")
     cross_replica_batch_norm: bool = _networks(
-        False, "batch statistics over all replicas"
+        False, "compute batch statistics over all replicas"
     )
-
     discriminator_head: str = _networks(
-        "projection", "where labels enter D: projection, or AC-GAN's classifier", HEADS
+        "projection", "how the discriminator uses labels", HEADS
     )
 
     loss: str = _training("hinge", "loss of both networks", LOSSES)
     class_loss_weight: float = _training(
-        1.0, "discriminator_head=auxiliary_classifier: weight of both class losses"
+        1.0,
+        "weight of both class losses, with discriminator_head=auxiliary_classifier",
+        limits=AT_LEAST_0,
     )
-    generator_learning_rate: float = _training(1e-4, "Adam's, for the generator")
+    generator_learning_rate: float = _training(
+        1e-4, "Adam's learning rate for the generator"
+    )
     discriminator_learning_rate: float = _training(
-        4e-4, "Adam's, for the discriminator"
+        4e-4, "Adam's learning rate for the discriminator"
     )
-    adam_beta1: float = _training(0.0, "Adam's beta1")
-    adam_beta2: float = _training(0.999, "Adam's beta2 (the paper: 0.9)")
+    adam_beta1: float = _training(0.0, "Adam's beta1", limits=BELOW_1)
+    adam_beta2: float = _training(0.999, "Adam's beta2; the paper: 0.9", limits=BELOW_1)
     adam_epsilon: float = _training(1e-8, "Adam's epsilon")
     discriminator_steps: int = _training(
-        1, "discriminator steps per generator step, each on fresh images"
+        1, "discriminator steps per generator step, each on new images"
     )
     gradient_accumulation_steps: int = _training(
-        1, "passes over batch_size / this many images for one update"
+        1, "parts into which the batch of an update is split"
     )
     batch_size: int = _training(256, "images per update, over all replicas")
     fake_labels: str = _training(
-        "uniform", "where labels of generated images come from", ("uniform", "data")
+        "uniform", "where the labels of generated images come from", ("uniform", "data")
     )
     ema_decay: float | None = _training(
-        None, "decay of the moving average of the generator's weights, or none"
+        None, "decay of the moving average of the generator's weights", limits=BELOW_1
     )
-    ema_start_step: int = _training(0, "step at which the moving average begins")
-    total_steps: int = _training(1_000_000, "generator updates in all")
-    seed: int = _training(0, "of weights, data order, z and labels")
+    ema_start_step: int = _training(
+        0, "step at which the moving average starts", limits=AT_LEAST_0
+    )
+    total_steps: int = _training(1_000_000, "generator steps in all")
+    seed: int = _training(0, "seed of weights, data order, z and labels", limits=SEED)
     dtype_policy: str = _training("float32", "Keras dtype policy", DTYPES)
     jit_compile: bool = _training(
         False, "compile the training step with XLA; needs --nodeterministic"
@@ -189,47 +202,55 @@ class Config:
     strategy: str = _training("default", "tf.distribute strategy", STRATEGIES)
     worker_timeout_seconds: int = _training(
         60,
-        "strategy=multi_worker: seconds without a sign of life from a worker, until "
-        "the others stop",
+        "with strategy=multi_worker: seconds without a sign of life from a worker "
+        "until the others stop",
     )
     tpu_name: str | None = _training(
         None,
-        "name or grpc:// address of a TPU, or local on a TPU VM; none: the environment "
+        "name or grpc:// address of a TPU, local on a TPU VM; none: the environment "
         "variable TPU_NAME",
     )
-    tpu_zone: str | None = _training(None, "zone of a TPU; none: this machine's")
+    tpu_zone: str | None = _training(None, "zone of the TPU; none: this machine's")
     tpu_project: str | None = _training(
-        None, "Google Cloud project of a TPU; none: this machine's"
+        None, "Google Cloud project of the TPU; none: this machine's"
     )
     deterministic: bool = _training(
-        True, "the same numbers at each run, some operations are slower"
+        True, "compute the same numbers in each run; some operations are slower"
     )
 
     log_every_steps: int = _run(100, "steps between lines of the metrics")
     sample_every_steps: int = _run(
-        1000, "steps between sample grids; 0: only at the start and the end"
+        1000,
+        "steps between sample grids; 0: only at the start and the end",
+        limits=AT_LEAST_0,
     )
     checkpoint_every_steps: int = _run(
-        1000, "steps between checkpoints; 0: only at the end"
+        1000, "steps between checkpoints; 0: only at the end", limits=AT_LEAST_0
     )
     keep_checkpoints: int = _run(3, "newest checkpoints that are kept")
     watch_every_steps: int = _run(
         1000,
-        "steps between looks at the training's health; 0: never; without effect with "
+        "steps between checks of the training's health; 0: never; no effect with "
         "strategy=multi_worker",
+        limits=AT_LEAST_0,
     )
     on_collapse: str = _run(
-        "warn", "what to do about a collapse; rollback: stop, step back", ON_COLLAPSE
+        "warn",
+        "what to do about a collapse; rollback: stop, and return to the last healthy "
+        "checkpoint",
+        ON_COLLAPSE,
     )
     samples_per_class: int = _run(8, "images of each class in a sample grid")
     tensorboard: bool = _run(True, "write TensorBoard events, if it is installed")
 
     evaluate_every_steps: int = _evaluation(
-        0, "steps between evaluations; the best checkpoint is kept aside. 0: never"
+        0,
+        "steps between evaluations; 0: never. The best checkpoint is kept in best/",
+        limits=AT_LEAST_0,
     )
     protocol: str = _evaluation("quick-5k", "how to evaluate", PROTOCOLS)
     feature_network: str = _evaluation(
-        "inception", "inception, or the folder that sagan_tf.train_classifier wrote"
+        "inception", "inception, or a folder of sagan_tf.train_classifier"
     )
     inception: str | None = _evaluation(
         None, "unpacked folder or handle of TF-GAN's Inception module"
@@ -262,9 +283,9 @@ class Config:
             This config.
 
         Raises:
-            BadInput: with the flag, what it may be, what it is, and what to try.
+            BadInput: with the flag, its possible values, its value, and what to try.
         """
-        checks.check(self)
+        check(self)
         return self
 
     def replace(self, num_classes):
@@ -272,12 +293,12 @@ class Config:
         return dataclasses.replace(self, num_classes=num_classes)
 
     def to_json(self):
-        """The config as JSON text, one key a field; `from_json` is its inverse."""
+        """The config as JSON text with one key for each field."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text):
-        """The config that `to_json` wrote. Keys that are missing take the default.
+        """The config that `to_json` wrote. Missing keys take the default.
 
         Raises:
             BadInput: the text is not JSON, or has a key that is not a field.
@@ -303,12 +324,12 @@ class Config:
         }
 
     def network_difference(self, other):
-        """`difference`, of what decides the weights' shapes and meaning.
+        """`difference` of the fields that decide the weights' shapes and meaning.
 
         A decay may change during a run, but a moving average cannot appear or vanish.
         """
-        found = self.difference(other)
+        changes = self.difference(other)
         names = set(NETWORK_FIELDS)
-        if None in found.get("ema_decay", ()):
+        if None in changes.get("ema_decay", ()):
             names.add("ema_decay")
-        return {name: values for name, values in found.items() if name in names}
+        return {name: values for name, values in changes.items() if name in names}

@@ -1,8 +1,27 @@
-"""What is wrong with a training, in plain words, from the figures of a look."""
+"""What is wrong with a training, in plain words, from the values of a look."""
 
 import dataclasses
 
 import numpy as np
+
+# Least distance of fakes with one label from one another, and from the most similar
+# one, relative to real images.
+LEAST_DIVERSITY = 0.15
+LEAST_NEAREST = 0.45
+# The hinge loss still pushes back at a smaller gap between real and fake logits.
+LARGEST_GAP = 6.0
+# Least share of a singular value that a power iteration has to find.
+LEAST_SIGMA = 0.8
+# Relative to its median: the largest gradient, and the least of the generator, whose
+# norm has to be above `LEAST_GRADIENT`, too.
+LARGEST_GRADIENT = 100.0
+LEAST_GRADIENT_SHARE = 0.03
+LEAST_GRADIENT = 1e-3
+# Looks before a run is judged: a new generator draws nearly the same for every z, and
+# a new discriminator's logits mean nothing.
+PATIENCE_LOOKS = 3
+
+_NO_VALUES = ("step", "complaints")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,7 +31,7 @@ class Complaint:
     Attributes:
         kind: str, one word for it.
         text: str, what was seen, what it means and what to try.
-        is_collapse: bool, whether the pictures are lost, or about to be.
+        is_collapse: bool, whether the images are lost, or about to be.
     """
 
     kind: str
@@ -20,42 +39,8 @@ class Complaint:
     is_collapse: bool = False
 
 
-# How far fakes with one label must be from one another, and from the most similar one,
-# relative to real images; the largest gap of logits that a hinge loss still does
-# something about; the smallest share of a singular value that a power iteration may
-# see; how often the median a gradient may be, what part of it that of the generator
-# must be, and the norm below which it learns nothing.
-LEAST_DIVERSITY = 0.15
-
-
-LEAST_NEAREST = 0.45
-
-
-LARGEST_GAP = 6.0
-
-
-LEAST_SIGMA = 0.8
-
-
-LARGEST_GRADIENT = 100.0
-
-
-LEAST_GRADIENT_SHARE = 0.03
-
-
-LEAST_GRADIENT = 1e-3
-
-
-# Looks that a run has to begin: a new generator draws nearly the same for every z, and
-# a new discriminator says anything.
-PATIENCE_LOOKS = 3
-
-
-_NOT_FIGURES = ("step", "complaints")
-
-
-def figures_of(look):
-    """The figures of a line of health.jsonl: dict; what JSON has no number for is NaN.
+def values_of(look):
+    """The values of a line of health.jsonl: dict of name to float, NaN for null.
 
     Args:
         look: dict.
@@ -63,141 +48,128 @@ def figures_of(look):
     return {
         name: float("nan") if value is None else value
         for name, value in look.items()
-        if name not in _NOT_FIGURES
+        if name not in _NO_VALUES
     }
 
 
-def complaints(figures, earlier=()):
+def complaints(values, earlier=()):
     """What is wrong with a training, in plain words.
 
     Args:
-        figures: dict, from `Examiner.examine`.
+        values: dict, from `Examiner.examine`.
         earlier: sequence of such dicts, of earlier looks at the same run.
 
     Returns:
         List of `Complaint`.
     """
-    bad = next((name for name, v in figures.items() if not np.isfinite(v)), None)
-    if bad is not None:
-        return [
-            Complaint(
-                "nonfinite",
-                f"{bad} is not finite: the training is lost. Try lower learning rates, "
-                "or float32 instead of half precision.",
-                is_collapse=True,
+    for name, value in values.items():
+        if not np.isfinite(value):
+            text = (
+                f"{name} is not finite: the training is lost. Try lower learning "
+                "rates, or float32 instead of half precision."
             )
-        ]
+            return [Complaint("nonfinite", text, is_collapse=True)]
+    is_young = len(earlier) < PATIENCE_LOOKS
     return [
-        *(_about_diversity(figures, earlier) or _about_nearest(figures, earlier)),
-        *_about_logits(figures, earlier),
-        *_about_sigma(figures),
-        *_about_gradients(figures, earlier),
-        *_about_vanished_gradients(figures, earlier),
+        *(
+            _about_diversity(values, earlier, is_young)
+            or _about_nearest(values, is_young)
+        ),
+        *_about_logits(values, is_young),
+        *_about_sigma(values),
+        *_about_large_gradients(values, earlier),
+        *_about_vanished_gradients(values, earlier, is_young),
     ]
 
 
-def _about_diversity(figures, earlier):
-    if figures["diversity"] >= LEAST_DIVERSITY:
+def _about_diversity(values, earlier, is_young):
+    if values["diversity"] >= LEAST_DIVERSITY:
         return []
     seen = (
-        f"Pictures of different z look alike: their mean distance is "
-        f"{figures['diversity']:.3f} of the real images' (below {LEAST_DIVERSITY})"
+        "Images of different z look alike: their mean distance is "
+        f"{values['diversity']:.3f} of the real images' (below {LEAST_DIVERSITY})."
     )
-    if len(earlier) < PATIENCE_LOOKS:
-        text = f"{seen}. That is usual of a generator that has hardly been trained."
-        return [Complaint("diversity", f"{text} Try to wait for the next looks.")]
+    if is_young:
+        text = f"{seen} This is usual at the start. Try to wait for the next looks."
+        return [Complaint("diversity", text)]
     best = max((look["diversity"] for look in earlier), default=0.0)
-    what = f"The generator has collapsed, or never begun: the most was {best:.3f}."
-    remedy = (
-        "Try --spectral_norm=both, a larger --discriminator_learning_rate, more "
-        "--discriminator_channels, or a larger --batch_size."
+    text = (
+        f"{seen} The generator has collapsed, or never learned: the most was "
+        f"{best:.3f}. Try --spectral_norm=both, a larger "
+        "--discriminator_learning_rate, more --discriminator_channels, or a larger "
+        "--batch_size."
     )
-    return [Complaint("diversity", f"{seen}. {what} {remedy}", is_collapse=True)]
+    return [Complaint("diversity", text, is_collapse=True)]
 
 
-def _about_nearest(figures, earlier):
-    # Runs of earlier versions have looks without it.
-    nearest = figures.get("nearest", 1.0)
-    if nearest >= LEAST_NEAREST or len(earlier) < PATIENCE_LOOKS:
+def _about_nearest(values, is_young):
+    # Looks of earlier versions do not have it.
+    nearest = values.get("nearest", 1.0)
+    if nearest >= LEAST_NEAREST or is_young:
         return []
-    return [
-        Complaint(
-            "nearest",
-            "The generator draws a few pictures of each class again and again: the "
-            f"most similar of eight are {nearest:.3f} as far apart as real images "
-            f"(below {LEAST_NEAREST}). Try a larger --discriminator_learning_rate, "
-            "more --discriminator_steps, or more --discriminator_channels.",
-        )
-    ]
+    text = (
+        "The generator draws a few images of each class again and again: the most "
+        f"similar of eight are {nearest:.3f} as far apart as real images (below "
+        f"{LEAST_NEAREST}). Try a larger --discriminator_learning_rate, more "
+        "--discriminator_steps, or more --discriminator_channels."
+    )
+    return [Complaint("nearest", text)]
 
 
-def _about_logits(figures, earlier):
-    if figures["logit_gap"] <= LARGEST_GAP:
+def _about_logits(values, is_young):
+    if values["logit_gap"] <= LARGEST_GAP:
         return []
-    return [
-        Complaint(
-            "logits",
-            "The discriminator tells real from generated by a margin of "
-            f"{figures['logit_gap']:.1f} (above {LARGEST_GAP}); hinge asks for 2. It "
-            "has won, or knows the images by heart. Try --spectral_norm=both, --flip, "
-            "more images, or a smaller --discriminator_learning_rate.",
-            is_collapse=len(earlier) >= PATIENCE_LOOKS,
-        )
-    ]
+    text = (
+        "The discriminator tells real from generated by a margin of "
+        f"{values['logit_gap']:.1f} (above {LARGEST_GAP}); the hinge loss asks for 2. "
+        "It has won, or knows the images by heart. Try --spectral_norm=both, --flip, "
+        "more images, or a smaller --discriminator_learning_rate."
+    )
+    return [Complaint("logits", text, is_collapse=not is_young)]
 
 
-def _about_sigma(figures):
-    shares = {k: v for k, v in figures.items() if k.startswith("sigma_")}
+def _about_sigma(values):
+    shares = {k: v for k, v in values.items() if k.startswith("sigma_")}
     name = min(shares, key=shares.get, default=None)
     if name is None or shares[name] >= LEAST_SIGMA:
         return []
-    return [
-        Complaint(
-            "sigma",
-            f"{name.removeprefix('sigma_')} is divided by {shares[name]:.2f} of its "
-            f"largest singular value (below {LEAST_SIGMA}): the power iteration does "
-            "not keep up with the weight. Try --power_iterations=2, or lower learning "
-            "rates.",
-        )
-    ]
+    text = (
+        f"{name.removeprefix('sigma_')} is divided by {shares[name]:.2f} of its "
+        f"largest singular value (below {LEAST_SIGMA}): the power iteration does not "
+        "keep up with the weight. Try --power_iterations=2, or lower learning rates."
+    )
+    return [Complaint("sigma", text)]
 
 
-def _about_gradients(figures, earlier):
-    found = []
+def _about_large_gradients(values, earlier):
     for letter, network in (("g", "generator"), ("d", "discriminator")):
-        name = f"gradient_norm_{letter}"
-        usual = _usual(name, figures, earlier)
-        if figures[name] > LARGEST_GRADIENT * usual > 0:
-            found.append(
-                Complaint(
-                    f"gradient_{letter}",
-                    f"The {network}'s gradient, {figures[name]:.3g}, is more than "
-                    f"{LARGEST_GRADIENT:.0f} times its usual {usual:.3g}. Try a lower "
-                    f"--{network}_learning_rate.",
-                )
+        norm = values[f"gradient_norm_{letter}"]
+        usual = _usual(f"gradient_norm_{letter}", values, earlier)
+        if norm > LARGEST_GRADIENT * usual > 0:
+            text = (
+                f"The {network}'s gradient, {norm:.3g}, is more than "
+                f"{LARGEST_GRADIENT:.0f} times its usual {usual:.3g}. Try a lower "
+                f"--{network}_learning_rate."
             )
-    return found
+            yield Complaint(f"gradient_{letter}", text)
 
 
-def _about_vanished_gradients(figures, earlier):
-    norm = figures["gradient_norm_g"]
-    usual = _usual("gradient_norm_g", figures, earlier)
+def _about_vanished_gradients(values, earlier, is_young):
+    norm = values["gradient_norm_g"]
+    usual = _usual("gradient_norm_g", values, earlier)
     least = max(LEAST_GRADIENT, LEAST_GRADIENT_SHARE * usual)
-    if norm >= least or len(earlier) < PATIENCE_LOOKS:
+    if norm >= least or is_young:
         return []
-    return [
-        Complaint(
-            "vanished",
-            f"The generator's gradient, {norm:.1g}, has vanished (below {least:.1g}; "
-            f"usual: {usual:.2g}): it learns next to nothing. The discriminator says "
-            "nearly the same of every picture, or its ReLUs have died. Try lower "
-            "learning rates, that of the discriminator first, or another --seed.",
-            is_collapse=True,
-        )
-    ]
+    text = (
+        f"The generator's gradient, {norm:.1g}, has vanished (below {least:.1g}; "
+        f"usual: {usual:.2g}): it learns next to nothing. The discriminator gives "
+        "nearly the same logit for every image, or its ReLUs are dead. Try lower "
+        "learning rates, first the discriminator's, or another --seed."
+    )
+    return [Complaint("vanished", text, is_collapse=True)]
 
 
-def _usual(name, figures, earlier):
-    """The median of a figure in the earlier looks, or its value in the first."""
+def _usual(name, values, earlier):
+    """The median of a value in the earlier looks; in the first look, the value."""
     before = [look[name] for look in earlier if np.isfinite(look[name])]
-    return float(np.median(before)) if before else figures[name]
+    return float(np.median(before)) if before else values[name]

@@ -1,4 +1,4 @@
-"""Figures that tell a training that goes well from one that goes wrong."""
+"""Values that show whether a training goes well or wrong."""
 
 import dataclasses
 
@@ -10,19 +10,18 @@ from sagan_tf.errors import BadInput
 from sagan_tf.layers import SpectralNormalization
 from sagan_tf.model import latents
 
-# Pictures are compared as blocks of this many locations a side.
+# Images are compared as 8x8 block means, and fakes in groups of eight with one label.
 _BLOCKS = 8
-# So many fakes of one label are compared with one another.
 _GROUP = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class FixedBatch:
-    """What every look sees, so that looks can be compared.
+    """What every look sees. The looks can therefore be compared.
 
     Attributes:
         images: `(B, R, R, C)` float32 in [-1, 1], real; B even.
-        labels: `(B,)` int32, theirs and the fakes', or `None` when unconditional.
+        labels: `(B,)` int32, of real images and fakes, or `None` when unconditional.
         z: `(B, z_dim)` float32.
     """
 
@@ -32,7 +31,7 @@ class FixedBatch:
 
 
 def make_fixed_batch(images, labels=None, *, z_dim=128, seed=0):
-    """A `FixedBatch` of real images, with z that the seed decides.
+    """A `FixedBatch` of real images, with z from a seed.
 
     Args:
         images: `(B, R, R, C)` array in [-1, 1], B at least 2 and R a multiple of 8;
@@ -47,7 +46,7 @@ def make_fixed_batch(images, labels=None, *, z_dim=128, seed=0):
     images = np.asarray(images, np.float32)
     if images.ndim != 4 or len(images) < 2:
         raise BadInput(
-            "images must be at least 2 pictures, (B, R, R, C). Received: shape "
+            "images must be at least 2 images, (B, R, R, C). Received: shape "
             f"{images.shape}. Try 32 of the training images."
         )
     labels = None if labels is None else np.asarray(labels, np.int32)
@@ -56,7 +55,7 @@ def make_fixed_batch(images, labels=None, *, z_dim=128, seed=0):
 
 
 class Examiner:
-    """Looks at a model again and again, without changing it.
+    """Examines a model, as often as it is asked to, without changing it.
 
     Args:
         model: compiled `SAGAN`.
@@ -71,10 +70,10 @@ class Examiner:
         self._measure = tf.function(self._logits_and_gradients, autograph=False)
 
     def examine(self):
-        """Looks at the model as it is now.
+        """Examines the model as it is now.
 
         Returns:
-            Dict of figure to float:
+            Dict of name to float:
 
             - `sigma_<network>/<layer>`: estimate of the largest singular value, divided
               by the value itself; 1 when the power iteration has converged;
@@ -85,38 +84,38 @@ class Examiner:
             - `diversity` and `nearest`: see `variety`.
         """
         model, batch = self._model, self._batch
-        figures = {
+        values = {
             f"sigma_{network.name}/{_name(layer, network)}": float(layer.sigma())
             / max(layer.exact_sigma(), 1e-12)
             for network in (model.generator, model.discriminator)
             for layer in network._flatten_layers()
             if isinstance(layer, SpectralNormalization)
         }
-        figures |= {name: float(gamma) for name, gamma in model.gammas().items()}
         measured = self._measure(batch.images, batch.labels, batch.z)
-        figures |= {name: float(value) for name, value in measured.items()}
-        return figures | self.variety()
+        for name, value in (model.gammas() | measured).items():
+            values[name] = float(value)
+        return values | self.variety()
 
     def variety(self):
-        """How much fakes differ: those of eight z with one label are compared.
+        """How much the fakes of eight z with one label differ.
 
         Returns:
-            Dict of figure to float, both of which are 1 for the real images of the
-            batch, whatever their labels (see `distances`):
+            Dict of name to float. Both are 1 for the real images of the batch, whatever
+            their labels (see `distances`):
 
             - `diversity`: mean distance of fakes from one another. It is near 0 if
-              every z gives the same picture;
-            - `nearest`: mean distance of a fake from the one that is most like it. It
-              is near 0 if there are a few pictures for all z, be they far apart.
+              every z gives the same image;
+            - `nearest`: mean distance of a fake from the most similar one. It is near 0
+              if all z give a few images, even if these are far apart.
         """
         z, labels = self._batch.z, self._batch.labels
         if labels is not None:
             labels = np.repeat(labels[::_GROUP], _GROUP)[: len(z)]
         fakes = self._model.generate(z, labels, ema=False).numpy()
         groups = [fakes[i : i + _GROUP] for i in range(0, len(fakes), _GROUP)]
-        found = np.mean([distances(group) for group in groups if len(group) > 1], 0)
-        shares = (float(fake / real) for fake, real in zip(found, self._real))
-        return dict(zip(("diversity", "nearest"), shares, strict=True))
+        means = np.mean([distances(group) for group in groups if len(group) > 1], 0)
+        diversity, nearest = (float(m / real) for m, real in zip(means, self._real))
+        return {"diversity": diversity, "nearest": nearest}
 
     def _logits_and_gradients(self, images, labels, z):
         model = self._model
@@ -146,19 +145,19 @@ def _norm(tape, loss, network):
 
 
 def distances(images):
-    """L2 distances of pictures from one another, as means over 8x8 blocks.
+    """L2 distances of images from one another, as means over 8x8 blocks.
 
     Args:
         images: `(N, R, R, C)` array, N at least 2, R a multiple of 8.
 
     Returns:
-        The mean of all distances, and the mean of those to the nearest other picture:
-        two floats.
+        Two floats: the mean of all distances, and the mean distance of an image to its
+        nearest other one.
     """
     count, size = len(images), images.shape[1] // _BLOCKS
     blocks = np.asarray(images, np.float64)
     blocks = blocks.reshape(count, _BLOCKS, size, _BLOCKS, size, -1).mean((2, 4))
     flat = blocks.reshape(count, -1)
     others = [np.delete(flat, i, axis=0) - flat[i] for i in range(count)]
-    found = np.linalg.norm(others, axis=-1)
-    return float(found.mean()), float(found.min(axis=1).mean())
+    norms = np.linalg.norm(others, axis=-1)
+    return float(norms.mean()), float(norms.min(axis=1).mean())

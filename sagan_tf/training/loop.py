@@ -10,14 +10,7 @@ import tensorflow as tf
 from sagan_tf import data
 from sagan_tf.distribution import strategies
 from sagan_tf.distribution.workers import Workers
-from sagan_tf.errors import (
-    COLLAPSED,
-    FINISHED,
-    NOT_FINITE,
-    STOPPED,
-    WORKER_LOST,
-    BadInput,
-)
+from sagan_tf.errors import FINISHED, NOT_FINITE, STOPPED, WORKER_LOST, BadInput
 from sagan_tf.evaluation.evaluator import open_how
 from sagan_tf.run import directory, versions
 from sagan_tf.run.building import describe_data, make_model, open_data
@@ -33,16 +26,15 @@ from sagan_tf.training.callbacks.periodic_evaluation import PeriodicEvaluation
 from sagan_tf.training.callbacks.progress import Progress
 from sagan_tf.training.callbacks.sample_grid import SampleGrid
 from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
-from sagan_tf.training.collapse_watch import COLLAPSED as COLLAPSED_FOLDER
 from sagan_tf.training.collapse_watch import CollapseWatch
 
 _NORMALIZED_TABLES = (
     "spectral_norm_conditional_batch_norm normalizes the tables of class gains and "
-    "biases, which neither the paper nor the official code does; BigGAN's authors saw "
-    "it cripple the generator at random. It is here to be measured."
+    "biases. Neither the paper nor the official code does so, and BigGAN's authors saw "
+    "it cripple the generator in some runs. The option is here to be measured."
 )
 
-# Real images, and as many generated ones, that each look at a training sees.
+# Real images, and as many generated ones, that the watch compares at each look.
 _WATCHED_IMAGES = 32
 
 
@@ -51,15 +43,16 @@ def train_and_evaluate(config, workdir):
 
     Args:
         config: `Config`.
-        workdir: path, see `rundir.py`.
+        workdir: path, see `run/directory.py`.
 
     Returns:
-        0 if all steps are done, 3 if SIGTERM or Ctrl-C stopped the run (a checkpoint
-        is written), 4 if a loss became NaN or infinite (none is), 5 if another worker
-        is gone, 6 if the generator collapsed and `on_collapse` says to stop then.
+        The exit status: 0 if all steps are done, 3 if SIGTERM or Ctrl-C stopped the
+        run (a checkpoint is saved), 4 if a loss or a weight became NaN or infinite
+        (none is saved), 5 if another worker is gone, 6 if the generator collapsed and
+        `on_collapse` says to stop.
 
     Raises:
-        BadInput: config, data or run directory cannot be used; one line says why.
+        BadInput: config, data or run directory cannot be used.
         OSError: the run directory cannot be written.
     """
     strategy = set_up(config)
@@ -85,7 +78,9 @@ def _train(config, workdir, strategy, workers):
         with strategy.scope():
             model = make_model(config)
         start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
-        set_learning_rates(model, config)
+        # A checkpoint restores its own learning rates. The config's count.
+        model.generator_optimizer.learning_rate = config.generator_learning_rate
+        model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
         if workers.is_chief:
             versions.record_versions(workdir, start)
         if start >= config.total_steps:
@@ -94,39 +89,22 @@ def _train(config, workdir, strategy, workers):
         check_executions(config, config.total_steps - start)
 
         dataset = make_training_data(config, source, strategy, start)
-        guard = NonfiniteStop(config.log_every_steps, workers)
-        writer = CheckpointWriter(
-            config.checkpoint_every_steps, checkpoints, guard, workers
+        callbacks = make_callbacks(
+            config, source, workdir, strategy, checkpoints, workers
         )
-        watches = make_watch(config, source, workdir, checkpoints, writer)
-        callbacks = [guard, signals, *make_callbacks(config, workdir, workers), writer]
-        if workers.is_chief:
-            callbacks += [
-                *watches,
-                *make_evaluation(config, workdir, strategy, checkpoints, writer),
-                MetricPlot(config.sample_every_steps, workdir),
-            ]
-        _fit(model, dataset, callbacks, config, source, start, workers)
-        for watch in watches:
-            if watch.reason:
-                return report_collapse(workdir, watch)
-        return report_end(workdir, checkpoints, model, guard, signals, config, workers)
-
-
-def _fit(model, dataset, callbacks, config, source, start, workers):
-    """Trains until the last step, or until a callback says stop."""
-    try:
-        model.fit(
-            dataset,
-            steps_per_epoch=config.total_steps - start,
-            callbacks=callbacks,
-            shuffle=False,  # The data set has its own, seeded order.
-            verbose=0,
-        )
-    except tf.errors.OpError as error:
-        if workers.loss(error):
-            raise
-        raise explain(error, config, source, int(model.step.numpy())) from error
+        try:
+            model.fit(
+                dataset,
+                steps_per_epoch=config.total_steps - start,
+                callbacks=[signals, *callbacks],
+                shuffle=False,  # The data set has its own, seeded order.
+                verbose=0,
+            )
+        except tf.errors.OpError as error:
+            if workers.loss(error):
+                raise
+            raise explain(error, config, source, int(model.step.numpy())) from error
+        return report_end(model, workdir, checkpoints, config.total_steps, workers)
 
 
 def set_up(config):
@@ -136,7 +114,7 @@ def set_up(config):
         `tf.distribute.Strategy`.
 
     Raises:
-        BadInput: the strategy is not to be had, or does not go with `batch_size`.
+        BadInput: the strategy is not available, or does not go with `batch_size`.
     """
     if config.spectral_norm_conditional_batch_norm:
         print(f"warning: {_NORMALIZED_TABLES}", file=sys.stderr)
@@ -158,17 +136,11 @@ def set_up(config):
     return strategy
 
 
-def set_learning_rates(model, config):
-    """Gives a restored model the config's rates: a checkpoint brings its own."""
-    model.generator_optimizer.learning_rate = config.generator_learning_rate
-    model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
-
-
 def check_executions(config, steps_left):
-    """Checks that the last execution would not go beyond the last step.
+    """Checks that the last execution ends at the last step.
 
     Raises:
-        BadInput: it would.
+        BadInput: it would go beyond.
     """
     if steps_left % config.steps_per_execution:
         raise BadInput(
@@ -181,7 +153,7 @@ def check_executions(config, steps_left):
 def make_training_data(config, source, strategy, start):
     """The batches from step `start` on: those that an unbroken run would have seen."""
 
-    def of_pipeline(count, index):
+    def make_pipeline(count, index):
         return data.make_dataset(
             source,
             resolution=config.resolution,
@@ -197,15 +169,28 @@ def make_training_data(config, source, strategy, start):
             labelled=config.num_classes > 0,
         )
 
-    return strategies.share_out(strategy, of_pipeline)
+    return strategies.share_out(strategy, make_pipeline)
 
 
-def make_callbacks(config, workdir, workers):
-    """What is shown and logged, by the chief: before a checkpoint says that it is."""
+def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
+    """The callbacks of a run; most of them only on the chief.
+
+    Logs and samples come before the checkpoint of their step: a killed run goes on from
+    the checkpoint, and would not write them again.
+
+    Raises:
+        BadInput: an image, the feature network or the reference statistics that a
+            callback needs cannot be read.
+    """
     every = config.log_every_steps
+    guard = NonfiniteStop(every, workers)
+    writer = CheckpointWriter(
+        config.checkpoint_every_steps, checkpoints, guard, workers
+    )
     if not workers.is_chief:
-        return [MetricReset(every)]
+        return [guard, MetricReset(every), writer]
     callbacks = [
+        guard,
         Progress(every, config.total_steps, config.images_per_step),
         MetricLog(every, workdir, config.images_per_step),
         SampleGrid(
@@ -215,107 +200,68 @@ def make_callbacks(config, workdir, workers):
             config.seed,
             scale=max(1, 64 // config.resolution),
         ),
+        writer,
     ]
     if config.tensorboard and importlib.util.find_spec("tensorboard"):
-        callbacks.insert(0, TensorBoardLog(every, workdir / "tensorboard"))
-    return callbacks
-
-
-def make_evaluation(config, workdir, strategy, checkpoints, writer):
-    """The callback that `--evaluate_every_steps` asks for, in a list, or none.
-
-    Raises:
-        BadInput: the feature network or the reference statistics cannot be had.
-    """
-    if not config.evaluate_every_steps:
-        return []
-    return [
-        PeriodicEvaluation(
-            config.evaluate_every_steps,
-            open_how(config, workdir, strategy=strategy),
-            checkpoints,
-            writer,
-            workdir,
+        # Before the log, which resets the metrics.
+        callbacks.insert(1, TensorBoardLog(every, workdir / "tensorboard"))
+    if is_watched(config, source):
+        callbacks.append(
+            CollapseWatch(
+                config.watch_every_steps,
+                make_fixed_batch(config, source),
+                workdir,
+                config.on_collapse,
+                writer,
+                checkpoints,
+            )
         )
-    ]
+    if config.evaluate_every_steps:
+        how = open_how(config, workdir, strategy=strategy)
+        every = config.evaluate_every_steps
+        callbacks.append(PeriodicEvaluation(every, how, checkpoints, writer, workdir))
+    return [*callbacks, MetricPlot(config.sample_every_steps, workdir)]
 
 
-def make_watch(config, source, workdir, checkpoints, writer):
-    """The callback that `--watch_every_steps` asks for, in a list, or none.
-
-    Raises:
-        BadInput: an image that it looks at cannot be read.
-    """
-    if not config.watch_every_steps or config.strategy == "multi_worker":
-        return []
-    if source.num_images < 2:  # Diversity is that of several images.
-        return []
-    return [
-        CollapseWatch(
-            config.watch_every_steps,
-            make_fixed_batch(config, source),
-            workdir,
-            config.on_collapse,
-            writer,
-            checkpoints,
-        )
-    ]
+def is_watched(config, source):
+    """Whether a run has a `CollapseWatch`, which compares two or more images."""
+    if config.strategy == "multi_worker":
+        return False
+    return config.watch_every_steps > 0 and source.num_images > 1
 
 
 def make_fixed_batch(config, source):
-    """The `health.FixedBatch` of a run: the same whenever it goes on.
+    """The `examiner.FixedBatch` of a run: the same whenever it goes on.
 
     Raises:
-        BadInput: an image of it cannot be read.
+        BadInput: one of its images cannot be read.
     """
     labelled = config.num_classes > 0
     count = min(_WATCHED_IMAGES, source.num_images)
+    order = {"seed": config.seed, "shuffle_buffer_images": _WATCHED_IMAGES}
     dataset = data.make_dataset(
         source,
         resolution=config.resolution,
         image_channels=config.image_channels,
         batch_size=count,
-        seed=config.seed,
-        shuffle_buffer_images=_WATCHED_IMAGES,
         resize=config.resize,
         labelled=labelled,
-        cache_bytes=0,  # For a batch, not all of the data set is read.
+        cache_bytes=0,  # Reads one batch, not the whole data set.
+        **order,
     )
-    try:
+    with data.naming_bad_image(source, count=count, **order):
         batch = next(dataset.take(1).as_numpy_iterator())
-    except tf.errors.OpError as error:
-        problem = data.name_bad_image(
-            source,
-            seed=config.seed,
-            count=count,
-            shuffle_buffer_images=_WATCHED_IMAGES,
-        )
-        if problem is None:
-            raise
-        raise _bad_image(problem) from error
     images, labels = batch if labelled else (batch, None)
     return examiner.make_fixed_batch(
         images, labels, z_dim=config.z_dim, seed=config.seed
     )
 
 
-def report_collapse(workdir, watch):
-    """Says why the training was stopped; steps back if asked to. Returns the status."""
-    print(f"Stopped. {watch.reason}")
-    step = watch.roll_back()
-    if step is not None:
-        print(
-            f"The run is back at step {step:,}, where it was well; what it had become "
-            f"is in {workdir / COLLAPSED_FOLDER}. Try other settings or another --seed."
-        )
-    return COLLAPSED
-
-
 def explain(error, config, source, step):
     """An error of TensorFlow as one line that names the cause, if it can be found.
 
     Returns:
-        `ValueError` if data or memory are to blame, else `error` itself.
+        `BadInput` if an image or too little memory is the cause, else `error` itself.
     """
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return BadInput(
@@ -330,32 +276,32 @@ def explain(error, config, source, step):
         count=config.images_per_step * (config.steps_per_execution + 1),
         shuffle_buffer_images=config.shuffle_buffer_images,
     )
-    return error if problem is None else _bad_image(problem)
-
-
-def _bad_image(problem):
+    if problem is None:
+        return error
     return BadInput(
         f"{problem} Try replacing it, or --skip_bad_images to leave it out."
     )
 
 
-def report_end(workdir, checkpoints, model, guard, signals, config, workers):
-    """Says how the run ended and where its results are; returns the exit status."""
-    step = int(model.step.numpy())
-    if guard.reason:
-        steps = checkpoints.steps()
-        last = (
-            f"Last good checkpoint: {checkpoints.path(steps[-1])}"
-            if steps
-            else ("There is no checkpoint yet.")
-        )
-        print(f"Stopped. {guard.reason} {last}")
-        return NOT_FINITE
+def report_end(model, workdir, checkpoints, total_steps, workers):
+    """Prints how the training ended and where its results are.
+
+    Returns:
+        The exit status.
+    """
+    stop, step = model.stop, int(model.step.numpy())
+    if stop is not None and stop.status != STOPPED:
+        print(f"Stopped. {stop.reason}")
+        if stop.status == NOT_FINITE:
+            steps = checkpoints.steps()
+            last = checkpoints.path(steps[-1]) if steps else "none yet"
+            print(f"Last good checkpoint: {last}.")
+        return stop.status
     if workers.is_chief:
         print(f"Step {step:,} is saved: {checkpoints.path(step)}")
-    if step < config.total_steps:
-        print(f"Stopped by {signals.received}. The same command goes on from here.")
+    if step < total_steps:
+        print(f"{stop.reason} The same command goes on from here.")
         return STOPPED
     if workers.is_chief:
-        print(f"Pictures: {workdir / 'samples'}")
+        print(f"Images: {workdir / 'samples'}")
     return FINISHED

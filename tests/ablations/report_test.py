@@ -10,7 +10,7 @@ from PIL import Image
 from sagan_tf.ablations import report as ablation_report
 from sagan_tf.training import complaints
 from tests.tiny import FLAGS
-from tests.training.examiner_test import good
+from tests.training.complaints_test import good
 
 CONFIG = {
     **{k: v for k, v in FLAGS.items() if k not in ("attention_resolution", "z_dim")},
@@ -153,7 +153,7 @@ def test_a_training_that_was_stopped_for_a_collapse_is_there_and_says_so(tmp_pat
         "sn_d_only, seed 0: **collapsed**, and was stopped at step 150. Last evaluated "
         "at step 100: FID 99.00." in text
     )
-    assert "diversity: Pictures of different z look alike" in text
+    assert "diversity: Images of different z look alike" in text
 
 
 def test_a_finished_training_that_has_collapsed_counts_and_is_named(tmp_path):
@@ -163,7 +163,7 @@ def test_a_finished_training_that_has_collapsed_counts_and_is_named(tmp_path):
     ]
     text = report(tmp_path, cells)
     assert row(text, "FID") == ["4.00", "99.00"]
-    assert "feat16, seed 0: at step 150, diversity: Pictures" in text
+    assert "feat16, seed 0: at step 150, diversity: Images" in text
     assert "no_attention, seed 0: at" not in text
 
 

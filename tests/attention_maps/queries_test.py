@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sagan_tf.attention_maps.queries import cells_of_pixels, pick_queries
-from sagan_tf.settings.arguments import parse_queries
 
 GRID = (8, 8, 4, 4)
 
@@ -20,20 +19,6 @@ def looking(at):
         scores[row, column] = 0
         scores[(row, column, *key)] = 1
     return scores
-
-
-def test_points_are_read():
-    assert parse_queries("12,20") == [(12, 20)]
-    assert parse_queries(" 12 , 20; 3,4") == [(12, 20), (3, 4)]
-    assert parse_queries("auto") is None
-
-
-@pytest.mark.parametrize(
-    "text", ["", "1", "1,2,3", "-1,2", "a,b", "1.5,2", "1,2;", ";".join(["1,1"] * 8)]
-)
-def test_what_is_no_point_is_named(text):
-    with pytest.raises(ValueError, match="queries must be .* Received: .* --queries="):
-        parse_queries(text)
 
 
 def test_a_pixel_lies_in_a_cell():

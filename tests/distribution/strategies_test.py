@@ -6,7 +6,7 @@ import processes
 import pytest
 import tensorflow as tf
 
-from sagan_tf.distribution import keras_fit, strategies
+from sagan_tf.distribution import strategies
 
 
 def test_default_is_one_device():
@@ -99,23 +99,6 @@ def test_what_tensorflow_says_of_a_tpu_is_in_the_error(stub, monkeypatch, error)
     monkeypatch.setattr(tf.config, "experimental_connect_to_cluster", fail)
     with pytest.raises(ValueError, match="--tpu_name.*failed to connect"):
         strategies.make_strategy("tpu", "local")
-
-
-def test_the_fit_of_one_worker_is_that_of_keras():
-    class Plain:
-        distribute_strategy = tf.distribute.get_strategy()
-
-        def _make_function(self, step_function):
-            return step_function
-
-        def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-            return "built"
-
-    class Mended(keras_fit.MultiWorkerFit, Plain):
-        pass
-
-    assert Mended()._make_function(abs) is abs
-    assert Mended()._maybe_symbolic_build() == "built"
 
 
 def test_a_batch_is_shared_out_evenly():

@@ -373,14 +373,14 @@ def test_training_goes_on_with_new_optimizers(run, tensors, workdir, capsys):
     run(tensors, "--dataset=digits")
     assert tiny.run(workdir, total_steps=STEP + 2, ema_decay=0.9) == 0
     out, err = capsys.readouterr()
-    assert "The checkpoint is an imported one: the optimizers begin anew." in out
+    assert "This checkpoint was imported: the optimizers start from zero." in out
     assert f"Going on from step {STEP}" in err
     after = tiny.weights(workdir, STEP + 2)
     assert after["generator_optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE"] == 2
     assert after["step/.ATTRIBUTES/VARIABLE_VALUE"] == STEP + 2
     # From then on it is a run like any other.
     assert tiny.run(workdir, total_steps=STEP + 3, ema_decay=0.9) == 0
-    assert "anew" not in capsys.readouterr().out
+    assert "start from zero" not in capsys.readouterr().out
     trained = tiny.weights(workdir, STEP + 3)
     assert trained["generator_optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE"] == 3
 
@@ -391,7 +391,7 @@ def test_a_generator_alone_is_used_but_not_trained_on(run, tensors, workdir, cap
     assert building.load_generator(workdir)[3] == STEP
     assert tiny.run(workdir, ema_decay="none", total_steps=STEP + 2) == 2
     err = capsys.readouterr().err
-    assert "was imported without a discriminator: it can be used, but not" in err
+    assert "was imported without a discriminator, so it cannot be trained" in err
     assert not list(workdir.glob("metrics*"))
 
 

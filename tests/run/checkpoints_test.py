@@ -1,6 +1,8 @@
 """Checkpoints: whole or absent, verified, rotated."""
 
 import errno
+import functools
+import itertools
 import json
 import os
 import resource
@@ -348,3 +350,18 @@ def test_killed_anywhere_while_keeping_one_aside_leaves_the_old_or_the_new(
             assert value_of(aside, step) == step
     assert kills > 10
     assert names(best) == ["step_00000002"]
+
+
+def test_killed_anywhere_while_a_step_is_written_again_loses_nothing(
+    checkpoints, monkeypatch
+):
+    write(checkpoints, 1)
+    for kills in itertools.count():
+        again = functools.partial(checkpoints.write, 1, variable(kills + 2))
+        if not killed_at(kills, monkeypatch, again):
+            break
+        checkpoints.remove_leftovers()
+        assert names(checkpoints.path(1).parent) == ["step_00000001"]
+        assert value_of(checkpoints, 1) >= 1
+    assert kills > 10
+    assert value_of(checkpoints, 1) == kills + 2

@@ -13,13 +13,14 @@ from sagan_tf.training import collapse_watch, complaints, examiner
 from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
 from sagan_tf.training.callbacks.stopping import NonfiniteStop
 from sagan_tf.training.collapse_watch import CollapseWatch
-from tests.training.examiner_test import good, make_batch, make_model
+from tests.training.complaints_test import good
+from tests.training.examiner_test import make_batch, make_model
 
 BAD = {"logit_gap": 9.0}
 
 
 class Looks:
-    """Stands for `health.Examiner`: each look sees the next figures of a list."""
+    """Stands for `Examiner`: each look sees the next values of a list."""
 
     def __init__(self, figures):
         self.left = list(figures)
@@ -33,7 +34,7 @@ class Looks:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A function of figures, one look each two steps: the watch, after all of them."""
+    """A function of the values of looks, one each two steps: model, checkpoints."""
     model = make_model()
 
     def run(figures, on_collapse="warn", start=0, patience=0):
@@ -46,7 +47,8 @@ def run(tmp_path, monkeypatch):
             2, make_batch(), tmp_path, on_collapse, writer, checkpoints
         )
         model.step.assign(start)
-        for callback in (guard, writer, watch):
+        callbacks = (guard, writer, watch)
+        for callback in callbacks:
             callback.set_model(model)
             callback.on_train_begin()
         model.stop_training = False
@@ -58,8 +60,9 @@ def run(tmp_path, monkeypatch):
             watch.on_train_batch_end(0)
             if model.stop_training:
                 break
-        writer.on_train_end()
-        return watch, model, checkpoints
+        for callback in callbacks:
+            callback.on_train_end()
+        return model, checkpoints
 
     run.folder = tmp_path
     return run
@@ -89,8 +92,8 @@ def test_a_complaint_is_printed_once_and_when_it_has_gone(run, capsys):
 def test_what_turns_into_a_collapse_is_printed_again(run, capsys):
     run([good(diversity=0.05)] * 4, patience=2)
     text = capsys.readouterr().err
-    assert "warning, step 2: Pictures of different z look alike" in text
-    assert "warning, step 6: Pictures of different z look alike" in text
+    assert "warning, step 2: Images of different z look alike" in text
+    assert "warning, step 6: Images of different z look alike" in text
     assert text.count("warning") == 2
 
 
@@ -100,31 +103,29 @@ def test_good_looks_say_nothing(run, capsys):
 
 
 def test_a_warning_does_not_stop(run):
-    watch, model, _ = run([good(**BAD)] * 4)
-    assert watch.reason is None and not model.stop_training
+    model, _ = run([good(**BAD)] * 4)
+    assert model.stop is None and not model.stop_training
     assert len(lines(run.folder)) == 4
 
 
 @pytest.mark.parametrize("action", ["stop", "rollback"])
 def test_two_bad_looks_in_a_row_stop(run, action):
-    watch, model, _ = run([good(), good(**BAD), good(**BAD), good()], action)
+    model, _ = run([good(), good(**BAD), good(**BAD), good()], action)
     assert model.stop_training and int(model.step.numpy()) == 6
-    assert watch.reason.startswith("Collapsed by step 6. The discriminator tells")
+    assert model.stop.status == 6
+    assert model.stop.reason.startswith("Collapsed by step 6. The discriminator tells")
 
 
 def test_one_bad_look_or_a_mere_complaint_does_not_stop(run):
     lag = {"sigma_generator/linear": 0.3}
     looks = [good(**BAD), good(), good(**BAD), good(**lag), good(**lag), good(**lag)]
-    watch, model, _ = run(looks, "stop")
-    assert watch.reason is None and int(model.step.numpy()) == 12
+    model, _ = run(looks, "stop")
+    assert model.stop is None and int(model.step.numpy()) == 12
 
 
 def test_rollback_goes_back_to_the_last_good_look(run):
-    watch, model, checkpoints = run(
-        [good(), good(), good(**BAD), good(**BAD)], "rollback"
-    )
-    assert checkpoints.newest_good() == 8
-    assert watch.roll_back() == 4
+    model, checkpoints = run([good(), good(), good(**BAD), good(**BAD)], "rollback")
+    assert "The run is back at step 4" in model.stop.reason
     assert checkpoints.steps() == [4]
     checkpoints.restore(4, {"generator": model.generator})
     assert np.all(model.generator.weights[0].numpy() == 4)
@@ -132,14 +133,14 @@ def test_rollback_goes_back_to_the_last_good_look(run):
 
 
 def test_without_a_good_look_there_is_nothing_to_go_back_to(run):
-    watch, _, checkpoints = run([good(**BAD), good(**BAD)], "rollback")
-    assert watch.roll_back() is None
+    model, checkpoints = run([good(**BAD), good(**BAD)], "rollback")
+    assert "is back" not in model.stop.reason
     assert checkpoints.steps() == [4]
 
 
 def test_stop_keeps_everything_as_it_is(run):
-    watch, _, checkpoints = run([good(), good(**BAD), good(**BAD)], "stop")
-    assert watch.roll_back() is None
+    model, checkpoints = run([good(), good(**BAD), good(**BAD)], "stop")
+    assert "is back" not in model.stop.reason
     assert checkpoints.steps() == [6]
     assert not (run.folder / collapse_watch.HEALTHY).exists()
 
@@ -159,8 +160,8 @@ def test_earlier_looks_tell_what_is_usual(run):
 
 def test_a_run_that_goes_on_knows_that_the_last_look_was_bad(run):
     run([good(), good(**BAD)], "stop")
-    watch, model, _ = run([good(**BAD), good()], "stop", start=4)
-    assert watch.reason.startswith("Collapsed by step 6")
+    model, _ = run([good(**BAD), good()], "stop", start=4)
+    assert model.stop.reason.startswith("Collapsed by step 6")
     assert int(model.step.numpy()) == 6
 
 
@@ -168,8 +169,8 @@ def test_what_is_not_finite_is_null_and_read_back(run):
     bad = good(logit_gap=float("nan"))
     run([good(), bad], "stop")
     assert lines(run.folder)[-1]["logit_gap"] is None
-    watch, _, _ = run([bad], "stop", start=4)
-    assert "logit_gap is not finite" in watch.reason
+    model, _ = run([bad], "stop", start=4)
+    assert "logit_gap is not finite" in model.stop.reason
 
 
 def test_a_half_written_look_is_forgotten(run):
@@ -233,7 +234,7 @@ def test_a_run_that_was_rolled_back_goes_on_from_where_it_was_well(
 
     options = {"watch_every_steps": 2, "on_collapse": "rollback", "total_steps": 12}
     with monkeypatch.context() as patch:
-        patch.setattr(examiner, "complaints", is_bad)
+        patch.setattr(complaints, "complaints", is_bad)
         assert tiny.run(tmp_path, **options) == 6
     printed = capsys.readouterr().out
     assert "Collapsed by step 8. Bad." in printed

@@ -1,6 +1,7 @@
 """What happens before and around the training steps."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ import tiny
 from PIL import Image
 
 from sagan_tf import train
+from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import COLLAPSED, FINISHED
-from sagan_tf.run import building
+from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.settings.config import Config
 from sagan_tf.training import loop
+from sagan_tf.training.callbacks.stopping import Stop
 
 
 @pytest.fixture
@@ -117,104 +120,11 @@ def test_data_goes_on_where_an_unbroken_run_would_be():
     assert images(0, 1)[0].shape == (8, 32, 32, 3)
 
 
-def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert tiny.run(tmp_path / "run", dry_run=True) == 0
-    assert list(tmp_path.iterdir()) == []
-    text = capsys.readouterr().out
-    for part in ('"z_dim": 8', "10 classes", "attention_16x16", "activations", "MiB"):
-        assert part in text
-
-
-def test_a_dry_run_needs_no_workdir():
-    flags = [f"--{name}={value}" for name, value in tiny.FLAGS.items()]
-    assert train.main(["train", "--dry_run", *flags]) == 0
-
-
-def test_each_network_learns_at_its_own_rate():
-    config = Config(
-        resolution=32,
-        attention_resolution=(16,),
-        num_classes=2,
-        generator_channels=2,
-        discriminator_channels=2,
-        adam_beta2=0.9,
-        loss="kl",
-    )
-    model = building.make_model(config)
-    adams = (model.generator_optimizer, model.discriminator_optimizer)
-    rates = [float(adam.learning_rate.numpy()) for adam in adams]
-    np.testing.assert_allclose(rates, [1e-4, 4e-4], rtol=1e-6)
-    assert [(a.beta_1, a.beta_2, a.epsilon) for a in adams] == [(0.0, 0.9, 1e-8)] * 2
-    assert model.loss_name == "kl"
-
-
 def test_the_last_execution_does_not_go_beyond_the_last_step():
     config = Config(steps_per_execution=10)
     loop.check_executions(config, 30)
     with pytest.raises(ValueError, match="35 steps left"):
         loop.check_executions(config, 35)
-
-
-VARIANTS = {
-    "AC-GAN": {"discriminator_head": "auxiliary_classifier", "class_loss_weight": 0.5},
-    "residual": {"attention_variant": "residual"},
-    "clamp": {"spectral_norm_clamp": True},
-    "tables": {"spectral_norm_conditional_batch_norm": True},
-    "all": {
-        "discriminator_head": "auxiliary_classifier",
-        "attention_variant": "residual",
-        "spectral_norm_clamp": True,
-        "spectral_norm_conditional_batch_norm": True,
-        "cross_replica_batch_norm": True,
-        "fake_labels": "data",
-    },
-}
-
-
-def small_config(**changes):
-    return Config(
-        resolution=32,
-        image_channels=1,
-        attention_resolution=(16,),
-        num_classes=3,
-        z_dim=5,
-        generator_channels=2,
-        discriminator_channels=2,
-        batch_size=4,
-        **changes,
-    )
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_trains_both_networks(name):
-    model = building.make_model(small_config(**VARIANTS[name]).validate())
-    before = {id(v): v.numpy() for v in model.trainable_variables}
-    random = np.random.default_rng(0)
-    images = tf.constant(random.uniform(-1, 1, (4, 32, 32, 1)), tf.float32)
-    for _ in range(2):  # In the first one gamma is 0, and hides what it stands before.
-        logs = model.train_step((images, tf.constant([0, 1, 2, 1])))
-    assert all(np.isfinite(float(value)) for value in logs.values())
-    for network in (model.generator, model.discriminator):
-        for variable in network.trainable_variables:
-            still = np.array_equal(variable, before[id(variable)])
-            # Of biases before batch normalization nothing is seen.
-            assert not still or variable.name == "bias", variable.path
-
-
-def test_the_flags_of_the_ablations_reach_the_networks():
-    model = building.make_model(small_config(**VARIANTS["all"]).validate())
-    assert model.class_loss_weight == 1.0
-    assert model.discriminator.output_shape == (None, 4)
-    assert set(model.gammas()) == {"gamma_g_residual_16x16", "gamma_d_residual_16x16"}
-    for network in (model.generator, model.discriminator):
-        clamped = {x.clamp_sigma for x in network.layers if hasattr(x, "clamp_sigma")}
-        assert clamped == {True, False}  # Not within the residual block.
-        assert not network.get_layer("residual_16x16").clamp_sigma
-    block = model.generator.get_layer("block_8x8")
-    assert (block.normalize_tables, block.synchronized) == (True, True)
-    other = building.make_model(small_config(**VARIANTS["AC-GAN"]))
-    assert other.class_loss_weight == 0.5
 
 
 def test_a_classifier_without_classes_in_the_data_is_refused(tmp_path, capsys):
@@ -228,6 +138,26 @@ def test_a_classifier_without_classes_in_the_data_is_refused(tmp_path, capsys):
     assert line.startswith("error: discriminator_head=auxiliary_classifier")
     assert "a data set with classes" in line
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("stop", "step", "status", "words"),
+    [
+        (None, 9, 0, ["Step 9 is saved", "samples"]),
+        (Stop(3, "Stopped by SIGTERM."), 9, 0, ["Step 9 is saved", "samples"]),
+        (Stop(3, "Stopped by SIGTERM."), 6, 3, ["Step 6 is saved", "by SIGTERM. The"]),
+        (Stop(4, "A loss."), 6, 4, ["Stopped. A loss.", "step_00000004"]),
+        (Stop(6, "Collapsed."), 6, 6, ["Stopped. Collapsed."]),
+    ],
+)
+def test_the_end_of_a_run_is_reported(stop, step, status, words, tmp_path, capsys):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.write(4, {"step": tf.Variable(4)})
+    model = types.SimpleNamespace(stop=stop, step=tf.Variable(step))
+    assert loop.report_end(model, tmp_path, checkpoints, 9, Workers()) == status
+    text = capsys.readouterr().out
+    assert all(word in text for word in words)
+    assert ("is saved" in text) == (status in (0, 3))
 
 
 def opened(dataset, **changes):
@@ -261,7 +191,7 @@ def test_a_fixed_batch_is_the_same_each_time_and_another_with_another_seed():
 def test_one_picture_is_not_watched(tmp_path):
     Image.new("RGB", (40, 40)).save(tmp_path / "one.png")
     source, config = opened(f"folder:{tmp_path}", num_classes=0)
-    assert loop.make_watch(config, source, tmp_path, None, None) == []
+    assert not loop.is_watched(config, source)
     assert config.watch_every_steps > 0
 
 

@@ -7,9 +7,8 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 class CheckpointWriter(StepCallback):
     """Writes checkpoints at intervals and at the end.
 
-    All workers have one, since the guard is asked on all of them; the chief's writes.
-    No variable of a checkpoint is summed over workers when it is read, so the others
-    need not take part.
+    All workers have one, because the guard gathers from all of them, but only the chief
+    writes. It needs no help: no variable of a checkpoint is summed when it is read.
 
     Args:
         every: int, steps; 0 for the end alone.
@@ -26,22 +25,16 @@ class CheckpointWriter(StepCallback):
         self._written = None
 
     def at_step(self, step, logs):
-        """Writes a checkpoint, unless it would be of no use."""
         if self._guard.all_is_finite():
             if self._workers.is_chief:
                 self._checkpoints.write(step, self.model.checkpoint_items())
             self._written = step
 
     def on_train_end(self, logs=None):
-        """Writes the last checkpoint, also after a signal."""
         self.write_now()
 
     def write_now(self):
-        """Writes a checkpoint of this step, unless there is one.
-
-        Returns:
-            bool, whether there is one now: not if losses or weights are not finite.
-        """
+        """Writes a checkpoint, unless this step has one. Returns whether it has one."""
         if self._written != self.step():
             self.at_step(self.step(), None)
         return self._written == self.step()

@@ -1,4 +1,4 @@
-"""The metrics of a run: files, TensorBoard, and what a person sees meanwhile."""
+"""The metrics of a run, as files and for TensorBoard."""
 
 import csv
 import datetime
@@ -12,8 +12,8 @@ from sagan_tf.run.records import draw_metrics, json_line, read_metrics
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
-class _Speed:
-    """Images per second since the last call."""
+class Speed:
+    """Images per second since the last call; `images_per_step` is for all replicas."""
 
     def __init__(self, images_per_step):
         self._images_per_step = images_per_step
@@ -31,9 +31,9 @@ class _Speed:
 class MetricLog(StepCallback):
     """Writes the means of each interval to metrics.jsonl and metrics.csv.
 
-    When a run goes on from a checkpoint, lines after the checkpoint's step are dropped:
-    the files end up as an uninterrupted run would have written them, but for the times,
-    and for one mean if the checkpoint lies inside an interval.
+    A run that goes on from a checkpoint drops the lines after the checkpoint's step, so
+    the files become those of an uninterrupted run, except for the times, and for one
+    mean if the checkpoint lies inside an interval.
 
     Args:
         every: int, steps.
@@ -46,10 +46,9 @@ class MetricLog(StepCallback):
         self._jsonl = workdir / "metrics.jsonl"
         self._csv = workdir / "metrics.csv"
         self._images_per_step = images_per_step
-        self._speed = _Speed(images_per_step)
+        self._speed = Speed(images_per_step)
 
     def on_train_begin(self, logs=None):
-        """Keeps the lines up to the step at which this run starts."""
         super().on_train_begin(logs)
         records = [r for r in read_metrics(self._jsonl) if r["step"] <= self.step()]
         write_text(self._jsonl, "".join(json_line(record) for record in records))
@@ -59,7 +58,6 @@ class MetricLog(StepCallback):
         self._speed.start(self.step())
 
     def at_step(self, step, logs):
-        """Writes a line and starts the means of the next interval."""
         record = {
             "step": step,
             "images": step * self._images_per_step,
@@ -74,41 +72,9 @@ class MetricLog(StepCallback):
         self.model.reset_metrics()
 
     def on_train_end(self, logs=None):
-        """Writes a last line about an interval that is not full."""
+        # The last interval may be incomplete.
         if self._logged != self.step() and not self.model.stop_training:
             self.at_step(self.step(), logs)
-
-
-class MetricReset(StepCallback):
-    """Starts the means of the next interval where no `MetricLog` does.
-
-    A mean is one over all workers, so those that write no files start anew as well.
-    """
-
-    def at_step(self, step, logs):
-        """Forgets the interval that is over."""
-        self.model.reset_metrics()
-
-
-class MetricPlot(StepCallback):
-    """Draws metrics.png again and again.
-
-    Args:
-        every: int, steps; 0 for the end alone.
-        workdir: `pathlib.Path`.
-    """
-
-    def __init__(self, every, workdir):
-        super().__init__(every)
-        self._workdir = workdir
-
-    def at_step(self, step, logs):
-        """Writes the picture."""
-        draw_metrics(self._workdir)
-
-    def on_train_end(self, logs=None):
-        """Writes it a last time."""
-        draw_metrics(self._workdir)
 
 
 def _csv_text(records, header):
@@ -120,6 +86,32 @@ def _csv_text(records, header):
         writer.writeheader()
     writer.writerows(records)
     return text.getvalue()
+
+
+class MetricReset(StepCallback):
+    """Resets the means, which cover all workers, on workers without a `MetricLog`."""
+
+    def at_step(self, step, logs):
+        self.model.reset_metrics()
+
+
+class MetricPlot(StepCallback):
+    """Draws metrics.png at intervals and at the end.
+
+    Args:
+        every: int, steps; 0 for the end alone.
+        workdir: `pathlib.Path`.
+    """
+
+    def __init__(self, every, workdir):
+        super().__init__(every)
+        self._workdir = workdir
+
+    def at_step(self, step, logs):
+        draw_metrics(self._workdir)
+
+    def on_train_end(self, logs=None):
+        self.at_step(self.step(), logs)
 
 
 class TensorBoardLog(StepCallback):
@@ -135,7 +127,6 @@ class TensorBoardLog(StepCallback):
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def at_step(self, step, logs):
-        """Writes one event a metric."""
         with self._writer.as_default():
             for name, value in logs.items():
                 tf.summary.scalar(name, value, step=step)

@@ -13,16 +13,15 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
 class PeriodicEvaluation(StepCallback):
-    """Evaluates at intervals and keeps the checkpoint with the lowest FID aside.
-
-    A run that goes on from a step whose evaluation was killed begins with it.
+    """Evaluates at intervals, and keeps the checkpoint with the lowest FID aside.
 
     Args:
         every: int, steps.
         how: `How` to evaluate.
         checkpoints: `Checkpoints` of the run.
         writer: `CheckpointWriter`, for a checkpoint of each evaluated step.
-        workdir: path of the run, whose evaluations.jsonl gets the records.
+        workdir: path of the run: evaluations.jsonl gets the records, best/ the best
+            checkpoint.
     """
 
     def __init__(self, every, how, checkpoints, writer, workdir):
@@ -35,19 +34,16 @@ class PeriodicEvaluation(StepCallback):
         self._lowest = math.inf
 
     def on_train_begin(self, logs=None):
-        """Looks up the best figure so far; evaluates where a killed run has not."""
         super().on_train_begin(logs)
-        known = recorded(self._log, self._how)
-        aside = Checkpoints(self._folder).steps()
-        found = [known[step]["metrics"]["fid"] for step in aside if step in known]
-        self._lowest = min(found, default=math.inf)
-        step = self.step()
+        known, step = recorded(self._log, self._how), self.step()
+        best = [s for s in Checkpoints(self._folder).steps() if s in known]
+        self._lowest = min((known[s]["metrics"]["fid"] for s in best), default=math.inf)
+        # An evaluation that a kill prevented is made up for.
         is_due = step > 0 and step % self._every == 0 and step not in known
         if is_due and step in self._checkpoints.steps():
             self._evaluate(step)
 
     def at_step(self, step, logs):
-        """Evaluates, if this step is worth a checkpoint."""
         if self._writer.write_now():
             self._evaluate(step)
 
@@ -64,10 +60,11 @@ class PeriodicEvaluation(StepCallback):
         record = score_network(generator, self._how, classes, step)
         write_record(record, self._log)
         fid = record["metrics"]["fid"]
-        is_best = fid < self._lowest
-        if is_best:
+        if fid < self._lowest:
             self._lowest = fid
             self._checkpoints.keep_aside(step, self._folder)
+            note = "the lowest so far"
+        else:
+            note = f"the lowest: {self._lowest:.4g}"
         name = self._how.network.describe("FID")
-        note = "the lowest so far" if is_best else f"the lowest: {self._lowest:.4g}"
         tqdm.write(f"step {step:,}: {name} {fid:.4g}, {note}")

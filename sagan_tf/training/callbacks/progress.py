@@ -1,11 +1,11 @@
-"""The line that a person sees while a training goes on."""
+"""The progress of a training, for the person who watches it."""
 
 import datetime
 import sys
 
 from tqdm import tqdm
 
-from sagan_tf.training.callbacks.metric_log import _Speed
+from sagan_tf.training.callbacks.metric_log import Speed
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 _SHOWN = ("d_loss", "g_loss")
@@ -15,22 +15,21 @@ class Progress(StepCallback):
     """A progress bar on a terminal; elsewhere one line for each interval.
 
     Args:
-        every: int, steps between new figures.
+        every: int, steps between new values.
         total_steps: int.
         images_per_step: int, over all replicas.
-        is_terminal: bool; default: whether stderr is one.
+        is_terminal: bool; default: whether stderr is a terminal.
     """
 
     def __init__(self, every, total_steps, images_per_step, is_terminal=None):
         super().__init__(every)
         self._total = total_steps
-        self._speed = _Speed(images_per_step)
+        self._speed = Speed(images_per_step)
         self._images_per_step = images_per_step
         self._is_terminal = sys.stderr.isatty() if is_terminal is None else is_terminal
         self._bar = None
 
     def on_train_begin(self, logs=None):
-        """Starts the clock, and the bar where there is one."""
         super().on_train_begin(logs)
         self._shown = self.step()
         self._speed.start(self._shown)
@@ -40,20 +39,17 @@ class Progress(StepCallback):
             )
 
     def on_train_batch_end(self, batch, logs=None):
-        """Moves the bar."""
         super().on_train_batch_end(batch, logs)
         if self._bar is not None:
             self._bar.update(self._seen - self._bar.n)
 
     def on_train_end(self, logs=None):
-        """Shows the last figures, and leaves the bar on a line of its own."""
         if self._shown != self.step() and not self.model.stop_training:
             self.at_step(self.step(), logs)
         if self._bar is not None:
             self._bar.close()
 
     def at_step(self, step, logs):
-        """Shows new figures."""
         self._shown = step
         speed = self._speed.measure(step)
         losses = {name: f"{logs[name]:.3f}" for name in _SHOWN if name in logs}

@@ -8,22 +8,21 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 
 # A grid with a row for each of ImageNet's classes would be 128,000 pixels high.
 _MAX_ROWS = 20
-
-
 _SAMPLE_BATCH = 32
 
 
 class SampleGrid(StepCallback):
-    """Draws the same z again and again, one class a row, as a PNG.
+    """Draws images of the same z at intervals, one class a row, as a PNG.
 
-    An unconditional model fills a square. Of more than 20 classes, 20 are shown.
+    A new run starts with a grid, and a run that was not stopped ends with one. An
+    unconditional model fills a square. Of more than 20 classes, 20 are shown.
 
     Args:
         every: int, steps; 0 for the start and the end alone.
-        folder: `pathlib.Path` of the pictures, `step_00001000.png`.
+        folder: `pathlib.Path` of the grids, `step_00001000.png`.
         columns: int, images of each class.
         seed: int, of z.
-        scale: int, size of a pixel in the picture.
+        scale: int, width of each pixel in the PNG.
     """
 
     def __init__(self, every, folder, columns, seed=0, scale=1):
@@ -35,30 +34,26 @@ class SampleGrid(StepCallback):
         self._drawn = None
 
     def on_train_begin(self, logs=None):
-        """Draws a new run's first picture."""
         super().on_train_begin(logs)
         if self.step() == 0:
             self.at_step(0, logs)
 
     def on_train_end(self, logs=None):
-        """Draws the last picture, unless the training was stopped before its end."""
         if self._drawn != self.step() and not self.model.stop_training:
             self.at_step(self.step(), logs)
 
     def at_step(self, step, logs):
-        """Writes the picture."""
         labels = self._labels()
         count = self._columns**2 if labels is None else len(labels)
         z = latents.draw_z(range(count), self.model.z_dim, self._seed)
         batches = []
         for first in range(0, count, _SAMPLE_BATCH):
             part = slice(first, first + _SAMPLE_BATCH)
-            some = None if labels is None else labels[part]
-            batches.append(self.model.generate(z[part], some).numpy())
+            batch_labels = None if labels is None else labels[part]
+            batches.append(self.model.generate(z[part], batch_labels).numpy())
         pixels = images.to_pixels(np.concatenate(batches))
-        picture = images.grid(pixels, self._columns)
         path = self._folder / f"step_{step:08d}.png"
-        images.write_png(path, picture, scale=self._scale)
+        images.write_png(path, images.grid(pixels, self._columns), scale=self._scale)
         self._drawn = step
 
     def _labels(self):

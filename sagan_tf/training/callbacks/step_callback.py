@@ -3,8 +3,8 @@
 All callbacks count in steps of the model, not in Keras' batches: one call from Keras
 may be several steps (`steps_per_execution`), and a resumed run starts at a later step.
 
-Of several workers the chief alone has callbacks that write. Those that stop the
-training are on all of them, and agree: see `workers.py`.
+With several workers, only the chief has callbacks that write. Those that stop the
+training are on all workers, which agree: see `distribution/workers.py`.
 """
 
 import keras
@@ -37,4 +37,4 @@ class StepCallback(keras.callbacks.Callback):
         return int(self.model.step.numpy())
 
     def at_step(self, step, logs):
-        """To be overridden. `logs`: dict of metric to float."""
+        """Does the work; subclasses override it. `logs`: dict of metric to float."""

@@ -1,62 +1,86 @@
-"""What stops a training: a value that is not finite, a signal."""
+"""Why a training stops before its last step: a value that is not finite, a signal."""
 
+import dataclasses
 import signal
 import threading
 
-import keras
 import tensorflow as tf
 
 from sagan_tf.distribution.workers import Workers
+from sagan_tf.errors import NOT_FINITE, STOPPED
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
-class NonfiniteStop(StepCallback):
+@dataclasses.dataclass(frozen=True)
+class Stop:
+    """Why a training stopped before its last step: its exit status, and a sentence."""
+
+    status: int
+    reason: str
+
+
+class Stopper(StepCallback):
+    """A callback that may stop the training: `model.stop` is then a `Stop`.
+
+    The first `Stop` counts. Only that of a signal gives way to others: it promises a
+    checkpoint, and a broken model gets none.
+    """
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.model.stop = None
+
+    def stop(self, status, reason):
+        """Stops the training after this step."""
+        if self.model.stop is None or self.model.stop.status == STOPPED:
+            self.model.stop = Stop(status, reason)
+        self.model.stop_training = True
+
+
+class NonfiniteStop(Stopper):
     """Stops when a loss, or before a checkpoint a weight, is NaN or infinite.
 
     Args:
         every: int, steps.
         workers: `Workers`; what one of them finds stops all.
-
-    Attributes:
-        reason: a line that says what happened and at which step, or `None`.
     """
 
     def __init__(self, every, workers=None):
         super().__init__(every)
         self._workers = workers or Workers()
-        self.reason = None
 
     def at_step(self, step, logs):
-        """Looks at the losses of all steps so far."""
+        self._report(self._bad_loss())
+
+    def all_is_finite(self):
+        """Whether all losses and weights are finite; stops the training if not."""
+        return self._report(self._bad_loss() or self._bad_weight())
+
+    def _report(self, problem):
+        if problem is not None:
+            self.stop(NOT_FINITE, problem)
+        return problem is None
+
+    def _bad_loss(self):
         # Each worker notes the losses on its own images.
         seen = self._workers.gather(self.model.first_nonfinite_step.numpy())
         first = min((step for (step,) in seen if step >= 0), default=None)
-        if first is not None:
-            self._stop(f"A loss became NaN or infinite at step {int(first):,}.")
+        if first is None:
+            return None
+        return f"A loss became NaN or infinite at step {int(first):,}."
 
-    def all_is_finite(self):
-        """Looks at losses and weights, and stops the training if it has to."""
-        self.at_step(self.step(), None)
-        if self.reason is None:
-            # The losses may be finite and the update that followed not. Metrics, which
-            # are summed over workers when they are read, tell nothing new.
-            variables = [
-                variable
-                for variable in self.model.variables
-                if variable.synchronization != "on_read"
-            ]
-            bad = next((i for i, v in enumerate(variables) if not _is_finite(v)), -1)
-            worst = max(number for (number,) in self._workers.gather(bad))
-            if worst >= 0:
-                self._stop(
-                    f"The weight {variables[int(worst)].path} became NaN or infinite "
-                    f"by step {self.step():,}."
-                )
-        return self.reason is None
-
-    def _stop(self, reason):
-        self.reason = reason
-        self.model.stop_training = True
+    def _bad_weight(self):
+        # The losses may be finite and the update that followed not. Metrics are summed
+        # over workers when they are read, and hold nothing but losses: left out.
+        variables = [v for v in self.model.variables if v.synchronization != "on_read"]
+        bad = next((i for i, v in enumerate(variables) if not _is_finite(v)), -1)
+        worst = max(number for (number,) in self._workers.gather(bad))
+        if worst < 0:
+            return None
+        return (
+            f"The weight {variables[int(worst)].path} became NaN or infinite "
+            f"by step {self.step():,}."
+        )
 
 
 def _is_finite(variable):
@@ -64,8 +88,8 @@ def _is_finite(variable):
     return not value.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(value)))
 
 
-class SignalStop(keras.callbacks.Callback):
-    """Stops in an orderly way at SIGTERM or Ctrl-C; a second one ends at once.
+class SignalStop(Stopper):
+    """Stops after the current step at SIGTERM or Ctrl-C; a second one ends at once.
 
     To be used as a context too: `with SignalStop() as stop: model.fit(...)`.
 
@@ -77,7 +101,7 @@ class SignalStop(keras.callbacks.Callback):
     """
 
     def __init__(self, workers=None):
-        super().__init__()
+        super().__init__(every=1)
         self._workers = workers or Workers()
         self.received = None
         self._before = {}
@@ -99,10 +123,9 @@ class SignalStop(keras.callbacks.Callback):
         for other in self._before:
             signal.signal(other, signal.SIG_DFL)
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Ends the training if a signal has come."""
+    def at_step(self, step, logs):
         own = signal.Signals[self.received] if self.received else 0
         number = int(max(seen for (seen,) in self._workers.gather(own)))
         if number:
             self.received = signal.Signals(number).name
-            self.model.stop_training = True
+            self.stop(STOPPED, f"Stopped by {self.received}.")

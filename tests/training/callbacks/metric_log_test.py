@@ -17,7 +17,6 @@ from sagan_tf.training.callbacks.metric_log import (
     MetricReset,
     TensorBoardLog,
 )
-from sagan_tf.training.callbacks.progress import Progress
 
 
 class CountingModel(keras.Model):
@@ -86,29 +85,6 @@ def test_json_has_null_for_what_is_not_a_number(tmp_path):
     callback.at_step(1, {"d_loss": float("nan")})
     line = (tmp_path / "metrics.jsonl").read_text()
     assert json.loads(line)["d_loss"] is None
-
-
-def test_a_damaged_line_is_named(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"st\n{"step": 2}\n')
-    with pytest.raises(ValueError, match=r"metrics\.jsonl is damaged"):
-        read_metrics(tmp_path / "metrics.jsonl")
-
-
-def test_without_a_terminal_progress_is_one_line_an_interval(capsys):
-    fit(CountingModel(), 4, Progress(2, 1000, 10, is_terminal=False))
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("step 2/1,000  d_loss 1.500  ")
-    assert "images/s" in lines[0]
-    assert lines[0].endswith(" left")
-
-
-def test_on_a_terminal_progress_is_a_bar(capsys):
-    fit(CountingModel(3), 4, Progress(2, 7, 10, is_terminal=True))
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "7/7" in captured.err
-    assert "d_loss=" in captured.err
 
 
 @pytest.mark.skipif(
