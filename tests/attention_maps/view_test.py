@@ -42,7 +42,7 @@ def test_the_whole_map_is_not_kept():
     found = view()
     assert all(query.scores.base is None for query in found.queries)
     assert found.grid == GRID
-    assert found.figures == measure(scores(), 32)
+    assert found.means == measure(scores(), 32)
 
 
 def test_json_has_the_figures_and_where_each_query_looks_most():
