@@ -37,7 +37,6 @@ _NAMES = Names(
     embedding="embed",
     image_convolution="output_layer.2",
     image_norm="output_layer.0",
-    image_gain="gain",
     norms=(".bn1", ".bn2"),
     statistics="stored_",
     class_tables=(".gain", ".bias"),

@@ -24,7 +24,6 @@ from sagan_tf.importers.torch_networks import (
     Names,
     discriminator,
     generator,
-    leave_out_discriminator,
     translation,
 )
 
@@ -105,11 +104,9 @@ def translate(tensors, given):
         given.get("batch_norm_epsilon", settings.epsilon),
         settings.ema_decay,
         settings.ema_start_step,
+        left_out=r"discriminator\." if settings.relu_in_place else None,
     )
     result.notes += notes
-    if settings.relu_in_place:
-        pattern = r"discriminator\..*"
-        leave_out_discriminator(result, tensors, pattern, "the discriminator")
     return result
 
 

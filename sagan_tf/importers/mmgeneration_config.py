@@ -54,11 +54,8 @@ def read_settings(text):
     _check_network("generator", generator)
     _check_network("discriminator", discriminator)
     kind = (generator.get("init_cfg") or {}).get("type", "BigGAN")
-    averaging = {}
-    for hook in config.get("custom_hooks") or []:
-        if hook.get("type") == "ExponentialMovingAverageHook":
-            averaging = hook
-            break
+    hooks = {hook.get("type"): hook for hook in config.get("custom_hooks") or []}
+    averaging = hooks.get("ExponentialMovingAverageHook", {})
     momentum = (averaging.get("interp_cfg") or {}).get("momentum")
     return Settings(
         epsilon=generator.get("norm_eps", Settings.epsilon),

@@ -159,30 +159,36 @@ def translate(tensors, given):
     """See `importers.SOURCES`. Nothing has to be given."""
     del given
     fields = {**infer_fields(tensors, _name), "batch_norm_epsilon": 1e-5}
-    networks = {
-        network: functools.partial(_weight, official_paths(network, *sizes))
-        for network, sizes in networks_of(fields).items()
-    }
-    return complete(Translation(fields, networks, notes=list(_NOTES)), tensors)
+    return translation(tensors, fields, _weight, {}, _NOTES)
 
 
-def complete(translation, tensors):
-    """Adds what all official training programs leave in a checkpoint.
+def translation(tensors, fields, weight, settings, notes):
+    """What is common to the official code and TF-GAN's example.
 
     Args:
-        translation: `Translation`, to which step, ignored tensors and data set are
-            added.
         tensors: dict of name to array.
+        fields: dict, see `infer_fields`.
+        weight: function of `official_paths` and our variable's name, that returns its
+            `Weight`.
+        settings, notes: see `Translation`.
 
     Returns:
-        The `Translation`.
+        `Translation`.
     """
-    translation.step = int(np.max(tensors.get("global_step", 0)))
-    if translation.fields["num_classes"] == 1000:
-        translation.settings["dataset"] = "tfds:imagenet2012"
+    sizes = {"generator": fields["attention_resolution"]}
+    if "discriminator_channels" in fields:
+        sizes["discriminator"] = fields["discriminator_attention_resolution"]
+    networks = {
+        network: functools.partial(weight, official_paths(network, *size))
+        for network, size in sizes.items()
+    }
+    if fields["num_classes"] == 1000:
+        settings = {**settings, "dataset": "tfds:imagenet2012"}
+    step = int(np.max(tensors.get("global_step", 0)))
+    result = Translation(fields, networks, settings, step=step, notes=list(notes))
     for pattern, reason in _NOT_NEEDED.items():
-        translation.ignore(tensors, pattern, reason)
-    return translation
+        result.ignore(tensors, pattern, reason)
+    return result
 
 
 def _name(scope, path):
@@ -253,11 +259,3 @@ def infer_fields(tensors, name_of, table_rank=2):
             "d_non_local", _DISCRIMINATOR_SIZES, "sn_conv2/w"
         )
     return fields
-
-
-def networks_of(fields):
-    """Dict of the networks that `infer_fields` found to their attention resolutions."""
-    networks = {"generator": fields["attention_resolution"]}
-    if "discriminator_channels" in fields:
-        networks["discriminator"] = fields["discriminator_attention_resolution"]
-    return networks

@@ -20,7 +20,6 @@ from sagan_tf.importers.torch_layers import LINEAR
 from sagan_tf.importers.torch_networks import (
     Names,
     generator,
-    leave_out_discriminator,
     translation,
 )
 
@@ -74,6 +73,4 @@ def translate(tensors, given):
         if any(name.startswith(prefix) for name in tensors)
     }
     epsilon = given.get("batch_norm_epsilon", 1e-4)
-    result = translation(tensors, networks, epsilon, ema_decay=0.9999)
-    leave_out_discriminator(result, tensors, r"D/.*", "StudioGAN's discriminator")
-    return result
+    return translation(tensors, networks, epsilon, ema_decay=0.9999, left_out="D/")

@@ -16,7 +16,7 @@ import numpy as np
 from sagan_tf.errors import BadInput
 from sagan_tf.importers import official_tf1, tf1_files
 from sagan_tf.importers.sigma import iterated_sigma, matching_u
-from sagan_tf.importers.translation import Translation, Weight
+from sagan_tf.importers.translation import Weight
 
 FORMAT = tf1_files
 DESCRIPTION = "TF-GAN's example (tensorflow_gan/examples/self_attention_estimator)"
@@ -50,23 +50,11 @@ def translate(tensors, given):
         "final_batch_norm_momentum": 0.999,
         "spectral_norm_stop_gradient": True,
     }
-    networks = {
-        network: functools.partial(
-            _weight, official_tf1.official_paths(network, *sizes)
-        )
-        for network, sizes in official_tf1.networks_of(fields).items()
-    }
-    translation = Translation(fields, networks, settings, notes=[_LABELS])
-    return official_tf1.complete(translation, tensors)
+    return official_tf1.translation(tensors, fields, _weight, settings, [_LABELS])
 
 
 def _weight(paths, ours):
-    """The `Weight` of one of our variables.
-
-    Args:
-        paths: dict of our name to official scope and path.
-        ours: str.
-    """
+    """The `Weight` of one of our variables; `paths`: see `official_paths`."""
     layer, _, variable = ours.rpartition("/")
     if variable == "u":
         kind = "kernel" if f"{layer}/kernel" in paths else "embeddings"

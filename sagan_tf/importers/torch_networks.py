@@ -33,7 +33,7 @@ _NOT_NEEDED = {
 class Names:
     """How a project names the parts of a network, after the network's prefix.
 
-    Names of parts of a block are the ends of names, after that of the block.
+    Names of parts of a block follow the block's name.
 
     Args:
         blocks: str, regular expression of the names of blocks and attention layers; its
@@ -46,13 +46,12 @@ class Names:
         image_convolution: the generator's last convolution.
         to_image: its `Layout`.
         image_norm: the generator's last batch normalization.
-        image_gain: the name of its gain.
-        norms: tuple of a generator block's batch normalizations.
-        statistics: str, "mean" or "var" follows.
-        plain_norm: inside a block's batch normalization, its tensors without classes.
-        class_norm: the same, of the statistics with classes.
-        class_tables: tuple of its gain and its bias with classes.
-        table_layout: `Layout` of these.
+        norms: tuple of a generator block's two batch normalizations.
+        statistics: str, before "mean" and "var" in the names of moving averages.
+        plain_norm: what follows a name of `norms` in names without classes.
+        class_norm: the same, in names of moving averages, with classes.
+        class_tables: tuple of gain and bias by class.
+        table_layout: `Layout` of these two.
         gains_from_one: bool, whether gamma is 1 + gain.
     """
 
@@ -65,7 +64,6 @@ class Names:
     image_convolution: str = ""
     to_image: Layout = CONVOLUTION
     image_norm: str = ""
-    image_gain: str = "weight"
     norms: tuple[str, ...] = ()
     statistics: str = "running_"
     plain_norm: str = ""
@@ -98,8 +96,7 @@ def generator(tensors, prefix, names):
         "linear": Layer(f"{prefix}{names.linear}", LINEAR_TO_MAP),
         "image_convolution": Layer(last, names.to_image),
     }
-    norm = _plain_norm(f"{prefix}{names.image_norm}", names, names.image_gain)
-    weights = _under("batch_norm", norm)
+    weights = _norm("batch_norm", f"{prefix}{names.image_norm}", names)
     norms = [f"{block}{norm}" for block in blocks for norm in names.norms]
     has_classes = any(t.is_there(tensors) for n in norms for t in _tables(n, names))
     attended = []
@@ -108,12 +105,8 @@ def generator(tensors, prefix, names):
         ours = f"block_{size}x{size}"
         layers |= _convolutions(ours, block, names.convolutions)
         for number, norm in enumerate(names.norms, start=1):
-            norm = f"{block}{norm}"
-            if has_classes:
-                norm_weights = _class_norm(tensors, norm, names)
-            else:
-                norm_weights = _plain_norm(f"{norm}{names.plain_norm}", names)
-            weights |= _under(f"{ours}/batch_norm_{number}", norm_weights)
+            our_norm, norm = f"{ours}/batch_norm_{number}", f"{block}{norm}"
+            weights |= _block_norm(tensors, our_norm, norm, names, has_classes)
         if block in attention:
             attended.append(size)
             _add_attention(layers, weights, size, attention[block], names)
@@ -171,7 +164,7 @@ def discriminator(tensors, prefix, names):
     return fields, Layers(tensors, layers, weights)
 
 
-def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0):
+def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0, left_out=None):
     """What is common to the checkpoints of PyTorch projects.
 
     Args:
@@ -181,6 +174,8 @@ def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0):
             generator alone becomes the generator.
         epsilon: float, of batch normalization.
         ema_decay, ema_start_step: float and int, of the averaged generator.
+        left_out: str, regular expression of the names of a discriminator that is left
+            out because its ReLU in place makes it another function.
 
     Returns:
         `Translation`.
@@ -222,40 +217,32 @@ def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0):
     result = Translation(fields, layers, settings, step=step, notes=notes)
     for pattern, reason in _NOT_NEEDED.items():
         result.ignore(tensors, pattern, reason)
+    if left_out and any(re.match(left_out, name) for name in tensors):
+        reason = "the discriminator, whose ReLU in place makes it another function"
+        result.ignore(tensors, f"{left_out}.*", reason)
+        result.notes.append(f"left out: {reason} (shortcuts see relu(x), ours see x).")
     return result
 
 
-def leave_out_discriminator(result, tensors, pattern, whose):
-    """Notes that a discriminator is left out because of its ReLU in place.
-
-    Args:
-        result: `Translation`, without it.
-        tensors: names of tensors.
-        pattern: str, regular expression of the discriminator's names.
-        whose: str, "the discriminator".
-    """
-    reason = f"{whose}, whose ReLU in place makes it another function"
-    result.ignore(tensors, pattern, reason)
-    if reason in result.ignored.values():
-        result.notes.append(f"left out: {reason} (shortcuts see relu(x), ours see x).")
-
-
-def _plain_norm(source, names, gain="weight"):
+def _norm(ours, source, names):
     """A batch normalization without classes: dict of our variable to `Weight`."""
     return {
-        "gamma": Weight(f"{source}.{gain}"),
-        "beta": Weight(f"{source}.bias"),
-        **_statistics(source, names),
+        f"{ours}/gamma": Weight(f"{source}.weight"),
+        f"{ours}/beta": Weight(f"{source}.bias"),
+        f"{ours}/moving_mean": Weight(f"{source}.{names.statistics}mean"),
+        f"{ours}/moving_variance": Weight(f"{source}.{names.statistics}var"),
     }
 
 
-def _class_norm(tensors, source, names):
-    """A batch normalization with a gain and a bias for each class, as `_plain_norm`."""
+def _block_norm(tensors, ours, source, names, has_classes):
+    """A block's batch normalization: dict of our variable to `Weight`."""
+    if not has_classes:
+        return _norm(ours, f"{source}{names.plain_norm}", names)
     gain, bias = _tables(source, names)
     return {
-        "gamma": gain.effective(tensors, plus=int(names.gains_from_one)),
-        "beta": bias.effective(tensors),
-        **_statistics(f"{source}{names.class_norm}", names),
+        **_norm(ours, f"{source}{names.class_norm}", names),
+        f"{ours}/gamma": gain.effective(tensors, plus=int(names.gains_from_one)),
+        f"{ours}/beta": bias.effective(tensors),
     }
 
 
@@ -263,13 +250,6 @@ def _tables(source, names):
     return [
         Layer(f"{source}{table}", names.table_layout) for table in names.class_tables
     ]
-
-
-def _statistics(source, names):
-    return {
-        "moving_mean": Weight(f"{source}.{names.statistics}mean"),
-        "moving_variance": Weight(f"{source}.{names.statistics}var"),
-    }
 
 
 def _spectral_norm(networks):
@@ -379,7 +359,3 @@ def _add_attention(layers, weights, size, source, names):
         layers[f"{ours}/{our_name}"] = Layer(name)
     # A scalar here, of shape () or (1,) there.
     weights[f"{ours}/gamma"] = Weight(gamma, lambda values: values.reshape(()))
-
-
-def _under(ours, weights):
-    return {f"{ours}/{variable}": weight for variable, weight in weights.items()}
