@@ -74,8 +74,8 @@ def draw_attention(views, title="", history=(), gammas=()):
     height = _TITLE + row * len(views) + (_CURVES_HEIGHT if history else 0) + 0.05
     figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, facecolor="white")
     page = _Page(figure, width, height)
-    page.write(_MARGIN, 0.3, title, fontsize=13)
-    page.write(_MARGIN, 0.48, _CAPTION, fontsize=7.5)
+    page.write(_MARGIN, 0.3, title, size=13)
+    page.write(_MARGIN, 0.48, _CAPTION, size=7.5)
     for index, view in enumerate(views):
         _draw_row(page, view, _TITLE + index * row)
     if history:
@@ -116,17 +116,17 @@ class _Page:
         y, high = (self.height - top - height) / self.height, height / self.height
         return self.figure.add_axes((x, y, wide, high))
 
-    def write(self, left, top, text, **style):
-        place = left / self.width, 1 - top / self.height
-        style = {"fontsize": 8, "color": _TEXT, "va": "baseline", **style}
-        self.figure.text(*place, text, **style)
+    def write(self, left, top, text, size=8, colour=_TEXT, weight="normal", lines=1.2):
+        x, y = left / self.width, 1 - top / self.height
+        style = {"fontsize": size, "color": colour, "weight": weight}
+        self.figure.text(x, y, text, linespacing=lines, va="baseline", **style)
 
 
 def _draw_row(page, view, top):
     layer = view.layer.removeprefix("attention_").replace("x", "\u00d7")
     heading = f"{view.network}, attention {layer}"
     heading = f"{view.title}, {heading}" if view.title else heading
-    page.write(_MARGIN, top + 0.14, heading, fontsize=9.5, weight="bold")
+    page.write(_MARGIN, top + 0.14, heading, size=9.5, weight="bold")
     page.write(_MARGIN, top + 0.3, _means_text(view))
     top += _HEADING + _ABOVE
     image = page.axes(_MARGIN, top, _PANEL, _PANEL)
@@ -134,7 +134,7 @@ def _draw_row(page, view, top):
     left = _MARGIN + _PANEL + _GAP
     if not view.has_effect:
         words = NO_EFFECT.replace(". It", ".\nIt").replace("; its", ";\nits")
-        page.write(left, top + 1.0, words, fontsize=9, linespacing=1.6)
+        page.write(left, top + 1.0, words, size=9, lines=1.6)
         return
     for index, query in enumerate(view.queries):
         _draw_ring(image, query, index, is_numbered=True)
@@ -157,7 +157,7 @@ def _draw_map(page, view, index, query, left, top):
     colour = QUERY_COLOURS[index]
     distance = query.distance_cells * len(view.pixels) / view.grid[0]
     text = f"{index + 1}   {query.entropy_bits:.1f} bits, {distance:.0f} px"
-    page.write(left, top - 0.07, "\u25cf", fontsize=10, color=colour)
+    page.write(left, top - 0.07, "\u25cf", size=10, colour=colour)
     page.write(left + 0.13, top - 0.06, text)
     axes = page.axes(left, top, _PANEL, _PANEL)
     _show(axes, overlay(view.pixels, query.scores, _PANEL_PIXELS), view)

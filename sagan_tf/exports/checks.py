@@ -81,15 +81,15 @@ def compare(generator, served, num_classes=0):
 def _inputs(generator, count, num_classes):
     """z and labels of `count` images, and the request for the same images by seed."""
     z_dim = generator.inputs[0].shape[-1]
-    numbers = np.arange(count, dtype=np.int64)
+    seeds = np.arange(count, dtype=np.int64)
     labels = {}
     if num_classes:
         # All classes, or as many of them as there are images, evenly spread.
-        spread = numbers * max(num_classes, count) // count % num_classes
+        spread = seeds * max(num_classes, count) // count % num_classes
         labels = {"labels": spread.astype(np.int32)}
-    z = {"z": latents.draw_z(numbers, z_dim).numpy(), **labels}
     truncation = np.full(count, NO_TRUNCATION, np.float32)
-    return z, {**labels, "seeds": numbers, "truncation": truncation}
+    by_seed = {**labels, "seeds": seeds, "truncation": truncation}
+    return {"z": latents.draw_z(seeds, z_dim).numpy(), **labels}, by_seed
 
 
 def _part(arrays, first, last):
@@ -115,8 +115,8 @@ def _compare_signatures(generator, served, inputs, seeds):
         answers.append(exported.pop("pixels"))
         differences = [np.max(np.abs(exported[name] - maps[name])) for name in maps]
         attention = float(np.max(differences))
-    levels = max(np.max(np.abs(pixels.astype(int) - expected)) for pixels in answers)
-    return int(levels), attention
+    levels = [np.max(np.abs(pixels.astype(int) - expected)) for pixels in answers]
+    return int(max(levels)), attention
 
 
 def warm_up_requests(generator, num_classes=0):
@@ -143,5 +143,4 @@ def warm_up_requests(generator, num_classes=0):
 
 def _map_values(generator):
     """The number of values of an image's attention maps."""
-    layers = attention_layers(generator)
-    return sum(math.prod(map_shape(layer)) for layer in layers)
+    return sum(math.prod(map_shape(layer)) for layer in attention_layers(generator))

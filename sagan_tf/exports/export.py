@@ -162,10 +162,8 @@ def _write_saved_model(generator, folder, num_classes):
         with without_notices():
             archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:
-        raise OSError(
-            f"The SavedModel could not be written to {folder}: {error.message} Try "
-            "freeing disk space."
-        ) from error
+        text = f"The SavedModel could not be written to {folder}: {error.message}"
+        raise OSError(f"{text} Try freeing disk space.") from error
 
 
 def describe(record, output):
@@ -179,8 +177,7 @@ def describe(record, output):
         List of lines.
     """
     output, difference = pathlib.Path(output), record["difference"]
-    parent = output.absolute().parent
-    weights = "a generator in memory"
+    parent, weights = output.absolute().parent, "a generator in memory"
     if record["step"] is not None:
         averaged = "averaged " if record["ema"] else ""
         weights = f"step {record['step']:,}, {averaged}weights"
@@ -202,11 +199,9 @@ def describe(record, output):
             "TensorFlow Serving takes only folders whose name is a number, the "
             f"version. Try --output={output / '1'} to serve it."
         )
-    row = {"labels": 0} if record["config"]["num_classes"] else {}
-    request = {
-        "signature_name": "sample_png",
-        "instances": [{**row, "seeds": 7, "truncation": 0.0}],
-    }
+    labels = {"labels": 0} if record["config"]["num_classes"] else {}
+    row = {**labels, "seeds": 7, "truncation": 0.0}
+    request = {"signature_name": "sample_png", "instances": [row]}
     lines += [
         "To serve it, and to ask for an image (base64 of a PNG file):",
         f"  docker run -p 8501:8501 -e MODEL_NAME={parent.name} "

@@ -49,14 +49,15 @@ def model_card(record):
 
 
 def _about(record):
-    config, difference = record["config"], record["difference"]
+    config, imported = record["config"], record["imported"]
+    difference = record["difference"]
     rows = {
         "learned from": record["data"] or config.get("dataset"),
         "weights": f"{record['parameters']:,} parameters, {_weights(record)}",
         "network": _network(config),
-        "imported from": _imported(record["imported"]),
+        "imported from": imported and _imported(imported),
         # Nobody knows how an import was trained.
-        "training": None if record["imported"] else _training(config),
+        "training": None if imported else _training(config),
         "trained with": ", ".join(map(_versions, record["trained_with"][-1:])),
         "exported with": f"{_versions(record['exported_with'])}, {record['time']}",
         "checked": (
@@ -77,8 +78,6 @@ def _weights(record):
 
 
 def _imported(imported):
-    if imported is None:
-        return None
     files = [f"{f['name']} (sha256 {f['sha256'][:12]})" for f in imported["files"]]
     written_by, step = imported["written_by"], imported["step"]
     return f"a checkpoint of {written_by}, step {step:,}: {'; '.join(files)}"
@@ -118,10 +117,11 @@ def _versions(entry):
 
 def _signatures(record):
     def tensors(infos):
-        return "<br>".join(
-            f"`{name}` {info['dtype']} ({', '.join(_size(n) for n in info['shape'])})"
-            for name, info in infos.items()
-        )
+        texts = []
+        for name, info in infos.items():
+            sizes = ["N" if size is None else str(size) for size in info["shape"]]
+            texts.append(f"`{name}` {info['dtype']} ({', '.join(sizes)})")
+        return "<br>".join(texts)
 
     rows = [
         f"| `{name}` | {tensors(found['inputs'])} | {tensors(found['outputs'])} |"
@@ -152,10 +152,6 @@ def _signatures(record):
         "Other inputs are an `InvalidArgument` error.",
         "",
     ]
-
-
-def _size(size):
-    return "N" if size is None else str(size)
 
 
 def _classes(record):

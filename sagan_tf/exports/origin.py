@@ -56,7 +56,7 @@ def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
 
 
 def origin_in_memory(generator, num_classes, class_names):
-    """What can be seen of a generator without a run: the same keys, some without value.
+    """What a generator without a run tells: the same keys, some without value.
 
     Args:
         generator: functional `keras.Model`.
@@ -85,8 +85,8 @@ def find_evaluations(workdir, step, averaged, has_ema):
         workdir: path of the run.
         step: int.
         averaged: bool, whether they are averaged weights.
-        has_ema: bool, whether the run has averaged weights. If it has none, a protocol
-            that asks for them gets the others.
+        has_ema: bool, whether the run has averaged weights. Without them, protocols
+            evaluate the weights as trained.
 
     Returns:
         List of records, see `evaluator.py`.

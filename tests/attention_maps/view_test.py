@@ -72,6 +72,6 @@ def test_a_cell_that_is_not_on_the_map_is_named(cell):
         np.zeros((32, 32, 4), "uint8"),
     ],
 )
-def test_what_is_no_picture_is_named(pixels):
+def test_what_is_no_image_is_named(pixels):
     with pytest.raises(ValueError, match="pixels must be uint8 .* images.to_pixels"):
         view(pixels=pixels)
