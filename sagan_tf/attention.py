@@ -2,13 +2,13 @@
 
 python -m sagan_tf.attention --workdir=runs/digits --seeds=0-3 --output=attention.png
 
-For each picture and attention layer there is a row: the picture with its query points,
-and for each of them a map of what that location looks at. Gamma, entropy and mean
-attention distance are printed, and written beside the picture as JSON. --html writes a
-page for any browser, in which every location can be asked.
+The figure has a row for each image and attention layer: the image with its query
+points, and for each of them a map of what that location looks at. The command prints
+gamma, entropy and mean attention distance, and writes them as JSON beside the figure.
+--html writes a page for any browser that shows what any location looks at.
 
-Of real pictures (--images=real), --seeds are places in the data set, in the order of
-the training; with --labels, places among the pictures of the class.
+For real images (--images=real), --seeds are positions in the data set, in the order of
+the training; with --labels, positions among the images of the class.
 """
 
 import sys
@@ -21,36 +21,30 @@ from sagan_tf.settings.command import load, required, run_command
 
 
 def _define(values):
-    def text(name, default, about):
-        flags.DEFINE_string(name, default, about, flag_values=values)
-
-    text("workdir", None, "folder of the run")
-    text("output", None, "the PNG to write; the JSON is beside it")
-    text("html", None, "the page to write, or none")
-    text("seeds", "0-3", "numbers and ranges with commas: 0-63 or 3,7,10-12")
-    text("labels", None, "numbers and ranges with commas, or all")
-    text("queries", "auto", 'points x,y in pixels: "8,8;20,12", or auto: telling ones')
-    text("checkpoint", "newest", "step of the checkpoint, newest or best")
-    flags.DEFINE_integer(
-        "num_queries",
-        5,
-        "how many points auto takes",
-        lower_bound=1,
-        upper_bound=7,
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        *("network", None, ["generator", "discriminator"]),
-        "none: both; of real pictures the discriminator",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        *("images", "generated", ["generated", "real"]),
-        "what the discriminator looks at",
-        flag_values=values,
-    )
     for name, default, about in (
-        ("history", False, "the figures at every checkpoint too, as table and curves"),
+        ("workdir", None, "folder of the run"),
+        ("output", None, "the PNG to write; the JSON is beside it"),
+        ("html", None, "the page to write, or none"),
+        ("seeds", "0-3", "numbers and ranges with commas: 0-63 or 3,7,10-12"),
+        ("labels", None, "numbers and ranges with commas, or all"),
+        ("queries", "auto", 'points x,y in pixels: "8,8;20,12"; auto picks them'),
+        ("checkpoint", "newest", "step of the checkpoint, newest or best"),
+    ):
+        flags.DEFINE_string(name, default, about, flag_values=values)
+    about = "how many points auto picks"
+    flags.DEFINE_integer("num_queries", 5, about, 1, 7, flag_values=values)
+    for name, default, choices, about in (
+        (
+            "network",
+            None,
+            ["generator", "discriminator"],
+            "none: all that see the images",
+        ),
+        ("images", "generated", ["generated", "real"], "which images to look at"),
+    ):
+        flags.DEFINE_enum(name, default, choices, about, flag_values=values)
+    for name, default, about in (
+        ("history", False, "add a table and curves over all checkpoints"),
         ("ema", True, "use the averaged weights, if the run has them"),
     ):
         flags.DEFINE_bool(name, default, about, flag_values=values)

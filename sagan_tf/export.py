@@ -2,10 +2,9 @@
 
 python -m sagan_tf.export --workdir=runs/digits --output=models/digits/1
 
-It needs nothing of this package to run. Its signatures (serving_default and images from
-z; sample and sample_png from seeds; attention with the maps) are told in its
-model_card.md. Before the folder gets its name, the model is loaded as a server loads it
-and has to draw what the run's generator draws.
+The model runs without this package; its model_card.md describes its signatures. Before
+the folder gets its name, the command loads the model as a server does and checks that
+it draws what the run's generator draws.
 """
 
 import sys
@@ -21,26 +20,26 @@ from sagan_tf.settings.command import load, required, run_command
 def _define(values):
     for name, default, about in (
         ("workdir", None, "folder of the run"),
-        ("output", None, "new folder; a number, the version, for TensorFlow Serving"),
+        ("output", None, "new folder; for TensorFlow Serving a number, the version"),
         ("checkpoint", "newest", "step of the checkpoint, newest or best"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
     for name, default, about in (
         ("ema", True, "use the averaged weights, if the run has them"),
-        ("warmup", True, "write requests with which TensorFlow Serving warms up"),
-        ("overwrite", False, "replace an export that is there, once the new one is"),
+        ("warmup", True, "write warm-up requests for TensorFlow Serving"),
+        ("overwrite", False, "replace an existing export once the new one is complete"),
     ):
         flags.DEFINE_bool(name, default, about, flag_values=values)
 
 
 def _export(values):
-    workdir = required(values, "workdir", "runs/digits")
+    required(values, "workdir", "runs/digits")
     output = required(values, "output", "models/digits/1")
     check_output(output, values.overwrite)
     # TensorFlow takes seconds to load: flags are checked before.
     exports = load("sagan_tf.exports.export")
     record = exports.export_run(
-        workdir,
+        values.workdir,
         output,
         checkpoint=parse_step(values.checkpoint),
         ema=values.ema,

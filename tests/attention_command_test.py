@@ -24,7 +24,7 @@ def command(workdir, output, /, **flags):
     return attention.main(["attention", *words])
 
 
-def test_it_writes_a_picture_numbers_and_a_page(workdir, tmp_path, capsys):
+def test_it_writes_a_figure_numbers_and_a_page(workdir, tmp_path, capsys):
     output, page = tmp_path / "a.png", tmp_path / "a.html"
     assert command(workdir, output, html=page, labels="4,7", num_queries=3) == 0
     told = json.loads((tmp_path / "a.json").read_text())
@@ -44,7 +44,7 @@ def test_it_writes_a_picture_numbers_and_a_page(workdir, tmp_path, capsys):
     assert np.asarray(Image.open(output)).std() > 20
 
 
-def test_real_pictures_of_the_run_can_be_looked_at(workdir, tmp_path):
+def test_real_images_of_the_run_can_be_looked_at(workdir, tmp_path):
     assert command(workdir, tmp_path / "a.png", images="real", seeds="0-1") == 0
     told = json.loads((tmp_path / "a.json").read_text())
     assert told["images"] == "real"
@@ -76,7 +76,7 @@ def test_the_history_is_in_all_files(workdir, tmp_path, capsys):
         ({"output": "a.jpg"}, ["--output must be a .png", "a.jpg"]),
         ({"num_queries": 8}, ["num_queries"]),
         ({"network": "both"}, ["network", "both"]),
-        ({"network": "generator", "images": "real"}, ["real pictures"]),
+        ({"network": "generator", "images": "real"}, ["real images"]),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )

@@ -126,7 +126,7 @@ def test_the_weights_as_trained_of_an_earlier_step(run, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
-def test_a_seed_is_the_picture_of_the_command_sample(exported, run, tmp_path):
+def test_a_seed_is_the_image_of_the_command_sample(exported, run, tmp_path):
     for seed, label, truncation in ((5, 3, None), (6, 0, 0.5)):
         output = tmp_path / f"{seed}.png"
         chosen = [] if truncation is None else [f"--truncation={truncation}"]

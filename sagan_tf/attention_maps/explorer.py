@@ -4,7 +4,6 @@ import pathlib
 import sys
 
 import numpy as np
-from tqdm import tqdm
 
 from sagan_tf import images
 from sagan_tf.attention_maps.view import make_view
@@ -12,6 +11,7 @@ from sagan_tf.errors import BadInput
 from sagan_tf.layers import ResidualBottleneck
 from sagan_tf.model import generating
 from sagan_tf.networks.attention_scores import attention_layers, attention_maps_of
+from sagan_tf.progress import progress_bar
 from sagan_tf.run import building
 from sagan_tf.run.checkpoints import CheckpointError
 from sagan_tf.run.records import read_metrics
@@ -20,14 +20,14 @@ NETWORKS = ("generator", "discriminator")
 
 
 def networks_to_look_at(networks, wanted, kind):
-    """The networks that are asked for and have attention.
+    """The networks that were asked for and have attention.
 
     Args:
         networks: generator and discriminator, `keras.Model`, or `None` for the second
             of a run that was imported without it.
-        wanted: str, one of `NETWORKS`, or `None` for both (of real pictures the
-            discriminator: a generator sees none).
-        kind: str, `"generated"` or `"real"` pictures.
+        wanted: str, one of `NETWORKS`, or `None` for both. The generator sees no real
+            images.
+        kind: str, `"generated"` or `"real"` images.
 
     Returns:
         Dict of name to network, the generator first.
@@ -37,88 +37,68 @@ def networks_to_look_at(networks, wanted, kind):
     """
     if kind == "real" and wanted == "generator":
         raise BadInput(
-            "The generator sees no real pictures. Received: network=generator, "
+            "The generator sees no real images. Received: network=generator, "
             "images=real. Try --network=discriminator or --images=generated."
         )
-    possible = NETWORKS if kind == "generated" else NETWORKS[1:]
-    names = [wanted] if wanted else list(possible)
-    if names == ["discriminator"] and networks[1] is None:
+    there = {name: n for name, n in zip(NETWORKS, networks) if n is not None}
+    possible = NETWORKS if kind == "generated" else ("discriminator",)
+    names = (wanted,) if wanted else possible
+    if names == ("discriminator",) and "discriminator" not in there:
         raise BadInput(
-            "The discriminator must be there to be looked into. Received: a run that "
-            "was imported without it. Try --network=generator."
+            "The run must have a discriminator to look into. Received: a run that was "
+            "imported without it. Try --network=generator."
         )
-    attending = {
-        name: network
-        for name, network in zip(NETWORKS, networks)
-        if network is not None and attention_layers(network)
-    }
-    found = {name: attending[name] for name in names if name in attending}
-    if not found:
-        other = next(iter(attending), None)
-        what, flag = _in_place_of_attention(networks, names)
-        advice = (
-            f"Try --network={other}"
-            if other in possible
-            else f"Try a run that was trained with {flag}"
-        )
-        raise BadInput(
-            f"There is no attention to look at: the {' and the '.join(names)} of this "
-            f"run {'has' if len(names) == 1 else 'have'} {what}. {advice}."
-        )
-    return found
+    attending = {name: n for name, n in there.items() if attention_layers(n)}
+    chosen = {name: attending[name] for name in names if name in attending}
+    if chosen:
+        return chosen
+    instead, flag = "no attention layer", "--attention_resolution"
+    layers = [layer for name in names if name in there for layer in there[name].layers]
+    if any(isinstance(layer, ResidualBottleneck) for layer in layers):
+        instead, flag = "residual blocks in its place", "--attention_variant=official"
+    other = next(iter(attending), None)
+    advice = f"a run that was trained with {flag}"
+    if other in possible:
+        advice = f"--network={other}"
+    raise BadInput(
+        f"There is no attention to look at: the {' and the '.join(names)} of this "
+        f"run {'has' if len(names) == 1 else 'have'} {instead}. Try {advice}."
+    )
 
 
-def _in_place_of_attention(networks, names):
-    """What networks without attention have, in words, and the flag that changes it."""
-    for name, network in zip(NETWORKS, networks):
-        layers = network.layers if name in names and network is not None else []
-        if any(isinstance(layer, ResidualBottleneck) for layer in layers):
-            return "residual blocks in its place", "--attention_variant=official"
-    return "no attention layer", "--attention_resolution"
-
-
-def explore(networks, generator, pictures):
+def explore(networks, generator, chosen):
     """Goes through all attention maps, one at a time.
 
     Args:
         networks: dict of name to network, see `networks_to_look_at`.
-        generator: `keras.Model`, for the pictures that the discriminator looks at.
-        pictures: `attention_pictures.Pictures`.
+        generator: `keras.Model`, for the images that the discriminator looks at.
+        chosen: `ChosenImages`.
 
     Yields:
-        (index of the picture, `(R, R, C)` uint8 pixels, `AttentionMap`), network after
+        (index of the image, `(R, R, C)` uint8 pixels, `AttentionMap`), network after
         network.
     """
-    seen = pictures.images
+    seen = chosen.images
     if "generator" in networks:
         seen = []
-        inputs = _with_labels(pictures.z, pictures.labels)
-        for index, (image, maps) in enumerate(
-            attention_maps_of(networks["generator"], inputs)
-        ):
+        inputs = [chosen.z] if chosen.labels is None else [chosen.z, chosen.labels]
+        for image, maps in attention_maps_of(networks["generator"], inputs):
             seen.append(image)
-            for each in maps:
-                yield index, images.to_pixels(image), each
+            for attention_map in maps:
+                yield len(seen) - 1, images.to_pixels(image), attention_map
     elif seen is None:
-        seen = generating.generate_one_by_one(generator, pictures.z, pictures.labels)
+        seen = generating.generate_one_by_one(generator, chosen.z, chosen.labels)
     if "discriminator" in networks:
         network = networks["discriminator"]
-        # An auxiliary classifier is not told the labels.
-        labels = pictures.labels if len(network.inputs) > 1 else None
-        inputs = _with_labels(np.stack(seen), labels)
+        # A discriminator with an auxiliary classifier takes no labels.
+        inputs = [np.stack(seen), chosen.labels][: len(network.inputs)]
         for index, (_, maps) in enumerate(attention_maps_of(network, inputs)):
-            for each in maps:
-                yield index, images.to_pixels(seen[index]), each
+            for attention_map in maps:
+                yield index, images.to_pixels(seen[index]), attention_map
 
 
-def count_maps(networks, pictures):
-    """How many maps `explore` yields: int."""
-    layers = sum(len(attention_layers(network)) for network in networks.values())
-    return layers * len(pictures)
-
-
-def mean_figures(views):
-    """Means over pictures of the figures of each layer.
+def mean_values(views):
+    """Means over images of the values of each layer.
 
     Args:
         views: iterable of `View`.
@@ -128,61 +108,57 @@ def mean_figures(views):
         and the means by name.
     """
     groups = {}
-    for each in views:
-        groups.setdefault((each.network, each.layer), []).append(each)
+    for view in views:
+        key = (view.network, view.layer, view.gamma, view.has_effect)
+        groups.setdefault(key, []).append(view.means)
+    names = ("network", "layer", "gamma", "has_effect")
     return [
-        {
-            "network": network,
-            "layer": layer,
-            "gamma": group[0].gamma,
-            "has_effect": group[0].has_effect,
-            **{
-                name: float(np.mean([each.figures[name] for each in group]))
-                for name in group[0].figures
-            },
-        }
-        for (network, layer), group in groups.items()
+        dict(zip(names, key))
+        | {name: float(np.mean([m[name] for m in group])) for name in group[0]}
+        for key, group in groups.items()
     ]
 
 
-def history(workdir, config, pictures, wanted=None, ema=True):
-    """The figures of each attention layer at every checkpoint that the run has kept.
+def history(workdir, config, chosen, wanted=None, ema=True):
+    """The values of each attention layer at every checkpoint that the run has kept.
 
-    A checkpoint that is damaged is named on stderr and left out.
+    A damaged checkpoint is named on stderr and left out.
 
     Args:
         workdir: path of the run.
         config: its `Config`.
-        pictures: `attention_pictures.Pictures`, the same at each checkpoint.
+        chosen: `ChosenImages`, the same at each checkpoint.
         wanted: see `networks_to_look_at`.
-        ema: bool, whether the averaged generator is looked at, if there is one.
+        ema: bool, whether to use the averaged generator, if there is one.
 
     Returns:
-        List of `{"step": int, "layers": mean_figures(...)}`, oldest first.
+        List of `{"step": int, "layers": mean_values(...)}`, oldest first.
 
     Raises:
         BadInput: see `networks_to_look_at`.
     """
     *networks, _, _, _ = building.load_networks(workdir, ema=ema)
-    chosen = networks_to_look_at(networks, wanted, pictures.kind)
+    attending = networks_to_look_at(networks, wanted, chosen.kind)
     records = []
     steps = building.checkpoint_steps(workdir)
-    for step in tqdm(steps, "Checkpoints", unit="", leave=False, disable=None):
-        try:
-            building.restore_networks(workdir, config, networks, step, ema)
-        except CheckpointError as error:
-            print(f"warning: skipping a bad checkpoint: {error}", file=sys.stderr)
-            continue
-        views = [
-            make_view(pixels, each, [])
-            for _, pixels, each in explore(chosen, networks[0], pictures)
-        ]
-        records.append({"step": step, "layers": mean_figures(views)})
+    with progress_bar("Attention over training", len(steps), "checkpoints") as bar:
+        for step in steps:
+            bar.update()
+            try:
+                building.restore_networks(workdir, config, networks, step, ema)
+            except CheckpointError as error:
+                print(f"warning: skipping a bad checkpoint: {error}", file=sys.stderr)
+                continue
+            views = [
+                make_view(pixels, attention_map, [])
+                for _, pixels, attention_map in explore(attending, networks[0], chosen)
+            ]
+            records.append({"step": step, "layers": mean_values(views)})
     return records
 
 
 def training_gammas(workdir):
-    """Gamma of each attention layer as the run's metrics.jsonl has it.
+    """Gamma of each attention layer from the run's metrics.jsonl.
 
     Args:
         workdir: path of the run.
@@ -194,15 +170,11 @@ def training_gammas(workdir):
     Raises:
         BadInput: the file is damaged.
     """
-    found = {}
+    curves = {}
     for record in read_metrics(pathlib.Path(workdir) / "metrics.jsonl"):
         for name, value in record.items():
             letter, _, layer = name.removeprefix("gamma_").partition("_")
             if name.startswith("gamma_") and value is not None:
                 network = {"g": "generator", "d": "discriminator"}[letter]
-                found.setdefault((network, layer), []).append((record["step"], value))
-    return [(*key, points) for key, points in found.items()]
-
-
-def _with_labels(values, labels):
-    return values if labels is None else [values, labels]
+                curves.setdefault((network, layer), []).append((record["step"], value))
+    return [(*key, points) for key, points in curves.items()]

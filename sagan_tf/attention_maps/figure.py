@@ -1,7 +1,7 @@
-"""attention.png: pictures with query points, and what each of them looks at.
+"""attention.png: images with query points, and what each of them looks at.
 
-As the paper's figures 1 and 5. Matplotlib is imported when something is drawn, and used
-through its objects alone: no window, and no state that a notebook would notice.
+As the paper's figures 1 and 5. Matplotlib is imported when something is drawn, and only
+its objects are used: no window opens, and the state of a notebook does not change.
 """
 
 import itertools
@@ -24,34 +24,40 @@ _TEXT, _GRID = "#333333", "#E4E4E4"
 _LINE_COLOURS = tuple(QUERY_COLOURS[i] for i in (4, 6, 2, 5, 0, 1, 3))
 
 _DOTS_PER_INCH = 110
+# Inches.
 _PANEL, _GAP, _MARGIN = 1.5, 0.12, 0.2
 _HEADING, _ABOVE, _BELOW, _BETWEEN = 0.4, 0.2, 0.3, 0.12
 _CURVES_HEIGHT, _LEAST_WIDTH = 2.3, 7.2
 _TITLE = 0.62
 _CAPTION = (
-    "What each ringed location looks at: bright is much, on the scale below, where the "
-    "white line is the share in a uniform map."
+    "What each ringed location looks at: bright is much, on the scale below. Its white "
+    "line is the share in a uniform map."
 )
 # Pixels of a drawn panel: enough for its inches on paper too.
 _PANEL_PIXELS = 256
+# Of the history's panels: field of a record, title.
+_PANELS = {
+    "gamma": "gamma",
+    "entropy_share": "entropy, share of uniform",
+    "distance_pixels": "mean attention distance, px",
+}
 
-# Matplotlib writes no picture of 2^16 pixels or more.
+# Matplotlib writes no image of 2^16 pixels or more.
 MOST_ROWS = 150
 
 
 def draw_attention(views, title="", history=(), gammas=()):
-    """Draws a row for each view: the picture with its queries, then a map for each.
+    """Draws a row for each view: the image with its queries, then a map for each.
 
-    A query is a ring of its own colour and number. Its map lies over the darkened
-    picture, smoothly interpolated between the middles of the keys; bright is much. Each
-    map has its own scale, from 0 to its largest share, under it.
+    A query is a ring with its own colour and number. Its map is over the darkened
+    image, interpolated between the middles of the keys; bright is much. The scale under
+    each map goes from 0 to its largest share.
 
     Args:
         views: list of `View`, at most `MOST_ROWS`.
-        title: str, stands above all.
-        history: list of dicts, see `attention_explorer.history`; drawn as curves below.
-        gammas: list of (network, layer, [(step, gamma), ...]), as it was logged in
-            training: a pale line behind the history.
+        title: str, at the top.
+        history: list of dicts, see `explorer.history`; drawn as curves at the bottom.
+        gammas: see `explorer.training_gammas`: a pale line behind the history.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -78,28 +84,21 @@ def draw_attention(views, title="", history=(), gammas=()):
 
 
 def check_rows(count):
-    """Checks that a figure can have so many rows.
-
-    Raises:
-        BadInput: it cannot.
-    """
+    """Raises `BadInput` if a figure cannot have so many rows."""
     if not 1 <= count <= MOST_ROWS:
         raise BadInput(
-            f"A figure has 1 to {MOST_ROWS} rows, one for each picture and attention "
+            f"A figure has 1 to {MOST_ROWS} rows, one for each image and attention "
             f"layer. Received: {count}. Try fewer --seeds or --labels."
         )
 
 
 def write_attention(path, views, title="", history=(), gammas=()):
-    """Draws `draw_attention` into a PNG: whole, or not at all.
+    """Writes the figure of `draw_attention` as a PNG: whole, or not at all.
 
     Args:
         path: where to; the folder exists already.
-        views, title, history, gammas: see `draw_attention`.
 
-    Raises:
-        BadInput: see `draw_attention`.
-        OSError: it cannot be written.
+    Args, Raises: see `draw_attention`; `OSError`: it cannot be written.
     """
     figure = draw_attention(views, title, history, gammas)
     with replacing(path) as temporary:
@@ -113,63 +112,57 @@ class _Page:
         self.figure, self.width, self.height = figure, width, height
 
     def axes(self, left, top, width, height):
-        bottom = self.height - top - height
-        return self.figure.add_axes(
-            (
-                *(left / self.width, bottom / self.height),
-                *(width / self.width, height / self.height),
-            )
-        )
+        x, wide = left / self.width, width / self.width
+        y, high = (self.height - top - height) / self.height, height / self.height
+        return self.figure.add_axes((x, y, wide, high))
 
     def write(self, left, top, text, size=8, colour=_TEXT, weight="normal", lines=1.2):
-        place = (left / self.width, 1 - top / self.height)
+        x, y = left / self.width, 1 - top / self.height
         style = {"fontsize": size, "color": colour, "weight": weight}
-        self.figure.text(*place, text, linespacing=lines, va="baseline", **style)
+        self.figure.text(x, y, text, linespacing=lines, va="baseline", **style)
 
 
 def _draw_row(page, view, top):
-    page.write(_MARGIN, top + 0.14, _heading(view), size=9.5, weight="bold")
-    page.write(_MARGIN, top + 0.3, _figures_text(view))
+    layer = view.layer.removeprefix("attention_").replace("x", "\u00d7")
+    heading = f"{view.network}, attention {layer}"
+    heading = f"{view.title}, {heading}" if view.title else heading
+    page.write(_MARGIN, top + 0.14, heading, size=9.5, weight="bold")
+    page.write(_MARGIN, top + 0.3, _means_text(view))
     top += _HEADING + _ABOVE
-    picture = page.axes(_MARGIN, top, _PANEL, _PANEL)
-    _show(picture, enlarged(view.pixels, _PANEL_PIXELS), view)
+    image = page.axes(_MARGIN, top, _PANEL, _PANEL)
+    _show(image, enlarged(view.pixels, _PANEL_PIXELS), view)
     left = _MARGIN + _PANEL + _GAP
     if not view.has_effect:
         words = NO_EFFECT.replace(". It", ".\nIt").replace("; its", ";\nits")
         page.write(left, top + 1.0, words, size=9, lines=1.6)
         return
     for index, query in enumerate(view.queries):
-        _draw_ring(picture, query, index, is_numbered=True)
+        _draw_ring(image, query, index, is_numbered=True)
         _draw_map(page, view, index, query, left + index * (_PANEL + _GAP), top)
 
 
-def _heading(view):
-    layer = view.layer.removeprefix("attention_").replace("x", "\u00d7")
-    return ", ".join(filter(None, [view.title, f"{view.network}, attention {layer}"]))
-
-
-def _figures_text(view):
-    figures = view.figures
+def _means_text(view):
+    means = view.means
     if not view.has_effect:
         return "gamma 0"
     return (
-        f"gamma {view.gamma:.3g}   entropy {figures['entropy_bits']:.2f} of "
-        f"{figures['max_entropy_bits']:.2f} bits ({figures['entropy_share']:.0%})   "
-        f"mean attention distance {figures['distance_pixels']:.1f} px "
-        f"(uniform: {figures['uniform_distance_pixels']:.1f})"
+        f"gamma {view.gamma:.3g}   entropy {means['entropy_bits']:.2f} of "
+        f"{means['max_entropy_bits']:.2f} bits ({means['entropy_share']:.0%})   "
+        f"mean attention distance {means['distance_pixels']:.1f} px "
+        f"(uniform: {means['uniform_distance_pixels']:.1f})"
     )
 
 
 def _draw_map(page, view, index, query, left, top):
-    far = query.distance_cells * view.resolution / view.grid[0]
-    text = f"{index + 1}   {query.entropy_bits:.1f} bits, {far:.0f} px"
-    page.write(left, top - 0.07, "\u25cf", size=10, colour=QUERY_COLOURS[index])
+    colour = QUERY_COLOURS[index]
+    distance = query.distance_cells * len(view.pixels) / view.grid[0]
+    text = f"{index + 1}   {query.entropy_bits:.1f} bits, {distance:.0f} px"
+    page.write(left, top - 0.07, "\u25cf", size=10, colour=colour)
     page.write(left + 0.13, top - 0.06, text)
     axes = page.axes(left, top, _PANEL, _PANEL)
     _show(axes, overlay(view.pixels, query.scores, _PANEL_PIXELS), view)
     _draw_ring(axes, query, index, is_numbered=False)
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=QUERY_COLOURS[index], linewidth=2.5)
+    axes.spines[:].set(visible=True, color=colour, linewidth=2.5)
     bar = page.axes(left, top + _PANEL + 0.07, _PANEL, 0.07)
     steps = np.tile(np.linspace(0, 1, 256), (2, 1))
     largest = 100 * float(query.scores.max())
@@ -180,72 +173,64 @@ def _draw_map(page, view, index, query, left, top):
     for label, place in zip(bar.set_xticklabels(labels), ("left", "center", "right")):
         label.set(fontsize=7, color=_TEXT, horizontalalignment=place)
     bar.tick_params(length=0, pad=2)
-    for spine in bar.spines.values():
-        spine.set_visible(False)
+    bar.spines[:].set_visible(False)
 
 
 def _percent(value):
-    """Two digits that matter, without an exponent."""
+    """Two significant digits, without an exponent."""
     return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
 
 
-def _show(axes, picture, view):
+def _show(axes, pixels, view):
     height, width = view.grid[:2]
     # In cells of the query grid: the middle of cell 0 is at 0.5.
-    axes.imshow(picture, extent=(0, width, height, 0), interpolation="antialiased")
+    axes.imshow(pixels, extent=(0, width, height, 0), interpolation="antialiased")
     axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def _draw_ring(axes, query, index, is_numbered):
-    """A dot with a white and a black ring: it stands out from every picture."""
-    place = (query.column + 0.5, query.row + 0.5)
-    size = 11 if is_numbered else 7
-    for more, colour in ((3.6, "black"), (2.2, "white"), (0, QUERY_COLOURS[index])):
-        style = {"markersize": size + more, "markeredgewidth": 0, "clip_on": False}
-        axes.plot(*place, "o", color=colour, zorder=3, **style)
+    """A dot with a white and a black ring, which is visible on every image."""
+    x, y = query.column + 0.5, query.row + 0.5
+    colour, size = QUERY_COLOURS[index], 11 if is_numbered else 7
+    style = {"markeredgewidth": 0, "clip_on": False, "zorder": 3}
+    for more, paint in ((3.6, "black"), (2.2, "white"), (0, colour)):
+        axes.plot(x, y, "o", color=paint, markersize=size + more, **style)
     if is_numbered:
-        axes.text(
-            *place,
-            str(index + 1),
-            **{"ha": "center", "va": "center_baseline", "fontsize": 7},
-            **{"weight": "bold", "color": ink_on(QUERY_COLOURS[index]), "zorder": 4},
-        )
+        style = {"ha": "center", "va": "center_baseline", "fontsize": 7, "zorder": 4}
+        axes.text(x, y, str(index + 1), weight="bold", color=ink_on(colour), **style)
 
 
 def _draw_history(page, history, gammas, top):
     """Three small panels over steps: gamma, entropy, distance; a line a layer."""
-    names = list(dict.fromkeys(_key(each) for r in history for each in r["layers"]))
+    names = [(each["network"], each["layer"]) for r in history for each in r["layers"]]
+    names = list(dict.fromkeys(names))
     colours = dict(zip(names, itertools.cycle(_LINE_COLOURS)))
-    panels = {
-        "gamma": "gamma",
-        "entropy_share": "entropy, share of uniform",
-        "distance_pixels": "mean attention distance, px",
-    }
     width = (page.width - 2 * _MARGIN - 0.4 - 2 * 0.55) / 3
     steps = [record["step"] for record in history]
     steps += [step for *_, points in gammas for step, _ in points]
     margin = 0.03 * (max(steps) - min(steps)) or 1
-    drawn = []
-    for index, (field, title) in enumerate(panels.items()):
+    for index, (field, title) in enumerate(_PANELS.items()):
         left = _MARGIN + 0.4 + index * (width + 0.55)
         axes = page.axes(left, top + 0.45, width, _CURVES_HEIGHT - 0.95)
         _style(axes, title)
         for *name, points in gammas if field == "gamma" else ():
             colour = colours.get(tuple(name), _TEXT)
             axes.plot(*zip(*points), color=colour, alpha=0.35, linewidth=1)
+        lines = []
         for name in names:
-            points = _curve(history, name, field)
-            axes.plot(*points, "o-", color=colours[name], markersize=3, linewidth=1.3)
+            points, style = _curve(history, name, field), {"color": colours[name]}
+            lines += axes.plot(*points, "o-", markersize=3, linewidth=1.3, **style)
         axes.set_xlim(min(steps) - margin, max(steps) + margin)
-        drawn.append(axes)
-    labels = [f"{n}, {layer.removeprefix('attention_')}" for n, layer in names]
     page.figure.legend(
-        *(drawn[0].lines[-len(names) :], labels),
+        lines,
+        [f"{network}, {layer.removeprefix('attention_')}" for network, layer in names],
         loc="upper left",
         bbox_to_anchor=(_MARGIN / page.width, 1 - top / page.height),
-        **{"ncols": len(labels), "fontsize": 8, "frameon": False, "borderpad": 0},
+        ncols=len(names),
+        fontsize=8,
+        frameon=False,
+        borderpad=0,
     )
 
 
@@ -260,15 +245,12 @@ def _style(axes, title):
 
 
 def _curve(history, name, field):
-    """Steps and values of a layer; what a layer without effect looks at is no value."""
-    found = [
-        (record["step"], each[field])
-        for record in history
-        for each in record["layers"]
-        if _key(each) == name and (each["has_effect"] or field == "gamma")
-    ]
-    return [step for step, _ in found], [value for _, value in found]
-
-
-def _key(layer):
-    return layer["network"], layer["layer"]
+    """Steps and values of a layer. Without effect, it has no value but gamma."""
+    steps, values = [], []
+    for record in history:
+        for each in record["layers"]:
+            has_value = each["has_effect"] or field == "gamma"
+            if (each["network"], each["layer"]) == name and has_value:
+                steps.append(record["step"])
+                values.append(each[field])
+    return steps, values

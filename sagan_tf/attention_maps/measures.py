@@ -1,9 +1,8 @@
-"""Numbers about an attention map: how spread out it is, and how far it reaches.
+"""Measures of an attention map: how spread out it is, and how far it reaches.
 
 Maps are `(H, W, K, L)` arrays, as of `attention_scores.attention_maps_of`: the share
 that the query in row H, column W takes from the key in row K, column L. Where the
-official variant pools keys 2x2, a key lies in the middle of the four locations that
-were pooled.
+official variant pools keys 2x2, a key is in the middle of the four pooled locations.
 """
 
 import functools
@@ -44,7 +43,7 @@ def attention_distance(scores):
         d_j = sum_i beta_{j,i} |p_i - p_j|,   p: the middle of a location
 
     This is the mean attention distance of Vision Transformers (Dosovitskiy et al.,
-    arXiv 2010.11929, figure 7), for one picture and one query. Pooled keys are never
+    arXiv 2010.11929, figure 7), for one image and one query. Pooled keys are never
     closer than 0.71 cells, half the diagonal of a cell.
 
     Args:
@@ -67,21 +66,17 @@ def attention_distance(scores):
 
 @functools.cache
 def uniform_distance(grid):
-    """`attention_distance` if every key had the same share, mean of all queries.
-
-    Args:
-        grid: (H, W, K, L), sizes of queries and keys.
-    """
+    """Mean `attention_distance` of a uniform map of (H, W, K, L): float."""
     share = np.float64(1 / (grid[2] * grid[3]))
     return float(attention_distance(np.broadcast_to(share, grid)).mean())
 
 
 def measure(scores, resolution):
-    """The figures of one map, means over its queries.
+    """The measures of one map, means over its queries.
 
     Args:
         scores: `(H, W, K, L)` array.
-        resolution: int, R, side of the picture in pixels.
+        resolution: int, R, side of the image in pixels.
 
     Returns:
         Dict of float: `entropy_bits`, `max_entropy_bits`, `entropy_share` (the first

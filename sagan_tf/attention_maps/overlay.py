@@ -1,6 +1,6 @@
-"""The colours of attention: those of queries, and of a map that lies over its picture.
+"""The colours of attention: those of queries, and of a map over its image.
 
-`page.html` computes the same overlay, in the browser.
+`page.html` computes the same overlay in the browser.
 """
 
 import numpy as np
@@ -9,9 +9,9 @@ from PIL import Image
 from sagan_tf.drawing.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, YELLOW
 
 QUERY_COLOURS = (ORANGE, SKY, GREEN, YELLOW, RED, PURPLE, BLUE)
-# Perceptually uniform, and dark where there is nothing to see.
+# Perceptually uniform, and dark at 0.
 _COLOUR_MAP = "inferno"
-# What is dark of a picture stands out from black, and what is light from the map.
+# Dark parts of an image differ from black, and light parts from the map.
 _DARKEST, _LIGHTEST = 0.08, 0.8
 
 
@@ -29,11 +29,11 @@ def ink_on(colour):
 
 
 def overlay(pixels, scores, size):
-    """A map over its picture.
+    """A map over its image.
 
-    The picture is grey and dark; the map is coloured, and the more opaque the larger
-    a share is, so that the picture is seen where little is looked at. Between the
-    middles of the keys shares are interpolated (bicubic).
+    The image is grey and dark. The map is coloured, and more opaque where shares are
+    larger, so that the image is visible where shares are small. Between the middles of
+    the keys shares are interpolated (bicubic).
 
     Args:
         pixels: `(R, R, C)` uint8 array.
@@ -65,7 +65,7 @@ def blended(values, grey=_DARKEST):
 
 
 def enlarged(pixels, size):
-    """A picture in colour, each pixel a square: `(size, size, 3)` uint8 array.
+    """An image in colour, each pixel a square: `(size, size, 3)` uint8 array.
 
     Args:
         pixels: `(R, R, C)` uint8 array, C 1 or 3.
@@ -73,10 +73,10 @@ def enlarged(pixels, size):
     """
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(picture.resize((size, size), Image.Resampling.NEAREST))
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize((size, size), Image.Resampling.NEAREST))
 
 
 def _resized(values, size, method):
-    picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    return np.asarray(picture.resize((size, size), method))
+    image = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    return np.asarray(image.resize((size, size), method))

@@ -1,4 +1,4 @@
-"""Query points: locations of a picture whose attention is worth looking at."""
+"""Query points: locations of an image whose attention is worth looking at."""
 
 import numpy as np
 
@@ -11,43 +11,42 @@ from sagan_tf.errors import BadInput
 
 
 def cells_of_pixels(points, resolution, grid):
-    """The cells of a map's query grid that pixels of the picture lie in.
+    """The cells of a map's query grid that contain pixels of the image.
 
     Args:
         points: list of (x, y), pixels from the upper left corner.
-        resolution: int, R, side of the picture in pixels.
+        resolution: int, R, side of the image in pixels.
         grid: (H, W, ...), the shape of the map.
 
     Returns:
         List of (row, column).
 
     Raises:
-        BadInput: a point is not in the picture.
+        BadInput: a point is not in the image.
     """
     height, width = grid[:2]
     for x, y in points:
         if not (0 <= x < resolution and 0 <= y < resolution):
             raise BadInput(
-                f"queries must be pixels of the picture, x and y in 0..{resolution - 1}"
-                f". Received: {x},{y}. Try --queries=auto."
+                f"queries must be pixels of the image, x and y in 0..{resolution - 1}. "
+                f"Received: {x},{y}. Try --queries=auto."
             )
     return [(y * height // resolution, x * width // resolution) for x, y in points]
 
 
 def pick_queries(scores, count=5):
-    """Queries that look far, at few places, and each at others.
+    """Queries that look far, at few places, and each at different ones.
 
-    One after another, the query with the largest
+    It picks one query after another. The next one has the largest
 
         d_j (1 - H_j / H_max) min_i TV(j, i),   TV(j, i) = 1/2 sum_k |beta_jk - beta_ik|
 
-    is taken: d is the mean attention distance, H the entropy, and the minimum is over
-    the queries i that were taken before: TV is the share of j's attention that lies
-    elsewhere than i's. The first has the largest d_j (1 - H_j / H_max). Where that is 0
-    for all that are left (attention is uniform, or the same for all), the query
-    farthest from those that were taken follows. Queries nearer to one another than an
-    eighth of the map are not taken while there are others, so that the points can be
-    told apart. Of equals, the first one by rows.
+    where d is the mean attention distance, H the entropy, and the minimum is over the
+    queries i picked before: TV is the share of j's attention that is elsewhere than
+    i's. The first has the largest d_j (1 - H_j / H_max). If the value is 0 for all that
+    are left (attention is uniform, or the same for all), the next is the query farthest
+    from those picked. Queries closer than an eighth of the map to one picked before are
+    picked only if there are no others. Of equals, the first one by rows.
 
     Args:
         scores: `(H, W, K, L)` array.

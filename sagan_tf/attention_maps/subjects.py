@@ -1,28 +1,28 @@
-"""The pictures whose attention is looked at: generated ones, or real ones of a run."""
+"""The images whose attention is looked at: generated ones, or real ones of a run."""
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from sagan_tf import data
 from sagan_tf.errors import BadInput
 from sagan_tf.model import generating
+from sagan_tf.progress import progress_bar
 from sagan_tf.run.building import open_source
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures:
-    """N pictures, or what a generator makes them of.
+class ChosenImages:
+    """N images, or what a generator makes them from.
 
     Attributes:
         kind: str, `"generated"` or `"real"`.
-        numbers: list of N ints, the seeds, or the places in the data set.
+        numbers: list of N ints, the seeds, or the positions in the data set.
         titles: list of N str: "seed 3, Sandal".
         labels: `(N,)` int32 array, or `None` without classes.
-        z: `(N, z_dim)` float32 array of generated ones, else `None`.
-        images: `(N, R, R, C)` float32 array in [-1, 1] of real ones, else `None`.
+        z: `(N, z_dim)` float32 array of generated images, else `None`.
+        images: `(N, R, R, C)` float32 array in [-1, 1] of real images, else `None`.
     """
 
     kind: str
@@ -36,86 +36,68 @@ class Pictures:
         return len(self.titles)
 
 
-def generated_pictures(config, seeds, labels, class_names=()):
-    """The pictures that `sagan_tf.sample` draws from the same seeds and labels.
+def generated_images(config, seeds, labels, class_names=()):
+    """The images that `sagan_tf.sample` draws from the same seeds and labels.
 
     Args:
         config: `Config` of the run.
         seeds: list of ints.
-        labels: list of ints: each has all seeds; empty for labels drawn from the seeds.
+        labels: list of ints, each with all seeds; empty for labels drawn from the
+            seeds.
         class_names: tuple of str by label, or empty.
 
     Returns:
-        `Pictures`.
+        `ChosenImages`.
     """
     z, given = generating.one_each(seeds, labels, config.z_dim, config.num_classes)
     numbers = seeds * (len(labels) or 1)
-    return Pictures(
-        kind="generated",
-        numbers=numbers,
-        titles=_titles("seed", numbers, given, class_names),
-        labels=given,
-        z=z,
-    )
+    titles = _titles("seed", numbers, given, class_names)
+    return ChosenImages("generated", numbers, titles, given, z=z)
 
 
-def real_pictures(config, numbers, labels, class_names=()):
-    """Pictures of the data set that a run was trained with, as its networks saw them.
+def real_images(config, numbers, labels, class_names=()):
+    """Images of the data set that a run was trained with, as its networks saw them.
 
     Args:
         config: `Config` of the run.
-        numbers: list of ints: 0 is the first picture that the run saw. With labels, the
+        numbers: list of ints: 0 is the first image that the run saw. With labels, the
             first one of the class.
-        labels: list of ints: each has all numbers; empty for pictures of any class.
+        labels: list of ints, each with all numbers; empty for images of any class.
         class_names: tuple of str by label, or empty.
 
     Returns:
-        `Pictures`.
+        `ChosenImages`.
 
     Raises:
-        BadInput: the data set cannot be read, or has not so many pictures.
+        BadInput: the data set cannot be read, or has too few images.
     """
     source = open_source(config)
-    wanted = [(label, n) for label in labels or [None] for n in numbers]
-    found = {}
-    counts = {label: 0 for label in labels or [None]}
+    buffer = config.shuffle_buffer_images
+    order = {"seed": config.seed, "shuffle_buffer_images": buffer}
+    wanted = [(label, number) for label in labels or [None] for number in numbers]
     try:
-        for image, label in _stream(source, config):
-            group = label if labels else None
-            if group not in counts:
-                continue
-            if (group, counts[group]) in wanted:
-                found[group, counts[group]] = image, label
-            counts[group] += 1
-            if len(found) == len(set(wanted)):
-                break
+        found = _find(_stream(source, config, order), wanted)
     except tf.errors.OpError as error:
-        problem = data.name_bad_image(source, **_order(config))
+        problem = data.name_bad_image(source, **order)
         raise BadInput(
             f"{problem} Try replacing it, or training with --skip_bad_images."
         ) from error
-    _check_found(source, wanted, found, class_names)
-    images, found_labels = zip(*(found[key] for key in wanted))
-    given = np.int32(found_labels) if config.num_classes else None
-    numbers = [n for _, n in wanted]
-    return Pictures(
-        kind="real",
-        numbers=numbers,
-        titles=_titles("picture", numbers, given, class_names),
-        labels=given,
-        images=np.stack(images),
-    )
+    for label, number in wanted:
+        if (label, number) not in found:
+            group = "" if label is None else f" of {_class_text(label, class_names)}"
+            raise BadInput(
+                f"There is no image {number}{group} in {source.description}. "
+                f"Received: seeds up to {max(numbers)}. Try --seeds=0-3."
+            )
+    images, given = zip(*(found[key] for key in wanted))
+    given = np.int32(given) if config.num_classes else None
+    numbers = [number for _, number in wanted]
+    titles = _titles("image", numbers, given, class_names)
+    return ChosenImages("real", numbers, titles, given, images=np.stack(images))
 
 
-def _order(config):
-    return {
-        "seed": config.seed,
-        "shuffle_buffer_images": config.shuffle_buffer_images,
-    }
-
-
-def _stream(source, config):
-    """Images and labels (`None` without classes), once, in the order of the run."""
+def _stream(source, config, order):
+    """Images and labels (0 without classes), once, in the order of the run."""
     batches = data.make_dataset(
         source,
         resolution=config.resolution,
@@ -124,35 +106,36 @@ def _stream(source, config):
         resize=config.resize,
         repeat=False,
         labelled=config.num_classes > 0,
-        cache_bytes=0,  # A few pictures: not all need to be decoded.
-        **_order(config),
+        cache_bytes=0,  # A few images: not all need to be decoded.
+        **order,
     )
-    progress = tqdm(
-        batches.as_numpy_iterator(),
-        **{"desc": "Looking for pictures", "unit": " pictures", "delay": 2},
-        **{"leave": False, "disable": None},
-    )
-    for batch in progress:
+    for batch in batches.as_numpy_iterator():
         yield (batch[0][0], int(batch[1][0])) if config.num_classes else (batch[0], 0)
 
 
-def _check_found(source, wanted, found, class_names):
-    for label, number in wanted:
-        if (label, number) not in found:
-            of = "" if label is None else f" of {_class_text(label, class_names)}"
-            raise BadInput(
-                f"There is no picture {number}{of} in {source.description}. "
-                f"Received: seeds up to {max(n for _, n in wanted)}. Try --seeds=0-3."
-            )
+def _find(images, wanted):
+    """Dict of (label or `None`, number) to image and label, of those that are there."""
+    found, counts = {}, {label: 0 for label, _ in wanted}
+    with progress_bar("Looking for images", None) as bar:
+        for image, label in images:
+            bar.update()
+            group = None if None in counts else label
+            if group not in counts:
+                continue
+            if (group, counts[group]) in wanted:
+                found[group, counts[group]] = image, label
+            counts[group] += 1
+            if len(found) == len(set(wanted)):
+                break
+    return found
 
 
 def _titles(word, numbers, labels, class_names):
+    titles = [f"{word} {number}" for number in numbers]
     if labels is None:
-        return [f"{word} {number}" for number in numbers]
-    return [
-        f"{word} {number}, {_class_text(int(label), class_names)}"
-        for number, label in zip(numbers, labels)
-    ]
+        return titles
+    classes = [_class_text(int(label), class_names) for label in labels]
+    return [f"{title}, {text}" for title, text in zip(titles, classes)]
 
 
 def _class_text(label, class_names):

@@ -1,4 +1,4 @@
-"""A view: what one attention layer looks at in one picture, from a few queries."""
+"""A view: what one attention layer looks at in one image, from a few queries."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import numpy as np
 from sagan_tf.attention_maps import measures
 from sagan_tf.errors import BadInput
 
-# What is said, in figure and page, of a layer whose gamma is 0.
+# What figure and page say of a layer whose gamma is 0.
 NO_EFFECT = (
     "gamma = 0: this layer passes its input on unchanged. It has not been trained; its "
     "attention has no effect."
@@ -22,7 +22,7 @@ class Query:
         row, column: int, the cell.
         x, y: int, the pixel in the middle of the cell (right and below of it).
         scores: `(K, L)` float32 array, beta of eq. 1 for this query; its sum is 1.
-        entropy_bits, distance_cells: float, see `attention_measures.py`.
+        entropy_bits, distance_cells: float, see `measures.py`.
     """
 
     row: int
@@ -36,14 +36,14 @@ class Query:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One picture and one attention layer; of its map, the queries' parts alone.
+    """One image and one attention layer; of its map, only the queries' parts.
 
     Attributes:
-        title: str, what the picture is.
+        title: str, what the image is.
         pixels: `(R, R, C)` uint8 array.
         network, layer, gamma, has_effect: see `AttentionMap`.
         grid: (H, W, K, L), sizes of queries and keys.
-        figures: dict of means over all queries, see `attention_measures.measure`.
+        means: dict of means over all queries, see `measures.measure`.
         queries: tuple of `Query`.
     """
 
@@ -54,13 +54,8 @@ class View:
     gamma: float
     has_effect: bool
     grid: tuple
-    figures: dict
+    means: dict
     queries: tuple
-
-    @property
-    def resolution(self):
-        """R, the side of the picture in pixels."""
-        return self.pixels.shape[0]
 
     def as_dict(self):
         """What attention.json says of the view: plain numbers and text."""
@@ -70,13 +65,13 @@ class View:
             "gamma": self.gamma,
             "has_effect": self.has_effect,
             "queries_by_keys": [list(self.grid[:2]), list(self.grid[2:])],
-            **self.figures,
+            **self.means,
             "queries": [self._query_as_dict(query) for query in self.queries],
         }
 
     def _query_as_dict(self, query):
         row, column = np.unravel_index(query.scores.argmax(), query.scores.shape)
-        pixels = self.resolution / self.grid[0]
+        pixels = len(self.pixels) / self.grid[0]
         return {
             "pixel": [query.x, query.y],
             "cell": [query.row, query.column],
@@ -89,15 +84,14 @@ class View:
 
 
 def make_view(pixels, attention_map, cells, title=""):
-    """The view of a picture through an attention layer.
+    """The view of an image through an attention layer.
 
     Args:
-        pixels: `(R, R, C)` uint8 array, C 1 or 3: the picture that a generator made,
+        pixels: `(R, R, C)` uint8 array, C 1 or 3: the image that a generator made,
             or that a discriminator saw.
         attention_map: `AttentionMap`.
-        cells: list of (row, column), the queries: see `pick_queries` and
-            `cells_of_pixels` of `attention_queries.py`.
-        title: str, what the picture is.
+        cells: list of (row, column), the queries: see `queries.py`.
+        title: str, what the image is.
 
     Returns:
         `View`. It keeps no reference to the whole map.
@@ -105,14 +99,13 @@ def make_view(pixels, attention_map, cells, title=""):
     Raises:
         BadInput: the pixels are no such array, or a cell is not on the map.
     """
-    pixels = np.asarray(pixels)
+    pixels, scores = np.asarray(pixels), attention_map.scores
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
         raise BadInput(
             "pixels must be uint8 (R, R, 1) or (R, R, 3). Received: "
             f"{pixels.dtype} {pixels.shape}. Try images.to_pixels for images in "
             "[-1, 1]."
         )
-    scores = attention_map.scores
     for row, column in cells:
         if not (0 <= row < scores.shape[0] and 0 <= column < scores.shape[1]):
             raise BadInput(
@@ -122,6 +115,18 @@ def make_view(pixels, attention_map, cells, title=""):
     entropies = measures.entropy_bits(scores)
     distances = measures.attention_distance(scores)
     high, wide = (pixels.shape[i] / scores.shape[i] for i in (0, 1))
+    queries = [
+        Query(
+            row=int(row),
+            column=int(column),
+            x=int((column + 0.5) * wide),
+            y=int((row + 0.5) * high),
+            scores=scores[row, column].copy(),
+            entropy_bits=float(entropies[row, column]),
+            distance_cells=float(distances[row, column]),
+        )
+        for row, column in cells
+    ]
     return View(
         title=title,
         pixels=pixels,
@@ -130,17 +135,6 @@ def make_view(pixels, attention_map, cells, title=""):
         gamma=attention_map.gamma,
         has_effect=attention_map.has_effect,
         grid=scores.shape,
-        figures=measures.measure(scores, pixels.shape[0]),
-        queries=tuple(
-            Query(
-                row=int(row),
-                column=int(column),
-                x=int((column + 0.5) * wide),
-                y=int((row + 0.5) * high),
-                scores=scores[row, column].copy(),
-                entropy_bits=float(entropies[row, column]),
-                distance_cells=float(distances[row, column]),
-            )
-            for row, column in cells
-        ),
+        means=measures.measure(scores, pixels.shape[0]),
+        queries=tuple(queries),
     )

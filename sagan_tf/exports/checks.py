@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from sagan_tf import images
 from sagan_tf.errors import BadInput
@@ -16,16 +15,17 @@ from sagan_tf.networks.attention_scores import (
     map_shape,
     with_attention_scores,
 )
+from sagan_tf.progress import progress_bar
 
-# The largest difference of images, in [-1, 1], that is put down to another order of
-# sums. Neighbouring levels of a pixel are 80 times further apart.
+# The largest difference of images, in [-1, 1], that another order of sums explains.
+# Adjacent levels of a pixel are 80 times further apart.
 TOLERANCE = 1e-4
 
 _BATCH = 8
 _FEWEST_IMAGES, _MOST_IMAGES = 16, 64
 _WARM_UP_SIZES = (1, _BATCH)
-# Attention maps of more values than this are compared on one image alone, and are not
-# asked for while a server starts.
+# Attention maps with more values than this are compared on one image only, and are not
+# among the warm-up requests.
 _LARGEST_MAPS = 2**20
 
 
@@ -33,7 +33,7 @@ def compare(generator, served, num_classes=0):
     """Compares an export with the generator that it was made from.
 
     Args:
-        generator: `keras.Model`, with spectral norm as it was trained.
+        generator: `keras.Model`, with spectral normalization as it was trained.
         served: `ServedModel` of the export.
         num_classes: int, 0 for an unconditional generator.
 
@@ -53,41 +53,43 @@ def compare(generator, served, num_classes=0):
         lambda *batch: generate(generator, *batch), reduce_retracing=True
     )
     largest = []
-    for first in tqdm(range(0, count, _BATCH), "Comparing", disable=None, leave=False):
-        batch = _part(inputs, first, first + _BATCH)
-        (made,) = served.run("images", batch).values()
-        largest.append(np.max(np.abs(made - live(*batch.values()))))
+    with progress_bar("Comparing", count) as bar:
+        for first in range(0, count, _BATCH):
+            batch = _part(inputs, first, first + _BATCH)
+            (exported,) = served.run("images", batch).values()
+            largest.append(np.max(np.abs(exported - live(*batch.values()))))
+            bar.update(len(exported))
+    difference = float(np.max(largest))
     levels, attention = _compare_signatures(generator, served, inputs, seeds)
-    found = {
-        "images": float(np.max(largest)),
+    # A NaN is not within bounds either.
+    if not (difference <= TOLERANCE and levels <= 1):
+        raise BadInput(
+            "The export must draw what the generator draws: images that differ by at "
+            f"most {TOLERANCE:.0e} in [-1, 1], pixels by at most 1 level. Received: "
+            f"{difference:.1e}, and {levels} levels. The export was removed. Try an "
+            "earlier step with --checkpoint."
+        )
+    return {
+        "images": difference,
         "levels": levels,
         "attention": attention,
         "num_images": count,
         "tolerance": TOLERANCE,
     }
-    # A NaN is not within bounds either.
-    if not (found["images"] <= TOLERANCE and found["levels"] <= 1):
-        raise BadInput(
-            "The export must draw what the generator draws: images that differ by at "
-            f"most {TOLERANCE:.0e} in [-1, 1], pixels by at most 1 level. Received: "
-            f"{found['images']:.1e}, and {found['levels']} levels. Nothing is left "
-            "of it. Try an earlier step with --checkpoint."
-        )
-    return found
 
 
 def _inputs(generator, count, num_classes):
-    """z and labels of `count` images, and the request for the same pictures by seed."""
+    """z and labels of `count` images, and the request for the same images by seed."""
     z_dim = generator.inputs[0].shape[-1]
-    numbers = np.arange(count, dtype=np.int64)
+    seeds = np.arange(count, dtype=np.int64)
     labels = {}
     if num_classes:
-        # All classes, or so many of them, evenly spread.
-        spread = numbers * max(num_classes, count) // count % num_classes
+        # All classes, or as many of them as there are images, evenly spread.
+        spread = seeds * max(num_classes, count) // count % num_classes
         labels = {"labels": spread.astype(np.int32)}
-    z = {"z": latents.draw_z(numbers, z_dim).numpy(), **labels}
     truncation = np.full(count, NO_TRUNCATION, np.float32)
-    return z, {**labels, "seeds": numbers, "truncation": truncation}
+    by_seed = {**labels, "seeds": seeds, "truncation": truncation}
+    return {"z": latents.draw_z(seeds, z_dim).numpy(), **labels}, by_seed
 
 
 def _part(arrays, first, last):
@@ -96,7 +98,7 @@ def _part(arrays, first, last):
 
 def _compare_signatures(generator, served, inputs, seeds):
     """The largest differences of pixels, in levels, and of maps, on a few images."""
-    # The generator's maps are whole, also where it looks at parts of them.
+    # The generator's maps are whole, also where it computes them in parts.
     size = _BATCH if _map_values(generator) <= _LARGEST_MAPS else 1
     inputs, seeds = _part(inputs, 0, size), _part(seeds, 0, size)
     maps = dict(generate(with_attention_scores(generator), *inputs.values()))
@@ -109,12 +111,12 @@ def _compare_signatures(generator, served, inputs, seeds):
     ]
     attention = None
     if maps:
-        seen = served.run("attention", inputs)
-        answers.append(seen.pop("pixels"))
-        differences = [np.max(np.abs(seen[name] - maps[name])) for name in maps]
+        exported = served.run("attention", inputs)
+        answers.append(exported.pop("pixels"))
+        differences = [np.max(np.abs(exported[name] - maps[name])) for name in maps]
         attention = float(np.max(differences))
-    levels = max(np.max(np.abs(pixels.astype(int) - expected)) for pixels in answers)
-    return int(levels), attention
+    levels = [np.max(np.abs(pixels.astype(int) - expected)) for pixels in answers]
+    return int(max(levels)), attention
 
 
 def warm_up_requests(generator, num_classes=0):
@@ -128,16 +130,17 @@ def warm_up_requests(generator, num_classes=0):
         List of (signature, dict of input name to array), see `warmup.py`. `attention`
         is among them if its maps are small.
     """
-    found = []
-    names = ["attention"] if 0 < _map_values(generator) <= _LARGEST_MAPS else []
+    from_z = ["serving_default", "images"]
+    if 0 < _map_values(generator) <= _LARGEST_MAPS:
+        from_z.append("attention")
+    requests = []
     for size in _WARM_UP_SIZES:
         z, seeds = _inputs(generator, size, num_classes)
-        found += [(name, z) for name in ("serving_default", "images", *names)]
-        found += [(name, seeds) for name in ("sample", "sample_png")]
-    return found
+        requests += [(name, z) for name in from_z]
+        requests += [(name, seeds) for name in ("sample", "sample_png")]
+    return requests
 
 
 def _map_values(generator):
-    """Values of an image's attention maps."""
-    layers = attention_layers(generator)
-    return sum(math.prod(map_shape(layer)) for layer in layers)
+    """The number of values of an image's attention maps."""
+    return sum(math.prod(map_shape(layer)) for layer in attention_layers(generator))

@@ -1,15 +1,14 @@
-"""From a generator to a SavedModel that is known to draw the same pictures.
+"""From a generator to a SavedModel that has been seen to draw the same images.
 
-The folder has, beside TensorFlow's own files:
+Beside TensorFlow's own files, the folder has:
 
-export.json       where it comes from, its signatures, evaluations, sha256 of each file
+export.json       origin, signatures, evaluations, SHA-256 of each file
 model_card.md     the same for people
 assets.extra/     requests with which TensorFlow Serving warms the model up
 """
 
 import contextlib
 import datetime
-import hashlib
 import json
 import math
 import pathlib
@@ -25,7 +24,7 @@ from sagan_tf.exports.model_card import model_card
 from sagan_tf.exports.origin import origin_in_memory, origin_of_run
 from sagan_tf.exports.served_model import ServedModel, without_notices
 from sagan_tf.exports.signatures import make_signatures
-from sagan_tf.files import write_text
+from sagan_tf.files import sha256_of_file, write_text
 from sagan_tf.networks.folding import fold_generator
 from sagan_tf.run import building, versions
 
@@ -41,18 +40,18 @@ def export_run(
 
     Args:
         workdir: path of the run.
-        output: path of the new folder. TensorFlow Serving wants its name to be a
-            number, the version of the model that its parent folder is named after.
-        checkpoint, ema: see `rundir.load_generator`.
-        overwrite: bool, whether an export that is there is replaced.
+        output: path of the new folder. For TensorFlow Serving, its name is a number,
+            the version, and its parent folder has the name of the model.
+        checkpoint, ema: see `building.load_generator`.
+        overwrite: bool, whether an existing export is replaced.
         warm: bool, whether requests for TensorFlow Serving's warm-up are written.
 
     Returns:
         The content of export.json: dict.
 
     Raises:
-        BadInput: there is no run, no such checkpoint, `output` is taken, or the
-            export does not draw what the generator draws.
+        BadInput: there is no run or no such checkpoint, `output` exists, or the export
+            does not draw what the generator draws.
         OSError: it cannot be written.
     """
     with export_folder(output, overwrite) as folder, _in_float32():
@@ -79,9 +78,9 @@ def export_generator(
         The content of export.json: dict. What only a run knows is `None` or empty.
 
     Raises:
-        BadInput: `output` is taken, the generator does not compute in float32, has
-            not as many inputs as `num_classes` says, or the export does not draw what
-            it draws.
+        BadInput: `output` exists, the generator does not compute in float32 or has
+            other inputs than `num_classes` says, or the export does not draw what it
+            draws.
         OSError: it cannot be written.
     """
     _check(generator, num_classes)
@@ -92,7 +91,7 @@ def export_generator(
 
 @contextlib.contextmanager
 def _in_float32():
-    """New layers compute in float32, also where a mixed-precision training ran."""
+    """Lets new layers compute in float32, also after a mixed-precision training."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -112,7 +111,7 @@ def _check(generator, num_classes):
     dtypes = {layer.compute_dtype for layer in generator.layers}
     if dtypes != {"float32"}:
         raise BadInput(
-            "The generator must compute in float32, to compare its pictures. Received: "
+            "The generator must compute in float32, to compare its images. Received: "
             f"{', '.join(sorted(dtypes))}. Try exporting its run, which is read in "
             "float32: sagan_tf.export --workdir=DIR."
         )
@@ -121,11 +120,11 @@ def _check(generator, num_classes):
 def _export(generator, folder, num_classes, about, warm):
     """Writes everything into an empty folder; returns the content of export.json."""
     requests = warm_up_requests(generator, num_classes)
-    write_saved_model(generator, folder, num_classes)
+    _write_saved_model(generator, folder, num_classes)
     with ServedModel(folder) as served:
         signatures = served.signatures()
         difference = compare(generator, served, num_classes)
-        for name, inputs in requests:  # With one that fails a server would not start.
+        for name, inputs in requests:  # A server refuses a model if one fails.
             served.run(name, inputs)
     if warm:
         warmup.write_warmup_requests(folder, requests)
@@ -138,26 +137,24 @@ def _export(generator, folder, num_classes, about, warm):
         "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     }
     write_text(folder / CARD, model_card(record))
-    record["files"] = _describe_files(folder)
+    record["files"] = {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of_file(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
     write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
     return record
 
 
-def write_saved_model(generator, folder, num_classes=0):
-    """Writes the folded generator as a SavedModel, see `serving_signatures.py`.
-
-    Args:
-        generator: from `build_generator`.
-        folder: path of an existing folder.
-        num_classes: int, 0 for an unconditional generator.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+def _write_saved_model(generator, folder, num_classes):
+    """Writes the folded generator as a SavedModel, see `signatures.py`."""
     folded = fold_generator(generator)
     # What `tf.saved_model.save` makes of a Keras 3 model cannot be served: see
-    # `served_model.py`. The archive finds the variables of its endpoints; those of a
-    # model that it is told to track it writes twice.
+    # `served_model.py`. The archive finds the variables of its endpoints. It would
+    # write those of a tracked model twice.
     archive = keras.export.ExportArchive()
     for name, (function, specs) in make_signatures(folded, num_classes).items():
         archive.add_endpoint(name, function, specs)
@@ -165,10 +162,8 @@ def write_saved_model(generator, folder, num_classes=0):
         with without_notices():
             archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:
-        raise OSError(
-            f"The SavedModel could not be written to {folder}: {error.message} Try "
-            "freeing disk space."
-        ) from error
+        text = f"The SavedModel could not be written to {folder}: {error.message}"
+        raise OSError(f"{text} Try freeing disk space.") from error
 
 
 def describe(record, output):
@@ -181,59 +176,37 @@ def describe(record, output):
     Returns:
         List of lines.
     """
-    output, config = pathlib.Path(output), record["config"]
-    name, difference = output.absolute().parent.name, record["difference"]
+    output, difference = pathlib.Path(output), record["difference"]
+    parent, weights = output.absolute().parent, "a generator in memory"
+    if record["step"] is not None:
+        averaged = "averaged " if record["ema"] else ""
+        weights = f"step {record['step']:,}, {averaged}weights"
     megabytes = sum(file["bytes"] for file in record["files"].values()) / 1e6
-    rows = [
-        f"{key:<16}{_names(found['inputs'])} -> {_names(found['outputs'])}"
-        for key, found in record["signatures"].items()
-    ]
-    row = {"labels": 0} if config["num_classes"] else {}
-    request = {
-        "signature_name": "sample_png",
-        "instances": [{**row, "seeds": 7, "truncation": 0.0}],
-    }
     lines = [
-        *rows,
+        f"{name:<16}{', '.join(tensors['inputs'])} -> {', '.join(tensors['outputs'])}"
+        for name, tensors in record["signatures"].items()
+    ]
+    lines += [
         "Loaded again, as a server does: images differ from the live generator's by at "
         f"most {difference['images']:.1e} in [-1, 1], pixels by "
         f"{difference['levels']} of 256 levels ({difference['num_images']} images).",
-        f"{output}: {_weights(record)}, {megabytes:,.1f} MB on disk, "
+        f"{output}: {weights}, {megabytes:,.1f} MB on disk, "
         f"{record['parameters'] * 4 / 1e6:,.1f} MB of weights in memory; "
-        f"{RECORD} and {CARD} tell more.",
+        f"{RECORD} and {CARD} have more.",
     ]
     if not output.name.isdecimal():
         lines.append(
-            "TensorFlow Serving takes folders alone whose name is a number, the "
+            "TensorFlow Serving takes only folders whose name is a number, the "
             f"version. Try --output={output / '1'} to serve it."
         )
-    return [
-        *lines,
-        "To serve it, and to ask for a picture (base64 of a PNG file):",
-        f"  docker run -p 8501:8501 -e MODEL_NAME={name} "
-        f"-v {output.absolute().parent}:/models/{name} tensorflow/serving:2.21.0",
+    labels = {"labels": 0} if record["config"]["num_classes"] else {}
+    row = {**labels, "seeds": 7, "truncation": 0.0}
+    request = {"signature_name": "sample_png", "instances": [row]}
+    lines += [
+        "To serve it, and to ask for an image (base64 of a PNG file):",
+        f"  docker run -p 8501:8501 -e MODEL_NAME={parent.name} "
+        f"-v {parent}:/models/{parent.name} tensorflow/serving:2.21.0",
         f"  curl -d '{json.dumps(request)}' "
-        f"http://localhost:8501/v1/models/{name}:predict",
+        f"http://localhost:8501/v1/models/{parent.name}:predict",
     ]
-
-
-def _names(tensors):
-    return ", ".join(tensors)
-
-
-def _weights(record):
-    if record["step"] is None:
-        return "a generator in memory"
-    return f"step {record['step']:,}, {'averaged ' if record['ema'] else ''}weights"
-
-
-def _describe_files(folder):
-    """Size and sha256 of each file: dict of path in the folder to dict."""
-    return {
-        path.relative_to(folder).as_posix(): {
-            "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return lines

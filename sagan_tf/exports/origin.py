@@ -6,13 +6,27 @@ import pathlib
 from sagan_tf.errors import BadInput
 from sagan_tf.run.records import EVALUATIONS, read_metrics
 
+# What nobody knows of a generator without a run.
+_UNKNOWN = {
+    "workdir": None,
+    "checkpoint": None,
+    "step": None,
+    "ema": None,
+    "config": None,
+    "data": None,
+    "class_names": [],
+    "trained_with": [],
+    "imported": None,
+    "evaluations": [],
+}
+
 
 def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
     """What the directory of a run tells.
 
     Args:
         workdir: path of the run.
-        checkpoint, ema: what was asked for, see `rundir.load_generator`.
+        checkpoint, ema: what was asked for, see `building.load_generator`.
         config, class_names, step: what that returned.
 
     Returns:
@@ -22,23 +36,27 @@ def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
         BadInput: one of its files is damaged.
     """
     has_ema = config.ema_decay is not None
-    averaged = ema and has_ema
+    imported = _read_json(workdir, "import.json", None)
+    if imported is not None:
+        keys = ("from", "written_by", "files", "step", "notes")
+        imported = {key: imported[key] for key in keys}
     return {
+        **_UNKNOWN,
         "workdir": str(workdir),
         "checkpoint": str(checkpoint),
         "step": step,
-        "ema": averaged,
+        "ema": ema and has_ema,
         "config": json.loads(config.to_json()),
         "data": _read_json(workdir, "data.json", {}).get("description"),
         "class_names": list(class_names),
         "trained_with": _read_json(workdir, "versions.json", []),
-        "imported": _imported(workdir),
-        "evaluations": find_evaluations(workdir, step, averaged, has_ema),
+        "imported": imported,
+        "evaluations": find_evaluations(workdir, step, ema and has_ema, has_ema),
     }
 
 
 def origin_in_memory(generator, num_classes, class_names):
-    """What can be seen of a generator without a run: the same keys, some without value.
+    """What a generator without a run tells: the same keys, some without value.
 
     Args:
         generator: functional `keras.Model`.
@@ -49,59 +67,41 @@ def origin_in_memory(generator, num_classes, class_names):
         Dict that can be JSON.
     """
     _, size, _, channels = generator.output.shape
-    return {
-        "workdir": None,
-        "checkpoint": None,
-        "step": None,
-        "ema": None,
-        "config": {
-            "resolution": size,
-            "image_channels": channels,
-            "num_classes": num_classes,
-            "z_dim": generator.inputs[0].shape[-1],
-        },
-        "data": None,
-        "class_names": list(class_names),
-        "trained_with": [],
-        "imported": None,
-        "evaluations": [],
+    config = {
+        "resolution": size,
+        "image_channels": channels,
+        "num_classes": num_classes,
+        "z_dim": generator.inputs[0].shape[-1],
     }
+    return {**_UNKNOWN, "config": config, "class_names": list(class_names)}
 
 
 def find_evaluations(workdir, step, averaged, has_ema):
-    """Evaluations of the very weights that are exported: the newest of each kind.
+    """Evaluations of exactly the exported weights: the newest of each kind.
 
-    Standing statistics are left out, since the export has the moving averages.
+    Those with standing statistics are left out: the export has moving averages.
 
     Args:
         workdir: path of the run.
         step: int.
         averaged: bool, whether they are averaged weights.
-        has_ema: bool, whether the run has them; without, a protocol that asks for them
-            gets the others.
+        has_ema: bool, whether the run has averaged weights. Without them, protocols
+            evaluate the weights as trained.
 
     Returns:
         List of records, see `evaluator.py`.
     """
-    found = {}
+    newest = {}
     for record in read_metrics(pathlib.Path(workdir) / EVALUATIONS):
         protocol = record["protocol"]
-        of_these = record["subject"] == "checkpoint" and record["step"] == step
-        of_these = of_these and (protocol["ema"] and has_ema) == averaged
-        if of_these and not protocol["standing_batches"]:
+        weights = record["subject"], record["step"], protocol["ema"] and has_ema
+        if (
+            weights == ("checkpoint", step, averaged)
+            and not protocol["standing_batches"]
+        ):
             hashes = record["network"]["hash"], record["reference"]["content_hash"]
-            found[(protocol["name"], *hashes)] = record
-    return list(found.values())
-
-
-def _imported(workdir):
-    """Where the weights of an imported run are from, or `None` for another one."""
-    record = _read_json(workdir, "import.json", None)
-    if record is None:
-        return None
-    return {
-        key: record[key] for key in ("from", "written_by", "files", "step", "notes")
-    }
+            newest[(protocol["name"], *hashes)] = record
+    return list(newest.values())
 
 
 def _read_json(workdir, name, default):

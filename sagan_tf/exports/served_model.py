@@ -2,7 +2,7 @@
 
 TensorFlow Serving, the C API and `saved_model_cli` restore a model's variables through
 its graph. `tf.saved_model.load` restores them through its objects, and so opens models
-that no server does (github.com/keras-team/keras/issues/19274).
+that no server opens (github.com/keras-team/keras/issues/19274).
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import logging
 
 import tensorflow as tf
 
-# A signature for the loader itself, and the one that is shown first.
+# A signature for the loader itself, and the one that is listed first.
 _HIDDEN, _DEFAULT = "__saved_model_init_op", "serving_default"
 
 
@@ -30,9 +30,8 @@ class ServedModel:
             graph = tf.compat.v1.saved_model.load(
                 self._session, [tf.saved_model.SERVING], str(folder)
             )
-        found = dict(graph.signature_def)
-        found.pop(_HIDDEN, None)
-        self._signatures = found
+        self._signatures = dict(graph.signature_def)
+        self._signatures.pop(_HIDDEN, None)
 
     def __enter__(self):
         return self
@@ -62,17 +61,15 @@ class ServedModel:
         """What the model answers: signature -> "inputs", "outputs" -> name -> tensor.
 
         A tensor is a dict of its `"dtype"` and its `"shape"`, a list with `None` for
-        the number of pictures.
+        the number of images.
         """
+        names = sorted(self._signatures, key=lambda name: (name != _DEFAULT, name))
         return {
             name: {
-                "inputs": _tensors(definition.inputs),
-                "outputs": _tensors(definition.outputs),
+                "inputs": _tensors(self._signatures[name].inputs),
+                "outputs": _tensors(self._signatures[name].outputs),
             }
-            for name, definition in sorted(
-                self._signatures.items(),
-                key=lambda item: (item[0] != _DEFAULT, item[0]),
-            )
+            for name in names
         }
 
 
@@ -88,7 +85,7 @@ def _tensors(infos):
 
 @contextlib.contextmanager
 def without_notices():
-    """Keeps TensorFlow's notices, where it wrote what, from the screen."""
+    """Hides TensorFlow's notices about where it wrote what."""
     logger = tf.get_logger()
     before = logger.level
     logger.setLevel(logging.ERROR)

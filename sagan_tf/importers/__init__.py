@@ -15,11 +15,11 @@ from sagan_tf.importers import (
 #       INPUT           str, what `--input` has to be
 #       files(path)     list of the files that would be read, empty if there are none of
 #                       this format; looks at names alone
-#       read(path)      dict of tensor name to array; ValueError if they are damaged
+#       read(path)      dict of tensor name to array; BadInput if they are damaged
 #   DESCRIPTION         str, whose code writes such checkpoints
-#   OPTIONS             tuple of str, flags of `import_weights` that are for it alone
+#   OPTIONS             tuple of str, flags of `import_weights` for this layout alone
 #   recognizes(names)   whether there are names of this layout's tensors among these
-#   translate(tensors, given)   `Translation`; given: dict of what the command line says
+#   translate(tensors, given)   `Translation`; given: dict of the flags that were given
 #                       (fields of `Config`, OPTIONS), for what shapes cannot tell
 SOURCES = {
     "official-tf1": (official_tf1, tfgan_example),
@@ -43,12 +43,12 @@ def read(kind, path):
         BadInput: it cannot be read, or is of another kind, perhaps of one known here.
     """
     layouts = SOURCES[kind]
-    if not layouts[0].FORMAT.files(path):
+    reader = layouts[0].FORMAT
+    if not reader.files(path):
         raise BadInput(
-            f"--input must be {layouts[0].FORMAT.INPUT}. Received: {path}. "
-            f"{_hint(kind, path)}"
+            f"--input must be {reader.INPUT}. Received: {path}. {_hint(kind, path)}"
         )
-    tensors = layouts[0].FORMAT.read(path)
+    tensors = reader.read(path)
     for layout in layouts:
         if layout.recognizes(tensors):
             return layout, tensors
@@ -62,16 +62,13 @@ def read(kind, path):
 def _hint(kind, path):
     """What to try, if a path is no checkpoint of a kind."""
     for other, layouts in SOURCES.items():
-        tensors = {} if other == kind else _read_if_possible(layouts[0].FORMAT, path)
+        reader, tensors = layouts[0].FORMAT, {}
+        try:
+            if other != kind and reader.files(path):
+                tensors = reader.read(path)
+        except BadInput:
+            continue
         for layout in layouts:
             if layout.recognizes(tensors):
                 return f"It looks like {layout.DESCRIPTION}. Try --from={other}."
     return "Try another --input."
-
-
-def _read_if_possible(reader, path):
-    """The tensors at a path, or none if there are no good files of this format."""
-    try:
-        return reader.read(path) if reader.files(path) else {}
-    except ValueError:
-        return {}

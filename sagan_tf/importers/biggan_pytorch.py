@@ -1,7 +1,7 @@
 """Checkpoints of ajbrock/BigGAN-PyTorch, trained as a SAGAN.
 
 That is what its script launch_SAGAN_bs128x2_ema.sh trains: z goes into the first layer
-alone, and batch normalisation looks up a gain and a bias for each class.
+alone, and batch normalization looks up a gain and a bias for each class.
 
 | there | here |
 | --- | --- |
@@ -20,28 +20,27 @@ from sagan_tf.importers.torch_networks import (
     Names,
     discriminator,
     generator,
-    plain_batch_norm,
     translation,
 )
-from sagan_tf.importers.translation import Weight, shape_of
+from sagan_tf.importers.translation import Weight
 
 FORMAT = torch_files
 OPTIONS = ()
 DESCRIPTION = "BigGAN-PyTorch (ajbrock/BigGAN-PyTorch)"
 
-_CONVOLUTIONS = {
-    "convolution_1": ".conv1",
-    "convolution_2": ".conv2",
-    "shortcut": ".conv_sc",
-}
-_ATTENTION = {
-    "query": ".theta",
-    "key": ".phi",
-    "value": ".g",
-    "output": ".o",
-    "gamma": ".gamma",
-}
 _NETWORKS = {"G": "generator", "G_ema": "ema_generator", "D": "discriminator"}
+_NAMES = Names(
+    blocks=r"blocks\.\d+\.\d+",
+    convolutions=(".conv1", ".conv2", ".conv_sc"),
+    attention=(".theta", ".phi", ".g", ".o", ".gamma"),
+    linear="linear",
+    embedding="embed",
+    image_convolution="output_layer.2",
+    image_norm="output_layer.0",
+    norms=(".bn1", ".bn2"),
+    statistics="stored_",
+    class_tables=(".gain", ".bias"),
+)
 
 # `layers.bn` has it, whatever --BN_eps is; and the script's --BN_eps.
 _LAST_EPSILON = 1e-5
@@ -76,31 +75,6 @@ def translate(tensors, given):
     Raises:
         BadInput: it was trained with settings that make other networks than ours.
     """
-    _check_settings(tensors)
-    epsilon = given.get("batch_norm_epsilon", _LAST_EPSILON)
-    found = {}
-    for role in [role for role in _NETWORKS if _has(tensors, role)]:
-        if role == "D":
-            found["discriminator"] = discriminator(tensors, _discriminator_names())
-        else:
-            fields, layers = generator(tensors, _generator_names(role, epsilon))
-            fields["num_classes"], _ = shape_of(
-                tensors, f"{role}/blocks.0.0.bn1.gain.weight", 2, "num_classes"
-            )
-            found[_NETWORKS[role]] = fields, layers
-    made = translation(found, epsilon)
-    if "ema_generator" in made.networks:
-        made.fields["ema_decay"] = 0.9999
-        made.settings["ema_start_step"] = 2000
-    made.ignore(tensors, r".*\.sv0", "the last sigma, for a log")
-    return made
-
-
-def _has(tensors, role):
-    return any(name.startswith(f"{role}/") for name in tensors)
-
-
-def _check_settings(tensors):
     for role in _NETWORKS:
         for name, setting in _OTHER_SETTINGS.items():
             if f"{role}/{name}" in tensors:
@@ -109,49 +83,26 @@ def _check_settings(tensors):
                     f"script. Received: {role}/{name}, which comes from {setting}. "
                     "Our networks have no such layer; nothing was written."
                 )
+    epsilon = given.get("batch_norm_epsilon", _LAST_EPSILON)
+    networks = {}
+    for role, network in _NETWORKS.items():
+        if any(name.startswith(f"{role}/") for name in tensors):
+            find = discriminator if role == "D" else generator
+            networks[network] = find(tensors, f"{role}/", _NAMES)
+            if role != "D":
+                _, layers = networks[network]
+                layers.weights["batch_norm/gamma"] = _last_gain(role, epsilon)
+    return translation(tensors, networks, epsilon, 0.9999, ema_start_step=2000)
 
 
-def _generator_names(role, epsilon):
-    return Names(
-        blocks=rf"{role}/blocks\.\d+\.\d+",
-        convolutions=_CONVOLUTIONS,
-        attention=_ATTENTION,
-        linear=f"{role}/linear",
-        image_convolution=f"{role}/output_layer.2",
-        batch_norm=_last_batch_norm(f"{role}/output_layer.0", epsilon),
-        block_batch_norm=_batch_norm,
-        block_batch_norms={"batch_norm_1": ".bn1", "batch_norm_2": ".bn2"},
-    )
+def _last_gain(role, epsilon):
+    """`Weight` of the last gain: no setting changes that layer's epsilon there.
 
-
-def _discriminator_names():
-    return Names(
-        blocks=r"D/blocks\.\d+\.\d+",
-        convolutions=_CONVOLUTIONS,
-        attention=_ATTENTION,
-        linear="D/linear",
-        embedding="D/embed",
-    )
-
-
-def _batch_norm(source):
-    return {
-        "gamma": Weight(f"{source}.gain.weight", lambda e: 1 + e),
-        "beta": Weight(f"{source}.bias.weight"),
-        "moving_mean": Weight(f"{source}.stored_mean"),
-        "moving_variance": Weight(f"{source}.stored_var"),
-    }
-
-
-def _last_batch_norm(source, epsilon):
-    """The generator's last one, whose epsilon no setting changes there.
-
-    Here it is at least the blocks'. The gain makes up for it: exact at inference.
+    Here it has the blocks' epsilon. The gain makes up for it: exact at inference.
     """
 
     def gamma(gain, variance):
         return gain * np.sqrt((variance + epsilon) / (variance + _LAST_EPSILON))
 
-    weights = plain_batch_norm(source, "gain", "stored_mean", "stored_var")
-    names = f"{source}.gain", f"{source}.stored_var"
-    return {**weights, "gamma": Weight(names, gamma)}
+    last = f"{role}/{_NAMES.image_norm}"
+    return Weight((f"{last}.gain", f"{last}.stored_var"), gamma)

@@ -10,54 +10,58 @@
 | theta, phi, g, o of attention | query, key, value, output |
 | sigma = u^T W v of stored vectors, or one iteration | u for which ours is the same |
 
-What no tensor tells stands in the config, which `tools/train.py` keeps in the
-checkpoint: epsilon of batch normalisation, whether ReLU is in place, whether gains are
-1 + e.
+The config, which `tools/train.py` keeps in the checkpoint, has what no tensor tells:
+epsilon of batch normalization, whether ReLU is in place, whether gains are 1 + e.
 """
 
+import dataclasses
 import re
 
 from sagan_tf.importers import torch_files
 from sagan_tf.importers.mmgeneration_config import Settings, read_settings
-from sagan_tf.importers.torch_layers import (
-    CONVOLUTION,
-    EMBEDDING,
-    FROM_BGR,
-    TO_BGR,
-    Layer,
-)
+from sagan_tf.importers.torch_layers import CONVOLUTION, FROM_BGR, TO_BGR
 from sagan_tf.importers.torch_networks import (
     Names,
     discriminator,
     generator,
-    plain_batch_norm,
     translation,
 )
-from sagan_tf.importers.translation import Weight, shape_of
 
 FORMAT = torch_files
 OPTIONS = ("image_order",)
 DESCRIPTION = "mmgeneration (open-mmlab/mmgeneration)"
 
-_CONVOLUTIONS = {
-    "convolution_1": ".conv_1.conv",
-    "convolution_2": ".conv_2.conv",
-    "shortcut": ".shortcut.conv",
+_NETWORKS = {
+    "generator.": "generator",
+    "generator_ema.": "ema_generator",
+    "discriminator.": "discriminator",
 }
-_ATTENTION = {
-    "query": ".theta.conv",
-    "key": ".phi.conv",
-    "value": ".g.conv",
-    "output": ".o.conv",
-    "gamma": ".gamma",
-}
-_NETWORKS = {"generator": "generator", "generator_ema": "ema_generator"}
-_IN_PLACE = "the discriminator, whose ReLU in place makes it another function"
+_CONVOLUTIONS = (".conv_1.conv", ".conv_2.conv", ".shortcut.conv")
+_ATTENTION = (".theta.conv", ".phi.conv", ".g.conv", ".o.conv", ".gamma")
+_GENERATOR = Names(
+    blocks=r"conv_blocks\.\d+",
+    convolutions=_CONVOLUTIONS,
+    attention=_ATTENTION,
+    linear="noise2feat",
+    image_convolution="to_rgb.conv",
+    image_norm="to_rgb.bn",
+    norms=(".norm_1", ".norm_2"),
+    plain_norm=".norm",
+    class_norm=".norm",
+    class_tables=(".weight_embedding", ".bias_embedding"),
+)
+_DISCRIMINATOR = Names(
+    blocks=r"(from_rgb|conv_blocks\.\d+)",
+    convolutions=_CONVOLUTIONS,
+    attention=_ATTENTION,
+    linear="decision",
+    embedding="proj_y",
+)
 
 
 def recognizes(names):
     """Whether these are names of SAGAN networks of mmgeneration."""
-    telling = [f"{prefix}.noise2feat.bias" for prefix in _NETWORKS]
+    telling = ("generator.noise2feat.bias", "generator_ema.noise2feat.bias")
     return any(name in names for name in (*telling, "discriminator.decision.bias"))
 
 
@@ -78,29 +82,32 @@ def translate(tensors, given):
     """
     settings, notes = _settings(tensors)
     is_bgr = given.get("image_order", "bgr") == "bgr"
-    found = {}
+    generator_names = dataclasses.replace(
+        _GENERATOR,
+        to_image=TO_BGR if is_bgr else CONVOLUTION,
+        gains_from_one=settings.gains_from_one,
+    )
+    discriminator_names = dataclasses.replace(
+        _DISCRIMINATOR, from_image=FROM_BGR if is_bgr else CONVOLUTION
+    )
+    networks = {}
     for prefix, network in _NETWORKS.items():
-        if _has(tensors, prefix):
-            found[network] = _generator(tensors, prefix, settings, is_bgr)
-    if _has(tensors, "discriminator") and not settings.relu_in_place:
-        found["discriminator"] = discriminator(tensors, _discriminator_names(is_bgr))
-    made = translation(found, given.get("batch_norm_epsilon", settings.epsilon))
-    made.notes += notes
-    made.step = int(tensors.get("meta.iter", 0))
-    if "ema_generator" in made.networks:
-        made.fields["ema_decay"] = settings.ema_decay
-        made.settings["ema_start_step"] = settings.ema_start_step
-    made.ignore(tensors, r"meta\..*", "the config, and the number of iterations")
-    made.ignore(tensors, r".*\.num_batches_tracked", "counters of batches")
-    made.ignore(tensors, r".*\.sv0", "the last sigma, for a log")
-    if settings.relu_in_place:
-        made.ignore(tensors, r"discriminator\..*", _IN_PLACE)
-        made.notes.append(f"left out: {_IN_PLACE} (shortcuts see relu(x), ours see x).")
-    return made
-
-
-def _has(tensors, prefix):
-    return any(name.startswith(f"{prefix}.") for name in tensors)
+        if not any(name.startswith(prefix) for name in tensors):
+            continue
+        if network != "discriminator":
+            networks[network] = generator(tensors, prefix, generator_names)
+        elif not settings.relu_in_place:
+            networks[network] = discriminator(tensors, prefix, discriminator_names)
+    result = translation(
+        tensors,
+        networks,
+        given.get("batch_norm_epsilon", settings.epsilon),
+        settings.ema_decay,
+        settings.ema_start_step,
+        left_out=r"discriminator\." if settings.relu_in_place else None,
+    )
+    result.notes += notes
+    return result
 
 
 def _settings(tensors):
@@ -118,55 +125,3 @@ def _settings(tensors):
         "in the discriminator."
     )
     return settings, [note]
-
-
-def _generator(tensors, prefix, settings, is_bgr):
-    table = Layer(f"{prefix}.conv_blocks.0.norm_1.weight_embedding", EMBEDDING)
-    is_conditional = table.is_there(tensors)
-
-    def batch_norm(source):
-        if not is_conditional:
-            return plain_batch_norm(f"{source}.norm")
-        return _conditional(tensors, source, settings.gains_from_one)
-
-    names = Names(
-        blocks=rf"{prefix}\.conv_blocks\.\d+",
-        convolutions=_CONVOLUTIONS,
-        attention=_ATTENTION,
-        linear=f"{prefix}.noise2feat",
-        image_convolution=f"{prefix}.to_rgb.conv",
-        batch_norm=plain_batch_norm(f"{prefix}.to_rgb.bn"),
-        block_batch_norm=batch_norm,
-        block_batch_norms={"batch_norm_1": ".norm_1", "batch_norm_2": ".norm_2"},
-        to_image=TO_BGR if is_bgr else CONVOLUTION,
-    )
-    fields, layers = generator(tensors, names)
-    fields["num_classes"] = 0
-    if is_conditional:
-        fields["num_classes"], _ = shape_of(
-            tensors, table.names(tensors)[0], 2, "num_classes"
-        )
-    return fields, layers
-
-
-def _conditional(tensors, source, gains_from_one):
-    gain, bias = (
-        Layer(f"{source}.{name}_embedding", EMBEDDING) for name in ("weight", "bias")
-    )
-    return {
-        "gamma": gain.effective(tensors, plus=int(gains_from_one)),
-        "beta": bias.effective(tensors),
-        "moving_mean": Weight(f"{source}.norm.running_mean"),
-        "moving_variance": Weight(f"{source}.norm.running_var"),
-    }
-
-
-def _discriminator_names(is_bgr):
-    return Names(
-        blocks=r"discriminator\.(from_rgb|conv_blocks\.\d+)",
-        convolutions=_CONVOLUTIONS,
-        attention=_ATTENTION,
-        linear="discriminator.decision",
-        embedding="discriminator.proj_y",
-        from_image=FROM_BGR if is_bgr else CONVOLUTION,
-    )

@@ -6,8 +6,10 @@ import dataclasses
 from sagan_tf.errors import BadInput
 
 _NETWORK_TYPES = (
-    *("SAGANGenerator", "SNGANGenerator"),
-    *("SAGANDiscriminator", "ProjDiscriminator"),
+    "SAGANGenerator",
+    "SNGANGenerator",
+    "SAGANDiscriminator",
+    "ProjDiscriminator",
 )
 # With these initial values gains are 1 + e, otherwise e: SNConditionNorm.
 _GAINS_FROM_ONE = ("BIGGAN", "STUDIO")
@@ -18,7 +20,7 @@ class Settings:
     """What no tensor tells. The defaults are those of mmgeneration's classes.
 
     Args:
-        epsilon: float, of batch normalisation.
+        epsilon: float, of batch normalization.
         gains_from_one: bool, whether a gain is 1 + e.
         relu_in_place: bool, whether the discriminator's ReLU is in place.
         ema_decay: float.
@@ -47,50 +49,41 @@ def read_settings(text):
     """
     config = _parse(text)
     model = config.get("model") or {}
-    generator, discriminator = (
-        model.get(name) or {} for name in ("generator", "discriminator")
-    )
-    for name, network in (("generator", generator), ("discriminator", discriminator)):
-        _check_network(name, network)
+    generator = model.get("generator") or {}
+    discriminator = model.get("discriminator") or {}
+    _check_network("generator", generator)
+    _check_network("discriminator", discriminator)
     kind = (generator.get("init_cfg") or {}).get("type", "BigGAN")
+    hooks = {hook.get("type"): hook for hook in config.get("custom_hooks") or []}
+    averaging = hooks.get("ExponentialMovingAverageHook", {})
+    momentum = (averaging.get("interp_cfg") or {}).get("momentum")
     return Settings(
         epsilon=generator.get("norm_eps", Settings.epsilon),
         gains_from_one=kind.upper() in _GAINS_FROM_ONE,
         relu_in_place=bool((discriminator.get("act_cfg") or {}).get("inplace")),
-        **_averaging(config),
+        ema_decay=momentum or Settings.ema_decay,
+        ema_start_step=averaging.get("start_iter", Settings.ema_start_step),
     )
-
-
-def _averaging(config):
-    """Fields of `Settings` about the moving average."""
-    for hook in config.get("custom_hooks") or []:
-        if hook.get("type") == "ExponentialMovingAverageHook":
-            momentum = (hook.get("interp_cfg") or {}).get("momentum")
-            return {
-                "ema_decay": momentum or Settings.ema_decay,
-                "ema_start_step": hook.get("start_iter", Settings.ema_start_step),
-            }
-    return {}
 
 
 def _check_network(name, network):
-    """Complains about what our networks cannot be."""
+    """Refuses what our networks cannot be."""
+    wrong = {}
     if network.get("type", _NETWORK_TYPES[0]) not in _NETWORK_TYPES:
-        _refuse(f"{name}.type={network['type']}")
+        wrong["type"] = network["type"]
     activation = (network.get("act_cfg") or {}).get("type", "ReLU")
     if activation != "ReLU":
-        _refuse(f"{name}.act_cfg.type={activation}")
+        wrong["act_cfg.type"] = activation
     for part in ("blocks_cfg", "from_rgb_cfg"):
         for key, value in (network.get(part) or {}).items():
             if key != "type":
-                _refuse(f"{name}.{part}.{key}={value}")
-
-
-def _refuse(setting):
-    raise BadInput(
-        "The checkpoint must have the networks of mmgeneration's SAGAN configs. "
-        f"Received: {setting}. Our networks have no such setting; nothing was written."
-    )
+                wrong[f"{part}.{key}"] = value
+    for key, value in wrong.items():
+        raise BadInput(
+            "The checkpoint must have the networks of mmgeneration's SAGAN configs. "
+            f"Received: {name}.{key}={value}. Our networks have no such setting; "
+            "nothing was written."
+        )
 
 
 def _parse(text):

@@ -17,7 +17,15 @@ FORMAT = tf1_files
 DESCRIPTION = "the official code (brain-research/self-attention-gan)"
 OPTIONS = ()
 
-# Official names of the parts of layers -> ours.
+# Official names of layers that are no blocks -> ours.
+_LAYERS = {
+    "g_snh0": "linear",
+    "g_bn": "batch_norm",
+    "g_snconv_last": "image_convolution",
+    "d_sn_linear": "projection_head/linear",
+    "d_embedding": "projection_head/embedding",
+}
+# Official names of the parts of layers, and of variables -> ours. Others are the same.
 _PARTS = {
     "cbn_0": "batch_norm_1",
     "cbn_1": "batch_norm_2",
@@ -31,19 +39,6 @@ _PARTS = {
     "sn_conv_phi": "key",
     "sn_conv_g": "value",
     "sn_conv_attn": "output",
-}
-# Official names of layers that are no blocks -> ours.
-_LAYERS = {
-    "g_snh0": "linear",
-    "g_bn": "batch_norm",
-    "g_snconv_last": "image_convolution",
-    "d_sn_linear": "projection_head/linear",
-    "d_embedding": "projection_head/embedding",
-}
-# Official names of variables -> ours.
-_VARIABLES = {
-    **{name: name for name in ("u", "bias", "gamma", "beta")},
-    **{name: name for name in ("moving_mean", "moving_variance")},
     "w": "kernel",
     "Matrix": "kernel",
     "embedding_map": "embeddings",
@@ -62,46 +57,43 @@ _DISCRIMINATOR_SIZES = {
 }
 
 # The variables of each kind of layer.
-_LINEAR = ("Matrix", "u", "bias")
-_EMBEDDING = ("embedding_map", "u")
-_CONVOLUTION = ("w", "u", "biases")
-_BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
-_GENERATOR_BLOCK = (
-    *(f"cbn_{i}/{v}" for i in (0, 1) for v in ("gamma", "beta", "mean", "var")),
-    *(f"snconv{i}/{v}" for i in (1, 2, 3) for v in _CONVOLUTION),
-)
-_DISCRIMINATOR_BLOCK = tuple(f"sn_conv{i}/{v}" for i in (1, 2, 3) for v in _CONVOLUTION)
-_ATTENTION = (
-    "sigma_ratio",
-    *(f"sn_conv_{p}/{v}" for p in ("theta", "phi", "g", "attn") for v in ("w", "u")),
-)
+_LINEAR = ["Matrix", "u", "bias"]
+_CONVOLUTION = ["w", "u", "biases"]
+_CLASS_BATCH_NORM = ["gamma", "beta", "mean", "var"]
+_GENERATOR_BLOCK = [f"cbn_{i}/{v}" for i in (0, 1) for v in _CLASS_BATCH_NORM]
+_GENERATOR_BLOCK += [f"snconv{i}/{v}" for i in (1, 2, 3) for v in _CONVOLUTION]
+_DISCRIMINATOR_BLOCK = [f"sn_conv{i}/{v}" for i in (1, 2, 3) for v in _CONVOLUTION]
+_ATTENTION = ["sigma_ratio"]
+_ATTENTION += [
+    f"sn_conv_{part}/{v}" for part in ("theta", "phi", "g", "attn") for v in ("w", "u")
+]
 _GENERATOR = {
     "g_snh0": _LINEAR,
     **{scope: _GENERATOR_BLOCK for scope in _GENERATOR_SIZES},
     "g_non_local": _ATTENTION,
-    "g_bn": _BATCH_NORM,
+    "g_bn": ["gamma", "beta", "moving_mean", "moving_variance"],
     "g_snconv_last": _CONVOLUTION,
 }
 _DISCRIMINATOR = {
     **{scope: _DISCRIMINATOR_BLOCK for scope in _DISCRIMINATOR_SIZES},
     "d_non_local": _ATTENTION,
     "d_sn_linear": _LINEAR,
-    "d_embedding": _EMBEDDING,
+    "d_embedding": ["embedding_map", "u"],
 }
 
 # Tensors that are not needed, and what they are.
-_NOT_NEEDED = (
-    (r".*/Adam(_1)?", "moments of Adam"),
-    (r"(.*/)?beta[12]_power(_\d+)?", "powers of Adam's betas"),
-    (r"global_step|[gd]_step|dummy_global_step_\w+", "counters of steps"),
-)
+_NOT_NEEDED = {
+    r".*/Adam(_1)?": "moments of Adam",
+    r"(.*/)?beta[12]_power(_\d+)?": "powers of Adam's betas",
+    r"global_step|[gd]_step|dummy_global_step_\w+": "counters of steps",
+}
 
 _NOTES = (
     "labels are those of the records that it was trained on, to which the official "
     "program adds nothing: if they count from 1, as ImageNet's usual ones, label k is "
     "class k of 1 to 1000, and label 0 was never seen.",
-    "u rests at inference. In the official program the generator's moves at each call; "
-    "its first call is what is computed here.",
+    "u does not change at inference here. In the official program the generator's u "
+    "changes at each call; the images here are those of its first call.",
 )
 
 
@@ -113,12 +105,8 @@ def our_part(path):
 
     Returns:
         str, `"convolution_1/kernel"`.
-
-    Raises:
-        KeyError: there is no such part.
     """
-    names = {**_VARIABLES, **_PARTS}
-    return "/".join(names[name] for name in filter(None, path.split("/")))
+    return "/".join(_PARTS.get(name, name) for name in filter(None, path.split("/")))
 
 
 def our_layer(scope, size=None):
@@ -131,19 +119,15 @@ def our_layer(scope, size=None):
 
     Returns:
         str, `"block_32x32"`.
-
-    Raises:
-        KeyError: there is no such layer.
     """
     if scope in ("g_non_local", "d_non_local"):
         return f"attention_{size}x{size}"
-    block = re.fullmatch(r"g_block(\d)|d_(?:optimized_)?block(\d)", scope)
-    if block is None:
-        return _LAYERS[scope]
-    if block[2]:
-        return f"block_{block[2]}"
-    size = 4 * 2 ** int(block[1])
-    return f"block_{size}x{size}"
+    if scope in _GENERATOR_SIZES:
+        height = _GENERATOR_SIZES[scope]
+        return f"block_{height}x{height}"
+    if scope in _DISCRIMINATOR_SIZES:
+        return f"block_{scope[-1]}"
+    return _LAYERS[scope]
 
 
 def official_paths(network, size=None):
@@ -175,28 +159,36 @@ def translate(tensors, given):
     """See `importers.SOURCES`. Nothing has to be given."""
     del given
     fields = {**infer_fields(tensors, _name), "batch_norm_epsilon": 1e-5}
-    networks = {
-        network: _source(network, sizes)
-        for network, sizes in networks_of(fields).items()
-    }
-    translation = Translation(fields, networks, notes=list(_NOTES))
-    complete(translation, tensors)
-    return translation
+    return translation(tensors, fields, _weight, {}, _NOTES)
 
 
-def complete(translation, tensors):
-    """Adds what all official training programs leave in a checkpoint.
+def translation(tensors, fields, weight, settings, notes):
+    """What is common to the official code and TF-GAN's example.
 
     Args:
-        translation: `Translation`, to which step, ignored tensors and data set are
-            added.
         tensors: dict of name to array.
+        fields: dict, see `infer_fields`.
+        weight: function of `official_paths` and our variable's name, that returns its
+            `Weight`.
+        settings, notes: see `Translation`.
+
+    Returns:
+        `Translation`.
     """
-    translation.step = int(np.max(tensors.get("global_step", 0)))
-    if translation.fields["num_classes"] == 1000:
-        translation.settings["dataset"] = "tfds:imagenet2012"
-    for pattern, reason in _NOT_NEEDED:
-        translation.ignore(tensors, pattern, reason)
+    sizes = {"generator": fields["attention_resolution"]}
+    if "discriminator_channels" in fields:
+        sizes["discriminator"] = fields["discriminator_attention_resolution"]
+    networks = {
+        network: functools.partial(weight, official_paths(network, *size))
+        for network, size in sizes.items()
+    }
+    if fields["num_classes"] == 1000:
+        settings = {**settings, "dataset": "tfds:imagenet2012"}
+    step = int(np.max(tensors.get("global_step", 0)))
+    result = Translation(fields, networks, settings, step=step, notes=list(notes))
+    for pattern, reason in _NOT_NEEDED.items():
+        result.ignore(tensors, pattern, reason)
+    return result
 
 
 def _name(scope, path):
@@ -204,21 +196,12 @@ def _name(scope, path):
     return f"model/{scope}/{path}"
 
 
-def _source(network, sizes):
-    """The function of our variable's name to its `Weight`."""
-    paths = official_paths(network, *sizes)
-
-    def weight(ours):
-        scope, path = paths[ours]
-        is_statistic = path.endswith(("/mean", "/var"))
-        return Weight(_name(scope, path), _without_axes if is_statistic else None)
-
-    return weight
-
-
-def _without_axes(statistic):
-    """(1, 1, 1, C) to (C,)."""
-    return statistic[0, 0, 0]
+def _weight(paths, ours):
+    """The `Weight` of one of our variables; `paths`: see `official_paths`."""
+    scope, path = paths[ours]
+    # (1, 1, 1, C) to (C,).
+    cut = (lambda v: v[0, 0, 0]) if path.endswith(("/mean", "/var")) else None
+    return Weight(_name(scope, path), cut)
 
 
 def infer_fields(tensors, name_of, table_rank=2):
@@ -239,10 +222,22 @@ def infer_fields(tensors, name_of, table_rank=2):
     def shape(scope, path, rank, what):
         return shape_of(tensors, name_of(scope, path), rank, what)
 
-    def channels(blocks, path):
-        names = {size: name_of(scope, path) for scope, size in blocks.items()}
-        found = {size: np.shape(tensors.get(name)) for size, name in names.items()}
-        return {size: kernel[-1] for size, kernel in found.items() if len(kernel) == 4}
+    def attention(scope, blocks, path):
+        if not any(name_of(scope, inner) in tensors for inner in _ATTENTION):
+            return ()
+        query = name_of(scope, "sn_conv_theta/w")
+        # The queries' kernel is (1, 1, C, C // 8).
+        wanted = shape_of(tensors, query, 4, "where the attention is")[2]
+        kernels = {block: tensors.get(name_of(block, path)) for block in blocks}
+        widths = {b: np.shape(k)[-1] for b, k in kernels.items() if np.ndim(k) == 4}
+        attended = [block for block, width in widths.items() if width == wanted]
+        if len(attended) != 1:
+            raise BadInput(
+                "The attention must have the channels of one block. Received: "
+                f"{query} of {wanted} channels, blocks of {list(widths.values())}. "
+                "Nothing was written."
+            )
+        return (blocks[attended[0]],)
 
     *_, width, image_channels = shape("g_snconv_last", "w", 4, "the channels")
     fields = {
@@ -251,65 +246,16 @@ def infer_fields(tensors, name_of, table_rank=2):
         "num_classes": shape("g_block1", "cbn_0/gamma", table_rank, "the classes")[0],
         "z_dim": shape("g_snh0", "Matrix", 2, "the length of z")[0],
         "generator_channels": width,
-        "attention_resolution": _attention(
-            tensors,
-            functools.partial(name_of, "g_non_local"),
-            channels(_GENERATOR_SIZES, "snconv2/w"),
-        ),
+        "attention_resolution": attention("g_non_local", _GENERATOR_SIZES, "snconv2/w"),
         "attention_variant": "official",
         "spectral_norm": "both",
         "power_iterations": 1,
     }
-    paths = [
-        (scope, path) for scope in _DISCRIMINATOR for path in _DISCRIMINATOR[scope]
-    ]
+    paths = [(scope, path) for scope, parts in _DISCRIMINATOR.items() for path in parts]
     if any(name_of(scope, path) in tensors for scope, path in paths):
         width = shape("d_optimized_block1", "sn_conv1/w", 4, "its channels")[-1]
         fields["discriminator_channels"] = width
-        fields["discriminator_attention_resolution"] = _attention(
-            tensors,
-            functools.partial(name_of, "d_non_local"),
-            channels(_DISCRIMINATOR_SIZES, "sn_conv2/w"),
+        fields["discriminator_attention_resolution"] = attention(
+            "d_non_local", _DISCRIMINATOR_SIZES, "sn_conv2/w"
         )
     return fields
-
-
-def networks_of(fields):
-    """The networks that `infer_fields` found, and their attention resolutions.
-
-    Returns:
-        Dict of str to tuple of ints.
-    """
-    found = {"generator": fields["attention_resolution"]}
-    if "discriminator_channels" in fields:
-        found["discriminator"] = fields["discriminator_attention_resolution"]
-    return found
-
-
-def _attention(tensors, name_of, channels):
-    """The size of the feature map that an attention looks at, from its channels.
-
-    Args:
-        tensors: dict of name to array.
-        name_of: function of an official path inside it to the name of a tensor.
-        channels: dict of the height of a block's output to its channels.
-
-    Returns:
-        Tuple of one int, or empty if there is no attention.
-
-    Raises:
-        BadInput: no block has so many channels, or more than one has.
-    """
-    if not any(name_of(path) in tensors for path in _ATTENTION):
-        return ()
-    # The queries' kernel is (1, 1, C, C // 8).
-    name = name_of("sn_conv_theta/w")
-    wanted = shape_of(tensors, name, 4, "where the attention is")[2]
-    found = [size for size, width in channels.items() if width == wanted]
-    if len(found) != 1:
-        raise BadInput(
-            "The attention must have the channels of one block. Received: "
-            f"{name} of {wanted} channels, blocks of {list(channels.values())}. "
-            "Nothing was written."
-        )
-    return tuple(found)

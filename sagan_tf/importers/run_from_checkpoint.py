@@ -7,23 +7,19 @@ what was ignored and why, notes.
 
 import collections
 import dataclasses
-import hashlib
 import json
-import os
 import pathlib
-import shutil
 
 import keras
-from tqdm import tqdm
 
 from sagan_tf import importers
 from sagan_tf.errors import BadInput
-from sagan_tf.files import TEMPORARY, write_text
+from sagan_tf.files import replacing_folder, sha256_of_file, write_text
 from sagan_tf.importers.translation import check_names, convert, variables_by_name
 from sagan_tf.run import building, directory, versions
 
-# `--dataset` of an import whose data set nobody knows: no kind of data set, so that one
-# is asked for where it is needed.
+# `dataset` of an imported run whose data set nobody knows. No kind of data set has this
+# name, so commands that need one ask for it.
 _UNKNOWN = "unknown (imported)"
 # What all networks have that can be translated, unless their layout says otherwise.
 _COMMON = {
@@ -50,53 +46,31 @@ def import_weights(kind, path, workdir, config, given, class_names=None):
 
     Raises:
         BadInput: the checkpoint cannot be read or translated, or contradicts the
-            flags; or there is something in `workdir`. Nothing is written.
+            flags; or `workdir` is not empty. Nothing is written.
         OSError: it cannot be written.
     """
     workdir = pathlib.Path(workdir).resolve()
-    _check_empty(workdir)
-    layout, tensors = importers.read(kind, path)
-    _check_options(given, config, layout)
-    translation = layout.translate(tensors, given)
-    config = _merged(config, given, translation)
-    names = _read_class_names(class_names, config.num_classes)
-    networks = _networks(config, translation)
-    named = {item: variables_by_name(network) for item, network in networks.items()}
-    shapes = {
-        item: {name: tuple(variable.shape) for name, variable in variables.items()}
-        for item, variables in named.items()
-    }
-    weights = {
-        item: {name: translation.networks[item](name) for name in variables}
-        for item, variables in named.items()
-    }
-    check_names(tensors, weights, translation.ignored)
-    for item, values in convert(tensors, weights, shapes, _progress).items():
-        for name, value in values.items():
-            named[item][name].assign(value)
-    record = _record(kind, layout, path, translation, weights)
-    _write(workdir, config, networks, translation.step, record, names)
-    return _report(record, config, workdir)
-
-
-def _check_empty(workdir):
-    if workdir.is_dir() and not any(workdir.iterdir()):
-        return
-    if workdir.exists():
+    if workdir.exists() and not (workdir.is_dir() and not any(workdir.iterdir())):
         what = "a run" if (workdir / "config.json").exists() else "something else"
         raise BadInput(
             "--workdir must be a new or an empty folder. Received: "
             f"{workdir}, which holds {what}. Try another --workdir."
         )
-
-
-def _check_options(given, config, layout):
+    layout, tensors = importers.read(kind, path)
     for name, value in given.items():
         if not hasattr(config, name) and name not in layout.OPTIONS:
             raise BadInput(
                 f"{name} does nothing for checkpoints of {layout.DESCRIPTION}. "
                 f"Received: --{name}={value}. Try without it."
             )
+    translation = layout.translate(tensors, given)
+    config = _merged(config, given, translation)
+    names = _read_class_names(class_names, config.num_classes)
+    networks = _networks(config, translation)
+    weights = _assign(networks, translation, tensors)
+    record = _record(kind, layout, path, translation, weights)
+    _write(workdir, config, networks, record, names)
+    return _report(record, config, workdir)
 
 
 def _merged(config, given, translation):
@@ -104,7 +78,7 @@ def _merged(config, given, translation):
     fields = {**_COMMON, **translation.fields}
     settings = {"dataset": _UNKNOWN, **translation.settings}
     if "ema_generator" in translation.networks:
-        # A training that goes on may have another decay, or no average any more.
+        # A training that continues may have another decay, or no average.
         settings["ema_decay"] = fields.pop("ema_decay")
     else:
         fields["ema_decay"] = None
@@ -120,7 +94,7 @@ def _merged(config, given, translation):
     settings = {name: v for name, v in settings.items() if name not in given}
     config = dataclasses.replace(config, **{**settings, **fields})
     if config.discriminator_attention == config.generator_attention:
-        # As a training has it that was not told of two.
+        # As in the config of a training with one --attention_resolution for both.
         config = dataclasses.replace(config, discriminator_attention_resolution=None)
     return config.validate()
 
@@ -153,15 +127,22 @@ def _networks(config, translation):
     return networks
 
 
-def _progress(todo):
-    return tqdm(
-        todo,
-        desc="Translating",
-        unit=" variables",
-        dynamic_ncols=True,
-        leave=False,
-        disable=None,  # Not in a log file.
-    )
+def _assign(networks, translation, tensors):
+    """Gives all variables their values.
+
+    Returns:
+        Dict of network to a dict of our variable's name to its `Weight`.
+    """
+    variables = {item: variables_by_name(network) for item, network in networks.items()}
+    weights = {
+        item: {name: translation.networks[item](name) for name in named}
+        for item, named in variables.items()
+    }
+    check_names(tensors, weights, translation.ignored)
+    for item, values in convert(tensors, weights, variables).items():
+        for name, value in values.items():
+            variables[item][name].assign(value)
+    return weights
 
 
 def _record(kind, layout, path, translation, weights):
@@ -172,7 +153,14 @@ def _record(kind, layout, path, translation, weights):
     return {
         "from": kind,
         "written_by": layout.DESCRIPTION,
-        "files": [_describe_file(file) for file in layout.FORMAT.files(path)],
+        "files": [
+            {
+                "name": file.name,
+                "bytes": file.stat().st_size,
+                "sha256": sha256_of_file(file),
+            }
+            for file in map(pathlib.Path, layout.FORMAT.files(path))
+        ],
         "step": translation.step,
         "translated": {
             item: {ours: list(weight.sources()) for ours, weight in each.items()}
@@ -183,17 +171,9 @@ def _record(kind, layout, path, translation, weights):
     }
 
 
-def _describe_file(path):
-    path, digest = pathlib.Path(path), hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    size = path.stat().st_size
-    return {"name": path.name, "bytes": size, "sha256": digest.hexdigest()}
-
-
-def _write(workdir, config, networks, step, record, class_names):
-    """Writes the run directory under another name, then gives it its own."""
+def _write(workdir, config, networks, record, class_names):
+    """Writes the run directory: whole, or not at all."""
+    step = record["step"]
     data = {
         "description": f"what {record['files'][0]['name']} was trained on",
         "num_images": None,
@@ -204,16 +184,11 @@ def _write(workdir, config, networks, step, record, class_names):
         name: keras.Variable(value, dtype="int64", trainable=False, name=name)
         for name, value in (("step", step), ("first_nonfinite_step", -1))
     }
-    workdir.parent.mkdir(parents=True, exist_ok=True)
-    temporary = workdir.with_name(f"{workdir.name}.{os.getpid()}{TEMPORARY}")
-    try:
-        checkpoints = directory.prepare(temporary, config, data)
+    with replacing_folder(workdir) as folder:
+        checkpoints = directory.prepare(folder, config, data)
         checkpoints.write(step, {**networks, **counters})
-        versions.record_versions(temporary, step)
-        write_text(temporary / "import.json", json.dumps(record, indent=2) + "\n")
-        os.replace(temporary, workdir)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        versions.record_versions(folder, step)
+        write_text(folder / "import.json", json.dumps(record, indent=2) + "\n")
 
 
 def _report(record, config, workdir):

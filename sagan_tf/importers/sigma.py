@@ -1,13 +1,17 @@
 """Sigma as other projects compute it, and the `u` from which ours is the same.
 
-With W the weight as a matrix (outputs, inputs):
+With W the weight as a matrix (outputs, inputs), projects have three styles:
 
-* BigGAN-PyTorch makes one power iteration from the stored u, at inference too, as
-  `SpectralNormalization` does: sigma = |W v'| with v' = W^T u / |W^T u|.
-* `torch.nn.utils.spectral_norm` takes its stored u and v at inference as they are:
-  sigma = u^T W v. Weights have moved since these were computed, and in averaged weights
-  they are averages too, so that this sigma is smaller than that of an iteration.
+* `ITERATED`, of BigGAN-PyTorch: one power iteration from the stored u, at inference
+  too, as in `SpectralNormalization`: sigma = |W v| with v = W^T u / |W^T u|.
+* `STORED`, of `torch.nn.utils.spectral_norm`: the stored u and v are used at inference
+  as they are: sigma = u^T W v. Weights have moved since u and v were computed, and in
+  averaged weights u and v are averages too, so this sigma is smaller.
+* `PLAIN`: no spectral normalization.
 """
+
+import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,75 +23,109 @@ TOLERANCE = 1e-6
 _POWER_ITERATIONS = 100
 
 
-def as_matrix(weight):
-    """A weight whose first axis is the outputs as (outputs, inputs), float64."""
-    weight = np.asarray(weight, np.float64)
-    return weight.reshape(weight.shape[0], -1)
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a project stores a weight and computes its sigma at inference.
+
+    `sigma` and `our_u` are functions of the arrays of these tensors. The first axis of
+    W is the outputs.
+
+    Args:
+        tensors: tuple of str, the names of W and of the vectors that belong to it.
+        sigma: function that returns what W is divided by: float.
+        our_u: function that returns the u of `SpectralNormalization` for the same
+            sigma, an array of as many values as outputs, or `None` if there is none.
+    """
+
+    tensors: tuple[str, ...]
+    sigma: Callable
+    our_u: Callable
+
+    def effective(self, weight, *vectors):
+        """W / sigma, what the source multiplies with at inference: float64 array."""
+        return np.asarray(weight, np.float64) / self.sigma(weight, *vectors)
 
 
 def iterated_sigma(weight, u):
-    """Sigma after one power iteration from u: ours, and BigGAN-PyTorch's.
+    """Sigma after one power iteration from u.
 
     Args:
         weight: array, first axis the outputs.
-        u: array of `outputs` values.
+        u: array of as many values as outputs.
 
     Returns:
         float.
     """
-    matrix = as_matrix(weight)
+    matrix = _as_matrix(weight)
     v = matrix.T @ np.ravel(u).astype(np.float64)
     return float(np.linalg.norm(matrix @ v) / (np.linalg.norm(v) + EPSILON))
 
 
 def stored_sigma(weight, u, v):
-    """Sigma = u^T W v: that of `torch.nn.utils.spectral_norm` at inference.
+    """Sigma = u^T W v.
 
     Args:
         weight: array, first axis the outputs.
-        u, v: arrays of as many values as there are outputs, inputs.
+        u, v: arrays of as many values as outputs, inputs.
 
     Returns:
         float.
     """
-    return float(np.float64(u) @ as_matrix(weight) @ np.float64(v))
+    return float(np.float64(u) @ _as_matrix(weight) @ np.float64(v))
 
 
 def matching_u(weight, u, sigma):
-    """A u near a given one from which our layer comes to a given sigma at inference.
+    """A u near a given one from which our layer computes a given sigma at inference.
 
     Power iterations raise sigma, up to the largest singular value. A shorter u lowers
-    it: v = W^T u / (|W^T u| + epsilon) is shorter than 1 then, so that with a length at
-    which |W^T u| = epsilon r / (1 - r), sigma is r times what it was. The first step of
-    a training gives u its length back, and goes on with the true sigma.
+    it: then v = W^T u / (|W^T u| + epsilon) is shorter than 1. With a length at which
+    |W^T u| = epsilon r / (1 - r), sigma becomes r times what it was. The first training
+    step gives u its length back, and training continues with the true sigma.
 
     Args:
         weight: array, first axis the outputs.
-        u: array of `outputs` values.
+        u: array of as many values as outputs.
         sigma: float.
 
     Returns:
-        float32 array of u's shape, or `None` if there is none: sigma is not positive or
-        is above the largest singular value, or W^T u is 0. If an argument is not
-        finite, it is not.
+        float32 array of u's shape. `None` if there is no such u: sigma is not positive
+        or above the largest singular value, or W^T u is 0. NaN if an argument is not
+        finite.
     """
-    matrix = as_matrix(weight)
-    found = np.ravel(u).astype(np.float64)
-    if not np.isfinite(sigma + matrix.sum() + found.sum()):
+    matrix = _as_matrix(weight)
+    ours = np.ravel(u).astype(np.float64)
+    if not np.isfinite(sigma + matrix.sum() + ours.sum()):
         return np.full(np.shape(u), np.nan, np.float32)
-    if not np.any(matrix.T @ found):
+    if not np.any(matrix.T @ ours):
         return None
-    found /= np.linalg.norm(found)
+    ours /= np.linalg.norm(ours)
     for _ in range(_POWER_ITERATIONS):
-        present = iterated_sigma(matrix, found)
+        present = iterated_sigma(matrix, ours)
         if present >= sigma * (1 - TOLERANCE):
             break
-        found = matrix @ (matrix.T @ found)
-        found /= np.linalg.norm(found)
+        ours = matrix @ (matrix.T @ ours)
+        ours /= np.linalg.norm(ours)
     ratio = sigma / present
     if not 0 < ratio <= 1 + TOLERANCE:
         return None
     if ratio < 1 - TOLERANCE / 10:
         length = EPSILON * ratio / (1 - ratio)
-        found *= length / np.linalg.norm(matrix.T @ found)
-    return found.astype(np.float32).reshape(np.shape(u))
+        ours *= length / np.linalg.norm(matrix.T @ ours)
+    return ours.astype(np.float32).reshape(np.shape(u))
+
+
+def _as_matrix(weight):
+    """A weight whose first axis is the outputs as (outputs, inputs), float64."""
+    weight = np.asarray(weight, np.float64)
+    return weight.reshape(weight.shape[0], -1)
+
+
+STORED = Style(
+    tensors=("weight_orig", "weight_u", "weight_v"),
+    sigma=stored_sigma,
+    our_u=lambda weight, u, v: matching_u(weight, u, stored_sigma(weight, u, v)),
+)
+ITERATED = Style(
+    tensors=("weight", "u0"), sigma=iterated_sigma, our_u=lambda weight, u: u
+)
+PLAIN = Style(tensors=("weight",), sigma=lambda weight: 1.0, our_u=lambda weight: None)

@@ -1,4 +1,4 @@
-"""Reads .pth files of PyTorch: tensors alone, no code of theirs is run."""
+"""Reads .pth files of PyTorch: only tensors and numbers; none of their code is run."""
 
 import pathlib
 import pickle
@@ -8,7 +8,7 @@ import numpy as np
 
 from sagan_tf.errors import BadInput
 
-# Before it, `weights_only=True` could be got round (CVE-2025-32434).
+# In older versions `weights_only=True` can be bypassed (CVE-2025-32434).
 _SAFE_TORCH = (2, 6)
 
 
@@ -26,7 +26,7 @@ def read_pth(path):
         As it was saved: dicts, lists, tuples, numbers, text; float32 or integer arrays.
 
     Raises:
-        BadInput: it is damaged, is no such file, or has other objects in it; or
+        BadInput: it is damaged, is another kind of file, or contains other objects; or
             PyTorch is missing or too old.
     """
     torch = _torch()
@@ -36,16 +36,16 @@ def read_pth(path):
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
         raise BadInput(
-            f"{path} must hold tensors, numbers and text alone. Received: "
+            f"{path} must contain only tensors, numbers and text. Received: "
             f"{refused[1] if refused else _first_sentence(error)}. That is code or an "
-            "object of its own, or the file is damaged; nothing of it was run. Try a "
-            "file of a state dict."
+            "object of another class, or the file is damaged; nothing of it was run. "
+            "Try the file of a state dict."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise BadInput(
             f"{path} is damaged or was not written by torch.save. Received: "
-            f"{type(error).__name__}: {_first_sentence(error)}. Try to copy or "
-            "download it again."
+            f"{type(error).__name__}: {_first_sentence(error)}. Try copying or "
+            "downloading it again."
         ) from error
     return _with_arrays(content, torch)
 
@@ -57,8 +57,8 @@ def state_dict(content):
         content: from `read_pth`: a state dict or a dict with one under "state_dict".
 
     Returns:
-        Dict of str to array. `module.`, which DataParallel puts before all names, is
-        taken away.
+        Dict of str to array, without the `module.` that DataParallel puts before all
+        names.
     """
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
@@ -86,7 +86,7 @@ def is_pth(path):
 
 
 def _torch():
-    """The module `torch`, if it is one that reads safely."""
+    """The module `torch`, of a version that reads safely."""
     try:
         import torch
     except ImportError as error:
@@ -104,12 +104,12 @@ def _torch():
 
 
 def _numpy_numbers():
-    """What `torch.load` may make besides its own: NumPy's scalars."""
+    """What `torch.load` may make besides its own objects: NumPy's scalars."""
     scalar = np.float64(0).__reduce__()[0]
     kinds = (np.float32, np.float64, np.int32, np.int64, np.bool_)
     return [
-        # The module's name up to NumPy 1 and from NumPy 2 on.
-        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+        (scalar, "numpy.core.multiarray.scalar"),  # Up to NumPy 1.
+        (scalar, "numpy._core.multiarray.scalar"),  # From NumPy 2 on.
         np.dtype,
         *(type(np.dtype(kind)) for kind in kinds),
     ]

@@ -11,14 +11,15 @@ INPUT = (
     "a checkpoint of TensorFlow 1: its prefix (model.ckpt-1000000), its .index file or "
     "their folder"
 )
+_ENDING = r"\.(?:index|data-\d+-of-\d+)"
 
 
 def files(path):
     """The files of a checkpoint.
 
     Args:
-        path: prefix, .index or .data file, or a folder: the one that its file
-            `checkpoint` names as the latest, or the only one in it.
+        path: prefix, .index or .data file, or a folder. Of a folder, the checkpoint
+            that its file `checkpoint` names as the latest, or the only one.
 
     Returns:
         Sorted list of paths, the .index among them; empty if there is no checkpoint.
@@ -26,13 +27,8 @@ def files(path):
     prefix = _prefix(path)
     if prefix is None:
         return []
-    return sorted(
-        other
-        for other in prefix.parent.iterdir()
-        if re.fullmatch(
-            re.escape(prefix.name) + r"\.(index|data-\d+-of-\d+)", other.name
-        )
-    )
+    names = re.compile(re.escape(prefix.name) + _ENDING)
+    return sorted(f for f in prefix.parent.iterdir() if names.fullmatch(f.name))
 
 
 def read(path):
@@ -66,22 +62,22 @@ def _prefix(path):
     path = pathlib.Path(path)
     if path.is_dir():
         return _newest(path)
-    match = re.fullmatch(r"(.+)\.(index|data-\d+-of-\d+)", path.name)
-    prefix = path.with_name(match.group(1)) if match else path
+    match = re.fullmatch(f"(.+){_ENDING}", path.name)
+    prefix = path.with_name(match[1]) if match else path
     return prefix if _index(prefix).is_file() else None
 
 
 def _newest(folder):
     state = folder / "checkpoint"
     if state.is_file():
-        named = re.search(
-            r'^model_checkpoint_path: "(.+)"', state.read_text("utf-8"), re.MULTILINE
-        )
+        line = r'^model_checkpoint_path: "(.+)"'
+        named = re.search(line, state.read_text("utf-8"), re.MULTILINE)
         # It may name the folder in which the checkpoint was before it was moved.
-        if named and _index(folder / pathlib.Path(named.group(1)).name).is_file():
-            return folder / pathlib.Path(named.group(1)).name
-    found = list(folder.glob("*.index"))
-    return found[0].with_suffix("") if len(found) == 1 else None
+        prefix = folder / pathlib.Path(named[1]).name if named else None
+        if prefix and _index(prefix).is_file():
+            return prefix
+    indices = list(folder.glob("*.index"))
+    return indices[0].with_suffix("") if len(indices) == 1 else None
 
 
 def _index(prefix):

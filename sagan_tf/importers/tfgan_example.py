@@ -1,11 +1,11 @@
 """Checkpoints of TF-GAN's example, `self_attention_estimator`.
 
-The networks are the official ones under other names, with two differences in the
-spectral norm:
+The networks are the official ones under other names, with two differences in spectral
+normalization:
 
-* u stands on the other side. With M the weight as a matrix (inputs, outputs), a column
-  u (inputs, 1) is stored, and v = M^T u / |M^T u|, sigma = |M v|. The row u
-  (1, outputs) from which our layer comes to the same sigma is computed.
+* u is on the other side. With M the weight as a matrix (inputs, outputs), a column u
+  (inputs, 1) is stored, v = M^T u / |M^T u| and sigma = |M v|. We compute the row u
+  (1, outputs) from which our layer has the same sigma.
 * outside of the attention, weights are divided by max(1, sigma): `spectral_norm_clamp`.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from sagan_tf.errors import BadInput
 from sagan_tf.importers import official_tf1, tf1_files
 from sagan_tf.importers.sigma import iterated_sigma, matching_u
-from sagan_tf.importers.translation import Translation, Weight
+from sagan_tf.importers.translation import Weight
 
 FORMAT = tf1_files
 DESCRIPTION = "TF-GAN's example (tensorflow_gan/examples/self_attention_estimator)"
@@ -25,18 +25,13 @@ OPTIONS = ()
 _PREFIXES = {"g": "Generator/generator", "d": "Discriminator/discriminator"}
 # Official names of scopes and variables -> those of the example.
 _ATTENTION = {"g_non_local": "g_ops", "d_non_local": "d_ops"}
-_VARIABLES = {
-    "w": "kernel",
-    "Matrix": "kernel",
-    "biases": "bias",
-    "mean": "moving_mean",
-    "var": "moving_variance",
-}
+# Official names of variables that the example calls as we do.
+_OURS = ("w", "Matrix", "biases", "mean", "var")
 
 _LABELS = "labels are those of TFDS's imagenet2012 (0 to 999), as in the example."
-# From a u of this length, ours comes to a sigma that is next to nothing. In training it
-# grows to 1 in a few steps.
-_NEXT_TO_NOTHING = 1e-20
+# From a u of this length, our sigma is almost 0. In training it grows to 1 in a few
+# steps.
+_ALMOST_ZERO = 1e-20
 
 
 def recognizes(names):
@@ -55,47 +50,35 @@ def translate(tensors, given):
         "final_batch_norm_momentum": 0.999,
         "spectral_norm_stop_gradient": True,
     }
-    networks = {
-        network: _source(official_tf1.official_paths(network, *sizes))
-        for network, sizes in official_tf1.networks_of(fields).items()
-    }
-    translation = Translation(fields, networks, settings, notes=[_LABELS])
-    official_tf1.complete(translation, tensors)
-    return translation
+    return official_tf1.translation(tensors, fields, _weight, settings, [_LABELS])
 
 
-def _source(paths):
-    """The function of our variable's name to its `Weight`.
-
-    Args:
-        paths: dict of our name to official scope and path.
-    """
-
-    def weight(ours):
-        layer, _, variable = ours.rpartition("/")
-        if variable == "u":
-            kind = "kernel" if f"{layer}/kernel" in paths else "embeddings"
-            name = _name(*paths[f"{layer}/{kind}"])
-            return Weight((name, _name_of_u(name)), functools.partial(_our_u, name))
-        scope, path = paths[ours]
-        if variable in ("gamma", "beta") and scope not in _ATTENTION:
-            return Weight(_name(scope, path), _row if scope == "g_bn" else _table)
+def _weight(paths, ours):
+    """The `Weight` of one of our variables; `paths`: see `official_paths`."""
+    layer, _, variable = ours.rpartition("/")
+    if variable == "u":
+        kind = "kernel" if f"{layer}/kernel" in paths else "embeddings"
+        name = _name(*paths[f"{layer}/{kind}"])
+        return Weight((name, _name_of_u(name)), functools.partial(_our_u, name))
+    scope, path = paths[ours]
+    if variable not in ("gamma", "beta") or scope in _ATTENTION:
         return Weight(_name(scope, path))
-
-    return weight
+    # (1, 1, 1, C) to (C,), or (classes, 1, 1, C) to (classes, C).
+    cut = (0, 0, 0) if scope == "g_bn" else (slice(None), 0, 0)
+    return Weight(_name(scope, path), lambda values: values[cut])
 
 
 def _name(scope, path):
     """The example's name of a variable that has an official scope and path."""
     *parts, variable = path.split("/")
+    name = official_tf1.our_part(variable) if variable in _OURS else variable
     if scope in _ATTENTION:
-        variable = "weights" if variable == "w" else variable
+        name = "weights" if variable == "w" else name
     elif variable in ("w", "biases"):
         parts.append([scope, *parts][-1])  # tf.layers repeats the name.
     elif variable in ("Matrix", "bias"):
         parts.append("dense")
-    names = [_PREFIXES[scope[0]], _ATTENTION.get(scope, scope), *parts]
-    return "/".join([*names, _VARIABLES.get(variable, variable)])
+    return "/".join([_PREFIXES[scope[0]], _ATTENTION.get(scope, scope), *parts, name])
 
 
 def _name_of_u(weight):
@@ -107,38 +90,19 @@ def _name_of_u(weight):
     return f"{scope}/spectral_normalize/spectral_norm/spectral_norm_u"
 
 
-def _is_clamped(name):
-    """Whether a weight is divided by max(1, sigma), not by sigma."""
-    return not any(f"/{scope}/" in name for scope in _ATTENTION.values())
-
-
-def _matrix(name, weight):
-    """A weight as (inputs, outputs), of which the example takes sigma."""
-    if name.endswith("embedding_map"):
-        return np.transpose(weight)
-    return np.reshape(weight, (-1, np.shape(weight)[-1]))
-
-
 def _our_u(name, weight, u):
     """The u from which we divide as the source does: (1, outputs)."""
-    matrix = _matrix(name, np.float64(weight))
+    weight = np.float64(weight)
+    is_embedding = name.endswith("embedding_map")
+    matrix = weight.T if is_embedding else weight.reshape(-1, weight.shape[-1])
     if np.shape(u) != (matrix.shape[0], 1):
         raise BadInput(f"u must be of shape {(matrix.shape[0], 1)}.")
-    # The same formula as ours, with inputs and outputs changed over.
+    # The same formula as ours, with inputs and outputs exchanged.
     sigma = iterated_sigma(matrix, u)
-    found = matching_u(matrix.T, (matrix.T @ np.float64(u)).T, sigma)
-    if found is None:
-        # The source's sigma is 0: it keeps the weight, or divides it by 0.
-        value = _NEXT_TO_NOTHING if _is_clamped(name) else np.nan
-        found = np.full((1, matrix.shape[1]), value)
-    return found
-
-
-def _table(weight):
-    """(classes, 1, 1, C) to (classes, C)."""
-    return weight[:, 0, 0]
-
-
-def _row(weight):
-    """(1, 1, 1, C) to (C,)."""
-    return weight[0, 0, 0]
+    ours = matching_u(matrix.T, (matrix.T @ np.float64(u)).T, sigma)
+    if ours is None:
+        # The source's sigma is 0: attention divides by it, other layers by 1.
+        is_attention = any(f"/{scope}/" in name for scope in _ATTENTION.values())
+        value = np.nan if is_attention else _ALMOST_ZERO
+        ours = np.full((1, matrix.shape[1]), value)
+    return ours

@@ -8,9 +8,8 @@ import numpy as np
 from sagan_tf.importers.state_dicts import is_pth, read_pth, state_dict
 
 INPUT = (
-    "a .pth file of PyTorch (G.pth, G_ema.pth and D.pth beside one another, or "
-    "StudioGAN's model=G-... and so on, are read together), or a folder with one such "
-    "set"
+    "a .pth file of PyTorch, or a folder with one set of them (G.pth, G_ema.pth and "
+    "D.pth, or StudioGAN's model=G-... and so on, are read together)"
 )
 
 # BigGAN-PyTorch: G.pth, G_ema_best0.pth.
@@ -18,7 +17,7 @@ INPUT = (
 _FILE = re.compile(r"((?:model=)?)(G_ema|G|D)((?:[_-].*)?)\.pth")
 _STEP = re.compile(r"-step=(\d+)")
 _ROLES = ("G", "G_ema", "D")
-# What else is saved under such names.
+# Optimizers are saved under such names too.
 _OPTIMIZER = re.compile(r"_optim(_.*)?")
 # Checkpoints with all networks in one.
 _WHOLE = re.compile(r"(generator|generator_ema|discriminator)\..+")
@@ -43,10 +42,10 @@ def read(path):
         path: see `files`.
 
     Returns:
-        Dict of str to array. Before the names of a network that has a file of its own
-        comes its role: "G/", "G_ema/" or "D/". A checkpoint of mmgeneration keeps its
-        names, and has its config's text as "meta.config". Iterations, if the checkpoint
-        or StudioGAN's file name tells them, are "meta.iter".
+        Dict of str to array. Names of a network that has its own file begin with its
+        role: "G/", "G_ema/" or "D/". A checkpoint of mmgeneration keeps its names; its
+        config's text is "meta.config". "meta.iter" is the number of iterations, if the
+        checkpoint or StudioGAN's file name tells it.
 
     Raises:
         BadInput: see `read_pth`.
@@ -67,22 +66,22 @@ def read(path):
 def _by_role(path):
     """Dict of role to file."""
     if path.is_dir():
-        return _only_set(path)
-    if not is_pth(path):
+        folder, kind = path, _only_kind(path)
+    elif named := _FILE.fullmatch(path.name):
+        folder, kind = path.parent, (named[1], named[3])
+        if not is_pth(path):
+            return {}
+    else:
+        return {"G": path} if is_pth(path) else {}
+    if kind is None:
         return {}
-    named = _FILE.fullmatch(path.name)
-    if not named:
-        return {"G": path}
-    return _set(path.parent, named[1], named[3])
-
-
-def _set(folder, prefix, suffix):
+    prefix, suffix = kind
     paths = {role: folder / f"{prefix}{role}{suffix}.pth" for role in _ROLES}
     return {role: path for role, path in paths.items() if is_pth(path)}
 
 
-def _only_set(folder):
-    """The set without a suffix (the newest of BigGAN-PyTorch), or the only one."""
+def _only_kind(folder):
+    """Prefix and suffix of the only set, or of BigGAN-PyTorch's newest: none."""
     named = [_FILE.fullmatch(path.name) for path in folder.iterdir()]
     kinds = {
         (match[1], match[3])
@@ -90,12 +89,12 @@ def _only_set(folder):
         if match and match[2] != "D" and not _OPTIMIZER.fullmatch(match[3])
     }
     if ("", "") in kinds:
-        return _set(folder, "", "")
-    return _set(folder, *kinds.pop()) if len(kinds) == 1 else {}
+        return "", ""
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _meta(content):
-    """What of mmgeneration's notes about a checkpoint is needed."""
+    """The part of mmgeneration's notes about a checkpoint that is needed."""
     meta = content.get("meta") if isinstance(content, dict) else None
     if not isinstance(meta, dict):
         return {}

@@ -7,7 +7,6 @@ layer.
 
 import dataclasses
 import re
-from collections.abc import Callable
 
 from sagan_tf.errors import BadInput
 from sagan_tf.importers.torch_layers import (
@@ -22,100 +21,121 @@ from sagan_tf.importers.torch_layers import (
 from sagan_tf.importers.translation import Translation, Weight, shape_of
 from sagan_tf.networks.builders import DISCRIMINATOR_BLOCKS, GENERATOR_WIDTHS
 
+# Tensors that are not needed, and what they are.
+_NOT_NEEDED = {
+    r"meta\..*": "the config, and the number of iterations",
+    r".*\.num_batches_tracked": "counters of batches",
+    r".*\.sv0": "the last sigma, for a log",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Names:
-    """How a project names the parts of its networks.
+    """How a project names the parts of a network, after the network's prefix.
+
+    Names of parts of a block follow the block's name.
 
     Args:
-        blocks: str, regular expression of the beginning of the names of a block's or an
-            attention layer's tensors; its numbers tell the order.
-        convolutions: dict of our name of a block's convolution to the project's.
-        attention: dict of our name of attention's convolutions, and "gamma", to the
-            project's.
-        linear: str, the generator's first layer, or the discriminator's last.
-        embedding: str, the discriminator's embedding of classes.
-        image_convolution: str, the generator's last convolution.
-        batch_norm: dict of our variable ("gamma", "moving_mean", ...) to `Weight`, of
-            the generator's last batch normalisation.
-        block_batch_norm: function of the name before the tensors of a block's batch
-            norm, that returns such a dict.
-        block_batch_norms: dict of our name of a block's batch norm to the project's.
-        to_image, from_image: `Layout` of the convolutions that make and see the image.
+        blocks: str, regular expression of the names of blocks and attention layers; its
+            numbers tell the order.
+        convolutions: tuple of a block's first and second convolution and its shortcut.
+        attention: tuple of query, key, value, output and gamma.
+        linear: the generator's first layer, or the discriminator's last.
+        embedding: the discriminator's embedding of classes.
+        from_image: `Layout` of the discriminator's first convolutions.
+        image_convolution: the generator's last convolution.
+        to_image: its `Layout`.
+        image_norm: the generator's last batch normalization.
+        norms: tuple of a generator block's two batch normalizations.
+        statistics: str, before "mean" and "var" in the names of moving averages.
+        plain_norm: what follows a name of `norms` in names without classes.
+        class_norm: the same, in names of moving averages, with classes.
+        class_tables: tuple of gain and bias by class.
+        table_layout: `Layout` of these two.
+        gains_from_one: bool, whether gamma is 1 + gain.
     """
 
     blocks: str
-    convolutions: dict
-    attention: dict
+    convolutions: tuple[str, ...]
+    attention: tuple[str, ...]
     linear: str
     embedding: str = ""
-    image_convolution: str = ""
-    batch_norm: dict = dataclasses.field(default_factory=dict)
-    block_batch_norm: Callable | None = None
-    block_batch_norms: dict = dataclasses.field(default_factory=dict)
-    to_image: Layout = CONVOLUTION
     from_image: Layout = CONVOLUTION
+    image_convolution: str = ""
+    to_image: Layout = CONVOLUTION
+    image_norm: str = ""
+    norms: tuple[str, ...] = ()
+    statistics: str = "running_"
+    plain_norm: str = ""
+    class_norm: str = ""
+    class_tables: tuple[str, ...] = ()
+    table_layout: Layout = EMBEDDING
+    gains_from_one: bool = True
 
 
-def generator(tensors, names):
+def generator(tensors, prefix, names):
     """Finds a generator.
 
     Args:
         tensors: dict of name to array.
+        prefix: str, the beginning of the names of the network's tensors.
         names: `Names`.
 
     Returns:
         Dict of `Config` fields that its shapes tell, and its `Layers`.
 
     Raises:
-        BadInput: it has no form of ours; of which shapes.
+        BadInput: it has another form than ours.
     """
-    blocks, attention = _blocks(tensors, names)
-    shape = _shape(tensors, names.linear, 2, "z_dim")
-    widths = [shape[0] // 16, *_widths(tensors, names, blocks)]
+    blocks, attention = _blocks(tensors, prefix, names)
+    outputs, z_dim = _shape(tensors, f"{prefix}{names.linear}", 2, "z_dim")
+    widths = [outputs // 16, *_widths(tensors, names, blocks)]
     resolution, channels = _find_widths(widths, GENERATOR_WIDTHS, "generator")
+    last = f"{prefix}{names.image_convolution}"
     layers = {
-        "linear": Layer(names.linear, LINEAR_TO_MAP),
-        "image_convolution": Layer(names.image_convolution, names.to_image),
+        "linear": Layer(f"{prefix}{names.linear}", LINEAR_TO_MAP),
+        "image_convolution": Layer(last, names.to_image),
     }
-    weights = _under("batch_norm", names.batch_norm)
+    weights = _norm("batch_norm", f"{prefix}{names.image_norm}", names)
+    norms = [f"{block}{norm}" for block in blocks for norm in names.norms]
+    has_classes = any(t.is_there(tensors) for n in norms for t in _tables(n, names))
     attended = []
     for index, block in enumerate(blocks):
         size = 8 * 2**index
         ours = f"block_{size}x{size}"
         layers |= _convolutions(ours, block, names.convolutions)
-        for our_norm, norm in names.block_batch_norms.items():
-            found = names.block_batch_norm(f"{block}{norm}")
-            weights |= _under(f"{ours}/{our_norm}", found)
+        for number, norm in enumerate(names.norms, start=1):
+            our_norm, norm = f"{ours}/batch_norm_{number}", f"{block}{norm}"
+            weights |= _block_norm(tensors, our_norm, norm, names, has_classes)
         if block in attention:
             attended.append(size)
             _add_attention(layers, weights, size, attention[block], names)
-    image_channels, *_ = _shape(
-        tensors, names.image_convolution, 4, "the number of image channels"
-    )
     fields = {
         "resolution": resolution,
-        "image_channels": image_channels,
-        "z_dim": shape[1],
+        "image_channels": _shape(tensors, last, 4, "the number of image channels")[0],
+        "num_classes": 0,
+        "z_dim": z_dim,
         "generator_channels": channels,
         "attention_resolution": tuple(attended),
     }
+    if has_classes:
+        fields["num_classes"] = _num_classes(tensors, _tables(norms[0], names)[0])
     return fields, Layers(tensors, layers, weights)
 
 
-def discriminator(tensors, names):
+def discriminator(tensors, prefix, names):
     """Finds a discriminator.
 
     Args, Returns, Raises: as `generator`.
     """
-    blocks, attention = _blocks(tensors, names)
-    widths = _widths(tensors, names, blocks)
+    blocks, attention = _blocks(tensors, prefix, names)
     tables = {
         resolution: [width for width, _ in blocks_of_ours]
         for resolution, blocks_of_ours in DISCRIMINATOR_BLOCKS.items()
     }
+    widths = _widths(tensors, names, blocks)
     resolution, channels = _find_widths(widths, tables, "discriminator")
-    layers = {"projection_head/linear": Layer(names.linear, LINEAR)}
+    layers = {"projection_head/linear": Layer(f"{prefix}{names.linear}", LINEAR)}
     weights, attended, size = {}, [], resolution
     for index, block in enumerate(blocks):
         _, halves = DISCRIMINATOR_BLOCKS[resolution][index]
@@ -123,48 +143,39 @@ def discriminator(tensors, names):
         layout = CONVOLUTION if index else names.from_image
         layers |= _convolutions(f"block_{index + 1}", block, names.convolutions, layout)
         if block in attention:
-            _check_halves(halves, attention[block])
+            if not halves:
+                raise BadInput(
+                    "The discriminator's attention must come after a block that halves "
+                    f"the map. Received: {attention[block]} after another. Our "
+                    "networks have no such layer; nothing was written."
+                )
             attended.append(size)
             _add_attention(layers, weights, size, attention[block], names)
-    classes, embedding = 0, Layer(names.embedding, EMBEDDING)
-    if embedding.is_there(tensors):
-        layers["projection_head/embedding"] = embedding
-        classes, _ = _shape(tensors, names.embedding, 2, "num_classes")
     fields = {
         "resolution": resolution,
-        "num_classes": classes,
+        "num_classes": 0,
         "discriminator_channels": channels,
         "discriminator_attention_resolution": tuple(attended),
     }
+    embedding = Layer(f"{prefix}{names.embedding}", EMBEDDING)
+    if embedding.is_there(tensors):
+        layers["projection_head/embedding"] = embedding
+        fields["num_classes"] = _num_classes(tensors, embedding)
     return fields, Layers(tensors, layers, weights)
 
 
-def plain_batch_norm(source, gain="weight", mean="running_mean", var="running_var"):
-    """A batch normalisation without classes.
-
-    Args:
-        source: str, the name before its tensors.
-        gain, mean, var: str, names of tensors.
-
-    Returns:
-        Dict of our variable to `Weight`.
-    """
-    return {
-        "gamma": Weight(f"{source}.{gain}"),
-        "beta": Weight(f"{source}.bias"),
-        "moving_mean": Weight(f"{source}.{mean}"),
-        "moving_variance": Weight(f"{source}.{var}"),
-    }
-
-
-def translation(found, epsilon):
+def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0, left_out=None):
     """What is common to the checkpoints of PyTorch projects.
 
     Args:
-        found: dict of `"generator"`, `"ema_generator"`, `"discriminator"`, as far as
+        tensors: dict of name to array.
+        networks: dict of `"generator"`, `"ema_generator"`, `"discriminator"`, as far as
             there are any, to what `generator` and `discriminator` return. An averaged
             generator alone becomes the generator.
-        epsilon: float, of batch normalisation.
+        epsilon: float, of batch normalization.
+        ema_decay, ema_start_step: float and int, of the averaged generator.
+        left_out: str, regular expression of the names of a discriminator that is left
+            out because its ReLU in place makes it another function.
 
     Returns:
         `Translation`.
@@ -172,24 +183,24 @@ def translation(found, epsilon):
     Raises:
         BadInput: there is no generator, or they do not belong together.
     """
-    fields, found = {}, dict(found)
-    if "generator" not in found:
-        if "ema_generator" not in found:
+    fields, networks = {}, dict(networks)
+    if "generator" not in networks:
+        if "ema_generator" not in networks:
             raise BadInput(
                 "The checkpoint must have a generator. Received: a discriminator "
                 "alone. Try the generator's file as --input, with this one beside it."
             )
-        found["generator"] = found.pop("ema_generator")
-    for network, (of_network, _) in found.items():
-        for name, value in of_network.items():
+        networks["generator"] = networks.pop("ema_generator")
+    for network, (network_fields, _) in networks.items():
+        for name, value in network_fields.items():
             if fields.setdefault(name, value) != value:
                 raise BadInput(
                     f"The networks of a checkpoint must agree about {name}. Received: "
                     f"{value} in the {network}, {fields[name]} elsewhere. Nothing was "
                     "written."
                 )
-    networks = {network: layers for network, (_, layers) in found.items()}
-    fields["spectral_norm"], notes = _spectral_norm(networks)
+    layers = {network: layers for network, (_, layers) in networks.items()}
+    fields["spectral_norm"], notes = _spectral_norm(layers)
     fields |= {
         "attention_variant": "official",
         "power_iterations": 1,
@@ -199,11 +210,50 @@ def translation(found, epsilon):
         "final_batch_norm_momentum": 0.9,
     }
     settings = {"spectral_norm_stop_gradient": True}
-    return Translation(fields, networks, settings, notes=notes)
+    if "ema_generator" in layers:
+        fields["ema_decay"] = ema_decay
+        settings["ema_start_step"] = ema_start_step
+    step = int(tensors.get("meta.iter", 0))
+    result = Translation(fields, layers, settings, step=step, notes=notes)
+    for pattern, reason in _NOT_NEEDED.items():
+        result.ignore(tensors, pattern, reason)
+    if left_out and any(re.match(left_out, name) for name in tensors):
+        reason = "the discriminator, whose ReLU in place makes it another function"
+        result.ignore(tensors, f"{left_out}.*", reason)
+        result.notes.append(f"left out: {reason} (shortcuts see relu(x), ours see x).")
+    return result
+
+
+def _norm(ours, source, names):
+    """A batch normalization without classes: dict of our variable to `Weight`."""
+    return {
+        f"{ours}/gamma": Weight(f"{source}.weight"),
+        f"{ours}/beta": Weight(f"{source}.bias"),
+        f"{ours}/moving_mean": Weight(f"{source}.{names.statistics}mean"),
+        f"{ours}/moving_variance": Weight(f"{source}.{names.statistics}var"),
+    }
+
+
+def _block_norm(tensors, ours, source, names, has_classes):
+    """A block's batch normalization: dict of our variable to `Weight`."""
+    if not has_classes:
+        return _norm(ours, f"{source}{names.plain_norm}", names)
+    gain, bias = _tables(source, names)
+    return {
+        **_norm(ours, f"{source}{names.class_norm}", names),
+        f"{ours}/gamma": gain.effective(tensors, plus=int(names.gains_from_one)),
+        f"{ours}/beta": bias.effective(tensors),
+    }
+
+
+def _tables(source, names):
+    return [
+        Layer(f"{source}{table}", names.table_layout) for table in names.class_tables
+    ]
 
 
 def _spectral_norm(networks):
-    """Agrees on the spectral normalisation of all networks of a run.
+    """Agrees on the spectral normalization of all networks of a run.
 
     Args:
         networks: dict of `"generator"`, ... to `Layers`; some of them are replaced by
@@ -230,21 +280,22 @@ def _spectral_norm(networks):
         value, folded = "none", "networks are"
     note = (
         f"the {folded} stored without spectral normalization, weights divided by the "
-        f"source's sigma: {', '.join(causes[:1])} has none there, or one that ours "
-        "cannot have. Pictures and logits are the source's."
+        f"source's sigma: {', '.join(causes[:1])} has no spectral normalization there, "
+        "or a sigma that ours cannot have. Images and logits are the source's."
     )
     return value, [note] if causes else []
 
 
-def _blocks(tensors, names):
-    """The beginnings of the blocks' names, and of attention's by the block before it.
-
-    Returns:
-        List of str, and dict of block to str.
-    """
+def _blocks(tensors, prefix, names):
+    """List of the names of blocks, and dict of block to its attention's name."""
+    pattern = re.escape(prefix) + names.blocks
+    matches = (re.match(pattern, name) for name in tensors)
+    parts = {match[0] for match in matches if match}
     blocks, attention = [], {}
-    for part in _in_order(tensors, names.blocks):
-        if not _is_attention(tensors, part, names):
+    query, *_, gamma = names.attention
+    for part in sorted(parts, key=lambda p: [int(n) for n in re.findall(r"\d+", p)]):
+        has_query = Layer(f"{part}{query}").is_there(tensors)
+        if not (has_query or f"{part}{gamma}" in tensors):
             blocks.append(part)
         elif not blocks or blocks[-1] in attention:
             raise BadInput(
@@ -256,28 +307,21 @@ def _blocks(tensors, names):
     return blocks, attention
 
 
-def _in_order(tensors, pattern):
-    """What a pattern matches in the beginnings of names, by the numbers in it."""
-    matches = (re.match(pattern, name) for name in tensors)
-    found = {match[0] for match in matches if match}
-    return sorted(found, key=lambda part: [int(n) for n in re.findall(r"\d+", part)])
-
-
-def _is_attention(tensors, part, names):
-    query = Layer(f"{part}{names.attention['query']}")
-    gamma = f"{part}{names.attention['gamma']}"
-    return query.is_there(tensors) or gamma in tensors
-
-
 def _shape(tensors, source, rank, what):
     return shape_of(tensors, Layer(source).names(tensors)[0], rank, what)
 
 
+def _num_classes(tensors, table):
+    """The length of our table of classes."""
+    weight = table.names(tensors)[0]
+    shape_of(tensors, weight, 2, "num_classes")
+    return len(table.layout.weight(tensors[weight]))
+
+
 def _widths(tensors, names, blocks):
-    first = names.convolutions["convolution_1"]
+    first = names.convolutions[0]
     return [
-        _shape(tensors, f"{block}{first}", 4, "the width of a block")[0]
-        for block in blocks
+        _shape(tensors, f"{b}{first}", 4, "the width of a block")[0] for b in blocks
     ]
 
 
@@ -300,32 +344,18 @@ def _find_widths(widths, tables, network):
 
 def _convolutions(ours, block, convolutions, layout=CONVOLUTION):
     """The layers of a block; `layout` is that of what sees the block's input."""
+    first, second, shortcut = (f"{block}{name}" for name in convolutions)
     return {
-        f"{ours}/{our_name}": Layer(
-            f"{block}{name}", CONVOLUTION if our_name == "convolution_2" else layout
-        )
-        for our_name, name in convolutions.items()
+        f"{ours}/convolution_1": Layer(first, layout),
+        f"{ours}/convolution_2": Layer(second),
+        f"{ours}/shortcut": Layer(shortcut, layout),
     }
 
 
 def _add_attention(layers, weights, size, source, names):
     ours = f"attention_{size}x{size}"
-    for our_name, name in names.attention.items():
-        if our_name != "gamma":
-            layers[f"{ours}/{our_name}"] = Layer(f"{source}{name}")
+    *convolutions, gamma = (f"{source}{name}" for name in names.attention)
+    for our_name, name in zip(("query", "key", "value", "output"), convolutions):
+        layers[f"{ours}/{our_name}"] = Layer(name)
     # A scalar here, of shape () or (1,) there.
-    gamma = Weight(f"{source}{names.attention['gamma']}", lambda g: g.reshape(()))
-    weights[f"{ours}/gamma"] = gamma
-
-
-def _check_halves(halves, source):
-    if not halves:
-        raise BadInput(
-            "The discriminator's attention must come after a block that halves the "
-            f"map. Received: {source} after another. Our networks have no such layer; "
-            "nothing was written."
-        )
-
-
-def _under(ours, weights):
-    return {f"{ours}/{variable}": weight for variable, weight in weights.items()}
+    weights[f"{ours}/gamma"] = Weight(gamma, lambda values: values.reshape(()))

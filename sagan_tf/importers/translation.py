@@ -1,7 +1,7 @@
 """From the tensors of a foreign checkpoint to the variables of our networks.
 
-An importer says where each of our variables comes from; here it is checked that nothing
-is left over, nothing is missing and every shape fits, before anything is written.
+An importer says where each of our variables comes from. This module checks that no
+tensor is left over, none is missing and every shape fits, before anything is written.
 """
 
 import dataclasses
@@ -11,8 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from sagan_tf.errors import BadInput
+from sagan_tf.progress import progress_bar
 
-# Names that an error lists before it says only how many there are.
+# Names that an error lists before it gives only their number.
 _LISTED = 3
 
 
@@ -35,14 +36,10 @@ class Weight:
         return (self.names,) if isinstance(self.names, str) else tuple(self.names)
 
     def value(self, tensors):
-        """The array for our variable: float32.
-
-        Args:
-            tensors: dict of name to array.
-        """
+        """The float32 array for our variable, from a dict of name to array."""
         arrays = [np.asarray(tensors[name]) for name in self.sources()]
-        made = arrays[0] if self.convert is None else self.convert(*arrays)
-        return np.asarray(made, np.float32)
+        ours = arrays[0] if self.convert is None else self.convert(*arrays)
+        return np.asarray(ours, np.float32)
 
 
 @dataclasses.dataclass
@@ -50,12 +47,12 @@ class Translation:
     """What an importer has found out about a checkpoint.
 
     Args:
-        fields: dict of `Config` field to value: what the weights are. A flag that says
-            otherwise is an error.
-        networks: dict of `"generator"`, `"discriminator"`, `"ema_generator"` (those of
-            the source; a generator always) to a function that takes the name of one of
-            our variables, see `variables_by_name`, and returns its `Weight`. With an
-            `ema_generator`, `fields` has an `ema_decay`.
+        fields: dict of `Config` field to value: what the weights are. A flag that
+            contradicts them is an error.
+        networks: dict of `"generator"` (always there), `"discriminator"` and
+            `"ema_generator"` to a function that takes the name of one of our variables,
+            see `variables_by_name`, and returns its `Weight`. With an `ema_generator`,
+            `fields` has an `ema_decay`.
         settings: dict of `Config` field to value: how the source was trained, as far as
             that is known. Flags change it.
         ignored: dict of tensor name to the reason why it is not needed.
@@ -86,10 +83,10 @@ class Translation:
 def variables_by_name(network):
     """The variables of one of our networks by the names that importers use.
 
-    That is Keras' path without the doubled part that `SpectralNormalization` leaves:
+    A name is Keras' path without the doubled part that `SpectralNormalization` leaves:
     `block_8x8/convolution_1/kernel`, `block_8x8/convolution_1/u`,
-    `attention_32x32/gamma`. Apart from `u` they are the same without spectral
-    normalisation.
+    `attention_32x32/gamma`. Apart from `u`, names are the same without spectral
+    normalization.
 
     Args:
         network: built `keras.Model`.
@@ -111,7 +108,7 @@ def shape_of(tensors, name, rank, what):
     Args:
         tensors: dict of name to array.
         name: str.
-        rank: int, axes that it has to have.
+        rank: int, the number of axes that it must have.
         what: str, what it tells: "the number of classes".
 
     Returns:
@@ -154,16 +151,15 @@ def check_names(tensors, networks, ignored):
     missing = [name for name in used if name not in tensors]
     left = [name for name in tensors if name not in used and name not in ignored]
     unknown = [f"{name} {np.shape(tensors[name])}" for name in left]
-    _complain([*_listed(missing, "missing"), *_listed(unknown, "unknown")])
+    _complain({"missing": missing, "unknown": unknown})
 
 
-def convert(tensors, networks, shapes, progress=iter):
+def convert(tensors, networks, variables):
     """The values of all our variables.
 
     Args:
         tensors, networks: see `check_names`, which has passed.
-        shapes: dict of network to a dict of our variable's name to its shape.
-        progress: function that the list of variables goes through, for a bar.
+        variables: dict of network to a dict of our variable's name to the variable.
 
     Returns:
         Dict of network to a dict of our variable's name to its array, float32.
@@ -171,23 +167,23 @@ def convert(tensors, networks, shapes, progress=iter):
     Raises:
         BadInput: tensors have other shapes, or values that are not finite.
     """
-    values, wrong, broken = {network: {} for network in networks}, [], []
-    todo = [
-        (network, ours, weight)
-        for network, weights in networks.items()
-        for ours, weight in weights.items()
-    ]
-    for network, ours, weight in progress(todo):
-        received = ", ".join(f"{n} {np.shape(tensors[n])}" for n in weight.sources())
-        found = _value(weight, tensors)
-        wanted = shapes[network][ours]
-        if found is None or found.shape != wanted:
-            wrong.append(f"{received} for {ours} {wanted}")
-        elif not np.all(np.isfinite(found)):
-            broken.append(received)
-        else:
-            values[network][ours] = found
-    _complain([*_listed(wrong, "of another shape"), *_listed(broken, "not finite")])
+    values, wrong, broken = {}, [], []
+    total = sum(len(weights) for weights in networks.values())
+    with progress_bar("Translating", total, unit="variables") as bar:
+        for network, weights in networks.items():
+            values[network] = {}
+            for ours, weight in weights.items():
+                shape = tuple(variables[network][ours].shape)
+                value = _value(weight, tensors)
+                sources = (f"{n} {np.shape(tensors[n])}" for n in weight.sources())
+                received = ", ".join(sources)
+                if value is None or value.shape != shape:
+                    wrong.append(f"{received} for {ours} {shape}")
+                elif not np.all(np.isfinite(value)):
+                    broken.append(received)
+                values[network][ours] = value
+                bar.update()
+    _complain({"of another shape": wrong, "not finite": broken})
     return values
 
 
@@ -196,21 +192,19 @@ def _value(weight, tensors):
     try:
         return weight.value(tensors)
     except (ValueError, IndexError):
-        # NumPy's: too few or too many axes to be turned, cut or multiplied.
+        # NumPy's: too few or too many axes to be transposed, cut or multiplied.
         return None
 
 
-def _listed(names, what):
-    """A phrase about some names, in a list; no phrase without names."""
-    if not names:
-        return []
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return [f"{len(names)} {what}: {', '.join(names[:_LISTED])}{more}"]
-
-
 def _complain(problems):
-    if problems:
+    """Raises if a dict of what is wrong to names has names."""
+    phrases = []
+    for what, names in problems.items():
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        if names:
+            phrases.append(f"{len(names)} {what}: {', '.join(names[:_LISTED])}{more}")
+    if phrases:
         raise BadInput(
             "The tensors of the checkpoint must be exactly those of the networks. "
-            f"Received: {'; '.join(problems)}. Nothing was written."
+            f"Received: {'; '.join(phrases)}. Nothing was written."
         )

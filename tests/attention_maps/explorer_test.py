@@ -9,15 +9,14 @@ from attention_runs import GAMMAS, make_run
 
 from sagan_tf import images
 from sagan_tf.attention_maps.explorer import (
-    count_maps,
     explore,
     history,
-    mean_figures,
+    mean_values,
     networks_to_look_at,
     training_gammas,
 )
 from sagan_tf.attention_maps.measures import measure
-from sagan_tf.attention_maps.subjects import generated_pictures, real_pictures
+from sagan_tf.attention_maps.subjects import generated_images, real_images
 from sagan_tf.attention_maps.view import make_view
 from sagan_tf.networks.attention_scores import AttentionMap, attention_maps_of
 from sagan_tf.run import building
@@ -35,8 +34,8 @@ def networks(run):
 
 
 @pytest.fixture
-def pictures(run):
-    return generated_pictures(run[1], [3, 8], [])
+def chosen_images(run):
+    return generated_images(run[1], [3, 8], [])
 
 
 def names(found):
@@ -51,8 +50,8 @@ def test_both_networks_are_looked_at_unless_one_is_asked_for(networks):
     assert names(networks_to_look_at(networks, None, "real")) == ["discriminator"]
 
 
-def test_the_generator_has_no_real_pictures(networks):
-    with pytest.raises(ValueError, match="sees no real pictures.*--images=generated"):
+def test_the_generator_has_no_real_images(networks):
+    with pytest.raises(ValueError, match="sees no real images.*--images=generated"):
         networks_to_look_at(networks, "generator", "real")
 
 
@@ -88,11 +87,11 @@ def test_residual_blocks_are_no_attention(run):
         networks_to_look_at(networks, None, "generated")
 
 
-def test_a_discriminator_that_is_told_no_labels_has_maps_too(run, pictures):
+def test_a_discriminator_that_is_told_no_labels_has_maps_too(run, chosen_images):
     networks = build(run, discriminator_head="auxiliary_classifier")
     chosen = networks_to_look_at(networks, None, "generated")
-    found = [each for _, _, each in explore(chosen, networks[0], pictures)]
-    made = networks[0]([pictures.z, pictures.labels], training=False).numpy()
+    found = [each for _, _, each in explore(chosen, networks[0], chosen_images)]
+    made = networks[0]([chosen_images.z, chosen_images.labels], training=False).numpy()
     expected = [maps[0] for _, maps in attention_maps_of(networks[1], made)]
     for ours, theirs in zip(found[2:], expected, strict=True):
         assert ours.network == "discriminator"
@@ -107,18 +106,18 @@ def test_of_a_run_without_a_discriminator_the_generator_is_looked_at(networks):
             networks_to_look_at(alone, wanted, kind)
 
 
-def test_the_discriminator_looks_at_what_the_generator_made(networks, pictures):
+def test_the_discriminator_looks_at_what_the_generator_made(networks, chosen_images):
     chosen = networks_to_look_at(networks, None, "generated")
-    found = list(explore(chosen, networks[0], pictures))
-    assert len(found) == count_maps(chosen, pictures) == 4
+    found = list(explore(chosen, networks[0], chosen_images))
+    assert len(found) == 4
     assert [(index, each.network) for index, _, each in found] == [
         (0, "generator"),
         (1, "generator"),
         (0, "discriminator"),
         (1, "discriminator"),
     ]
-    made = networks[0]([pictures.z, pictures.labels], training=False).numpy()
-    inputs = [made, pictures.labels]
+    made = networks[0]([chosen_images.z, chosen_images.labels], training=False).numpy()
+    inputs = [made, chosen_images.labels]
     for (_, pixels, ours), image, (_, (expected,)) in zip(
         found[2:], made, attention_maps_of(networks[1], inputs)
     ):
@@ -128,14 +127,14 @@ def test_the_discriminator_looks_at_what_the_generator_made(networks, pictures):
         assert ours.layer == "attention_8x8" and ours.gamma == -0.5
 
 
-def test_the_discriminator_alone_sees_the_same(networks, pictures):
+def test_the_discriminator_alone_sees_the_same(networks, chosen_images):
     both, alone = (
         [
             each.scores
             for _, _, each in explore(
                 networks_to_look_at(networks, wanted, "generated"),
                 networks[0],
-                pictures,
+                chosen_images,
             )
             if each.network == "discriminator"
         ]
@@ -144,12 +143,12 @@ def test_the_discriminator_alone_sees_the_same(networks, pictures):
     np.testing.assert_allclose(both, alone, atol=1e-5)
 
 
-def test_the_discriminator_looks_at_real_pictures(run, networks):
-    pictures = real_pictures(run[1], [2], [])
+def test_the_discriminator_looks_at_real_images(run, networks):
+    chosen_images = real_images(run[1], [2], [])
     chosen = networks_to_look_at(networks, None, "real")
-    ((index, pixels, found),) = explore(chosen, networks[0], pictures)
-    np.testing.assert_array_equal(pixels, images.to_pixels(pictures.images[0]))
-    inputs = [pictures.images, pictures.labels]
+    ((index, pixels, found),) = explore(chosen, networks[0], chosen_images)
+    np.testing.assert_array_equal(pixels, images.to_pixels(chosen_images.images[0]))
+    inputs = [chosen_images.images, chosen_images.labels]
     _, (expected,) = next(attention_maps_of(networks[1], inputs))
     np.testing.assert_array_equal(found.scores, expected.scores)
 
@@ -159,25 +158,23 @@ def scores(seed):
     return random / random.sum((2, 3), keepdims=True)
 
 
-def test_figures_are_means_over_pictures_for_each_layer():
+def test_values_are_means_over_images_for_each_layer():
     pixels = np.zeros((32, 32, 1), "uint8")
     views = [
         make_view(pixels, AttentionMap(network, "a", gamma, scores(seed)), [])
         for seed, (network, gamma) in enumerate([("generator", 0.5), ("d", 0.0)] * 2)
     ]
-    first, second = mean_figures(views)
-    assert (first["network"], first["gamma"], first["has_effect"]) == (
-        *("generator", 0.5),
-        True,
-    )
+    first, second = mean_values(views)
+    named = (first["network"], first["gamma"], first["has_effect"])
+    assert named == ("generator", 0.5, True)
     assert (second["network"], second["has_effect"]) == ("d", False)
     expected = np.mean([measure(scores(s), 32)["entropy_bits"] for s in (0, 2)])
     assert first["entropy_bits"] == pytest.approx(expected)
 
 
-def test_history_has_the_figures_of_every_checkpoint(run, pictures):
+def test_history_has_the_values_of_every_checkpoint(run, chosen_images):
     workdir, config = run
-    records = history(workdir, config, pictures)
+    records = history(workdir, config, chosen_images)
     assert [record["step"] for record in records] == [2, 4]
     for record in records:
         gammas = [layer["gamma"] for layer in record["layers"]]
@@ -186,16 +183,16 @@ def test_history_has_the_figures_of_every_checkpoint(run, pictures):
     assert [layer["has_effect"] for layer in records[0]["layers"]] == [False, False]
 
 
-def test_history_can_be_of_the_weights_that_are_trained(run, pictures):
-    records = history(*run, pictures, "generator", ema=False)
+def test_history_can_be_of_the_weights_that_are_trained(run, chosen_images):
+    records = history(*run, chosen_images, "generator", ema=False)
     assert [r["layers"][0]["gamma"] for r in records] == [g[1] for g in GAMMAS.values()]
 
 
-def test_a_damaged_checkpoint_is_named_and_left_out(tmp_path, pictures, capsys):
+def test_a_damaged_checkpoint_is_named_and_left_out(tmp_path, chosen_images, capsys):
     config = make_run(tmp_path, discriminator_attention_resolution=(8,))
     (damaged,) = (tmp_path / "checkpoints" / "step_00000002").glob("*.data*")
     damaged.write_bytes(b"")
-    records = history(tmp_path, config, pictures)
+    records = history(tmp_path, config, chosen_images)
     assert [record["step"] for record in records] == [4]
     assert "skipping a bad checkpoint" in capsys.readouterr().err
 

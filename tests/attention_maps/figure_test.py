@@ -32,14 +32,14 @@ def texts(figure):
     return [text.get_text() for text in figure.texts]
 
 
-def pictures(figure):
+def drawn_images(figure):
     """The drawn arrays, colour bars left out."""
     images = [image for axes in figure.axes for image in axes.images]
     return [im.get_array() for im in images if im.get_array().shape[0] > 2]
 
 
-def test_a_row_is_the_picture_and_then_a_map_for_each_query():
-    found = pictures(draw_attention([view()]))
+def test_a_row_is_the_image_and_then_a_map_for_each_query():
+    found = drawn_images(draw_attention([view()]))
     assert len(found) == 4
     np.testing.assert_array_equal(found[0][4::8, 4::8], view().pixels)
     for index, (row, column) in enumerate(CELLS):
@@ -87,20 +87,20 @@ def test_the_colour_bar_goes_to_the_largest_share_of_its_map():
     assert bar.lines[0].get_xdata()[0] == pytest.approx(100 / 8)
 
 
-def test_the_numbers_stand_beside_the_picture():
+def test_the_numbers_stand_beside_the_image():
     words = "\n".join(texts(draw_attention([view()], "my run")))
-    figures, first = view().figures, view().queries[0]
+    means, first = view().means, view().queries[0]
     assert "my run" in words
     assert "seed 3, generator, attention 4\u00d78" in words
-    assert f"gamma 0.5   entropy {figures['entropy_bits']:.2f} of 3.00 bits" in words
-    assert f"distance {figures['distance_pixels']:.1f} px" in words
+    assert f"gamma 0.5   entropy {means['entropy_bits']:.2f} of 3.00 bits" in words
+    assert f"distance {means['distance_pixels']:.1f} px" in words
     far = first.distance_cells * 8
     assert f"1   {first.entropy_bits:.1f} bits, {far:.0f} px" in words
 
 
 def test_a_layer_without_effect_says_so_in_place_of_maps():
     figure = draw_attention([view(gamma=0.0)])
-    assert len(pictures(figure)) == 1
+    assert len(drawn_images(figure)) == 1
     words = "\n".join(texts(figure))
     assert "gamma = 0: this layer passes its input on unchanged" in words
     assert "entropy" not in words
@@ -121,14 +121,17 @@ def test_too_many_rows_are_refused(count):
         draw_attention([view()] * count)
 
 
-def record(step, has_effect=True, **figures):
+def record(step, has_effect=True):
     return {
         "step": step,
         "layers": [
             {
-                **{"network": network, "layer": "attention_4x8", "gamma": step / 10},
-                **{"has_effect": has_effect, "entropy_share": 1 - step / 10},
-                **{"distance_pixels": 3.0 + step, **figures},
+                "network": network,
+                "layer": "attention_4x8",
+                "gamma": step / 10,
+                "has_effect": has_effect,
+                "entropy_share": 1 - step / 10,
+                "distance_pixels": 3.0 + step,
             }
             for network in ("generator", "discriminator")
         ],
@@ -187,7 +190,7 @@ def test_gammas_of_the_training_stand_behind_the_history():
 @pytest.mark.parametrize(
     "cells", [[], CELLS[:1], CELLS + [(3, 7), (2, 2), (0, 6), (2, 5)]]
 )
-def test_nothing_is_drawn_outside_the_picture(cells, tmp_path):
+def test_nothing_is_drawn_outside_the_image(cells, tmp_path):
     figure = draw_attention(
         [view(cells=cells), view(gamma=0.0, channels=1, cells=cells)],
         history=[record(1), record(2)],

@@ -67,7 +67,7 @@ def test_distance_of_a_uniform_map_is_the_mean_of_all_pairs():
     assert measures.uniform_distance(grid) == pytest.approx(np.mean(pairs))
 
 
-def test_figures_are_means_and_pixels_are_those_of_the_picture():
+def test_figures_are_means_and_pixels_are_those_of_the_image():
     scores = uniform((4, 4, 2, 2))
     scores[0, 0] = [[1, 0], [0, 0]]
     figures = measures.measure(scores, resolution=32)

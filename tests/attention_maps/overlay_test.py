@@ -39,7 +39,7 @@ def test_the_largest_share_has_the_last_colour_and_the_place_of_its_key():
     )
 
 
-def test_the_picture_is_seen_where_nothing_is_looked_at():
+def test_the_image_is_seen_where_nothing_is_looked_at():
     pixels = np.zeros((8, 8, 1), "uint8")
     pixels[:, 4:] = 255
     scores = np.zeros((4, 4))
@@ -50,7 +50,7 @@ def test_the_picture_is_seen_where_nothing_is_looked_at():
     assert np.ptp(light) <= 1  # Grey: no colour of the map.
 
 
-def test_the_most_looked_at_hides_the_picture():
+def test_the_most_looked_at_hides_the_image():
     one = [
         overlay(np.full((4, 4, 1), v, "uint8"), np.ones((2, 2)), 8) for v in (0, 255)
     ]
@@ -65,7 +65,7 @@ def test_values_have_their_colours_where_there_is_nothing_behind():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_an_enlarged_picture_has_squares_for_pixels(channels):
+def test_an_enlarged_image_has_squares_for_pixels(channels):
     pixels = np.random.default_rng(0).integers(0, 256, (4, 4, channels), "uint8")
     large = enlarged(pixels, 12)
     assert large.shape == (12, 12, 3)

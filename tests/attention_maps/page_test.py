@@ -26,7 +26,7 @@ def scores(seed, grid=GRID):
     return shares.astype("float32")
 
 
-def picture(seed, channels=3):
+def image(seed, channels=3):
     shape = (RESOLUTION, RESOLUTION, channels)
     return np.random.default_rng(seed).integers(0, 256, shape, "uint8")
 
@@ -37,16 +37,16 @@ MAPS = {
     (1, 0): AttentionMap("generator", "attention_8x16", 0.25, scores(2)),
     (1, 1): AttentionMap("discriminator", "attention_4x4", 0.0, scores(3, (4,) * 4)),
 }
-PICTURES = [picture(0), picture(1, channels=1)]
+IMAGES = [image(0), image(1, channels=1)]
 CELLS = [(0, 1), (3, 2)]
 
 
 def write_page(path):
     page = Page(2, [GRID, (4,) * 4])
     for (index, _), attention_map in MAPS.items():
-        view = make_view(PICTURES[index], attention_map, CELLS, f"seed {index}")
+        view = make_view(IMAGES[index], attention_map, CELLS, f"seed {index}")
         page.add(index, view, attention_map.scores)
-    page.write(path, TITLE, "2 generated pictures")
+    page.write(path, TITLE, "2 generated images")
     return path
 
 
@@ -66,7 +66,7 @@ def test_the_largest_share_of_a_query_is_255_and_others_are_within_half_a_step()
 
 
 def test_the_page_holds_the_bytes_of_every_map(tmp_path):
-    layer = data_of(write_page(tmp_path / "a.html"))["pictures"][1]["layers"][0]
+    layer = data_of(write_page(tmp_path / "a.html"))["images"][1]["layers"][0]
     steps = np.frombuffer(base64.b64decode(layer["maps"]), np.uint8).reshape(GRID)
     np.testing.assert_array_equal(steps, quantized(scores(2))[0])
     entropy = np.frombuffer(base64.b64decode(layer["entropy"]), "<f4").reshape(8, 16)
@@ -86,21 +86,21 @@ def test_a_title_is_text(tmp_path):
     assert "<b>run" not in text
 
 
-def test_a_title_of_a_picture_cannot_end_the_data(tmp_path):
+def test_a_title_of_an_image_cannot_end_the_data(tmp_path):
     page = Page(1, [GRID])
-    view = make_view(PICTURES[0], MAPS[0, 0], [], "</script><script>alert(1)")
+    view = make_view(IMAGES[0], MAPS[0, 0], [], "</script><script>alert(1)")
     page.add(0, view, scores(0))
     page.write(tmp_path / "a.html", "run", "")
     data = data_of(tmp_path / "a.html")
-    assert data["pictures"][0]["title"] == "</script><script>alert(1)"
+    assert data["images"][0]["title"] == "</script><script>alert(1)"
 
 
-def test_pictures_come_in_their_order_whichever_was_added_first(tmp_path):
+def test_images_come_in_their_order_whichever_was_added_first(tmp_path):
     page = Page(2, [GRID])
     for index in (1, 0):
-        page.add(index, make_view(PICTURES[0], MAPS[0, 0], [], str(index)), scores(0))
+        page.add(index, make_view(IMAGES[0], MAPS[0, 0], [], str(index)), scores(0))
     page.write(tmp_path / "a.html", "run", "")
-    titles = [each["title"] for each in data_of(tmp_path / "a.html")["pictures"]]
+    titles = [each["title"] for each in data_of(tmp_path / "a.html")["images"]]
     assert titles == ["0", "1"]
 
 
@@ -108,7 +108,7 @@ def test_a_page_that_would_be_too_large_is_refused_with_what_fits():
     grid = (64, 64, 32, 32)
     fits = MOST_BYTES // (4096 * 1024 * 4 // 3)
     Page(fits, [grid])
-    message = f"64 MiB .* Received: {fits + 1} .* 5.3 MiB .* at most {fits} picture"
+    message = f"64 MiB .* Received: {fits + 1} .* 5.3 MiB .* at most {fits} image"
     with pytest.raises(ValueError, match=message):
         Page(fits + 1, [grid])
 
@@ -117,7 +117,7 @@ def test_an_existing_page_stays_if_the_new_one_cannot_be_written(tmp_path):
     path = tmp_path / "a.html"
     path.write_text("before")
     page = Page(1, [GRID])
-    view = make_view(PICTURES[0], MAPS[0, 0], [], "\ud800")  # Not to be encoded.
+    view = make_view(IMAGES[0], MAPS[0, 0], [], "\ud800")  # Not to be encoded.
     page.add(0, view, scores(0))
     with pytest.raises(UnicodeEncodeError):
         page.write(path, "\ud800", "")
@@ -156,7 +156,7 @@ def set_drawing(page, smooth, behind):
 
 
 def place(page, x, y, of="look"):
-    """Where on the screen the middle of a pixel of the picture is."""
+    """Where on the screen the middle of a pixel of the image is."""
     box = page.script(
         "const b = document.getElementById(arguments[0]).getBoundingClientRect();"
         "return [b.left, b.top, b.width];",
@@ -227,7 +227,7 @@ def expected_numbers(values, row, column):
 @pytest.mark.parametrize("index", [0, 1])
 def test_the_pointer_shows_the_map_and_the_numbers_of_its_location(page, x, y, index):
     set_drawing(page, smooth=False, behind=0)
-    choose(page, "pictures", index)
+    choose(page, "images", index)
     page.point(place(page, x, y))
     values, row, column = MAPS[index, 0].scores, y * 8 // 32, x * 16 // 32
     assert numbers(page) == expected_numbers(values, row, column)
@@ -249,9 +249,9 @@ def test_every_location_of_another_layer_shows_its_own_map(page):
 
 
 @pytest.mark.slow
-def test_the_smooth_map_over_the_picture_is_that_of_the_figure(page):
+def test_the_smooth_map_over_the_image_is_that_of_the_figure(page):
     page.point(place(page, 20, 9))
-    expected = overlay(PICTURES[0], MAPS[0, 0].scores[2, 10], 384)
+    expected = overlay(IMAGES[0], MAPS[0, 0].scores[2, 10], 384)
     difference = np.abs(canvas(page).astype(int) - expected)
     assert difference.max() <= 6  # One colour of the 256.
     assert difference.mean() < 0.6
@@ -259,11 +259,11 @@ def test_the_smooth_map_over_the_picture_is_that_of_the_figure(page):
 
 
 @pytest.mark.slow
-def test_the_picture_is_shown_as_it_is(page):
-    np.testing.assert_array_equal(canvas(page, "#picture"), PICTURES[0])
-    choose(page, "pictures", 1)
-    grey = np.repeat(PICTURES[1], 3, axis=2)
-    np.testing.assert_array_equal(canvas(page, "#picture"), grey)
+def test_the_image_is_shown_as_it_is(page):
+    np.testing.assert_array_equal(canvas(page, "#image"), IMAGES[0])
+    choose(page, "images", 1)
+    grey = np.repeat(IMAGES[1], 3, axis=2)
+    np.testing.assert_array_equal(canvas(page, "#image"), grey)
 
 
 @pytest.mark.slow
@@ -279,14 +279,14 @@ def test_keys_move_the_location_and_stop_at_the_edges(page):
 
 
 @pytest.mark.slow
-def test_the_tab_key_reaches_pictures_layers_and_location(page):
+def test_the_tab_key_reaches_images_layers_and_location(page):
     reached = []
     for _ in range(8):
         page.press("Tab")
         reached.append(
             page.script("const a = document.activeElement; return a.name || a.id;")
         )
-    wanted = ["picture", "layer", "smooth", "behind", "look"]
+    wanted = ["image", "layer", "smooth", "behind", "look"]
     assert [name for name in reached if name in wanted] == wanted
 
 
@@ -320,13 +320,13 @@ def test_a_pin_keeps_its_map_while_the_pointer_moves_on(page):
 
 
 @pytest.mark.slow
-def test_enter_pins_and_pins_belong_to_their_picture_and_layer(page):
+def test_enter_pins_and_pins_belong_to_their_image_and_layer(page):
     page.script("document.getElementById('look').focus();")
     page.press("Home", "PageDown", "Enter")
     assert pins(page) == ["1", "2", "3"]
-    choose(page, "pictures", 1)
+    choose(page, "images", 1)
     assert pins(page) == ["1", "2"]
-    choose(page, "pictures", 0)
+    choose(page, "images", 0)
     assert pins(page) == ["1", "2", "3"]
     page.script("document.getElementById('clear').click();")
     assert pins(page) == []
@@ -352,7 +352,7 @@ def test_pointing_at_the_map_reads_a_share(page):
 
 @pytest.mark.slow
 def test_a_layer_without_effect_says_so_and_shows_nothing(page):
-    choose(page, "pictures", 1)
+    choose(page, "images", 1)
     choose(page, "layers", 1)
     assert "gamma = 0: this layer passes its input on unchanged" in page.text("#seen")
     assert page.text("#pinned") == page.text("#numbers") == ""
@@ -380,7 +380,7 @@ def test_a_finger_moves_the_location_and_a_tap_pins(page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [(320, 640), (390, 844), (820, 1180)])
-def test_picture_and_map_are_on_a_small_screen_together(page, width, height):
+def test_image_and_map_are_on_a_small_screen_together(page, width, height):
     page.resize(width, height, is_phone=True)
     page.script("document.getElementById('look').scrollIntoView();")
     boxes = page.script(

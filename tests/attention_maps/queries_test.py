@@ -28,7 +28,7 @@ def test_a_pixel_lies_in_a_cell():
 
 
 @pytest.mark.parametrize("point", [(32, 0), (0, 32), (40, 3)])
-def test_a_pixel_outside_the_picture_is_named(point):
+def test_a_pixel_outside_the_image_is_named(point):
     words = rf"0\.\.31\. Received: {point[0]},{point[1]}"
     with pytest.raises(ValueError, match=words):
         cells_of_pixels([(1, 1), point], 32, GRID)
@@ -75,7 +75,7 @@ def test_points_are_not_next_to_one_another_while_there_are_others():
     assert pick_queries(scores, 2) == [(0, 0), (9, 9)]
 
 
-def test_uniform_attention_is_asked_all_over_the_picture():
+def test_uniform_attention_is_asked_all_over_the_image():
     picked = pick_queries(uniform(), 5)
     assert len(set(picked)) == 5
     assert set(picked[1:]) == {(0, 0), (0, 7), (7, 0), (7, 7)}

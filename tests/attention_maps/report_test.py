@@ -9,7 +9,7 @@ from attention_runs import DATA, make_run
 from sagan_tf.attention_maps.measures import measure
 from sagan_tf.attention_maps.queries import pick_queries
 from sagan_tf.attention_maps.report import make_report
-from sagan_tf.attention_maps.subjects import generated_pictures
+from sagan_tf.attention_maps.subjects import generated_images
 from sagan_tf.networks.attention_scores import attention_maps_of
 from sagan_tf.run import building, directory
 
@@ -28,18 +28,20 @@ def report(workdir):
 
 def generator_map(workdir, seed):
     generator, config, *_ = building.load_generator(workdir)
-    pictures = generated_pictures(config, [seed], [])
-    inputs = [pictures.z, pictures.labels]
+    chosen = generated_images(config, [seed], [])
+    inputs = [chosen.z, chosen.labels]
     return next(attention_maps_of(generator, inputs))[1][0]
 
 
-def test_views_come_picture_after_picture(report):
+def test_views_come_image_after_image(report):
     found = [(index, view.network) for index, view in report.views]
     assert found == [
-        *((0, "generator"), (0, "discriminator")),
-        *((1, "generator"), (1, "discriminator")),
+        (0, "generator"),
+        (0, "discriminator"),
+        (1, "generator"),
+        (1, "discriminator"),
     ]
-    assert report.views[2][1].title == report.pictures.titles[1]
+    assert report.views[2][1].title == report.images.titles[1]
     assert report.title == f"{report.title.split(',')[0]}, step 4"
     assert report.title.startswith("my run")
 
@@ -56,13 +58,13 @@ def test_points_are_the_same_on_all_maps(workdir):
         assert [(q.row, q.column) for q in view.queries] == [(0, 15), (4, 2)]
 
 
-def test_a_point_outside_the_picture_is_refused_before_anything_is_computed(
+def test_a_point_outside_the_image_is_refused_before_anything_is_computed(
     workdir, monkeypatch
 ):
     def never(*arguments):
         raise AssertionError("computed")
 
-    monkeypatch.setattr("sagan_tf.attention_maps.report.generated_pictures", never)
+    monkeypatch.setattr("sagan_tf.attention_maps.report.generated_images", never)
     with pytest.raises(ValueError, match=r"0\.\.31\. Received: 32,0"):
         make_report(workdir, seeds=[3], points=[(32, 0)])
 
@@ -118,11 +120,12 @@ def test_files_are_written_beside_one_another(report, tmp_path):
     ]
     assert paths[0].read_bytes().startswith(b"\x89PNG")
     assert "my run" in paths[2].read_text()
+    assert "2 generated images, averaged weights" in paths[2].read_text()
     told = json.loads(paths[1].read_text())
     assert told["step"] == 4 and told["images"] == "generated"
     assert told["averaged_generator"] is True and told["history"] == []
     assert [each["number"] for each in told["pictures"]] == [3, 8]
-    assert told["pictures"][1]["label"] == int(report.pictures.labels[1])
+    assert told["pictures"][1]["label"] == int(report.images.labels[1])
     layers = told["pictures"][1]["layers"]
     assert [each["network"] for each in layers] == ["generator", "discriminator"]
     assert layers[0] == json.loads(json.dumps(report.views[2][1].as_dict()))
@@ -134,7 +137,7 @@ def test_files_are_written_beside_one_another(report, tmp_path):
     [
         ({"labels": "10"}, "labels must be below 10"),
         ({"seeds": list(range(76))}, "1 to 150 rows.*Received: 152"),
-        ({"images": "real", "network": "generator"}, "sees no real pictures"),
+        ({"images": "real", "network": "generator"}, "sees no real images"),
     ],
 )
 def test_what_cannot_be_shown_is_named(workdir, arguments, words):
@@ -146,8 +149,8 @@ def test_a_page_that_is_too_large_is_refused_before_anything_is_computed(
     workdir, monkeypatch
 ):
     monkeypatch.setattr("sagan_tf.attention_maps.page.MOST_BYTES", 2**17)
-    monkeypatch.setattr("sagan_tf.attention_maps.report.generated_pictures", None)
-    with pytest.raises(ValueError, match="at most 3 picture"):
+    monkeypatch.setattr("sagan_tf.attention_maps.report.generated_images", None)
+    with pytest.raises(ValueError, match="at most 3 image"):
         make_report(workdir, seeds=list(range(4)), with_page=True)
 
 

@@ -42,7 +42,7 @@ def test_the_whole_map_is_not_kept():
     found = view()
     assert all(query.scores.base is None for query in found.queries)
     assert found.grid == GRID
-    assert found.figures == measure(scores(), 32)
+    assert found.means == measure(scores(), 32)
 
 
 def test_json_has_the_figures_and_where_each_query_looks_most():
@@ -72,6 +72,6 @@ def test_a_cell_that_is_not_on_the_map_is_named(cell):
         np.zeros((32, 32, 4), "uint8"),
     ],
 )
-def test_what_is_no_picture_is_named(pixels):
+def test_what_is_no_image_is_named(pixels):
     with pytest.raises(ValueError, match="pixels must be uint8 .* images.to_pixels"):
         view(pixels=pixels)

@@ -53,9 +53,8 @@ def test_the_record_tells_everything(exported):
     folder, record = exported
     assert json.loads((folder / "export.json").read_text()) == record
     assert record["class_names"] == ["a", "b", "c", "d", "e"]
-    assert record["config"] == {
-        **{"resolution": 32, "image_channels": 1, "num_classes": 5, "z_dim": 6}
-    }
+    config = {"resolution": 32, "image_channels": 1, "num_classes": 5, "z_dim": 6}
+    assert record["config"] == config
     assert record["signatures"]["sample"] == {
         "inputs": {
             "labels": {"dtype": "int32", "shape": [None]},
@@ -109,6 +108,15 @@ def test_the_description_names_what_matters(exported):
     assert "Try --output=models/clothes/1" in other
 
 
+def test_a_warm_up_request_that_fails_leaves_nothing(generator, tmp_path, monkeypatch):
+    # Labels from 0 to 4 are right.
+    wrong = [("serving_default", {"z": Z, "labels": LABELS + 1})]
+    monkeypatch.setattr(export, "warm_up_requests", lambda *arguments: wrong)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="labels must be from 0"):
+        export.export_generator(generator, tmp_path / "models" / "1", num_classes=5)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_export_that_draws_something_else_leaves_nothing(
     generator, tmp_path, monkeypatch
 ):
@@ -131,9 +139,8 @@ def test_without_warm_up_there_are_no_requests(tmp_path, monkeypatch):
     generator = make_generator(num_classes=0, attention=())
     record = export.export_generator(generator, tmp_path / "1", warm=False)
     assert not (tmp_path / "1" / REQUESTS_PATH).exists()
-    assert set(record["signatures"]) == {
-        *("serving_default", "images", "sample", "sample_png")
-    }
+    names = {"serving_default", "images", "sample", "sample_png"}
+    assert set(record["signatures"]) == names
     assert list(record["signatures"]["serving_default"]["inputs"]) == ["z"]
     assert record["difference"]["attention"] is None
     assert '{"seeds": 7' in "\n".join(export.describe(record, tmp_path / "1"))

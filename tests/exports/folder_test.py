@@ -60,7 +60,7 @@ def test_a_failure_leaves_what_was_there(path):
 
 def test_an_export_is_not_replaced_unasked(path):
     make(path, "old")
-    with pytest.raises(ValueError, match=r"there already. Try --output=\S+sagan/2, or"):
+    with pytest.raises(ValueError, match=r"which exists. Try --output=\S+sagan/2, or"):
         make(path)
     assert (path / MODEL).read_text() == "old"
     make(path, overwrite=True)
@@ -73,9 +73,9 @@ def test_what_is_no_export_is_never_replaced(tmp_path, there):
     (tmp_path / "thesis.tex").write_text("ten years")
     if there:
         (tmp_path / there).write_text("")
-    with pytest.raises(ValueError, match="Only an export is replaced"):
+    with pytest.raises(ValueError, match="--overwrite replaces only exports"):
         make(tmp_path, overwrite=True)
-    with pytest.raises(ValueError, match="Only an export is replaced"):
+    with pytest.raises(ValueError, match="--overwrite replaces only exports"):
         check_output(tmp_path / "thesis.tex", overwrite=True)
     assert (tmp_path / "thesis.tex").read_text() == "ten years"
 
@@ -139,7 +139,7 @@ def test_an_export_that_was_killed_while_it_was_exchanged_is_not_lost(path, caps
     gone = subprocess.Popen(["true"])
     gone.wait()
     os.rename(path, path.with_name(f"1.old.{gone.pid}.tmp"))
-    with pytest.raises(ValueError, match="there already"):
+    with pytest.raises(ValueError, match="which exists"):
         make(path)
     assert (path / MODEL).read_text() == "old"
     assert names(path.parent) == ["1"]

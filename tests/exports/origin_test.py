@@ -81,6 +81,5 @@ def test_a_generator_in_memory_has_the_same_keys(tmp_path):
     told = origin_in_memory(network, 3, ("a", "b", "c"))
     config = Config(dataset="digits", num_classes=10)
     assert list(told) == list(origin_of_run(tmp_path, 1, True, config, (), 1))
-    assert told["config"] == {
-        **{"resolution": 8, "image_channels": 1, "num_classes": 3, "z_dim": 4}
-    }
+    config = {"resolution": 8, "image_channels": 1, "num_classes": 3, "z_dim": 4}
+    assert told["config"] == config

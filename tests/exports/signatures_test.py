@@ -72,7 +72,7 @@ def test_z_and_labels_become_pixels_and_images(served, generator):
     np.testing.assert_array_equal(pixels, images.to_pixels(made))
 
 
-def test_a_seed_is_the_picture_of_its_z(served, generator):
+def test_a_seed_is_the_image_of_its_z(served, generator):
     z = latents.draw_z(SEEDS, Z_DIM).numpy()
     live = images.to_pixels(generator([z, LABELS], training=False).numpy())
     difference = np.abs(sample(served).astype(int) - live)
@@ -80,7 +80,7 @@ def test_a_seed_is_the_picture_of_its_z(served, generator):
     assert difference.mean() < 0.01
 
 
-def test_a_picture_depends_on_its_seed_and_label_alone(served):
+def test_a_image_depends_on_its_seed_and_label_alone(served):
     together = sample(served)
     for i in range(len(SEEDS)):
         alone = sample(served, LABELS[i : i + 1], SEEDS[i : i + 1])
@@ -104,7 +104,7 @@ class Mixing(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("signature", ["sample", "sample_png"])
-def test_pictures_of_seeds_are_computed_one_by_one(signature):
+def test_images_of_seeds_are_computed_one_by_one(signature):
     z = keras.Input((Z_DIM,), name="z")
     x = keras.layers.Reshape((8, 8, 1))(keras.layers.Dense(64)(z))
     network = keras.Model(z, keras.layers.Activation("tanh")(Mixing()(x)))
@@ -117,7 +117,7 @@ def test_pictures_of_seeds_are_computed_one_by_one(signature):
         np.testing.assert_array_equal(alone[0].numpy(), together[i].numpy())
 
 
-def test_each_picture_has_its_own_truncation(served):
+def test_each_image_has_its_own_truncation(served):
     truncation = np.array([0, 0.5, 0, 1, 0, 2, 1e-6, 0.5], np.float32)
     made = sample(served, truncation=truncation)
     np.testing.assert_array_equal(

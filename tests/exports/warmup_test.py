@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from sagan_tf.exports.warmup import MAX_REQUESTS, write_warmup_requests
+from sagan_tf.exports.warmup import write_warmup_requests
 
 
 class Painter(tf.Module):
@@ -65,42 +65,3 @@ def test_a_model_with_warm_up_still_loads(model):
     loaded = tf.saved_model.load(str(model)).signatures["sample"]
     made = loaded(**{k: tf.constant(v) for k, v in request().items()})
     np.testing.assert_allclose(made["pixels"], [1.5, 5.0])
-
-
-@pytest.mark.parametrize("count", [0, MAX_REQUESTS + 1])
-def test_a_number_of_requests_that_the_server_refuses_is_refused(model, count):
-    with pytest.raises(ValueError, match=f"1 to 1000 .* Received: {count}"):
-        write_warmup_requests(model, [("sample", request())] * count)
-    assert not (model / "assets.extra").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "inputs", "words"),
-    [
-        ("paint", request(), "signatures sample. Received: .* paint"),
-        ("sample", {"labels": np.int32([1])}, "takes labels, truncation. .* labels"),
-        ("sample", {**request(), "z": 1}, "with labels, truncation, z"),
-        ("sample", request(labels=[1, 2, 3]), "first dimension.*labels.: 3"),
-        ("sample", request(labels=[[1, 2]]), r"int32 of shape \(None,\)"),
-        ("sample", request(labels=3, truncation=1), r"of shape \(\)"),
-        ("sample", request([], []), r"of shape \(0,\)"),
-        ("sample", {**request(), "labels": np.int64([1, 2])}, "int64 of shape"),
-    ],
-)
-def test_a_request_that_the_model_cannot_answer_is_refused(model, name, inputs, words):
-    path = write_warmup_requests(model, [("sample", request([9], [1]))])
-    before = path.read_bytes()
-    with pytest.raises(ValueError, match=words):
-        write_warmup_requests(model, [("sample", request()), (name, inputs)])
-    assert path.read_bytes() == before
-
-
-def test_a_folder_without_a_model_is_named(tmp_path):
-    with pytest.raises(ValueError, match="no saved_model.pb"):
-        write_warmup_requests(tmp_path, [("sample", request())])
-
-
-def test_a_damaged_model_is_named(tmp_path):
-    (tmp_path / "saved_model.pb").write_bytes(b"no protocol buffer")
-    with pytest.raises(ValueError, match=r"saved_model.pb"):
-        write_warmup_requests(tmp_path, [("sample", request())])

@@ -44,7 +44,7 @@ def test_the_generator_draws_what_theirs_draws_with_red_first(imported):
     np.testing.assert_allclose(images[:, ::-1], recording.images, atol=1e-5)
 
 
-def test_the_discriminator_judges_pictures_with_red_first_as_theirs_does(imported):
+def test_the_discriminator_judges_images_with_red_first_as_theirs_does(imported):
     recording, _, networks = imported
     logits = judge(networks["discriminator"], recording, recording.x[:, ::-1])
     np.testing.assert_allclose(logits, recording.logits, rtol=1e-5, atol=1e-4)

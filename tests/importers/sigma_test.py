@@ -2,7 +2,15 @@ import keras
 import numpy as np
 import pytest
 
-from sagan_tf.importers.sigma import EPSILON, iterated_sigma, matching_u, stored_sigma
+from sagan_tf.importers.sigma import (
+    EPSILON,
+    ITERATED,
+    PLAIN,
+    STORED,
+    iterated_sigma,
+    matching_u,
+    stored_sigma,
+)
 from sagan_tf.layers import SpectralNormalization
 
 SHAPES = [(5, 7), (7, 5), (1, 6), (6, 1), (4, 3, 3, 3)]
@@ -86,3 +94,21 @@ def test_what_is_not_finite_stays_so():
 def test_stored_sigma_takes_u_and_v_as_they_are():
     weight, u, v = draw(2, 3, 1, 1), np.float32([2, 0]), np.float32([0, 0, 3])
     np.testing.assert_allclose(stored_sigma(weight, u, v), 6 * weight[0, 2, 0, 0])
+
+
+@pytest.mark.parametrize("style", [STORED, ITERATED])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_our_layer_divides_as_the_style_does(style, shape):
+    weight = draw(*shape)
+    left, _, right = np.linalg.svd(weight.reshape(len(weight), -1))
+    vectors = [left[:, 0], 0.9 * right[0]][: len(style.tensors) - 1]
+    layer = our_layer(weight, style.our_u(weight, *vectors))
+    kernel = layer.layer.kernel / layer.sigma()
+    theirs = style.effective(weight, *vectors)
+    np.testing.assert_allclose(kernel, theirs.reshape(len(weight), -1).T, rtol=1e-5)
+
+
+def test_a_plain_weight_is_taken_as_it_is():
+    weight = draw(5, 7)
+    np.testing.assert_array_equal(PLAIN.effective(weight), weight)
+    assert PLAIN.our_u(weight) is None

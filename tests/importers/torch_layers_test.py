@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from sagan_tf.importers.sigma import iterated_sigma, stored_sigma
+from sagan_tf.importers.sigma import (
+    ITERATED,
+    PLAIN,
+    STORED,
+    iterated_sigma,
+    stored_sigma,
+)
 from sagan_tf.importers.torch_layers import (
     CONVOLUTION,
     EMBEDDING,
@@ -108,13 +114,24 @@ def test_u_that_is_iterated_is_taken_over(iterated):
     assert layers("ours/u").sources() == ("a.weight", "a.u0")
 
 
-@pytest.mark.parametrize("kind", ["stored", "iterated"])
-def test_folded_weights_are_divided_by_the_sources_sigma(kind, request):
+def test_the_names_of_tensors_show_the_style(stored, iterated):
+    layer = Layer("a")
+    assert layer.style(stored) is STORED
+    assert layer.style({"a.weight_v": stored["a.weight_v"]}) is STORED
+    assert layer.style(iterated) is ITERATED
+    assert layer.style({"a.weight": iterated["a.weight"]}) is PLAIN
+    assert layer.style({}) is PLAIN
+
+
+@pytest.mark.parametrize(
+    ("kind", "sigma_of"), [("stored", stored_sigma), ("iterated", iterated_sigma)]
+)
+def test_folded_weights_are_divided_by_the_sources_sigma(kind, sigma_of, request):
     tensors = request.getfixturevalue(kind)
     layers = layers_of(tensors, ours="a").folded()
     assert not layers.normalized
     weight, *rest = (tensors[name] for name in Layer("a").names(tensors))
-    sigma = (stored_sigma if len(rest) == 2 else iterated_sigma)(weight, *rest)
+    sigma = sigma_of(weight, *rest)
     np.testing.assert_allclose(
         value(layers, "ours/kernel", tensors),
         CONVOLUTION.weight(weight) / sigma,

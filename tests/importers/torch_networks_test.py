@@ -5,7 +5,6 @@ from sagan_tf.importers.torch_networks import (
     Names,
     discriminator,
     generator,
-    plain_batch_norm,
     translation,
 )
 from sagan_tf.importers.translation import variables_by_name
@@ -19,17 +18,14 @@ from sagan_tf.networks.builders import (
 
 NAMES = Names(
     blocks=r"block\d+",
-    convolutions={"convolution_1": ".a", "convolution_2": ".b", "shortcut": ".c"},
-    attention={
-        **{"query": ".q", "key": ".k", "value": ".v", "output": ".o"},
-        "gamma": ".gamma",
-    },
+    convolutions=(".a", ".b", ".c"),
+    attention=(".q", ".k", ".v", ".o", ".gamma"),
     linear="linear",
     embedding="embedding",
     image_convolution="last",
-    batch_norm=plain_batch_norm("norm"),
-    block_batch_norm=plain_batch_norm,
-    block_batch_norms={"batch_norm_1": ".n", "batch_norm_2": ".m"},
+    image_norm="norm",
+    norms=(".n", ".m"),
+    class_tables=(".gain", ".shift"),
 )
 CHANNELS, Z_DIM, CLASSES = 2, 5, 3
 
@@ -79,10 +75,11 @@ def sources(layers, network):
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_widths_tell_the_generator_of_every_resolution(resolution):
-    fields, layers = generator(generator_tensors(resolution, (1, 2)), NAMES)
+    fields, layers = generator(generator_tensors(resolution, (1, 2)), "", NAMES)
     assert fields == {
         "resolution": resolution,
         "image_channels": 3,
+        "num_classes": 0,
         "z_dim": Z_DIM,
         "generator_channels": CHANNELS,
         "attention_resolution": (16, 32),
@@ -100,7 +97,7 @@ def test_widths_tell_the_generator_of_every_resolution(resolution):
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_widths_tell_the_discriminator_of_every_resolution(resolution):
-    fields, layers = discriminator(discriminator_tensors(resolution, (0,)), NAMES)
+    fields, layers = discriminator(discriminator_tensors(resolution, (0,)), "", NAMES)
     half = resolution // 2
     assert fields == {
         "resolution": resolution,
@@ -121,12 +118,12 @@ def test_widths_tell_the_discriminator_of_every_resolution(resolution):
 def test_a_discriminator_without_an_embedding_has_no_classes():
     tensors = discriminator_tensors(32)
     del tensors["embedding.weight"]
-    assert discriminator(tensors, NAMES)[0]["num_classes"] == 0
+    assert discriminator(tensors, "", NAMES)[0]["num_classes"] == 0
 
 
 def test_blocks_are_in_the_order_of_their_numbers():
     # block10 would come before block2.
-    fields, layers = generator(generator_tensors(256, (0, 1, 2, 3, 4)), NAMES)
+    fields, layers = generator(generator_tensors(256, (0, 1, 2, 3, 4)), "", NAMES)
     assert fields["attention_resolution"] == (8, 16, 32, 64, 128)
     assert layers("block_256x256/convolution_1/kernel").sources() == (
         "block10.a.weight",
@@ -138,26 +135,26 @@ def test_attention_before_all_blocks_is_refused():
     moved = {name.replace("block0", "block9"): t for name, t in tensors.items()}
     add_attention(moved, "block0", 8)
     with pytest.raises(ValueError, match="Attention must come after a block.*block0"):
-        generator(moved, NAMES)
+        generator(moved, "", NAMES)
 
 
 def test_attention_after_a_block_that_does_not_halve_is_refused():
     with pytest.raises(ValueError, match="must come after a block that halves"):
-        discriminator(discriminator_tensors(32, (2,)), NAMES)
+        discriminator(discriminator_tensors(32, (2,)), "", NAMES)
 
 
 def test_networks_that_do_not_belong_together_are_refused():
     found = {
-        "generator": generator(generator_tensors(32), NAMES),
-        "discriminator": discriminator(discriminator_tensors(64), NAMES),
+        "generator": generator(generator_tensors(32), "", NAMES),
+        "discriminator": discriminator(discriminator_tensors(64), "", NAMES),
     }
     with pytest.raises(ValueError, match="agree about resolution.*64 in the discrim"):
-        translation(found, 1e-5)
+        translation({}, found, 1e-5, 0.999)
 
 
 def test_pytorchs_momentum_of_a_tenth_is_ours_of_nine_tenths():
-    found = {"generator": generator(generator_tensors(32), NAMES)}
-    fields = translation(found, 1e-3).fields
+    found = {"generator": generator(generator_tensors(32), "", NAMES)}
+    fields = translation({}, found, 1e-3, 0.999).fields
     assert fields["batch_norm_momentum"] == fields["final_batch_norm_momentum"] == 0.9
     assert fields["batch_norm_epsilon"] == 1e-3
 
@@ -185,17 +182,18 @@ def test_spectral_norm_is_the_runs_as_far_as_all_its_networks_have_it():
     normalized = {network: with_u(tensors) for network, tensors in plain.items()}
 
     def spectral_norm(**tensors):
-        found = {name: find[name](each, NAMES) for name, each in tensors.items()}
+        found = {name: find[name](each, "", NAMES) for name, each in tensors.items()}
         for fields, _ in found.values():
             fields["num_classes"] = CLASSES
-        made = translation(found, 1e-5)
+        made = translation({}, found, 1e-5, 0.999)
         kept = [name for name, layers in made.networks.items() if layers.normalized]
         return made.fields["spectral_norm"], kept, len(made.notes)
 
     networks = ["generator", "discriminator"]
     assert spectral_norm(**normalized) == ("both", networks, 0)
     assert spectral_norm(**{**normalized, "generator": plain["generator"]}) == (
-        *("discriminator", ["discriminator"]),
+        "discriminator",
+        ["discriminator"],
         0,
     )
     assert spectral_norm(**plain) == ("none", [], 0)

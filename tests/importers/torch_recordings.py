@@ -54,13 +54,13 @@ def networks_of(translation, tensors):
         Dict of `"generator"`, ... to `keras.Model`.
     """
     config = Config(**{**translation.settings, **translation.fields}).validate()
-    shapes = {item: _shapes(config)[item] for item in translation.networks}
+    variables = {item: _variables(config)[item] for item in translation.networks}
     weights = {
-        item: {name: translation.networks[item](name) for name in shapes[item]}
-        for item in shapes
+        item: {name: translation.networks[item](name) for name in variables[item]}
+        for item in variables
     }
     check_names(tensors, weights, translation.ignored)
-    values = convert(tensors, weights, shapes)
+    values = convert(tensors, weights, variables)
     networks = _networks(config)
     for item in values:
         for name, variable in variables_by_name(networks[item]).items():
@@ -78,13 +78,10 @@ def _networks(config):
 
 
 @functools.cache
-def _shapes(config):
+def _variables(config):
+    """Variables that nobody changes: `convert` asks for their shapes."""
     return {
-        item: {
-            name: tuple(variable.shape)
-            for name, variable in variables_by_name(network).items()
-        }
-        for item, network in _networks(config).items()
+        item: variables_by_name(network) for item, network in _networks(config).items()
     }
 
 

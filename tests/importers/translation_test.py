@@ -1,8 +1,11 @@
 """Every tensor is used or ignored, none is missing, and shapes fit."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
+from sagan_tf.importers import translation
 from sagan_tf.importers.translation import (
     Translation,
     Weight,
@@ -18,9 +21,9 @@ NETWORKS = {
     "generator": {"kernel": Weight("w", np.transpose), "bias": Weight("b")},
     "discriminator": {"sum": Weight(("w", "b"), lambda w, b: w.sum() + b)},
 }
-SHAPES = {
-    "generator": {"kernel": (3, 2), "bias": (3,)},
-    "discriminator": {"sum": (3,)},
+VARIABLES = {
+    "generator": {"kernel": np.empty((3, 2)), "bias": np.empty(3)},
+    "discriminator": {"sum": np.empty(3)},
 }
 
 
@@ -30,7 +33,7 @@ def changed(**tensors):
 
 def test_tensors_become_variables():
     check_names(TENSORS, NETWORKS, {"slot"})
-    values = convert(TENSORS, NETWORKS, SHAPES)
+    values = convert(TENSORS, NETWORKS, VARIABLES)
     np.testing.assert_array_equal(values["generator"]["kernel"], np.ones((3, 2)))
     np.testing.assert_array_equal(values["generator"]["bias"], [0, 1, 2])
     np.testing.assert_array_equal(values["discriminator"]["sum"], [6, 7, 8])
@@ -64,40 +67,37 @@ def test_of_many_names_the_first_are_told_and_their_number():
 )
 def test_another_shape_is_told_with_the_one_that_is_needed(bias):
     with pytest.raises(ValueError, match=r"of another shape: b \(.*for bias \(3,\)"):
-        convert(changed(b=bias), NETWORKS, SHAPES)
+        convert(changed(b=bias), NETWORKS, VARIABLES)
 
 
 def test_a_shape_that_cannot_be_converted_is_another_shape():
     # Weights and biases of different lengths cannot be added.
     with pytest.raises(ValueError, match=r"w \(2, 3\), b \(2,\) for sum \(3,\)"):
-        convert(changed(b=np.zeros(2)), NETWORKS, SHAPES)
+        convert(changed(b=np.zeros(2)), NETWORKS, VARIABLES)
     cut = {"generator": {"bias": Weight("b", lambda b: b[0, 0, 0])}}
     with pytest.raises(ValueError, match=r"1 of another shape: b \(3,\) for bias"):
-        convert(TENSORS, cut, SHAPES)
+        convert(TENSORS, cut, VARIABLES)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_refused(value):
     with pytest.raises(ValueError, match=r"2 not finite: b \(3,\), w \(2, 3\), b"):
-        convert(changed(b=np.array([0, value, 1])), NETWORKS, SHAPES)
+        convert(changed(b=np.array([0, value, 1])), NETWORKS, VARIABLES)
 
 
-def test_progress_sees_every_variable():
-    seen = []
-
-    def progress(todo):
-        seen.extend(todo)
-        return todo
-
-    convert(TENSORS, NETWORKS, SHAPES, progress)
-    assert [name for _, name, _ in seen] == ["kernel", "bias", "sum"]
+def test_the_bar_moves_at_every_variable(monkeypatch):
+    bar = mock.MagicMock()
+    monkeypatch.setattr(translation, "progress_bar", bar)
+    convert(TENSORS, NETWORKS, VARIABLES)
+    assert bar.call_args.args[1] == 3
+    assert bar().__enter__().update.call_count == 3
 
 
 def test_whole_names_are_ignored_each_for_its_first_reason():
-    translation = Translation({}, {})
-    translation.ignore(["a/m", "b/m", "b/mm"], r".*/m", "moments")
-    translation.ignore(["a/m", "c"], r".*", "rest")
-    assert translation.ignored == {"a/m": "moments", "b/m": "moments", "c": "rest"}
+    made = Translation({}, {})
+    made.ignore(["a/m", "b/m", "b/mm"], r".*/m", "moments")
+    made.ignore(["a/m", "c"], r".*", "rest")
+    assert made.ignored == {"a/m": "moments", "b/m": "moments", "c": "rest"}
 
 
 def test_a_shape_that_tells_something_has_to_be_there():
