@@ -1,8 +1,5 @@
 """Spectral normalization as a reparametrization of any layer's weight."""
 
-import contextlib
-import contextvars
-
 import keras
 import numpy as np
 from keras import ops
@@ -14,10 +11,6 @@ from keras.src.backend.common.variables import AutocastScope
 
 from sagan_tf.errors import BadInput
 from sagan_tf.layers.power_iteration import divide_by_sigma, iterate, sigma_of
-
-# Tensors by layer, for the calls inside `shared_weights`. A context variable, because
-# replicas are threads.
-_SHARED = contextvars.ContextVar("sagan_tf_shared_weights", default=None)
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -112,9 +105,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
 
     def call(self, inputs, training=False):
-        weight = (_SHARED.get() or {}).get(id(self))
-        if weight is None:
-            weight = self.normalized_weight(update_u=bool(training) and self.trainable)
+        weight = self.normalized_weight(update_u=bool(training) and self.trainable)
         # The other weights get their current values, which may come from a scope around
         # this one (a functional training loop on JAX).
         values = [
@@ -235,34 +226,3 @@ class SpectralNormalization(keras.layers.Wrapper):
             "epsilon": self.epsilon,
             "clamp_sigma": self.clamp_sigma,
         }
-
-
-def normalized_weights(network, update_u=False):
-    """Every `W / sigma` of a network, to be used in several calls of it.
-
-    Args:
-        network: `keras.Model`.
-        update_u: bool, whether each `u` moves.
-
-    Returns:
-        Dict for `shared_weights`.
-    """
-    return {
-        id(layer): layer.normalized_weight(update_u and layer.trainable)
-        for layer in network._flatten_layers()
-        if isinstance(layer, SpectralNormalization)
-    }
-
-
-@contextlib.contextmanager
-def shared_weights(weights):
-    """Inside, the layers use these weights: no power iteration, and no `u` moves.
-
-    Args:
-        weights: from `normalized_weights`.
-    """
-    token = _SHARED.set(weights)
-    try:
-        yield
-    finally:
-        _SHARED.reset(token)

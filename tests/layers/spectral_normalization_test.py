@@ -1,21 +1,13 @@
 """Properties of spectral normalisation."""
 
-import collections
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from sagan_tf.layers import (
-    SpectralNormalization,
-    normalized_weights,
-    shared_weights,
-)
+from sagan_tf.layers import SpectralNormalization
 from sagan_tf.layers.power_iteration import divide_by_sigma
-from sagan_tf.model.sagan import SAGAN
-from sagan_tf.networks.builders import build_discriminator, build_generator
 from tests.layers.matrices import cosine, matrix_with_singular_values, numeric_gradient
 
 
@@ -197,54 +189,6 @@ def test_the_settings_reach_the_power_iteration(options):
     np.testing.assert_array_equal(ours, expected)
     np.testing.assert_array_equal(gradient, expected_gradient)
     assert np.any(gradient != default)
-
-
-def test_shared_weights_are_computed_once_and_keep_their_gradient():
-    kernel = matrix_with_singular_values([5, 3, 1], 7, 4)
-    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
-    layer = normalized_dense(kernel)
-    network = keras.Sequential([keras.Input((7,)), layer])
-    expected = loss_and_gradient(layer, x)
-    u = layer.u.numpy()
-    with tf.GradientTape() as tape:
-        weights = normalized_weights(network, update_u=True)
-    moved = layer.u.numpy()
-    with tape, shared_weights(weights):
-        loss = tf.reduce_sum(network(x, training=True) * tf.range(1.0, 5.0))
-        # Another weight now would be seen if it were read.
-        layer.layer.kernel.assign(kernel + 1)
-        np.testing.assert_array_equal(loss, expected[0])
-    gradient = tape.gradient(loss, layer.layer.kernel.value)
-    np.testing.assert_allclose(gradient, expected[1], rtol=1e-5, atol=1e-5)
-    assert np.any(moved != u)
-    np.testing.assert_array_equal(layer.u, moved)
-    assert float(loss_and_gradient(layer, x)[0]) != float(expected[0])
-
-
-def test_a_training_step_normalizes_each_weight_of_the_discriminator_once(monkeypatch):
-    """The generator's twice: it changes between its step and the discriminator's."""
-    options = {"num_classes": 3, "channels": 2, "attention_resolution": (16,)}
-    networks = build_generator(32, 5, **options), build_discriminator(32, **options)
-    model = SAGAN(*networks)
-    model.compile()
-    calls = collections.Counter()
-    compute = SpectralNormalization.normalized_weight
-
-    def counted(self, update_u=False):
-        calls[id(self)] += 1
-        return compute(self, update_u)
-
-    monkeypatch.setattr(SpectralNormalization, "normalized_weight", counted)
-    images = tf.zeros((2, 32, 32, 3))
-    model.train_step((images, tf.constant([0, 2])))
-    for network, times in zip(networks, (2, 1), strict=True):
-        found = [
-            calls[id(layer)]
-            for layer in network._flatten_layers()
-            if isinstance(layer, SpectralNormalization)
-        ]
-        assert len(found) > 10
-        assert set(found) == {times}
 
 
 @pytest.mark.parametrize("shape", [(7, 4), (4, 7)])
