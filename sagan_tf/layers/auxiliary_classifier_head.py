@@ -13,7 +13,7 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
 
         logit = w^T h + b,   class logits = V^T h + c
 
-    `w` and `V` are both spectrally normalised. The logit does not depend on the label,
+    `w` and `V` are both spectrally normalized. The logit does not depend on the label,
     which enters through the class losses alone: see `losses.class_cross_entropy`.
 
     Args:
@@ -23,7 +23,7 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
 
     Call arguments:
         inputs: `(B, C)` float tensor, the pooled features h.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether the `u` of spectral normalization move.
 
     Returns:
         `(B, 1 + num_classes)`: the logit, then the class logits.

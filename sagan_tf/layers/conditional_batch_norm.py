@@ -1,4 +1,4 @@
-"""Batch normalisation with a gain and a bias per class."""
+"""Batch normalization with a gain and a bias per class."""
 
 import keras
 from keras import ops
@@ -24,13 +24,13 @@ def check_labels(layer, labels):
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class ConditionalBatchNorm(keras.layers.Layer):
-    """Batch normalisation whose gamma and beta are looked up by class.
+    """Batch normalization whose gamma and beta are looked up by class.
 
         y = gamma[label] * (x - mean) / sqrt(variance + epsilon) + beta[label]
 
     In training, mean and (biased) variance are the batch's, over B, H and W; the moving
     values follow with `new = momentum * old + (1 - momentum) * batch`. In inference the
-    moving values are used. Without classes this is plain batch normalisation.
+    moving values are used. Without classes this is plain batch normalization.
     Statistics and result are computed in float32 (float64 for a float64 layer), also
     under mixed precision.
 
@@ -41,7 +41,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
         synchronized: bool, whether the batch statistics are taken over all replicas.
         unbiased_moving_variance: bool, whether the variance that enters the moving
             average is multiplied by n / (n - 1), as TensorFlow 1's fused kernel does in
-            the official generator's last, unconditional normalisation; n is the number
+            the official generator's last, unconditional normalization; n is the number
             of values that a replica sees of a channel.
 
     Call arguments:

@@ -11,7 +11,7 @@ from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLaye
 class ProjectionHead(SpectrallyNormalizedLayer):
     """The projection discriminator: `logit = w^T h + b + <h, embedding(y)>`.
 
-    `w` and the embedding table are both spectrally normalised (the table on its
+    `w` and the embedding table are both spectrally normalized (the table on its
     transpose, as in the official code). Without classes only the linear part remains.
 
     Args:
@@ -22,7 +22,7 @@ class ProjectionHead(SpectrallyNormalizedLayer):
     Call arguments:
         inputs: `(B, C)` float tensor, the pooled features h.
         labels: `(B,)` int tensor in [0, num_classes); only with classes.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether the `u` of spectral normalization move.
 
     Returns:
         Logits, `(B, 1)`.

@@ -31,10 +31,10 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
 
     Args:
         filters: int, channels of the output.
-        num_classes: int, or `None` for plain batch normalisation.
+        num_classes: int, or `None` for plain batch normalization.
         momentum, epsilon, synchronized: see `ConditionalBatchNorm`.
-        normalize_tables: bool, whether the tables of batch normalisation are
-            spectrally normalised too: `SpectralConditionalBatchNorm`. Official: no.
+        normalize_tables: bool, whether the tables of batch normalization are
+            spectrally normalized too: `SpectralConditionalBatchNorm`. Official: no.
         spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
             kernel_initializer: see `SpectrallyNormalizedLayer`.
 
@@ -149,7 +149,7 @@ class DiscriminatorBlock(SpectrallyNormalizedLayer):
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether the `u` of spectral normalization move.
 
     Returns:
         `(B, H // 2, W // 2, filters)` tensor, or `(B, H, W, filters)` without
@@ -213,7 +213,7 @@ class DiscriminatorOptimizedBlock(SpectrallyNormalizedLayer):
 
     Call arguments:
         inputs: images, `(B, H, W, C)` float tensor.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether the `u` of spectral normalization move.
 
     Returns:
         `(B, H // 2, W // 2, filters)` tensor.

@@ -30,7 +30,7 @@ class ResidualBottleneck(SpectrallyNormalizedLayer):
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether the `u` of spectral normalization move.
 
     Returns:
         `(B, H, W, C)` tensor.
