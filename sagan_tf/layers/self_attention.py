@@ -45,13 +45,12 @@ class SelfAttention(SpectrallyNormalizedLayer):
             smaller number that divides H * W); 0 for all; `None` for the default of
             `chunk_size_for`. The result is the same up to rounding. Chunks do not
             support second derivatives.
-        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
-            kernel_initializer: see `SpectrallyNormalizedLayer`.
+        kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
         return_attention_scores: bool, whether beta is returned as well.
-        training: bool, whether the `u` of spectral normalization move.
+        training: bool, whether `u` moves.
 
     Returns:
         `(B, H, W, C)` tensor; with scores a pair of it and beta, `(B, H * W, N)`, where

@@ -68,6 +68,17 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
             )
         )
 
+    def dense(self, units, name):
+        """A dense layer, normalized if this layer is."""
+        return self.normalized(
+            keras.layers.Dense(
+                units,
+                kernel_initializer=self.fresh_initializer(),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+        )
+
     def normalized(self, layer):
         """`layer`, wrapped in `SpectralNormalization` if this layer is normalized."""
         return normalized(

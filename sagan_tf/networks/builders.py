@@ -233,20 +233,10 @@ def build_discriminator(
     also under mixed precision). The dtype policy is Keras' global one.
 
     Args:
-        resolution: int, 32, 64, 128 (official) or 256 pixels.
-        num_classes: int; 0 or `None` for an unconditional discriminator.
-        channels: int, multiplier of the widths. Official: 64.
-        image_channels: int, 1 or 3.
         attention_resolution: ints among 8, 16, ... resolution / 2; `()` for none.
             Official: `(32,)`.
-        attention_variant, attention_chunk_size: see `SelfAttention`; the variant
-            `"residual"` puts a `ResidualBottleneck` in its place.
-        spectral_norm: bool, whether every weight is normalized.
-        power_iterations, stop_gradient: see `SpectralNormalization`.
-        clamp_sigma: see `SpectralNormalization`; without effect inside attention.
-        initializer: see `build_generator`.
         head: `"projection"` (official), or `"auxiliary_classifier"` for that of AC-GAN.
-        name: name of the model.
+        name: name of the model. For all other arguments see `build_generator`.
 
     Returns:
         Functional `keras.Model`. Inputs `[images (B, R, R, image_channels) float32 in
