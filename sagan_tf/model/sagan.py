@@ -120,8 +120,8 @@ class SAGAN(MultiWorkerFit, keras.Model):
             self.ema_generator.trainable = False
         counter = {"dtype": "int64", "trainable": False}
         counter["aggregation"] = "only_first_replica"
-        self.step = self.add_weight((), "zeros", name="step", **counter)
         minus_one = keras.initializers.Constant(-1)
+        self.step = self.add_weight((), "zeros", name="step", **counter)
         self.first_nonfinite_step = self.add_weight(
             (), minus_one, name="first_nonfinite_step", **counter
         )
@@ -146,8 +146,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
             discriminator_optimizer: Keras optimizer; default: the official Adam, 4e-4.
             loss: `"hinge"` (official), `"kl"` (official), `"non_saturating"` or
                 `"wasserstein"`, see `losses.py`.
-            jit_compile: bool, whether XLA compiles the training step.
-            steps_per_execution, run_eagerly: see `keras.Model.compile`.
+            jit_compile, steps_per_execution, run_eagerly: see `keras.Model.compile`.
 
         Raises:
             BadInput: unknown loss.
@@ -183,10 +182,9 @@ class SAGAN(MultiWorkerFit, keras.Model):
         Returns:
             Dict of the metrics, see `metrics`.
         """
-        batches = split_batch(self, data)
-        count = self.gradient_accumulation_steps
+        batches, count = split_batch(self, data), self.gradient_accumulation_steps
         g_loss = self.generator_step(list(enumerate(batches[:count])))
-        # Each pass of a step has its own number, and so its own z.
+        # Each pass has its own number, and so its own z.
         passes = list(enumerate(batches, start=count))
         d_losses = [
             self.discriminator_step(passes[first : first + count])
@@ -237,25 +235,28 @@ class SAGAN(MultiWorkerFit, keras.Model):
             step_metrics.track_discriminator(self._trackers, loss, *logits, labels)
             return loss
 
-        optimizer = self.discriminator_optimizer
-        return self._update(self.discriminator, optimizer, loss_of, passes)
+        network, optimizer = self.discriminator, self.discriminator_optimizer
+        return self._update(network, optimizer, loss_of, passes)
 
     def _update(self, network, optimizer, loss_of, passes):
         """One update with the mean of the gradients of `loss_of` over all passes."""
         variables = network.trainable_variables
-        # Keras sums gradients over replicas, and those of the passes are summed below.
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        parts = replicas * self.gradient_accumulation_steps
         gradients, losses = [], []
         for draw, (images, labels) in passes:
             with tf.GradientTape() as tape:
                 loss = loss_of(draw, images, labels)
-                scaled = optimizer.scale_loss(loss / parts)
+                scaled = self._scaled(loss, optimizer)
             gradients.append(tape.gradient(scaled, variables))
             losses.append(loss)
-        sums = [tf.add_n(each) for each in zip(*gradients, strict=True)]
-        optimizer.apply(sums, variables)
+        gradients = [tf.add_n(each) for each in zip(*gradients, strict=True)]
+        optimizer.apply(gradients, variables)
         return tf.add_n(losses)
+
+    def _scaled(self, loss, optimizer):
+        # Keras sums gradients over replicas, and `_update` those of the passes.
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        loss = loss / (replicas * self.gradient_accumulation_steps)
+        return optimizer.scale_loss(loss)
 
     def generator_loss(self, z, labels):
         """The generator's loss on D(G(z)). D's `u` stay as they are.
