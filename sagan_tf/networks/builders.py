@@ -49,7 +49,7 @@ DISCRIMINATOR_BLOCKS = {
 RESOLUTIONS = tuple(GENERATOR_WIDTHS)
 
 
-def _arguments(initializer, **settings):
+def _arguments(settings, initializer):
     """The arguments of one `SpectrallyNormalizedLayer`, with its own initializer."""
     return {**settings, "kernel_initializer": _initializer(initializer)}
 
@@ -181,10 +181,10 @@ def build_generator(
             synchronized=cross_replica_batch_norm,
             normalize_tables=normalize_tables,
             name=f"block_{size}x{size}",
-            **_arguments(initializer, **settings),
+            **_arguments(settings, initializer),
         )(x, *labels)
         if size in attention_resolution:
-            arguments = _arguments(initializer, **settings)
+            arguments = _arguments(settings, initializer)
             x = _attention(size, attention_variant, attention_chunk_size, arguments)(x)
     # TensorFlow 1's fused batch normalization raises the epsilon of 1e-5 that the
     # official code asks for to 1.001e-5. So does this, to give the same numbers.
@@ -264,17 +264,17 @@ def build_discriminator(
     x, size = images, resolution
     for index, (width, downsample) in enumerate(DISCRIMINATOR_BLOCKS[resolution]):
         size //= 2 if downsample else 1
-        options = {"name": f"block_{index + 1}", **_arguments(initializer, **settings)}
+        options = {"name": f"block_{index + 1}", **_arguments(settings, initializer)}
         if index == 0:
             x = DiscriminatorOptimizedBlock(channels * width, **options)(x)
         else:
             x = DiscriminatorBlock(channels * width, downsample, **options)(x)
         if downsample and size in attention_resolution:
-            arguments = _arguments(initializer, **settings)
+            arguments = _arguments(settings, initializer)
             x = _attention(size, attention_variant, attention_chunk_size, arguments)(x)
     x = keras.layers.ReLU(name="relu")(x)
     features = ops.sum(ops.cast(x, _full_precision()), axis=(1, 2))
-    arguments = _arguments(initializer, **settings)
+    arguments = _arguments(settings, initializer)
     logits = _head(head, num_classes, arguments)(features, *labels)
     return keras.Model([images, *labels] if labels else images, logits, name=name)
 
