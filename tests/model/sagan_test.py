@@ -753,9 +753,12 @@ def test_float16_trains_both_networks():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SAGAN(networks()[0], networks(None)[1]), "1 .*input.*with 2"),
+        (
+            lambda: SAGAN(networks()[0], networks(None)[1]),
+            "must have 1 .*input.*Received: 2",
+        ),
         (lambda: SAGAN(*networks(), num_classes=7), "discriminator, 3"),
-        (lambda: SAGAN(*networks(), num_classes=0), "1 .*input.*with 2"),
+        (lambda: SAGAN(*networks(), num_classes=0), "must have 1 .*input.*Received: 2"),
         (lambda: sagan(fake_labels="real"), "uniform, data"),
         (lambda: sagan(loss="bce"), "hinge, kl"),
         (lambda: sagan(discriminator_steps=0), "at least 1"),
