@@ -15,11 +15,7 @@ from sagan_tf.layers.residual_blocks import (
 from sagan_tf.layers.residual_bottleneck import ResidualBottleneck
 from sagan_tf.layers.self_attention import SelfAttention
 from sagan_tf.layers.spectral_conditional_batch_norm import SpectralConditionalBatchNorm
-from sagan_tf.layers.spectral_normalization import (
-    SpectralNormalization,
-    normalized_weights,
-    shared_weights,
-)
+from sagan_tf.layers.spectral_normalization import SpectralNormalization
 
 __all__ = [
     "AuxiliaryClassifierHead",
@@ -34,6 +30,4 @@ __all__ = [
     "SpectralConditionalBatchNorm",
     "SpectralNormalization",
     "UpsamplingConvolution",
-    "normalized_weights",
-    "shared_weights",
 ]

@@ -13,17 +13,16 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
 
         logit = w^T h + b,   class logits = V^T h + c
 
-    `w` and `V` are both spectrally normalised. The logit does not depend on the label,
-    which enters through the class losses alone: see `losses.class_cross_entropy`.
+    `w` and `V` are both spectrally normalized. The label only enters through the class
+    losses: see `losses.class_cross_entropy`.
 
     Args:
         num_classes: int >= 1.
-        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
-            kernel_initializer: see `SpectrallyNormalizedLayer`.
+        kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, C)` float tensor, the pooled features h.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether `u` moves.
 
     Returns:
         `(B, 1 + num_classes)`: the logit, then the class logits.
@@ -45,8 +44,8 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
         self.num_classes = num_classes
 
     def build(self, input_shape):
-        self.linear = self._linear(1, "linear")
-        self.classifier = self._linear(self.num_classes, "classifier")
+        self.linear = self.dense(1, "linear")
+        self.classifier = self.dense(self.num_classes, "classifier")
         self.linear.build(input_shape)
         self.classifier.build(input_shape)
 
@@ -54,16 +53,6 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
         logits = self.linear(inputs, training=training)
         class_logits = self.classifier(inputs, training=training)
         return ops.concatenate([logits, class_logits], axis=-1)
-
-    def _linear(self, units, name):
-        return self.normalized(
-            keras.layers.Dense(
-                units,
-                kernel_initializer=self.fresh_initializer(),
-                dtype=self.dtype_policy,
-                name=name,
-            )
-        )
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1 + self.num_classes)

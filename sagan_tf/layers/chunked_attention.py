@@ -1,16 +1,16 @@
 """Dot-product attention, whole or a part of the queries at a time.
 
-The softmax of a row needs nothing of the other rows, so a part of them can be computed,
-used, and forgotten. What the gradient needs of the map is computed anew, as in
-FlashAttention (arXiv 2205.14135), but only the queries are cut into parts. Memory grows
-with N_q + N_k in place of N_q * N_k.
+The softmax of one query does not depend on other queries, so each part of the map is
+computed, used and discarded. The gradient computes it again, as FlashAttention (arXiv
+2205.14135) does, but only the queries are cut into parts. Memory grows with N_q + N_k
+instead of N_q * N_k.
 """
 
 import keras
 from keras import ops
 
-# A map of at most this many values for each image is kept whole (16 MiB in float32), a
-# larger one is cut into parts of this many (4 MiB, which a processor's cache holds).
+# A map of at most this many values per image is kept whole (16 MiB in float32).
+# A larger one is cut into parts of this many (4 MiB, which fit a processor's cache).
 LARGEST_WHOLE_MAP = 2**22
 LARGEST_PART = 2**20
 
@@ -63,7 +63,7 @@ def attend(queries, keys, values):
 def attend_in_chunks(queries, keys, values, chunk_size):
     """`attend(...)[0]`, forward and backward, with a part of the map in memory.
 
-    It can be differentiated once; a gradient of the gradient is not to be had.
+    Second derivatives are not supported.
 
     Args:
         queries, keys, values: see `attend`; N_q is known.
@@ -103,20 +103,19 @@ def _gradients(queries, keys, values, upstream, chunk_size):
     """
 
     def backward(index, state):
-        of_queries, of_keys, of_values = state
-        part, of_output = (_chunk(x, index, chunk_size) for x in (queries, upstream))
-        scores = attention_scores(part, keys)
-        of_scores = ops.matmul(of_output, ops.transpose(values, (0, 2, 1)))
-        of_scores = ops.cast(of_scores, scores.dtype)
-        inner = ops.sum(of_scores * scores, axis=-1, keepdims=True)
-        of_products = ops.cast(scores * (of_scores - inner), part.dtype)
-        scores = ops.transpose(ops.cast(scores, values.dtype), (0, 2, 1))
-        more_values = ops.matmul(scores, of_output)
-        more_keys = ops.matmul(ops.transpose(of_products, (0, 2, 1)), part)
+        dq, dk, dv = state
+        part, do = (_chunk(x, index, chunk_size) for x in (queries, upstream))
+        p = attention_scores(part, keys)
+        dp = ops.cast(ops.matmul(do, ops.transpose(values, (0, 2, 1))), p.dtype)
+        row_sums = ops.sum(dp * p, axis=-1, keepdims=True)
+        ds = ops.cast(p * (dp - row_sums), part.dtype)
+        p_transposed = ops.transpose(ops.cast(p, values.dtype), (0, 2, 1))
+        more_dv = ops.matmul(p_transposed, do)
+        more_dk = ops.matmul(ops.transpose(ds, (0, 2, 1)), part)
         return (
-            _with_chunk(of_queries, index, ops.matmul(of_products, keys)),
-            of_keys + ops.cast(more_keys, of_keys.dtype),
-            of_values + ops.cast(more_values, of_values.dtype),
+            _with_chunk(dq, index, ops.matmul(ds, keys)),
+            dk + ops.cast(more_dk, dk.dtype),
+            dv + ops.cast(more_dv, dv.dtype),
         )
 
     dtype = keras.backend.result_type(values.dtype, "float32")
@@ -126,12 +125,8 @@ def _gradients(queries, keys, values, upstream, chunk_size):
         ops.zeros_like(values, dtype),
     )
     count = queries.shape[1] // chunk_size
-    of_queries, of_keys, of_values = ops.fori_loop(0, count, backward, state)
-    return (
-        of_queries,
-        ops.cast(of_keys, keys.dtype),
-        ops.cast(of_values, values.dtype),
-    )
+    dq, dk, dv = ops.fori_loop(0, count, backward, state)
+    return dq, ops.cast(dk, keys.dtype), ops.cast(dv, values.dtype)
 
 
 def _chunk(x, index, size):

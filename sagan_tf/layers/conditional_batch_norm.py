@@ -1,4 +1,4 @@
-"""Batch normalisation with a gain and a bias per class."""
+"""Batch normalization with a gain and a bias per class."""
 
 import keras
 from keras import ops
@@ -7,7 +7,7 @@ from sagan_tf.errors import BadInput
 
 
 def check_labels(layer, labels):
-    """Raises a `ValueError` unless labels are there exactly when there are classes.
+    """Raises `BadInput` unless the layer gets labels exactly if it has classes.
 
     Args:
         layer: layer with a `num_classes`, `None` for none.
@@ -16,7 +16,7 @@ def check_labels(layer, labels):
     if (labels is None) == (layer.num_classes is None):
         return
     raise BadInput(
-        f"{layer.name} has num_classes={layer.num_classes}, so it is called "
+        f"{layer.name} with num_classes={layer.num_classes} must be called "
         f"{'without' if layer.num_classes is None else 'with'} labels. "
         f"Received: labels={labels}."
     )
@@ -24,25 +24,24 @@ def check_labels(layer, labels):
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class ConditionalBatchNorm(keras.layers.Layer):
-    """Batch normalisation whose gamma and beta are looked up by class.
+    """Batch normalization whose gamma and beta are looked up by class.
 
         y = gamma[label] * (x - mean) / sqrt(variance + epsilon) + beta[label]
 
-    In training, mean and (biased) variance are the batch's, over B, H and W; the moving
-    values follow with `new = momentum * old + (1 - momentum) * batch`. In inference the
-    moving values are used. Without classes this is plain batch normalisation.
-    Statistics and result are computed in float32 (float64 for a float64 layer), also
-    under mixed precision.
+    Training uses the batch's mean and biased variance over B, H and W, and updates
+    `moving = momentum * moving + (1 - momentum) * batch`. Inference uses the moving
+    values. Without classes this is plain batch normalization. All is computed in
+    float32 (float64 for a float64 layer), also under mixed precision.
 
     Args:
         num_classes: int, or `None` for one gamma and beta for all (unconditional).
         momentum: float in [0, 1), decay of the moving statistics. Official: 0.999.
         epsilon: float, added to the variance. Official: 1e-5.
         synchronized: bool, whether the batch statistics are taken over all replicas.
-        unbiased_moving_variance: bool, whether the variance that enters the moving
-            average is multiplied by n / (n - 1), as TensorFlow 1's fused kernel does in
-            the official generator's last, unconditional normalisation; n is the number
-            of values that a replica sees of a channel.
+        unbiased_moving_variance: bool, whether the moving variance uses the batch's
+            times n / (n - 1), as TensorFlow 1's fused kernel does in the official
+            generator's last normalization; n is the number of values per channel on
+            one replica.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.

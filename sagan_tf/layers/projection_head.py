@@ -11,18 +11,17 @@ from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLaye
 class ProjectionHead(SpectrallyNormalizedLayer):
     """The projection discriminator: `logit = w^T h + b + <h, embedding(y)>`.
 
-    `w` and the embedding table are both spectrally normalised (the table on its
+    `w` and the embedding table are both spectrally normalized (the table on its
     transpose, as in the official code). Without classes only the linear part remains.
 
     Args:
         num_classes: int, or `None` for an unconditional head.
-        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
-            kernel_initializer: see `SpectrallyNormalizedLayer`.
+        kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, C)` float tensor, the pooled features h.
         labels: `(B,)` int tensor in [0, num_classes); only with classes.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether `u` moves.
 
     Returns:
         Logits, `(B, 1)`.
@@ -40,14 +39,7 @@ class ProjectionHead(SpectrallyNormalizedLayer):
         self.num_classes = num_classes or None
 
     def build(self, inputs_shape, labels_shape=None):
-        self.linear = self.normalized(
-            keras.layers.Dense(
-                1,
-                kernel_initializer=self.fresh_initializer(),
-                dtype=self.dtype_policy,
-                name="linear",
-            )
-        )
+        self.linear = self.dense(1, "linear")
         self.linear.build(inputs_shape)
         self.embedding = None
         if self.num_classes is not None:

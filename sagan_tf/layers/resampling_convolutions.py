@@ -1,8 +1,8 @@
 """Convolutions joined with the change of size before or after them.
 
-Repeating pixels and averaging them are box filters, and a box filter commutes with a
-convolution. So the two together need a quarter of the multiplications: the convolution
-strides over the smaller picture, and the box filter costs next to nothing.
+Repeating and averaging pixels are box filters, which commute with convolutions. So the
+convolution can stride over the smaller image, with a quarter of the multiplications.
+The box filter costs next to nothing.
 """
 
 import keras
@@ -10,8 +10,8 @@ from keras import ops
 
 from sagan_tf.errors import BadInput
 
-# In smaller pictures the kernel has more values than the picture, and turning it round
-# costs more than the stride saves. Measured: docs/performance.md.
+# Smaller images have fewer values than the kernel, and turning it costs more than the
+# stride saves. Measured: docs/performance.md.
 _SMALLEST_STRIDED_SIZE = 8
 
 
@@ -44,7 +44,7 @@ def box_filter(x):
 
 
 def is_strided(height):
-    """Whether an `UpsamplingConvolution` strides over pictures of this height."""
+    """Whether an `UpsamplingConvolution` strides over images of this height."""
     return height is None or height >= _SMALLEST_STRIDED_SIZE
 
 
@@ -57,7 +57,7 @@ def turned(kernel):
     Returns:
         `(3, 3, c_out, c_in)` tensor.
     """
-    # The filter after it averages four values, and their sum is wanted.
+    # The box filter that follows averages four values. Their sum is needed.
     return 4 * ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))
 
 
@@ -66,20 +66,28 @@ class _ResamplingConvolution(keras.layers.Conv2D):
 
     def __init__(self, filters, kernel_size=3, padding="same", **kwargs):
         super().__init__(filters, kernel_size, padding=padding, **kwargs)
-        _check(self)
+        size = (self.kernel_size, self.strides, self.dilation_rate, self.groups)
+        kind = (self.padding, self.data_format)
+        if size != ((3, 3), (1, 1), (1, 1), 1) or kind != ("same", "channels_last"):
+            raise BadInput(
+                f"{self.__class__.__name__} must have a 3x3 kernel, stride 1, no "
+                "dilation, one group, SAME padding and channels last. Received: "
+                f"kernel_size, strides, dilation_rate, groups = {size}, padding, "
+                f"data_format = {kind}."
+            )
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class UpsamplingConvolution(_ResamplingConvolution):
-    """A 3x3 convolution of a picture whose pixels are first repeated 2x2 times.
+    """A 3x3 convolution of an image whose pixels are first repeated 2x2 times.
 
-    `up(x)` is the sum of 2x2 neighbours in z, the picture that has x at every second
-    place and zeros between. Hence
+    Let z be the image with x at every second place and zeros between. `up(x)` sums 2x2
+    neighbors of z, so
 
         conv(up(x)) = box_sum(conv(z)),
 
     and conv(z) is a transposed convolution of x with stride 2, which skips the zeros.
-    The result is that of `conv(upsample(x))` up to the order of the sums.
+    The result equals `conv(upsample(x))` up to the order of the sums.
 
     Args:
         filters: int, channels of the output.
@@ -112,8 +120,8 @@ class PoolingConvolution(_ResamplingConvolution):
 
         down(conv(x)) = conv(box_mean(x)) at every second place,
 
-    a convolution with stride 2. The result is that of `downsample(conv(x))` up to the
-    order of the sums.
+    a convolution with stride 2. The result equals `downsample(conv(x))` up to the order
+    of the sums.
 
     Args:
         filters: int, channels of the output.
@@ -137,15 +145,3 @@ class PoolingConvolution(_ResamplingConvolution):
 
     def compute_output_shape(self, input_shape):
         return downsampled_shape(input_shape, self.filters)
-
-
-def _check(layer):
-    """Raises a `ValueError` if a convolution is not one that can be joined."""
-    found = (layer.kernel_size, layer.strides, layer.dilation_rate, layer.groups)
-    kind = (layer.padding, layer.data_format)
-    if found != ((3, 3), (1, 1), (1, 1), 1) or kind != ("same", "channels_last"):
-        raise BadInput(
-            f"{layer.__class__.__name__} has a 3x3 kernel, stride 1, no dilation, one "
-            "group, SAME padding and channels last. Received: kernel_size, strides, "
-            f"dilation_rate, groups = {found}, padding, data_format = {kind}."
-        )

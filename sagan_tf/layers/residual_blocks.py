@@ -31,12 +31,11 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
 
     Args:
         filters: int, channels of the output.
-        num_classes: int, or `None` for plain batch normalisation.
+        num_classes: int, or `None` for plain batch normalization.
         momentum, epsilon, synchronized: see `ConditionalBatchNorm`.
-        normalize_tables: bool, whether the tables of batch normalisation are
-            spectrally normalised too: `SpectralConditionalBatchNorm`. Official: no.
-        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
-            kernel_initializer: see `SpectrallyNormalizedLayer`.
+        normalize_tables: bool, whether the tables of batch normalization are
+            spectrally normalized too: `SpectralConditionalBatchNorm`. Official: no.
+        kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
@@ -144,12 +143,11 @@ class DiscriminatorBlock(SpectrallyNormalizedLayer):
     Args:
         filters: int, channels of the output.
         downsample: bool, whether height and width are halved.
-        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
-            kernel_initializer: see `SpectrallyNormalizedLayer`.
+        kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether `u` moves.
 
     Returns:
         `(B, H // 2, W // 2, filters)` tensor, or `(B, H, W, filters)` without
@@ -208,12 +206,11 @@ class DiscriminatorOptimizedBlock(SpectrallyNormalizedLayer):
 
     Args:
         filters: int, channels of the output.
-        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
-            kernel_initializer: see `SpectrallyNormalizedLayer`.
+        kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: images, `(B, H, W, C)` float tensor.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether `u` moves.
 
     Returns:
         `(B, H // 2, W // 2, filters)` tensor.

@@ -10,27 +10,24 @@ from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLaye
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class ResidualBottleneck(SpectrallyNormalizedLayer):
-    """What stands in place of self-attention to tell its effect from that of its size.
+    """A control for self-attention: a residual block with as many parameters.
 
         y = x + gamma * conv1x1(relu(conv3x3(relu(conv1x1(relu(x))))))
 
     without biases; gamma is a trainable scalar that starts at 0, as in `SelfAttention`.
-    The convolutions have a, b and C channels, of which a and b are chosen so that
-    C a + 9 a b + b C + 1 comes as near as possible to the 1.25 C^2 + 1 parameters of
-    the official attention block: within 1 % from C = 24 on.
+    The convolutions have a, b and C channels. a and b are chosen so that the number of
+    parameters, C a + 9 a b + b C + 1, is nearest to the 1.25 C^2 + 1 of the official
+    attention block: within 1 % from C = 24 on.
 
-    The construction is ours. The paper (section 5.2) compares with "residual blocks
-    with the same number of parameters" and says no more; no code of it is public. All
-    it shares with attention are place, size and gamma; what it lacks is a view beyond
-    3x3 locations.
+    The construction is ours. The paper (section 5.2) only mentions "residual blocks
+    with the same number of parameters", and their code is not public.
 
     Args:
-        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
-            kernel_initializer: see `SpectrallyNormalizedLayer`.
+        kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether `u` moves.
 
     Returns:
         `(B, H, W, C)` tensor.
@@ -67,16 +64,16 @@ class ResidualBottleneck(SpectrallyNormalizedLayer):
 def bottleneck_widths(channels):
     """Channels of the two inner feature maps of a `ResidualBottleneck`: two ints.
 
-    Of the pairs that come nearest to 1.25 C^2 parameters, or within 1 %, the
-    one whose widths are most alike; all pairs are looked at.
+    Of the pairs nearest to 1.25 C^2 parameters, or within 1 % of it, this is the one
+    whose widths differ least.
     """
-    wanted = 5 * channels * channels / 4
+    target = 5 * channels * channels / 4
     best = []
     for first in range(1, channels + 1):
-        # C a + 9 a b + b C = wanted, solved for b.
-        exact = (wanted - channels * first) / (9 * first + channels)
+        # C a + 9 a b + b C = target, solved for b.
+        exact = (target - channels * first) / (9 * first + channels)
         for second in {max(int(exact), 1), int(exact) + 1}:
             parameters = channels * (first + second) + 9 * first * second
-            error = abs(parameters - wanted) / wanted
+            error = abs(parameters - target) / target
             best.append((max(error, 0.0099), abs(first - second), first, second))
     return min(best)[2:]

@@ -26,7 +26,7 @@ class SelfAttention(SpectrallyNormalizedLayer):
         y = gamma * o + x                       (ICML paper, equations 1, 2 and 3)
 
     without a 1/sqrt(d) scale. gamma is a trainable scalar that starts at 0 and is not
-    normalised. f and g have C/8 channels (integer division, at least 1). The variants:
+    normalized. f and g have C/8 channels (integer division, at least 1). The variants:
 
     | variant | h | v | keys and values |
     | --- | --- | --- | --- |
@@ -41,17 +41,16 @@ class SelfAttention(SpectrallyNormalizedLayer):
 
     Args:
         variant: one of the above.
-        chunk_size: int, queries for which a part of beta is in memory at a time (or
-            the next smaller number that divides H * W), forward and backward; 0 for
-            all; `None` for what the size asks for, see `chunk_size_for`. The result
-            is the same up to rounding. With it, only first derivatives are to be had.
-        spectral_normalization, power_iterations, stop_gradient, clamp_sigma,
-            kernel_initializer: see `SpectrallyNormalizedLayer`.
+        chunk_size: int, queries whose part of beta is in memory at a time (or the next
+            smaller number that divides H * W); 0 for all; `None` for the default of
+            `chunk_size_for`. The result is the same up to rounding. Chunks do not
+            support second derivatives.
+        kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
         return_attention_scores: bool, whether beta is returned as well.
-        training: bool, whether the `u` of spectral normalisation move.
+        training: bool, whether `u` moves.
 
     Returns:
         `(B, H, W, C)` tensor; with scores a pair of it and beta, `(B, H * W, N)`, where
@@ -74,8 +73,8 @@ class SelfAttention(SpectrallyNormalizedLayer):
             )
         if chunk_size is not None and chunk_size < 0:
             raise BadInput(
-                "chunk_size must be at least 1, 0 for the whole map, or None for what "
-                f"its size asks for. Received: {chunk_size}."
+                "chunk_size must be at least 1, 0 for the whole map, or None for the "
+                f"default. Received: {chunk_size}."
             )
         self.variant = variant
         self.chunk_size = chunk_size
@@ -117,18 +116,21 @@ class SelfAttention(SpectrallyNormalizedLayer):
         output = inputs + self.gamma * output
         return (output, scores) if return_attention_scores else output
 
+    def map_shape(self, height, width):
+        """Heights and widths of queries and keys in a feature map: four ints."""
+        stride = 2 if self.variant == "official" else 1
+        return height, width, height // stride, width // stride
+
     def map_size(self, height, width):
-        """Numbers of queries and keys in a feature map of this size: ints."""
-        queries = height * width
-        if self.variant != "official":
-            return queries, queries
-        return queries, (height // 2) * (width // 2)
+        """Numbers of queries and keys in a feature map of this size: two ints."""
+        height, width, key_height, key_width = self.map_shape(height, width)
+        return height * width, key_height * key_width
 
     def chunk_size_for(self, height, width):
-        """How many queries are looked at together in a feature map of this size.
+        """The number of queries in one chunk of a feature map of this size.
 
-        Without a `chunk_size` of its own, the layer keeps maps of up to 2^22 values an
-        image (16 MiB in float32) whole, and cuts larger ones into parts of 2^20.
+        By default, maps of up to 2^22 values per image (16 MiB in float32) stay whole,
+        and larger ones are cut into parts of 2^20.
 
         Args:
             height, width: ints, or `None` when unknown.

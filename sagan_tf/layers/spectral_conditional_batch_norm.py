@@ -1,31 +1,31 @@
-"""Conditional batch normalisation whose tables are spectrally normalised."""
+"""Conditional batch normalization whose tables are spectrally normalized."""
 
 import keras
 
 from sagan_tf.errors import BadInput
 from sagan_tf.layers.conditional_batch_norm import ConditionalBatchNorm
-from sagan_tf.layers.spectral_normalization import SpectralNormalization
+from sagan_tf.layers.spectrally_normalized_layer import fresh, normalized
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class SpectralConditionalBatchNorm(ConditionalBatchNorm):
-    """`ConditionalBatchNorm` as some reproductions have it: not the official form.
+    """`ConditionalBatchNorm` as in some reproductions, not as in the official code.
 
         gamma = 1 + E / sigma(E),   beta = F / sigma(F)
 
-    with tables E, F `(num_classes, C)` in place of gamma and beta. All classes together
-    have a gain and a bias of spectral norm 1: with many classes, hardly any can differ
-    from the mean. It is here so that what this does can be measured.
+    with tables E, F `(num_classes, C)` in place of gamma and beta. Each table has
+    spectral norm 1, so with many classes hardly any class can differ from the mean.
+    The layer is here to measure what this does.
 
     Args:
-        num_classes: int; this form has classes.
+        num_classes: int >= 1.
         momentum, epsilon, synchronized, unbiased_moving_variance: see
             `ConditionalBatchNorm`.
         spectral_normalization: bool; `False` is for a folded copy, whose tables are the
             quotients.
         power_iterations, stop_gradient: see `SpectralNormalization`.
         kernel_initializer: initializer of both tables. A table of zeros has no
-            direction to be normalised to.
+            direction and cannot be normalized.
 
     Call arguments, Returns: see `ConditionalBatchNorm`; with `training=True` the `u` of
         both tables move.
@@ -61,21 +61,18 @@ class SpectralConditionalBatchNorm(ConditionalBatchNorm):
         self.bias = self._table(channels, "bias")
 
     def _table(self, channels, name):
-        initializer = self.kernel_initializer
-        table = keras.layers.Embedding(
-            self.num_classes,
-            channels,
-            # A copy: one object draws the same values at each use.
-            embeddings_initializer=initializer.__class__.from_config(
-                initializer.get_config()
+        table = normalized(
+            keras.layers.Embedding(
+                self.num_classes,
+                channels,
+                embeddings_initializer=fresh(self.kernel_initializer),
+                dtype=self.variable_dtype,
+                name=name,
             ),
-            dtype=self.variable_dtype,
-            name=name,
+            self.spectral_normalization,
+            self.power_iterations,
+            self.stop_gradient,
         )
-        if self.spectral_normalization:
-            table = SpectralNormalization(
-                table, self.power_iterations, self.stop_gradient, name=name
-            )
         table.build((None,))
         return table
 

@@ -5,16 +5,32 @@ import keras
 from sagan_tf.layers.spectral_normalization import SpectralNormalization
 
 
-class SpectrallyNormalizedLayer(keras.layers.Layer):
-    """Base of the layers here that are made of convolutions and matrices.
+def normalized(
+    layer, spectral_normalization, power_iterations, stop_gradient, clamp_sigma=False
+):
+    """`layer`, wrapped in `SpectralNormalization` if `spectral_normalization`."""
+    if not spectral_normalization:
+        return layer
+    return SpectralNormalization(
+        layer,
+        power_iterations,
+        stop_gradient,
+        clamp_sigma=clamp_sigma,
+        name=layer.name,
+    )
 
-    It holds the choices that all of them share and makes their parts accordingly.
+
+def fresh(initializer):
+    """A copy of an initializer: one object draws the same values at each use."""
+    return initializer.__class__.from_config(initializer.get_config())
+
+
+class SpectrallyNormalizedLayer(keras.layers.Layer):
+    """A layer that makes its parts with settings that all of them share.
 
     Args:
-        spectral_normalization: bool, whether the parts' weights are normalised.
-        power_iterations: int, see `SpectralNormalization`.
-        stop_gradient: bool, see `SpectralNormalization`.
-        clamp_sigma: bool, see `SpectralNormalization`.
+        spectral_normalization: bool, whether the parts' weights are normalized.
+        power_iterations, stop_gradient, clamp_sigma: see `SpectralNormalization`.
         kernel_initializer: initializer of every kernel and embedding. The official code
             uses Glorot uniform.
     """
@@ -38,7 +54,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
     def convolution(
         self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
     ):
-        """A SAME convolution with stride 1, normalised if this layer is."""
+        """A SAME convolution with stride 1, normalized if this layer is."""
         return self.normalized(
             kind(
                 filters,
@@ -52,22 +68,30 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
             )
         )
 
+    def dense(self, units, name):
+        """A dense layer, normalized if this layer is."""
+        return self.normalized(
+            keras.layers.Dense(
+                units,
+                kernel_initializer=self.fresh_initializer(),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+        )
+
     def normalized(self, layer):
-        """`layer`, wrapped in `SpectralNormalization` if this layer is normalised."""
-        if not self.spectral_normalization:
-            return layer
-        return SpectralNormalization(
+        """`layer`, wrapped in `SpectralNormalization` if this layer is normalized."""
+        return normalized(
             layer,
-            power_iterations=self.power_iterations,
-            stop_gradient=self.stop_gradient,
-            clamp_sigma=self.clamp_sigma,
-            name=layer.name,
+            self.spectral_normalization,
+            self.power_iterations,
+            self.stop_gradient,
+            self.clamp_sigma,
         )
 
     def fresh_initializer(self):
-        """A copy of the initializer: one object draws the same values at each use."""
-        initializer = self.kernel_initializer
-        return initializer.__class__.from_config(initializer.get_config())
+        """A copy of the initializer, for one part."""
+        return fresh(self.kernel_initializer)
 
     def get_config(self):
         return {

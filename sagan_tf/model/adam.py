@@ -1,4 +1,4 @@
-"""Adam as one operation a variable."""
+"""Adam as one operation for each variable, and how optimizers are made."""
 
 import keras
 import tensorflow as tf
@@ -15,15 +15,14 @@ class Adam(keras.optimizers.Adam):
         m = beta_1 m + (1 - beta_1) g,   v = beta_2 v + (1 - beta_2) g^2,
         w = w - lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon).
 
-    Keras writes this as some forty operations a variable, each a pass over memory and
-    a part of the time that the first step takes to prepare. TensorFlow's
-    `ResourceApplyAdam`, the heir of TensorFlow 1's `ApplyAdam`, does it in one pass.
+    Keras needs some forty operations for each variable, and each of them passes over
+    memory. TensorFlow's `ResourceApplyAdam` does it in one pass.
 
     Args:
-        see `keras.optimizers.Adam`, but for `amsgrad`, which is refused.
+        see `keras.optimizers.Adam`. `amsgrad` must be `False`.
 
     Raises:
-        BadInput: `amsgrad` is asked for.
+        BadInput: `amsgrad` is `True`.
 
     Reference:
         - Kingma & Ba, Adam, arXiv 1412.6980, the last lines of section 2
@@ -60,7 +59,10 @@ class Adam(keras.optimizers.Adam):
 
 
 class _Scalars:
-    """The numbers of one update, which are the same for all variables of a dtype."""
+    """What one update uses for all variables of a dtype.
+
+    Not a dict of the optimizer: checkpoints would hold it.
+    """
 
     def __init__(self, optimizer):
         self._optimizer = optimizer
@@ -81,3 +83,15 @@ class _Scalars:
                 "epsilon": tf.cast(adam.epsilon, dtype),
             }
         return self._by_dtype[dtype]
+
+
+def official_adam(learning_rate):
+    """Adam as in the official code: beta1 0, TensorFlow 1's beta2 and epsilon."""
+    return Adam(learning_rate, beta_1=0.0, beta_2=0.999, epsilon=1e-8)
+
+
+def with_loss_scale(optimizer):
+    """The optimizer, wrapped in a `LossScaleOptimizer` unless it is one."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)

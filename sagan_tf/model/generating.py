@@ -2,9 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from sagan_tf.model import latents
+from sagan_tf.progress import progress_bar
 
 
 def one_each(seeds, labels, z_dim, num_classes, truncation=None):
@@ -31,8 +31,8 @@ def one_each(seeds, labels, z_dim, num_classes, truncation=None):
 def generate_one_by_one(generator, z, labels=None):
     """Generates images in batches of one.
 
-    In a larger batch the last bits of an image could depend on its neighbours: other
-    sizes are computed in another order.
+    In larger batches the last bits of an image can depend on the batch size, because
+    sums are computed in another order.
 
     Args:
         generator: `keras.Model`.
@@ -48,18 +48,13 @@ def generate_one_by_one(generator, z, labels=None):
         return generator(inputs, training=False)
 
     batches = []
-    for i in tqdm(
-        range(len(z)),
-        "Generating",
-        unit=" pictures",
-        dynamic_ncols=True,
-        leave=False,
-        disable=None,  # Not in a log file.
-    ):
-        one = tf.constant(z[i : i + 1])
-        if labels is not None:
-            one = [one, tf.constant(labels[i : i + 1], tf.int32)]
-        batches.append(generate(one).numpy())
+    with progress_bar("Generating", len(z)) as bar:
+        for i in range(len(z)):
+            one = tf.constant(z[i : i + 1])
+            if labels is not None:
+                one = [one, tf.constant(labels[i : i + 1], tf.int32)]
+            batches.append(generate(one).numpy())
+            bar.update()
     return np.concatenate(batches)
 
 

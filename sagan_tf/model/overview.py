@@ -1,4 +1,4 @@
-"""What networks consist of, and how much memory training them takes."""
+"""The layers of networks, and the memory that training needs."""
 
 import math
 
@@ -11,14 +11,7 @@ _WITHOUT_MEMORY = ("ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient
 
 
 def network_table(network):
-    """The layers of a network with their outputs and trainable parameters.
-
-    Args:
-        network: functional `keras.Model`.
-
-    Returns:
-        Text, one line a layer.
-    """
+    """Text with the output and the trainable parameters of each layer, one a line."""
     lines = [f"{network.name.capitalize():<24}{'output':<20}{'parameters':>14}"]
     for layer in network.layers:
         count = count_values(layer.trainable_variables)
@@ -41,11 +34,10 @@ def memory_estimate(generator, discriminator, batch_size, has_ema):
     optimizers  : two values per trainable parameter (Adam)
     gradients   : one value per trainable parameter of the larger network
     activations : max(G(B) + D(B), D(2 B)), B the images of one pass: the generator's
-                  step keeps the results of both networks for the gradient, the
-                  discriminator's step those of D for real and fake images. G(B) and
-                  D(B) count every result of every operation that depends on the
-                  batch, so it is an upper estimate: TensorFlow frees some earlier,
-                  but needs working space for convolutions.
+                  step keeps the results of both networks, the discriminator's step
+                  those of D for real and fake images. G(B) and D(B) count every result
+                  that depends on the batch. TensorFlow frees some of them earlier, but
+                  needs working space for convolutions.
 
     Args:
         generator, discriminator: functional `keras.Model`.
@@ -97,10 +89,9 @@ def attention_maps(network):
         network: functional `keras.Model`.
 
     Returns:
-        List of (layer name, number of queries, number of keys, queries that are looked
-        at together or `None` for all). A map of one image has queries x keys float32
-        values, and a training step holds the softmax's argument and result, and the
-        gradients of both, at the same time.
+        List of (layer name, queries, keys, queries in a chunk or `None` for all). A map
+        of one image has queries x keys float32 values. A training step holds four such
+        maps at the same time.
     """
     maps = []
     for layer in network.layers:

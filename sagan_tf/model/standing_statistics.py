@@ -1,6 +1,6 @@
-"""Standing statistics: batch normalisation measured anew before images are drawn.
+"""Standing statistics: batch statistics measured again before images are generated.
 
-The moving averages of training lag behind the weights, and mix those of many steps.
+The moving averages of training lag behind the weights and mix those of many steps.
 """
 
 import keras
@@ -12,19 +12,18 @@ from sagan_tf.layers import ConditionalBatchNorm
 
 
 def use_standing_statistics(generator, batches):
-    """Replaces the moving statistics of every batch normalisation in a generator.
+    """Replaces the moving statistics of every batch normalization in a generator.
 
         mean = 1/N sum_n mean_n,   variance = 1/N sum_n variance_n
 
     over N batches, each of which goes through the network in training mode: mean_n and
-    variance_n are what it is normalised with. The variance is the biased one in every
+    variance_n are what it is normalized with. The variance is the biased one in every
     layer, also in the last, whose moving average in training has the unbiased one.
-    Each batch counts the same, whatever its size; neither their order matters nor what
-    the moving averages were. Nothing else changes, not even the `u` of spectral
-    normalisation.
+    Every batch has the same weight, whatever its size. The order of the batches and the
+    old moving averages do not matter. Nothing else changes, not even `u`.
 
     The batches run through a copy, on one device. A generator that is still being
-    trained loses its moving averages: give a copy of it.
+    trained would lose its moving averages: pass a copy of it.
 
     Args:
         generator: functional `keras.Model` as from `build_generator`, trainable or not.
@@ -32,7 +31,7 @@ def use_standing_statistics(generator, batches):
             int32) for a conditional generator.
 
     Raises:
-        BadInput: there are no batches, or no batch normalisation.
+        BadInput: there are no batches, or no batch normalization.
 
     Reference:
         - Brock et al., BigGAN, arXiv 1809.11096, appendix
@@ -41,7 +40,7 @@ def use_standing_statistics(generator, batches):
     layers = _batch_norms(generator)
     if not layers:
         raise BadInput(
-            "Standing statistics need a generator with batch normalisation. Received: "
+            "Standing statistics need a generator with batch normalization. Received: "
             f"{generator.name}, which has none. Try the moving averages."
         )
     copy = keras.models.clone_model(generator)

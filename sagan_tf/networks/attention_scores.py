@@ -12,11 +12,11 @@ from sagan_tf.layers import SelfAttention
 
 @dataclasses.dataclass(frozen=True)
 class AttentionMap:
-    """What one attention layer looks at in one picture.
+    """What one attention layer looks at in one image.
 
     Attributes:
         network, layer: str, their names.
-        gamma: float, eq. 3: what the layer adds is multiplied by it.
+        gamma: float, eq. 3: the factor of what the layer adds.
         scores: beta of eq. 1, `(H, W, K, L)` float32 array, see
             `with_attention_scores`.
     """
@@ -61,10 +61,9 @@ def with_attention_scores(network):
 
 
 def attention_maps_of(network, inputs):
-    """The outputs of a network and its attention maps, picture after picture.
+    """The outputs of a network and its attention maps, image by image.
 
-    One picture is computed at a time, when it is asked for: at 128 pixels with
-    attention at 64x64 a map has 16 MiB.
+    Images are computed one at a time, on demand: a map at 64x64 has 16 MiB.
 
     Args:
         network: see `with_attention_scores`.
@@ -72,7 +71,7 @@ def attention_maps_of(network, inputs):
             these and labels.
 
     Returns:
-        Iterator of (output, maps): the output of one picture, float32 array (an image
+        Iterator of (output, maps): the output for one image, float32 array (an image
         `(R, R, C)` of a generator, a logit `(1,)` of a discriminator), and a list of
         `AttentionMap`, from the network's input to its output.
 
@@ -88,9 +87,9 @@ def attention_maps_of(network, inputs):
     arrays = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     counts = {len(array) for array in arrays}
     if len(arrays) != len(network.inputs) or len(counts) != 1:
-        wanted = ", ".join(tensor.name for tensor in network.inputs)
+        names = ", ".join(tensor.name for tensor in network.inputs)
         raise BadInput(
-            f"{network.name} takes {wanted}, of one length. Received: "
+            f"{network.name} takes {names}, of one length. Received: "
             f"{len(arrays)} array(s) of length {sorted(counts)}."
         )
     return _maps_of_each(network, layers, arrays)
@@ -98,10 +97,7 @@ def attention_maps_of(network, inputs):
 
 def map_shape(layer):
     """Height and width of a layer's queries, then of its keys: four ints."""
-    _, height, width, _ = layer.output.shape
-    _, keys = layer.map_size(height, width)
-    halves = 1 if keys == height * width else 2
-    return height, width, height // halves, width // halves
+    return layer.map_shape(*layer.output.shape[1:3])
 
 
 def _maps_of_each(network, layers, arrays):
@@ -128,7 +124,7 @@ def _to_array(values):
 
 
 class _AttentionMap(keras.layers.Layer):
-    """Beta alone: a functional model's layer returns as much at each of its calls."""
+    """Beta alone. In a functional model every call of a layer has the same outputs."""
 
     def __init__(self, attention):
         super().__init__(name=f"{attention.name}_map", dtype="float32")

@@ -5,8 +5,6 @@ tables for 32, 64 and 256 pixels are those of BigGAN (arXiv 1809.11096, in the f
 its authors' PyTorch code), which at 128 pixels has the official widths too.
 """
 
-import dataclasses
-
 import keras
 from keras import ops
 
@@ -20,8 +18,8 @@ from sagan_tf.layers import (
     ProjectionHead,
     ResidualBottleneck,
     SelfAttention,
-    SpectralNormalization,
 )
+from sagan_tf.layers.spectrally_normalized_layer import normalized
 
 # Widths in multiples of `channels`. The first entry is that of the 4x4 map that the
 # linear layer makes; then one for each block, each of which doubles height and width.
@@ -38,7 +36,12 @@ DISCRIMINATOR_BLOCKS = {
     64: ((1, True), (2, True), (4, True), (8, True), (16, False)),
     128: ((1, True), (2, True), (4, True), (8, True), (16, True), (16, False)),
     256: (
-        *((1, True), (2, True), (4, True), (8, True), (8, True), (16, True)),
+        (1, True),
+        (2, True),
+        (4, True),
+        (8, True),
+        (8, True),
+        (16, True),
         (16, False),
     ),
 }
@@ -46,53 +49,26 @@ DISCRIMINATOR_BLOCKS = {
 RESOLUTIONS = tuple(GENERATOR_WIDTHS)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Normalization:
-    """How the weights of one network are drawn and normalised."""
+def _arguments(settings, initializer):
+    """The arguments of one `SpectrallyNormalizedLayer`, with its own initializer."""
+    return {**settings, "kernel_initializer": _initializer(initializer)}
 
-    spectral_norm: bool
-    power_iterations: int
-    stop_gradient: bool
-    clamp_sigma: bool
-    initializer_name: str
 
-    def initializer(self):
-        """A new initializer: one object draws the same values at each use."""
-        if self.initializer_name == "normal_0.02":
-            return keras.initializers.RandomNormal(stddev=0.02)
-        return keras.initializers.get(self.initializer_name)
+def _initializer(name):
+    if name == "normal_0.02":
+        return keras.initializers.RandomNormal(stddev=0.02)
+    return keras.initializers.get(name)
 
-    def arguments(self):
-        """The arguments that every `SpectrallyNormalizedLayer` takes."""
-        return {
-            "spectral_normalization": self.spectral_norm,
-            "power_iterations": self.power_iterations,
-            "stop_gradient": self.stop_gradient,
-            "clamp_sigma": self.clamp_sigma,
-            "kernel_initializer": self.initializer(),
-        }
 
-    def wrap(self, layer):
-        """A Keras layer, normalised if the network is."""
-        if not self.spectral_norm:
-            return layer
-        return SpectralNormalization(
-            layer,
-            self.power_iterations,
-            self.stop_gradient,
-            clamp_sigma=self.clamp_sigma,
-            name=layer.name,
-        )
-
-    def attention(self, size, variant, chunk_size):
-        """The attention layer of a size x size feature map, or what stands for it."""
-        # As in TF-GAN, sigma is not clamped here.
-        arguments = {**self.arguments(), "clamp_sigma": False}
-        if variant == "residual":
-            return ResidualBottleneck(name=f"residual_{size}x{size}", **arguments)
-        return SelfAttention(
-            variant, chunk_size, name=f"attention_{size}x{size}", **arguments
-        )
+def _attention(size, variant, chunk_size, arguments):
+    """The attention layer of a size x size feature map, or what stands for it."""
+    # As in TF-GAN, sigma is not clamped here.
+    arguments = {**arguments, "clamp_sigma": False}
+    if variant == "residual":
+        return ResidualBottleneck(name=f"residual_{size}x{size}", **arguments)
+    return SelfAttention(
+        variant, chunk_size, name=f"attention_{size}x{size}", **arguments
+    )
 
 
 def _check(resolution, attention_resolution, largest, channels):
@@ -141,7 +117,7 @@ def build_generator(
     """Builds the generator.
 
     Linear to 4x4, residual blocks that each double the size, attention after the blocks
-    whose output has a resolution in `attention_resolution`, batch normalisation, ReLU,
+    whose output has a resolution in `attention_resolution`, batch normalization, ReLU,
     3x3 convolution and tanh (both float32 also under mixed precision). The dtype policy
     is Keras' global one.
 
@@ -155,17 +131,17 @@ def build_generator(
             Official: `(32,)`.
         attention_variant, attention_chunk_size: see `SelfAttention`; the variant
             `"residual"` puts a `ResidualBottleneck` in its place.
-        spectral_norm: bool, whether convolutions and linear layer are normalised.
+        spectral_norm: bool, whether convolutions and linear layer are normalized.
         power_iterations, stop_gradient: see `SpectralNormalization`.
         clamp_sigma: see `SpectralNormalization`; without effect inside attention.
         initializer: `"glorot_uniform"` (official), `"orthogonal"`, `"normal_0.02"`, or
             another name that Keras knows.
         batch_norm_momentum: float, decay of the blocks' moving statistics.
-        final_batch_norm_momentum: float, decay of the last batch normalisation's.
+        final_batch_norm_momentum: float, decay of the last batch normalization's.
         batch_norm_epsilon: float.
         cross_replica_batch_norm: bool, whether statistics are over all replicas.
         normalize_tables: bool, whether the blocks' tables of gains and biases are
-            spectrally normalised: `SpectralConditionalBatchNorm`. Official: no.
+            spectrally normalized: `SpectralConditionalBatchNorm`. Official: no.
         name: name of the model.
 
     Returns:
@@ -180,17 +156,19 @@ def build_generator(
     """
     attention_resolution = tuple(attention_resolution)
     _check(resolution, attention_resolution, resolution, channels)
-    normalization = _Normalization(
-        spectral_norm, power_iterations, stop_gradient, clamp_sigma, initializer
-    )
+    settings = {
+        "spectral_normalization": spectral_norm,
+        "power_iterations": power_iterations,
+        "stop_gradient": stop_gradient,
+        "clamp_sigma": clamp_sigma,
+    }
     z = keras.Input((z_dim,), name="z")
     labels = [keras.Input((), dtype="int32", name="labels")] if num_classes else []
     first, *widths = (channels * width for width in GENERATOR_WIDTHS[resolution])
-    x = normalization.wrap(
-        keras.layers.Dense(
-            4 * 4 * first, kernel_initializer=normalization.initializer(), name="linear"
-        )
-    )(z)
+    linear = keras.layers.Dense(
+        4 * 4 * first, kernel_initializer=_initializer(initializer), name="linear"
+    )
+    x = normalized(linear, **settings)(z)
     x = keras.layers.Reshape((4, 4, first), name="reshape")(x)
     size = 4
     for width in widths:
@@ -203,13 +181,12 @@ def build_generator(
             synchronized=cross_replica_batch_norm,
             normalize_tables=normalize_tables,
             name=f"block_{size}x{size}",
-            **normalization.arguments(),
+            **_arguments(settings, initializer),
         )(x, *labels)
         if size in attention_resolution:
-            x = normalization.attention(size, attention_variant, attention_chunk_size)(
-                x
-            )
-    # TensorFlow 1's fused batch normalisation raises the epsilon of 1e-5 that the
+            arguments = _arguments(settings, initializer)
+            x = _attention(size, attention_variant, attention_chunk_size, arguments)(x)
+    # TensorFlow 1's fused batch normalization raises the epsilon of 1e-5 that the
     # official code asks for to 1.001e-5. So does this, to give the same numbers.
     x = ConditionalBatchNorm(
         momentum=final_batch_norm_momentum,
@@ -219,17 +196,16 @@ def build_generator(
         name="batch_norm",
     )(x)
     x = keras.layers.ReLU(name="relu")(x)
-    x = normalization.wrap(
-        keras.layers.Conv2D(
-            image_channels,
-            3,
-            padding="same",
-            data_format="channels_last",
-            kernel_initializer=normalization.initializer(),
-            dtype=_full_precision(),
-            name="image_convolution",
-        )
-    )(x)
+    convolution = keras.layers.Conv2D(
+        image_channels,
+        3,
+        padding="same",
+        data_format="channels_last",
+        kernel_initializer=_initializer(initializer),
+        dtype=_full_precision(),
+        name="image_convolution",
+    )
+    x = normalized(convolution, **settings)(x)
     images = keras.layers.Activation("tanh", dtype=_full_precision(), name="tanh")(x)
     return keras.Model([z, *labels] if labels else z, images, name=name)
 
@@ -257,20 +233,10 @@ def build_discriminator(
     also under mixed precision). The dtype policy is Keras' global one.
 
     Args:
-        resolution: int, 32, 64, 128 (official) or 256 pixels.
-        num_classes: int; 0 or `None` for an unconditional discriminator.
-        channels: int, multiplier of the widths. Official: 64.
-        image_channels: int, 1 or 3.
         attention_resolution: ints among 8, 16, ... resolution / 2; `()` for none.
             Official: `(32,)`.
-        attention_variant, attention_chunk_size: see `SelfAttention`; the variant
-            `"residual"` puts a `ResidualBottleneck` in its place.
-        spectral_norm: bool, whether every weight is normalised.
-        power_iterations, stop_gradient: see `SpectralNormalization`.
-        clamp_sigma: see `SpectralNormalization`; without effect inside attention.
-        initializer: see `build_generator`.
         head: `"projection"` (official), or `"auxiliary_classifier"` for that of AC-GAN.
-        name: name of the model.
+        name: name of the model. For all other arguments see `build_generator`.
 
     Returns:
         Functional `keras.Model`. Inputs `[images (B, R, R, image_channels) float32 in
@@ -286,32 +252,35 @@ def build_discriminator(
     """
     attention_resolution = tuple(attention_resolution)
     _check(resolution, attention_resolution, resolution // 2, channels)
-    normalization = _Normalization(
-        spectral_norm, power_iterations, stop_gradient, clamp_sigma, initializer
-    )
+    settings = {
+        "spectral_normalization": spectral_norm,
+        "power_iterations": power_iterations,
+        "stop_gradient": stop_gradient,
+        "clamp_sigma": clamp_sigma,
+    }
     images = keras.Input((resolution, resolution, image_channels), name="images")
     takes_labels = num_classes and head == "projection"
     labels = [keras.Input((), dtype="int32", name="labels")] if takes_labels else []
     x, size = images, resolution
     for index, (width, downsample) in enumerate(DISCRIMINATOR_BLOCKS[resolution]):
         size //= 2 if downsample else 1
-        options = {"name": f"block_{index + 1}", **normalization.arguments()}
+        options = {"name": f"block_{index + 1}", **_arguments(settings, initializer)}
         if index == 0:
             x = DiscriminatorOptimizedBlock(channels * width, **options)(x)
         else:
             x = DiscriminatorBlock(channels * width, downsample, **options)(x)
         if downsample and size in attention_resolution:
-            x = normalization.attention(size, attention_variant, attention_chunk_size)(
-                x
-            )
+            arguments = _arguments(settings, initializer)
+            x = _attention(size, attention_variant, attention_chunk_size, arguments)(x)
     x = keras.layers.ReLU(name="relu")(x)
     features = ops.sum(ops.cast(x, _full_precision()), axis=(1, 2))
-    logits = _head(head, num_classes, normalization)(features, *labels)
+    arguments = _arguments(settings, initializer)
+    logits = _head(head, num_classes, arguments)(features, *labels)
     return keras.Model([images, *labels] if labels else images, logits, name=name)
 
 
-def _head(kind, num_classes, normalization):
-    options = {"dtype": _full_precision(), **normalization.arguments()}
+def _head(kind, num_classes, arguments):
+    options = {"dtype": _full_precision(), **arguments}
     if kind == "projection":
         return ProjectionHead(num_classes or None, name="projection_head", **options)
     if kind == "auxiliary_classifier":

@@ -1,4 +1,4 @@
-"""Images between classes: the gains and biases of batch normalisation, mixed."""
+"""Images between classes: the gains and biases of batch normalization, mixed."""
 
 import keras
 import numpy as np
@@ -14,14 +14,14 @@ def blend_classes(generator, shares):
 
         gamma'[m] = sum_c shares[m, c] gamma[c],   beta'[m] = sum_c shares[m, c] beta[c]
 
-    in every conditional batch normalisation; nothing else in the generator knows of
+    in every conditional batch normalization; nothing else in the generator knows of
     classes. A mixture that is one class alone makes that class's images, bit for bit.
-    Where tables are spectrally normalised, the quotients are mixed: the new generator
+    Where tables are spectrally normalized, the quotients are mixed: the new generator
     has plain ones.
 
     Args:
         generator: functional `keras.Model` from `build_generator` or `fold_generator`,
-            with classes. It is not changed, nor are later changes of its weights seen.
+            with classes. The new generator has copies of its weights.
         shares: `(M, num_classes)` float array. Shares of a mixture should sum to 1.
 
     Returns:
@@ -34,8 +34,8 @@ def blend_classes(generator, shares):
     known = {layer.num_classes for layer in _looking_up(generator)}
     if shares.ndim != 2 or known != {shares.shape[1]}:
         raise BadInput(
-            "Classes are blended in a generator with classes, each of which has a "
-            f"share in each mixture. Received: shares of shape {shares.shape}, "
+            "Blending needs a generator with classes and a share of each class in each "
+            f"mixture. Received: shares of shape {shares.shape}, "
             f"{max(known, default=0)} classes. Try shares of shape (mixtures, classes)."
         )
     blended = keras.models.clone_model(
@@ -77,10 +77,10 @@ def _looking_up(generator):
 def _tables(layer):
     """A layer's gains and biases by class, as they are used: dict of name to array."""
     if isinstance(layer, Affine):
-        found = {"scale": layer.scale, "shift": layer.shift}
+        tables = {"scale": layer.scale, "shift": layer.shift}
     else:
-        found = dict(zip(("gamma", "beta"), layer.tables(), strict=True))
-    return {name: ops.convert_to_numpy(table) for name, table in found.items()}
+        tables = dict(zip(("gamma", "beta"), layer.tables(), strict=True))
+    return {name: ops.convert_to_numpy(table) for name, table in tables.items()}
 
 
 def _outside(generator, layers):

@@ -1,4 +1,4 @@
-"""The generator as it is used, not trained: what never changes is computed once."""
+"""A generator for inference: what never changes is computed once."""
 
 import keras
 import numpy as np
@@ -68,7 +68,7 @@ class Affine(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class FoldedUpsamplingConvolution(keras.layers.Layer):
-    """An `UpsamplingConvolution` whose kernel has been turned round for good.
+    """An `UpsamplingConvolution` that stores its kernel turned.
 
     Args:
         filters: int, channels of the output.
@@ -87,7 +87,7 @@ class FoldedUpsamplingConvolution(keras.layers.Layer):
     def build(self, input_shape):
         options = {"data_format": "channels_last", "dtype": self.dtype_policy}
         if is_strided(input_shape[1]):
-            # Its bias is the same everywhere, so that the filter leaves it as it is.
+            # The bias is the same everywhere, so the box filter does not change it.
             self.part = keras.layers.Conv2DTranspose(self.filters, 3, 2, **options)
         else:
             self.part = UpsamplingConvolution(self.filters, **options)
@@ -114,8 +114,8 @@ class FoldedUpsamplingConvolution(keras.layers.Layer):
 class FoldedGeneratorBlock(GeneratorBlock):
     """A `GeneratorBlock` for inference alone.
 
-    Batch normalisation is an `Affine`; the second, which follows a convolution, is part
-    of that convolution's weights if there is but one class.
+    Batch normalization is an `Affine`. With a single class the second one is part of
+    the weights of the convolution before it.
 
     Args:
         filters, num_classes: see `GeneratorBlock`.
@@ -148,20 +148,18 @@ class FoldedGeneratorBlock(GeneratorBlock):
 def fold_generator(generator, label=None):
     """A generator for inference that gives the same images in fewer operations.
 
-    Weights are `W / sigma`, without power iteration; batch normalisation is a gain and
-    a bias; and if there is but one class, because the generator is unconditional or
-    because `label` names one, the second batch normalisation of each block is part of
-    the convolution before it, and labels are not looked up.
+    Weights are `W / sigma`, without power iteration. Batch normalization is a gain and
+    a bias. With a single class (an unconditional generator, or a given `label`) the
+    second batch normalization of each block is part of the convolution before it.
 
     Args:
-        generator: from `build_generator`. It is not changed, nor are later changes of
-            its weights seen.
+        generator: from `build_generator`. The new generator has copies of its weights.
         label: int, the class of every image, or `None`.
 
     Returns:
         Functional `keras.Model` with the generator's inputs, or with z alone if `label`
-        is given. It computes `generator(..., training=False)` to 1e-5. It cannot be
-        trained in a meaningful way.
+        is given. It computes `generator(..., training=False)` to 1e-5, and is not meant
+        to be trained.
 
     Raises:
         BadInput: `label` is not a class of the generator.
@@ -237,7 +235,7 @@ def _check_label(generator, label):
 
 
 def without_spectral_normalization(layer):
-    """A new, unbuilt layer like this one, whose weights are not normalised."""
+    """A new, unbuilt layer like this one, whose weights are not normalized."""
     if isinstance(layer, SpectralNormalization):
         layer = layer.layer
     config = layer.get_config()
@@ -253,7 +251,7 @@ def folded_weights(layer):
         layer: built `keras.layers.Layer`.
 
     Returns:
-        List in the order of `layer.weights`: `W / sigma` for each normalised weight, no
+        List in the order of `layer.weights`: `W / sigma` for each normalized weight, no
         `u`, all others as they are.
     """
     values = {id(variable): variable for variable in layer.weights}

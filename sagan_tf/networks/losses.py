@@ -1,7 +1,7 @@
 """GAN losses. Logits are those of the discriminator, `(B, 1)` float; means are over B.
 
 Each pair is (discriminator, generator). A discriminator loss is returned as two terms,
-whose sum is minimised: the real images' and the fake images'.
+whose sum is minimized: the real images' and the fake images'.
 """
 
 import keras

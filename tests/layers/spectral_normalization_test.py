@@ -1,28 +1,14 @@
 """Properties of spectral normalisation."""
 
-import collections
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from sagan_tf.layers import (
-    SpectralNormalization,
-    normalized_weights,
-    shared_weights,
-)
-from sagan_tf.model.sagan import SAGAN
-from sagan_tf.networks.builders import build_discriminator, build_generator
-
-
-def matrix_with_singular_values(values, rows, columns):
-    """A matrix whose singular vectors are not those of a diagonal matrix."""
-    random = np.random.default_rng(3)
-    left, _ = np.linalg.qr(random.normal(size=(rows, len(values))))
-    right, _ = np.linalg.qr(random.normal(size=(columns, len(values))))
-    return (left * values @ right.T).astype("float32")
+from sagan_tf.layers import SpectralNormalization
+from sagan_tf.layers.power_iteration import divide_by_sigma
+from tests.layers.matrices import cosine, matrix_with_singular_values, numeric_gradient
 
 
 def normalized_dense(kernel, wrapper=SpectralNormalization, **options):
@@ -75,60 +61,26 @@ def loss_and_gradient(layer, x):
     return loss, tape.gradient(loss, layer.layer.kernel.value).numpy()
 
 
-def numeric_gradient(layer, x, step=1e-3):
+def numeric_gradient_of(layer, x):
+    def loss(kernel):
+        layer.layer.kernel.assign(kernel)
+        return loss_and_gradient(layer, x)[0]
+
     kernel = layer.layer.kernel.numpy()
-    gradient = np.zeros_like(kernel)
-    for index in np.ndindex(kernel.shape):
-        sides = []
-        for sign in (1, -1):
-            moved = kernel.copy()
-            moved[index] += sign * step
-            layer.layer.kernel.assign(moved)
-            sides.append(float(loss_and_gradient(layer, x)[0]))
-        gradient[index] = (sides[0] - sides[1]) / (2 * step)
+    gradient = numeric_gradient(loss, kernel)
     layer.layer.kernel.assign(kernel)
     return gradient
-
-
-def cosine(one, other):
-    return np.sum(one * other) / np.linalg.norm(one) / np.linalg.norm(other)
-
-
-def test_gradient_flows_through_sigma_and_power_iteration():
-    kernel = matrix_with_singular_values([5, 3, 1], 7, 4)
-    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
-    layer = normalized_dense(kernel)
-    exact = numeric_gradient(layer, x)
-    np.testing.assert_allclose(loss_and_gradient(layer, x)[1], exact, atol=2e-3)
-    # Holding u and v constant is another derivative as long as u has not converged.
-    constant = normalized_dense(kernel, stop_gradient=True)
-    constant.u.assign(layer.u)
-    assert cosine(loss_and_gradient(constant, x)[1], exact) < 0.999
 
 
 def test_keras_own_wrapper_has_no_gradient_through_sigma():
     kernel = matrix_with_singular_values([5, 4.9, 4.8], 7, 4)
     x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
     layer = normalized_dense(kernel)
-    exact = numeric_gradient(layer, x)
+    exact = numeric_gradient_of(layer, x)
     theirs = normalized_dense(kernel, wrapper=layers.SpectralNormalization)
     theirs.layer.kernel.assign(kernel)
     assert cosine(loss_and_gradient(theirs, x)[1], exact) < 0.97
     assert cosine(loss_and_gradient(layer, x)[1], exact) > 0.9999
-
-
-def test_stop_gradient_is_miyatos_closed_form():
-    # d(W / sigma) with u, v constant: (dW_bar - <dW_bar, W_bar> v^T u) / sigma.
-    kernel = matrix_with_singular_values([5, 3, 1], 7, 4)
-    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
-    layer = normalized_dense(kernel, stop_gradient=True)
-    u = layer.u.numpy()
-    v = u @ kernel.T / np.linalg.norm(u @ kernel.T)
-    sigma = np.linalg.norm(v @ kernel)
-    u = v @ kernel / sigma
-    outer = x.T @ np.broadcast_to(np.arange(1.0, 5.0), (2, 4))
-    expected = (outer - np.sum(outer * kernel / sigma) * v.T @ u) / sigma
-    np.testing.assert_allclose(loss_and_gradient(layer, x)[1], expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("power_iterations", [1, 3])
@@ -208,68 +160,35 @@ def test_wrong_arguments_are_named(make, message):
         make()
 
 
-def test_shared_weights_are_computed_once_and_keep_their_gradient():
-    kernel = matrix_with_singular_values([5, 3, 1], 7, 4)
-    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
-    layer = normalized_dense(kernel)
-    network = keras.Sequential([keras.Input((7,)), layer])
-    expected = loss_and_gradient(layer, x)
-    u = layer.u.numpy()
+@pytest.mark.parametrize(
+    "options",
+    [{"stop_gradient": True}, {"clamp_sigma": True}, {"epsilon": 0.5}],
+    ids=str,
+)
+def test_the_settings_reach_the_power_iteration(options):
+    kernel = matrix_with_singular_values([0.5, 0.3, 0.1], 7, 4)
+    layer = normalized_dense(kernel, **options)
+    weights = np.random.default_rng(0).normal(size=kernel.shape).astype("float32")
+    names = {"clamp_sigma": "clamp"}
+    arguments = {names.get(name, name): value for name, value in options.items()}
+    results = []
+    for settings in (arguments, {}):
+        weight = tf.constant(kernel)
+        with tf.GradientTape() as tape:
+            tape.watch(weight)
+            matrix, _ = divide_by_sigma(
+                weight, layer.u.numpy(), tf.identity, tf.identity, **settings
+            )
+            loss = tf.reduce_sum(matrix * weights)
+        results.append((matrix, tape.gradient(loss, weight)))
     with tf.GradientTape() as tape:
-        weights = normalized_weights(network, update_u=True)
-    moved = layer.u.numpy()
-    with tape, shared_weights(weights):
-        loss = tf.reduce_sum(network(x, training=True) * tf.range(1.0, 5.0))
-        # Another weight now would be seen if it were read.
-        layer.layer.kernel.assign(kernel + 1)
-        np.testing.assert_array_equal(loss, expected[0])
+        ours = layer.normalized_weight()
+        loss = tf.reduce_sum(ours * weights)
     gradient = tape.gradient(loss, layer.layer.kernel.value)
-    np.testing.assert_allclose(gradient, expected[1], rtol=1e-5, atol=1e-5)
-    assert np.any(moved != u)
-    np.testing.assert_array_equal(layer.u, moved)
-    assert float(loss_and_gradient(layer, x)[0]) != float(expected[0])
-
-
-def test_a_training_step_normalizes_each_weight_of_the_discriminator_once(monkeypatch):
-    """The generator's twice: it changes between its step and the discriminator's."""
-    options = {"num_classes": 3, "channels": 2, "attention_resolution": (16,)}
-    networks = build_generator(32, 5, **options), build_discriminator(32, **options)
-    model = SAGAN(*networks)
-    model.compile()
-    calls = collections.Counter()
-    compute = SpectralNormalization.normalized_weight
-
-    def counted(self, update_u=False):
-        calls[id(self)] += 1
-        return compute(self, update_u)
-
-    monkeypatch.setattr(SpectralNormalization, "normalized_weight", counted)
-    images = tf.zeros((2, 32, 32, 3))
-    model.train_step((images, tf.constant([0, 2])))
-    for network, times in zip(networks, (2, 1), strict=True):
-        found = [
-            calls[id(layer)]
-            for layer in network._flatten_layers()
-            if isinstance(layer, SpectralNormalization)
-        ]
-        assert len(found) > 10
-        assert set(found) == {times}
-
-
-@pytest.mark.parametrize(("largest", "divisor"), [(0.5, 1.0), (5, 5.0)])
-def test_clamped_sigma_leaves_small_weights_alone(largest, divisor):
-    kernel = matrix_with_singular_values([largest, 0.3, 0.1], 7, 4)
-    layer = normalized_dense(kernel, clamp_sigma=True, power_iterations=50)
-    np.testing.assert_allclose(layer.normalized_weight(), kernel / divisor, rtol=1e-4)
-
-
-@pytest.mark.parametrize("largest", [0.5, 5])
-def test_gradient_of_a_clamped_sigma_is_the_derivative(largest):
-    kernel = matrix_with_singular_values([largest, 0.3, 0.1], 7, 4)
-    x = np.random.default_rng(0).normal(size=(2, 7)).astype("float32")
-    layer = normalized_dense(kernel, clamp_sigma=True)
-    exact = numeric_gradient(layer, x)
-    np.testing.assert_allclose(loss_and_gradient(layer, x)[1], exact, atol=5e-3)
+    (expected, expected_gradient), (_, default) = results
+    np.testing.assert_array_equal(ours, expected)
+    np.testing.assert_array_equal(gradient, expected_gradient)
+    assert np.any(gradient != default)
 
 
 @pytest.mark.parametrize("shape", [(7, 4), (4, 7)])

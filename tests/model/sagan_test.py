@@ -1,11 +1,13 @@
 """The training step and what surrounds it."""
 
+import collections
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from sagan_tf.layers import SelfAttention
+from sagan_tf.layers import SelfAttention, SpectralNormalization
 from sagan_tf.model.sagan import SAGAN, official_adam
 from sagan_tf.networks.builders import build_discriminator, build_generator
 
@@ -97,6 +99,35 @@ def test_discriminator_sees_real_and_fake_under_the_same_weights():
     expected = v @ kernel / np.linalg.norm(v @ kernel)
     model.discriminator_step(passes(model))
     np.testing.assert_allclose(layer.u, expected, atol=1e-5)
+
+
+def test_both_steps_see_one_w_over_sigma_of_the_discriminator(monkeypatch):
+    """Its u moves once in a training step; the generator's u move twice."""
+    model = sagan()
+    calls = collections.defaultdict(list)
+    compute = SpectralNormalization.normalized_weight
+
+    def recorded(self, update_u=False):
+        # The stored value, whatever scope the layer is called in.
+        before = self.u._value.numpy()
+        weight = compute(self, update_u)
+        has_moved = np.any(self.u._value.numpy() != before)
+        calls[self].append((weight.numpy(), has_moved))
+        return weight
+
+    monkeypatch.setattr(SpectralNormalization, "normalized_weight", recorded)
+    model.train_step(data())
+    layers = [x for x in calls if x in model.discriminator._flatten_layers()]
+    assert len(layers) > 10
+    for layer in layers:
+        (first, moved_first), (second, moved_second) = calls[layer]
+        assert (moved_first, moved_second) == (False, True), layer.path
+        np.testing.assert_array_equal(first, second)
+    # With one output, u is 1 or -1 after its first move.
+    others = [x for x in calls if x not in layers and x.u.shape[1] > 1]
+    assert len(others) > 10
+    for layer in others:
+        assert [moved for _, moved in calls[layer]] == [True, True], layer.path
 
 
 def test_the_two_learning_rates_are_separate():
@@ -353,9 +384,7 @@ def test_each_discriminator_step_sees_its_own_part_of_the_batch():
     # With a zero learning rate, the mean real logit tells which images were seen.
     model = sagan(discriminator_steps=2)
     seen = []
-    model.discriminator_step = lambda passes, *_: (
-        seen.append(passes) or tf.constant(0.0)
-    )
+    model.discriminator_step = lambda passes: seen.append(passes) or tf.constant(0.0)
     images, labels = data(8)
     model.train_step((images, labels))
     parts = [part for _, part in seen[0] + seen[1]]
@@ -724,9 +753,12 @@ def test_float16_trains_both_networks():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SAGAN(networks()[0], networks(None)[1]), "1 .*input.*with 2"),
+        (
+            lambda: SAGAN(networks()[0], networks(None)[1]),
+            "must have 1 .*input.*Received: 2",
+        ),
         (lambda: SAGAN(*networks(), num_classes=7), "discriminator, 3"),
-        (lambda: SAGAN(*networks(), num_classes=0), "1 .*input.*with 2"),
+        (lambda: SAGAN(*networks(), num_classes=0), "must have 1 .*input.*Received: 2"),
         (lambda: sagan(fake_labels="real"), "uniform, data"),
         (lambda: sagan(loss="bce"), "hinge, kl"),
         (lambda: sagan(discriminator_steps=0), "at least 1"),

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from sagan_tf import images
-from sagan_tf.model import sagan
+from sagan_tf.model import arguments
 from sagan_tf.networks import builders, losses
 from sagan_tf.settings.config import NETWORK_FIELDS, Config
 
@@ -93,6 +93,6 @@ def test_the_choices_are_those_of_the_parts():
     """`config.py` imports no part, so the names stand in two places."""
     choices = {f.name: f.metadata["choices"] for f in dataclasses.fields(Config)}
     assert set(choices["loss"]) == set(losses.LOSSES)
-    assert set(choices["fake_labels"]) == set(sagan.FAKE_LABELS)
+    assert set(choices["fake_labels"]) == set(arguments.FAKE_LABELS)
     assert set(choices["resolution"]) == set(builders.RESOLUTIONS)
     assert set(choices["resize"]) == set(images.RESIZE_METHODS)

@@ -1,0 +1,21 @@
+"""The moving average of a network's weights."""
+
+import tensorflow as tf
+
+
+def update_average(average, network, decay):
+    """`average = decay * average + (1 - decay) * network`, variable by variable.
+
+    The `u` of spectral normalization are copied instead.
+
+    Args:
+        average: `keras.Model`, a copy of the network.
+        network: `keras.Model`.
+        decay: scalar float tensor in [0, 1].
+    """
+    for mean, variable in zip(average.variables, network.variables, strict=True):
+        value = variable.value
+        if variable.name != "u":
+            weight = tf.cast(decay, value.dtype)
+            value = mean.value * weight + value * (1 - weight)
+        mean.assign(value)
