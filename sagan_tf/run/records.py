@@ -48,15 +48,3 @@ def draw_metrics(workdir):
         plots.write_metrics_plot(
             workdir / "metrics.png", metrics, evaluations, workdir.name
         )
-
-
-def read_lines(path):
-    """The lines of a .jsonl file: list of dicts; a half written last one is left out.
-
-    Args:
-        path: `pathlib.Path`; without the file there are none.
-    """
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
