@@ -16,7 +16,7 @@ _GAP, _LETTERS = 16, 18
 
 
 def write_means(path, variants, title):
-    """Draws FID and IS over the steps: the mean of the seeds in a band of one deviation.
+    """Draws FID and IS over the steps: means over the seeds, deviations as bands.
 
     Args:
         path: of the PNG.
