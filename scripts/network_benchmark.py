@@ -40,7 +40,6 @@ def measure_network(part, settings):
     Returns:
         Dict.
     """
-    load("sagan_tf.planning.flops")
     tf, keras = load("tensorflow"), load("keras")
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(settings["dtype_policy"])
@@ -190,10 +189,11 @@ def _wait(tensor):
 
 def _train_step(tf, generator, discriminator, settings):
     flops = load("sagan_tf.planning.flops")
+    counting = load("sagan_tf.planning.counted_flops")
     model = load("sagan_tf").SAGAN(generator, discriminator)
     model.compile()
     batch = settings["batch_size"]
-    step = flops.traced_step(model, batch, settings["jit_compile"])
+    step = counting.traced_step(model, batch, settings["jit_compile"])
     images = tf.random.uniform((batch, *discriminator.inputs[0].shape[1:]), -1, 1)
     labels = tf.range(batch) % settings["num_classes"]
     formula = sum(flops.training_step_flops(generator, discriminator, batch).values())
@@ -244,9 +244,9 @@ def _forward(tf, network, inputs, settings):
 
 def _repeated(run, traced, formula, settings):
     """A workload of `steps` runs of a function, of which the last is waited for."""
-    flops, steps = load("sagan_tf.planning.flops"), settings["steps"]
-    counted, opaque = flops.counted_flops(traced)
-    counted = flops.product_flops(counted)
+    counting, steps = load("sagan_tf.planning.counted_flops"), settings["steps"]
+    by_operation, opaque = counting.counted_flops(traced)
+    counted = counting.product_flops(by_operation)
 
     def run_all():
         for _ in range(steps):

@@ -109,7 +109,7 @@ def test_data_are_read_in_every_form_and_compared_with_the_step(everything):
 @pytest.mark.slow
 def test_plan_reads_a_report(everything):
     measured = read_measurement(everything)
-    assert measured["utilisation"] > 0
+    assert measured["utilization"] > 0
     assert measured["images_per_core_second"] > 0
 
 
