@@ -1,79 +1,10 @@
-"""From seeds and labels to z and images."""
+"""Paths from z to z and from class to class."""
 
-import keras
 import numpy as np
 import pytest
 
-from sagan_tf.model import generating, latents
+from sagan_tf.model import latents
 from sagan_tf.sampling import walks
-from sagan_tf.settings import arguments
-
-
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [
-        ("3", [3]),
-        ("0-3", [0, 1, 2, 3]),
-        ("7, 2-3,7", [7, 2, 3, 7]),
-        ("12-12", [12]),
-    ],
-)
-def test_numbers_and_ranges(text, numbers):
-    assert arguments.parse_numbers(text, "seeds") == numbers
-
-
-@pytest.mark.parametrize("text", ["", "a", "3-1", "-1", "1,,2", "1-", "1.5"])
-def test_what_is_no_number_is_named(text):
-    with pytest.raises(ValueError, match="seeds must be .* Try --seeds"):
-        arguments.parse_numbers(text, "seeds")
-
-
-def test_labels():
-    assert arguments.parse_labels("all", 3) == [0, 1, 2]
-    assert arguments.parse_labels("2,0", 3) == [2, 0]
-    assert arguments.parse_labels(None, 3) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "num_classes", "words"),
-    [("3", 3, "below 3"), ("1", 0, "unconditional"), ("x", 3, "--labels")],
-)
-def test_wrong_labels(text, num_classes, words):
-    with pytest.raises(ValueError, match=words):
-        arguments.parse_labels(text, num_classes)
-
-
-@pytest.mark.parametrize(
-    ("text", "truncations"),
-    [
-        (None, [None]),
-        ("none", [None]),
-        ("0.5", [0.5]),
-        ("0", [0.0]),
-        ("0.2, 1,None", [0.2, 1.0, None]),
-    ],
-)
-def test_truncations(text, truncations):
-    assert arguments.parse_truncations(text) == truncations
-
-
-@pytest.mark.parametrize("text", ["-1", "a", "1,,2", "nan", "inf", "1;2", "0-1"])
-def test_what_is_no_truncation_is_named(text):
-    with pytest.raises(ValueError, match=f"truncation must be .*Received: '{text}'"):
-        arguments.parse_truncations(text)
-
-
-def test_without_labels_each_seed_has_its_own():
-    z, labels = generating.one_each([4, 9], [], z_dim=3, num_classes=10)
-    np.testing.assert_array_equal(z, latents.draw_z([4, 9], 3))
-    np.testing.assert_array_equal(labels, latents.draw_labels([4, 9], 10))
-
-
-def test_each_label_gets_all_seeds():
-    z, labels = generating.one_each([4, 9], [1, 5, 7], z_dim=3, num_classes=10)
-    assert labels.tolist() == [1, 1, 5, 5, 7, 7]
-    np.testing.assert_array_equal(z[0], z[2])
-    np.testing.assert_array_equal(z[1], z[5])
 
 
 def test_slerp_keeps_the_length_where_a_straight_line_would_not():
@@ -98,37 +29,25 @@ def test_slerp_from_nowhere_to_nowhere_stays_there():
     np.testing.assert_array_equal(path, np.zeros((3, 3)))
 
 
-def test_a_walk_goes_from_seed_to_seed():
-    z, labels = walks.walks([4, 9, 2], [], 3, z_dim=5, num_classes=10)
+def test_a_path_goes_from_seed_to_seed():
+    z = walks.z_path([4, 9, 2], 3, z_dim=5)
     assert z.shape == (6, 5)
     np.testing.assert_allclose(z[[0, 2, 5]], latents.draw_z([4, 9, 2], 5), atol=1e-5)
     np.testing.assert_allclose(z[3], z[2], atol=1e-5)
-    own = latents.draw_labels([4, 9], 10).numpy()
-    assert labels.tolist() == np.repeat(own, 3).tolist()
-
-
-def test_each_label_gets_all_walks():
-    z, labels = walks.walks([4, 9, 2], [8, 6], 3, z_dim=5, num_classes=10)
-    assert labels.tolist() == [8] * 6 + [6] * 6
-    np.testing.assert_array_equal(z[:6], z[6:])
 
 
 @pytest.mark.parametrize(("seeds", "frames"), [([1], 5), ([1, 2], 1)])
-def test_a_walk_needs_two_ends(seeds, frames):
+def test_a_path_needs_two_ends(seeds, frames):
     with pytest.raises(ValueError, match="two seeds and two columns"):
-        walks.walks(seeds, [], frames, z_dim=5, num_classes=0)
+        walks.z_path(seeds, frames, z_dim=5)
 
 
-class BatchDependent(keras.Model):
-    """A network whose images would show it if they shared a batch."""
-
-    def call(self, z, training=None):
-        if training:
-            raise ValueError("Received: training=True.")
-        return (z - keras.ops.sum(z, axis=0))[:, None, None, :]
-
-
-def test_images_are_generated_one_by_one():
-    z = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
-    images = generating.generate_one_by_one(BatchDependent(), z)
-    np.testing.assert_array_equal(images, np.zeros((3, 1, 1, 2)))
+@pytest.mark.parametrize("frames", [2, 3, 7, 10, 100])
+def test_shares_sum_to_one_and_ends_are_pure(frames):
+    path = walks.class_path([3, 1, 1, 0], frames, 5)
+    assert path.dtype == np.float32
+    assert path.shape == (3 * frames, 5)
+    np.testing.assert_allclose(path.sum(axis=1), 1, rtol=1e-6)
+    ends = path.reshape(3, frames, 5)[:, [0, -1]].argmax(-1)
+    assert ends.tolist() == [[3, 1], [1, 1], [1, 0]]
+    assert set(path.reshape(3, frames, 5)[:, [0, -1]].ravel()) == {0, 1}
