@@ -97,11 +97,7 @@ def names_of(matrix, cells=None):
 
 
 def share_of(names, cells):
-    """One of several equal shares, so that other processes train the others.
-
-    Args:
-        names: tuple of str.
-        cells: str, `2/3` for the second of three shares; anything else means all.
+    """The share of a tuple of names that `cells` asks for: `2/3` is the second third.
 
     Raises:
         BadInput: the share is impossible, or empty.
@@ -120,14 +116,14 @@ def share_of(names, cells):
 
 
 def check_overrides(own, overrides):
-    """Checks that no flag sets what the cells differ in.
+    """Checks that the cells do not differ in what is set for all of them.
 
     Args:
         own: dict of cell to dict of the fields of its file.
         overrides: dict of the fields that are set for all cells.
 
     Raises:
-        BadInput: the cells differ in one of them.
+        BadInput: they do.
     """
     for name in overrides:
         values = {_as_text(name, fields[name]) for fields in own.values()}
@@ -191,12 +187,7 @@ def obstacle(settings):
 
 
 def as_flags(settings, own):
-    """The flags, without the seed, that turn `own` into `settings`: list of str.
-
-    Args:
-        settings: dict of all fields.
-        own: dict of the fields of the cell's file.
-    """
+    """The flags, except the seed, that turn `own` into `settings`: list of str."""
     flags = []
     for name, value in settings.items():
         if name == "seed" or value == own[name]:

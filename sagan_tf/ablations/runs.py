@@ -118,15 +118,14 @@ class Run:
 
 
 def find(workdir, cells):
-    """The runs that are asked for, and the other runs in the folder.
+    """The runs that are asked for, then the other runs in the folder.
 
     Args:
         workdir: `pathlib.Path` of the ablation.
         cells: list of (name, seed), which need not have begun.
 
     Returns:
-        Dict of name to list of `Run` by seed. Cells that are only in the folder come
-        last.
+        Dict of name to list of `Run` by seed.
     """
     seeds = collections.defaultdict(set)
     for name, seed in cells:
@@ -152,10 +151,6 @@ def choose_setup(runs, protocol=None, feature_network=None):
     It is the one that the flags name if any run has it, else the one that most runs
     have; the later one if two are equal.
 
-    Args:
-        runs: list of `Run`.
-        protocol, feature_network: the flags of these names, or `None`.
-
     Returns:
         The last record in this setup (dict), or `None` if nothing was evaluated.
     """
@@ -175,12 +170,7 @@ def choose_setup(runs, protocol=None, feature_network=None):
 
 
 def has_setup(record, protocol, feature_network):
-    """Whether an evaluation has the setup that the flags of these names describe.
-
-    Args:
-        record: dict, a line of evaluations.jsonl.
-        protocol, feature_network: str.
-    """
+    """Whether a line of evaluations.jsonl has the setup of the flags of these names."""
     network = record["network"]
     if feature_network == "inception":
         is_same = network["is_inception"] or network["name"].startswith("stand-in-")

@@ -5,15 +5,8 @@ import logging
 
 import tensorflow as tf
 
-# The operations whose FLOPs `planning.flops` calculates by formula, too.
-PRODUCT_OPERATIONS = (
-    "Conv2D",
-    "Conv2DBackpropInput",
-    "Conv2DBackpropFilter",
-    "MatMul",
-    "BatchMatMulV2",
-    "BatchMatMulV3",
-)
+# The operations (and their gradients) whose FLOPs the formulas calculate, too.
+_PRODUCTS = ("Conv2D", "MatMul", "BatchMatMul")
 
 
 def traced_step(model, batch_size, jit_compile=False):
@@ -69,17 +62,14 @@ def counted_flops(function):
 
 def product_flops(counted):
     """The FLOPs in a `counted_flops` that the formulas calculate, too: int."""
-    return sum(counted.get(name, 0) for name in PRODUCT_OPERATIONS)
+    return sum(flops for name, flops in counted.items() if name.startswith(_PRODUCTS))
 
 
 def step_count(model, batch_size):
-    """FLOPs of the products of a training step.
+    """FLOPs of a training step's products: int, `None` if it has loops or branches.
 
     Args:
         model, batch_size: see `traced_step`.
-
-    Returns:
-        int, or `None` if the step has loops or branches.
     """
     counted, opaque = counted_flops(traced_step(model, batch_size))
     return None if opaque else product_flops(counted)

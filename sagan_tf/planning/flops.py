@@ -50,9 +50,8 @@ class Product:
     def gradients(self, weights=True, to_input=False):
         """The number of products of this size that the gradient takes: int.
 
-        Args:
-            weights: bool, whether the weights need a gradient.
-            to_input: bool, whether the network's input needs a gradient.
+        `weights` and `to_input` say whether the weights and the network's input need a
+        gradient.
         """
         if not self.kernel:
             return 2

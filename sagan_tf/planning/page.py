@@ -48,10 +48,10 @@ def plan_text(plan, prices, utilizations=UTILIZATIONS, measured=None):
 
 def _check(prices, utilizations):
     for key, price in prices.items():
+        name = f"{key}_price_per_hour"
         if price is not None and not 0 <= price < math.inf:
             raise BadInput(
-                f"{key}_price_per_hour must be at least 0. Received: {price}. "
-                f"Try --{key}_price_per_hour=3."
+                f"{name} must be at least 0. Received: {price}. Try --{name}=3."
             )
     for share in utilizations:
         if not 0 < share <= 1:
@@ -185,19 +185,16 @@ def _measured_text(plan, measured):
         f"  This run would take {plan.days_where(measured):,.0f} days there.",
     ]
     rate = measured["images_per_core_second"]
-    if rate:
-        lines.append(f"  One core of it reads {rate:,.0f} JPEGs/s.")
-        lines += _cores_lines(plan, rate)
-    return "\n".join(lines)
-
-
-def _cores_lines(plan, rate):
+    if not rate:
+        return "\n".join(lines)
+    lines.append(f"  One core of it reads {rate:,.0f} JPEGs/s.")
     per_image = plan.computed_flops / plan.batch_size
     for device in DEVICES:
         for share in UTILIZATIONS:
             needed = share * device.peak(plan.dtype_policy) / per_image
             needed *= plan.discriminator_steps
-            yield (
+            lines.append(
                 f"    1 x {device.name} at {100 * share:.0f} % of peak takes "
                 f"{needed:,.0f} images/s: {needed / rate:.1f} such cores."
             )
+    return "\n".join(lines)

@@ -142,13 +142,9 @@ class Plan:
         return {**one, "activations": images * one["activations"]}
 
     def days(self, flops_per_second):
-        """Days of training, without checkpoints and evaluations.
-
-        Args:
-            flops_per_second: float, the speed at which `computed_flops` are computed.
-        """
-        seconds = self.total_steps * self.computed_flops / flops_per_second
-        return seconds / SECONDS_PER_DAY
+        """Days of training, without checkpoints and evaluations: float."""
+        flops = self.total_steps * self.computed_flops
+        return flops / flops_per_second / SECONDS_PER_DAY
 
     def days_where(self, measured):
         """Days on the machine of a `read_measurement`."""
@@ -163,11 +159,6 @@ def roofline_seconds(plan, device, count):
     result once if that is longer (the roofline model, Williams et al., CACM 2009).
     Normalization, activations, Adam and communication take no time. If the code
     computes less than the formula, the time shrinks in proportion.
-
-    Args:
-        plan: `Plan`.
-        device: `Device`.
-        count: int.
     """
     itemsize = 4 if plan.dtype_policy == "float32" else 2
     peak, images = device.peak(plan.dtype_policy), plan.images(count)
@@ -182,10 +173,9 @@ def roofline_seconds(plan, device, count):
 
 
 def accumulation_that_fits(plan, device, count):
-    """The fewest passes per update with which a replica fits into its device.
+    """The fewest passes per update with which a replica fits into its device: int.
 
-    Returns:
-        int, a divisor of the replica's images; `None` if one image does not fit.
+    It divides the replica's images. `None` if not even one image fits.
     """
     replica = -(-plan.batch_size // count)
     for passes in range(1, replica + 1):
@@ -196,10 +186,7 @@ def accumulation_that_fits(plan, device, count):
 
 
 def read_measurement(path):
-    """Reads the JSON of `scripts/benchmark.py --part=all --json`.
-
-    Args:
-        path: path.
+    """Reads the JSON of `scripts/benchmark.py --part=all --json` from a path.
 
     Returns:
         Dict: "text", what was measured where; "utilization", a training step's counted

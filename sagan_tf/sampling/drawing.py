@@ -66,22 +66,14 @@ class Drawing:
     ):
         """Writes an image of all seeds, labels and truncations; or what is asked for.
 
+        The arguments are the flags of these names: see `sagan_tf.sample --help`.
+
         Args:
             output: path of a PNG; a walk can also be a GIF or WebP.
-            interpolate, interpolate_labels: bool, whether to walk from seed to seed,
-                from label to label, or both at once. A PNG has a row from each stop to
-                the next.
-            neighbours: int, the number of nearest training images beside each image.
-                Their distances and names are also printed and written to a
-                `.neighbours.json`.
-            neighbour_images: int, training images that are searched; `None` for all.
-            feature_network, inception: see `open_feature_network`; `None` for those of
-                the run.
-            columns: int, images in a row, or from stop to stop of a walk; `None` for a
-                suitable number.
-            frame_seconds: float, the time of an animation's frame; `None` for 0.06.
-            captions: bool, whether words stand beside the images; `None` to have them
-                with several truncations, changing classes, or neighbours.
+            interpolate, interpolate_labels, captions: bool.
+            neighbours, neighbour_images, columns: int.
+            feature_network, inception: str.
+            frame_seconds: float.
 
         Returns:
             What was written, in words.

@@ -109,15 +109,12 @@ def describe_seeds(choice):
 
 
 def z_walks(choice, frames, keep_class=False):
-    """Walks from seed to seed.
+    """Walks from seed to seed: list of `Row`.
 
     Args:
         choice: `Choice`. Without labels the class changes at each seed to its own.
-        frames: int >= 2, images from seed to seed, both ends included.
+        frames: int >= 2, images from stop to stop, both stops included.
         keep_class: bool, whether without labels the first seed's class stays.
-
-    Returns:
-        List of `Row`.
 
     Raises:
         BadInput: there are too few seeds or frames.
@@ -138,12 +135,7 @@ def z_walks(choice, frames, keep_class=False):
 def class_walks(choice, frames):
     """Walks from label to label, for each seed, whose z stays.
 
-    Args:
-        choice: `Choice`.
-        frames: int >= 2, images from label to label, both ends included.
-
-    Returns:
-        List of `Row`.
+    Args and returns: see `z_walks`.
 
     Raises:
         BadInput: the model has no classes, or there are too few labels or frames.
@@ -169,12 +161,7 @@ def class_walks(choice, frames):
 def double_walks(choice, frames):
     """Walks from seed to seed on which the class changes at the same time.
 
-    Args:
-        choice: `Choice`, with a label for each seed, or without labels.
-        frames: see `z_walks`.
-
-    Returns:
-        List of `Row`.
+    Args and returns: see `z_walks`; there is one label for each seed, or none at all.
 
     Raises:
         BadInput: the model has no classes, there are too few seeds or frames, or the
