@@ -11,9 +11,17 @@ from sagan_tf.planning.plan import read_measurement
 
 SCRIPT = pathlib.Path(__file__).parent.parent / "scripts" / "benchmark.py"
 TINY = (
-    *("--resolution=32", "--channels=4", "--num_classes=3", "--batch_size=2"),
-    *("--peak_size=64", "--pictures=8", "--data_batch_size=4", "--data_seconds=1"),
-    *("--rows=50", "--features=5", "--repeats=2"),
+    "--resolution=32",
+    "--channels=4",
+    "--num_classes=3",
+    "--batch_size=2",
+    "--peak_size=64",
+    "--pictures=8",
+    "--data_batch_size=4",
+    "--data_seconds=1",
+    "--rows=50",
+    "--features=5",
+    "--repeats=2",
 )
 
 

@@ -134,28 +134,28 @@ class Drawing:
     def _write_neighbours(self, output, network, count, num_images, columns, captions):
         pixels = rows.draw(self._generator, rows.rows_of_seeds(self.choice))
         pixels = pixels.reshape(-1, *pixels.shape[2:])
-        found = find_neighbours(self._config, network, pixels, count, num_images)
+        nearest = find_neighbours(self._config, network, pixels, count, num_images)
         samples = rows.describe_seeds(self.choice)
-        texts = None if captions is False else self._words(samples, found)
-        sheet = layouts.neighbour_blocks(pixels, found.pixels, texts, columns)
+        texts = None if captions is False else self._words(samples, nearest)
+        sheet = layouts.neighbour_blocks(pixels, nearest.pixels, texts, columns)
         notes = pathlib.Path(output).with_suffix(".neighbours.json")
         notes.parent.mkdir(parents=True, exist_ok=True)
         images.write_png(output, sheet)
-        write_text(notes, found.to_json(samples))
-        print("\n".join(found.report()))
+        write_text(notes, nearest.to_json(samples))
+        print("\n".join(nearest.report()))
         return f"{len(pixels):,} images and their neighbours (distances: {notes})"
 
-    def _words(self, samples, found):
+    def _words(self, samples, nearest):
         """The words below each generated image and each of its neighbours: list."""
         words = []
         for row, sample in enumerate(samples):
             label = sample["label"]
             own = "" if label is None else self.choice.label_name(label)
-            note = " copy?" if found.suspicious[row] else ""
+            note = " copy?" if nearest.suspicious[row] else ""
             words.append(rows.lines(f"seed {sample['seed']}{note}", own))
-            for column, distance in enumerate(found.distances[row]):
+            for column, distance in enumerate(nearest.distances[row]):
                 # A neighbour's class is named if it is another one.
-                other = label if label is None else found.labels[row, column]
+                other = label if label is None else nearest.labels[row, column]
                 name = "" if other == label else self.choice.label_name(other)
                 words.append(rows.lines(f"{distance:#.3g}", name))
         return words

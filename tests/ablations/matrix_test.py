@@ -75,18 +75,18 @@ def test_attention_that_has_no_place_is_left_out_with_the_reason(resolution, siz
 
 
 def test_without_classes_what_needs_them_is_left_out():
-    found, _, left_out = planned("--matrix=conditional", "--num_classes=0")
-    assert "no_attention" in [cell.name for cell in found]
+    chosen, _, left_out = planned("--matrix=conditional", "--num_classes=0")
+    assert "no_attention" in [cell.name for cell in chosen]
     assert left_out == {"ac_gan": "its classifier needs classes"}
     _, _, left_out = planned("--matrix=settings", "--num_classes=0")
     assert set(left_out) == {"normalized_tables"}
 
 
 def test_learning_rates_are_scaled_and_keep_their_ratio():
-    found = cells("--matrix=stabilisation", "--learning_rate_scale=3")
+    chosen = cells("--matrix=stabilisation", "--learning_rate_scale=3")
     rates = [
         (config.generator_learning_rate, config.discriminator_learning_rate)
-        for config in map(trained_with, found)
+        for config in map(trained_with, chosen)
     ]
     assert rates == [(3e-4, 3e-4), (3e-4, 3e-4), (3e-4, 1.2e-3)]
 
@@ -125,8 +125,8 @@ def test_a_flag_in_which_cells_differ_is_refused(flag):
 
 
 def test_a_flag_in_which_the_chosen_cells_agree_is_taken():
-    found = cells("--matrix=settings", "--attention_resolution=16")
-    assert {trained_with(cell).generator_attention for cell in found} == {(16,)}
+    chosen = cells("--matrix=settings", "--attention_resolution=16")
+    assert {trained_with(cell).generator_attention for cell in chosen} == {(16,)}
 
 
 @pytest.mark.parametrize("wanted", ["5/4", "0/4", "a/b", "1/99", "1/"])

@@ -16,10 +16,10 @@ def test_runs_are_those_asked_for_and_those_that_are_there(tmp_path):
     write(tmp_path, "feat16", 0)
     (tmp_path / "feat8" / "seed_x").mkdir()
     (tmp_path / "feat8" / "seed_x" / "config.json").write_text("{}")
-    found = find(tmp_path, [("sn_both", 0), ("feat8", 0)])
-    assert list(found) == ["sn_both", "feat8", "feat16"]
-    assert [run.seed for run in found["feat8"]] == [0, 2, 10]
-    assert [run.state for run in found["feat8"]] == ["missing", "finished", "finished"]
+    runs = find(tmp_path, [("sn_both", 0), ("feat8", 0)])
+    assert list(runs) == ["sn_both", "feat8", "feat16"]
+    assert [run.seed for run in runs["feat8"]] == [0, 2, 10]
+    assert [run.state for run in runs["feat8"]] == ["missing", "finished", "finished"]
 
 
 def test_a_state_is_what_the_training_ended_with(tmp_path):

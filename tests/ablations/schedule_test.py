@@ -11,17 +11,17 @@ from tests.ablations.matrix_test import cells, planned, trained_with
 
 
 def test_seeds_come_one_after_the_other():
-    found = cells("--matrix=stabilisation", "--seeds=2", "--seed=5")
-    assert [cell.seed for cell in found] == [5, 5, 5, 6, 6, 6]
-    assert found[3].workdir == pathlib.Path("runs/x/sn_d_only/seed_6")
-    assert trained_with(found[3]).seed == 6
+    chosen = cells("--matrix=stabilisation", "--seeds=2", "--seed=5")
+    assert [cell.seed for cell in chosen] == [5, 5, 5, 6, 6, 6]
+    assert chosen[3].workdir == pathlib.Path("runs/x/sn_d_only/seed_6")
+    assert trained_with(chosen[3]).seed == 6
 
 
 def test_shares_are_all_cells_once_and_each_is_reported():
     argv = ("--matrix=paper", "--resolution=32", "--seeds=2")
     every, wanted, _ = planned(*argv)
     shares = [planned(*argv, f"--cells={share}/4") for share in (1, 2, 3, 4)]
-    runs = [(cell.name, cell.seed) for found, _, _ in shares for cell in found]
+    runs = [(cell.name, cell.seed) for chosen, _, _ in shares for cell in chosen]
     assert sorted(runs) == sorted((cell.name, cell.seed) for cell in every)
     assert all(asked_for == wanted for _, asked_for, _ in shares)
 
