@@ -101,9 +101,9 @@ def test_what_ended_well_and_was_evaluated_is_done(cell, programs):
     "evaluated",
     [{"step": 18}, {"protocol": "official-train-50k"}, {"inception": False}],
 )
-def test_a_last_step_that_was_not_evaluated_in_this_way_is(cell, programs, evaluated):
+def test_a_last_step_that_was_not_evaluated_in_this_way_is(cell, programs, changes):
     programs.statuses = [0, 0]
-    programs.effect = lambda: (write_config(cell), evaluate(cell, **evaluated))
+    programs.effect = lambda: (write_config(cell), evaluate(cell, **changes))
     assert processes.train(cell) == 0
     _, evaluation = programs.commands
     assert evaluation == [
