@@ -98,7 +98,7 @@ def test_what_ended_well_and_was_evaluated_is_done(cell, programs):
 
 
 @pytest.mark.parametrize(
-    "evaluated",
+    "changes",
     [{"step": 18}, {"protocol": "official-train-50k"}, {"inception": False}],
 )
 def test_a_last_step_that_was_not_evaluated_in_this_way_is(cell, programs, changes):
