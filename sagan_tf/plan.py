@@ -1,4 +1,4 @@
-"""Plans a run: FLOPs, memory, days and cost on H100s and TPUs, without training it.
+"""Estimates a run: FLOPs, memory, days and cost on H100s and TPUs. Nothing is trained.
 
 python -m sagan_tf.plan --flagfile=configs/imagenet.flags
 """
@@ -16,14 +16,14 @@ def _define(values):
     flags.DEFINE_multi_float(
         "utilisation",
         [0.1, 0.2, 0.4],
-        "share of the devices' peak for which days and cost are told; may be repeated",
+        "share of the devices' peak, for the days and the cost; may be repeated",
         flag_values=values,
     )
     for key, name in (("h100", "an H100"), ("tpu_v5e", "a TPU v5e chip")):
         flags.DEFINE_float(
             f"{key}_price_per_hour",
             None,
-            f"US dollars that you pay for {name}; none: an assumption",
+            f"US dollars for {name}; none: an assumption",
             flag_values=values,
         )
     flags.DEFINE_string(
@@ -32,7 +32,7 @@ def _define(values):
     flags.DEFINE_bool(
         "count",
         True,
-        "let TensorFlow count the FLOPs of a step as well (takes 20 s)",
+        "let TensorFlow count the FLOPs of a step, too (takes 20 s)",
         flag_values=values,
     )
     define_flags(values)
@@ -41,16 +41,19 @@ def _define(values):
 def _plan(values):
     config = config_from_flags(values)
     # TensorFlow takes seconds to load: flags are checked before.
-    flops, planning = load("sagan_tf.planning.flops"), load("sagan_tf.planning.plan")
+    planning, building = load("sagan_tf.planning.plan"), load("sagan_tf.run.building")
     measured = planning.read_measurement(values.measured) if values.measured else None
     if config.num_classes is None:
         config = config.replace(10 if config.dataset == "digits" else 1000)
-        print(f"--num_classes is not given: {config.num_classes} assumed.\n")
-    building = load("sagan_tf.run.building")
+        print(f"--num_classes is not set. This plan assumes {config.num_classes}.\n")
     load("keras").config.set_dtype_policy(config.dtype_policy)
     model = building.make_model(config)
-    # What a loop does is not counted, so attention in parts is counted as a whole.
-    whole = dataclasses.replace(config, attention_chunk_size=0)
+    counted = None
+    if values.count:
+        # The content of a loop is not counted, so attention is computed as a whole.
+        whole = building.make_model(dataclasses.replace(config, attention_chunk_size=0))
+        counting = load("sagan_tf.planning.counted_flops")
+        counted = counting.step_count(whole, config.batch_size)
     plan = planning.Plan(
         model.generator,
         model.discriminator,
@@ -60,14 +63,10 @@ def _plan(values):
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         has_ema=config.ema_decay is not None,
         dtype_policy=config.dtype_policy,
-        counted_flops=flops.step_count(building.make_model(whole), config.batch_size)
-        if values.count
-        else None,
+        counted_flops=counted,
     )
-    prices = {
-        device.key: values[f"{device.key}_price_per_hour"].value
-        for device in planning.DEVICES
-    }
+    keys = [device.key for device in planning.DEVICES]
+    prices = {key: values[f"{key}_price_per_hour"].value for key in keys}
     page = load("sagan_tf.planning.page")
     print(page.plan_text(plan, prices, values.utilisation, measured))
     return FINISHED

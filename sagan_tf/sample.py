@@ -1,33 +1,43 @@
-"""Draws pictures with a trained generator: grids, walks, animations, neighbours.
+"""Draws images with a trained generator: grids, walks, animations, neighbours.
 
 python -m sagan_tf.sample --workdir=runs/digits --seeds=0-63 --output=grid.png
 
-One picture a seed: it depends on its seed, label and truncation alone. Without --labels
-the label is drawn from the seed too. With --labels each label has a row and each seed a
-column. --truncation takes z from a normal distribution cut at 2 and multiplies it. Each
-of several values has a row: 0.2,0.5,1 are the same z shrunk more or less; none, a whole
-normal distribution, is another z.
+There is one image for each seed. It depends only on its seed, label and truncation.
+Without --labels, the label is drawn from the seed. With --labels, each label has a row
+and each seed a column. --truncation cuts z at 2 and multiplies it. Each of several
+values has a row: 0.2,0.5,1 shrink the same z; none, without a cut, gives another z.
 
---interpolate walks from each seed to the next, one row a walk, on the sphere through
-both z (slerp), with the label of its first seed, or once for each of --labels.
---interpolate_labels walks from each of --labels to the next, for each seed: z stays,
-the gains and biases of batch normalization are mixed. Both together walk from seed to
-seed and from label to label at the same time. With --output=walk.gif or walk.webp walks
-move; --seeds=0-3,0 comes back to where it began.
+--interpolate walks from each seed to the next on the sphere through both z (slerp),
+with the first one's label or once for each of --labels. --interpolate_labels walks from
+label to label for each seed: z stays, the gains and biases of batch normalization are
+mixed. Both together change both at once. A .gif or .webp shows the walks move.
 
---neighbours=5 puts beside each picture the training pictures nearest to it in the
-feature space of --feature_network, and says whether any of them looks copied.
---progress makes an animation of the grids that the training saved: no generator runs.
+--neighbours=5 puts beside each image the training images nearest to it in the feature
+space of --feature_network, and says whether any looks like a copy.
+--progress animates the grids that the training saved; it needs no generator.
 """
 
 import sys
 
 from absl import flags
 
-from sagan_tf.drawing import animation
+from sagan_tf.drawing.animation import SHORTEST_SECONDS as SHORTEST
 from sagan_tf.errors import FINISHED
 from sagan_tf.sampling import kinds, progress
 from sagan_tf.settings.command import load, required, run_command
+
+_READ = ("checkpoint", "ema", "seeds", "labels", "truncation")
+_DRAW = (
+    "interpolate",
+    "interpolate_labels",
+    "neighbours",
+    "neighbour_images",
+    "feature_network",
+    "inception",
+    "columns",
+    "frame_seconds",
+    "captions",
+)
 
 
 def _define(values):
@@ -37,34 +47,25 @@ def _define(values):
         ("seeds", "0-63", "numbers and ranges with commas: 0-63 or 3,7,10-12"),
         ("labels", None, "numbers and ranges with commas, or all"),
         ("checkpoint", "newest", "step of the checkpoint, newest or best"),
-        ("truncation", None, "shrinks z: more alike, cleaner; with commas a row each"),
-        (
-            "feature_network",
-            None,
-            "inception, or a classifier's folder; none: the run's",
-        ),
+        ("truncation", None, "shrinks z: cleaner, less varied; with commas a row each"),
+        ("feature_network", None, "inception or a classifier's folder; none: as run"),
         ("inception", None, "unpacked folder or handle of TF-GAN's Inception module"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
     for name, least, about in (
-        ("columns", 1, "pictures in a row; pictures of a walk from stop to stop"),
-        ("neighbours", 1, "training pictures beside each picture"),
-        ("neighbour_images", 2, "training pictures that are searched; none: all"),
-        ("max_frames", 2, "of --progress: as even in log(step) as may be; none: all"),
+        ("columns", 1, "images in a row; of a walk, images from stop to stop"),
+        ("neighbours", 1, "training images beside each image"),
+        ("neighbour_images", 2, "training images that are searched; none: all"),
+        ("max_frames", 2, "of --progress, spread evenly in log(step); none: all"),
     ):
         flags.DEFINE_integer(name, None, about, least, flag_values=values)
-    flags.DEFINE_float(
-        "frame_seconds",
-        None,
-        "of an animation; none: 0.06 on a walk, 0.4 of --progress",
-        animation.SHORTEST_SECONDS,
-        flag_values=values,
-    )
+    about = "of an animation; none: 0.06 for a walk, 0.4 for --progress"
+    flags.DEFINE_float("frame_seconds", None, about, SHORTEST, flag_values=values)
     for name, default, about in (
         ("interpolate", False, "walk from seed to seed"),
         ("interpolate_labels", False, "walk from label to label"),
         ("progress", False, "animate the training's own grids"),
-        ("captions", None, "words beside the pictures; none: where much changes"),
+        ("captions", None, "words beside the images; none: if more than seeds differ"),
         ("ema", True, "use the averaged weights, if the run has them"),
     ):
         flags.DEFINE_bool(name, default, about, flag_values=values)
@@ -73,35 +74,19 @@ def _define(values):
 def _sample(values):
     workdir = required(values, "workdir", "runs/digits")
     output = required(values, "output", "grid.png")
-    kinds.check({name: values[name].value for name in values})
+    flag = {name: values[name].value for name in values}
+    kinds.check(flag)
     if values.progress:
-        steps = progress.write_progress(
-            workdir, output, values.frame_seconds, values.max_frames, values.captions
-        )
-        print(f"{len(steps)} steps from {steps[0]:,} to {steps[-1]:,}: {output}")
-        return FINISHED
-    # TensorFlow takes seconds to load: flags are checked before.
-    drawing = load("sagan_tf.sampling.drawing").Drawing(
-        workdir,
-        checkpoint=values.checkpoint,
-        ema=values.ema,
-        seeds=values.seeds,
-        labels=values.labels,
-        truncation=values.truncation,
-    )
-    written = drawing.write(
-        output,
-        interpolate=values.interpolate,
-        interpolate_labels=values.interpolate_labels,
-        neighbours=values.neighbours,
-        neighbour_images=values.neighbour_images,
-        feature_network=values.feature_network,
-        inception=values.inception,
-        columns=values.columns,
-        frame_seconds=values.frame_seconds,
-        captions=values.captions,
-    )
-    print(f"{written} from step {drawing.step:,}: {output}")
+        options = values.frame_seconds, values.max_frames, values.captions
+        steps = progress.write_progress(workdir, output, *options)
+        written = f"{len(steps)} steps from {steps[0]:,} to {steps[-1]:,}"
+    else:
+        # TensorFlow takes seconds to load: flags are checked before.
+        drawing = load("sagan_tf.sampling.drawing")
+        drawing = drawing.Drawing(workdir, **{name: flag[name] for name in _READ})
+        written = drawing.write(output, **{name: flag[name] for name in _DRAW})
+        written += f" from step {drawing.step:,}"
+    print(f"{written}: {output}")
     return FINISHED
 
 

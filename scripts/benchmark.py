@@ -1,4 +1,4 @@
-"""Measures the time and the memory of what has a promise to keep.
+"""Measures time and memory: training, inference, data, FID.
 
     python scripts/benchmark.py                                    all parts
     python scripts/benchmark.py --part=train_step,data --json
@@ -11,16 +11,15 @@ attention      one attention layer at the full resolution, forward and backward:
                whole map in memory, and in parts
 data           JPEG files and TFRecords, decoded, cropped, resized to batches
 fid            the Frechet distance of two float32 arrays of features, 50,000 x 2,048
-               unless flags say otherwise, from the arrays to the number. Promised: 15 s
-               and 2 GB above the arrays, on 2 idle cores. --peer measures TF-GAN's own
-               function too, which needs 8 GB.
+               by default. Promised: 15 s and 2 GB above the arrays, on 2 idle cores.
+               --peer measures TF-GAN's own function too, which needs 8 GB.
 peak           a large matrix product and a convolution: what the machine can do
 
-Networks: FLOPs by the formulas of sagan_tf/flops.py and as TensorFlow counts them, and
-their share of the peak, which is measured again in every repeat of every part.
+For networks: FLOPs by the formulas of sagan_tf/planning/flops.py and as TensorFlow
+counts them, and their share of the peak, which every repeat measures again.
 
-Each measurement has a process of its own. Other programs on the machine make it slower:
-the load average (how many wanted a core in the last minute) stands beside the seconds.
+Each measurement has a process of its own. Other programs slow it down: the load average
+(how many processes wanted a core in the last minute) stands beside the seconds.
 """
 
 import json
@@ -36,22 +35,28 @@ from network_benchmark import measure_attention, measure_network
 from sagan_tf.settings.command import load, run_command
 
 PARTS = (
-    *("train_step", "generator", "discriminator", "attention", "data", "fid", "peak"),
+    "train_step",
+    "generator",
+    "discriminator",
+    "attention",
+    "data",
+    "fid",
+    "peak",
 )
 _SETTINGS = (
     ("resolution", 128, "width and height in pixels"),
     ("channels", 64, "multiplier of the networks' widths"),
     ("num_classes", 1000, "classes of the networks"),
-    ("batch_size", 8, "images of a training step, of an inference"),
-    ("attention_batch_size", 1, "images of the part attention"),
+    ("batch_size", 8, "images of a training step or an inference"),
+    ("attention_batch_size", 1, "images in the part attention"),
     ("steps", 1, "runs of a network in each repeat"),
     ("peak_size", 4096, "rows and columns of the matrices whose product is the peak"),
-    ("pictures", 256, "pictures that are made for the part data"),
-    ("data_batch_size", 64, "pictures in a batch of the part data"),
-    ("data_seconds", 3, "time to read pictures in each repeat"),
+    ("pictures", 256, "images that are made for the part data"),
+    ("data_batch_size", 64, "images in a batch of the part data"),
+    ("data_seconds", 3, "time to read images in each repeat"),
     ("rows", 50_000, "images in each set of the part fid"),
     ("features", 2048, "features of an image of the part fid"),
-    ("repeats", 3, "measurements, whose median is reported"),
+    ("repeats", 3, "measurements; their median is reported"),
 )
 
 
@@ -75,7 +80,7 @@ def measure_fid(implementation, settings):
         def compute(real, fake):
             return metrics.frechet_distance(*moments.moments_of(real, fake))
 
-    # What is imported and set up at the first call is not measured.
+    # The first call also imports and sets up, so it is not measured.
     compute(make_features(0, 8, 4), make_features(1, 8, 4))
     shape = settings["rows"], settings["features"]
     inputs = [make_features(seed, *shape) for seed in (0, 1)]
@@ -112,7 +117,7 @@ def _cores():
 
 
 def compare(results):
-    """Adds how many times faster than the training step the data are, if both are."""
+    """Adds the speed of the data relative to the training step, if both are there."""
     if "data" in results and "train_step" in results:
         rate = results["train_step"]["images_per_second"]
         for measured in (each for kind in results["data"].values() for each in kind):
@@ -185,7 +190,7 @@ def _speed_lines(result):
 
 
 def main(values):
-    """Measures the parts that were asked for and prints the results."""
+    """Measures the chosen parts and prints the results."""
     parts = PARTS if values.part == ["all"] else values.part
     settings = {name: values[name].value for name, _, _ in _SETTINGS}
     for name in ("dtype_policy", "jit_compile", "peer", "attention_resolution"):
@@ -214,7 +219,7 @@ def define(values):
     flags.register_validator(
         "part",
         lambda parts: parts == ["all"] or (parts and set(parts) <= set(PARTS)),
-        f"should be one of all, {', '.join(PARTS)}, or several with commas.",
+        f"should be one of all, {', '.join(PARTS)}, or several separated by commas.",
         flag_values=values,
     )
     for name, default, text in _SETTINGS:

@@ -1,10 +1,11 @@
-"""The part of scripts/benchmark.py that reads pictures.
+"""The part of scripts/benchmark.py that reads images.
 
-The pictures are made from a seed, with the sizes and the bytes that ImageNet's have:
-about 500 x 375 pixels and 110 kB of JPEG. They are read from the page cache: a disk
-that does not deliver that many bytes is slower.
+The images are made from a seed. They are as large as ImageNet's: about 500 x 375 pixels
+and 110 kB of JPEG. They are read from the page cache; a slower disk would limit the
+speed.
 """
 
+import functools
 import io
 import itertools
 import os
@@ -21,14 +22,14 @@ from sagan_tf.settings.command import load
 
 # Heights and widths, in turn.
 _SIZES = ((375, 500), (333, 500), (375, 500), (500, 375), (400, 500), (375, 500))
-# Amplitudes of natural pictures fall about as 1 / frequency ** 1.1.
+# Amplitudes of natural images fall about as 1 / frequency ** 1.1.
 _FALL = 1.1
 _QUALITY = 90
 KINDS = ("folder", "tfrecord_jpeg", "tfrecord_raw")
 
 
-def make_picture(seed, height, width):
-    """A seeded picture with the spectrum of natural ones: uint8 (height, width, 3)."""
+def make_image(seed, height, width):
+    """A seeded image with the spectrum of natural ones: uint8 (height, width, 3)."""
     rng = np.random.default_rng(seed)
     rows = np.fft.fftfreq(height)[:, None, None]
     columns = np.fft.rfftfreq(width)[None, :, None]
@@ -43,15 +44,15 @@ def make_picture(seed, height, width):
 
 
 def make_jpeg(seed):
-    """The bytes of one picture's JPEG file."""
-    picture = make_picture(seed, *_SIZES[seed % len(_SIZES)])
+    """The bytes of one image's JPEG file."""
+    image = make_image(seed, *_SIZES[seed % len(_SIZES)])
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=_QUALITY)
+    Image.fromarray(image).save(file, "JPEG", quality=_QUALITY)
     return file.getvalue()
 
 
 def write_data(kind, folder, count, resolution):
-    """Writes a data set of `count` pictures; returns its name for `open_source`."""
+    """Writes a data set of `count` images; returns its name for `open_source`."""
     if kind == "folder":
         for index in range(count):
             path = folder / f"class_{index % 4}" / f"{index}.jpg"
@@ -64,7 +65,7 @@ def write_data(kind, folder, count, resolution):
             if kind == "tfrecord_jpeg":
                 image = make_jpeg(index)
             else:
-                image = make_picture(index, resolution, resolution).tobytes()
+                image = make_image(index, resolution, resolution).tobytes()
             writer.write(_record(tf.train, image, index % 4))
     return f"tfrecord:{folder}/train-*"
 
@@ -84,7 +85,7 @@ def measure_data(kind, cores, settings):
 
     Args:
         kind: str, one of `KINDS`.
-        cores: int, how many this process may use.
+        cores: int, the number that this process may use.
         settings: dict of the script's flags.
 
     Returns:
@@ -108,12 +109,11 @@ def measure_data(kind, cores, settings):
         )
         batches = iter(dataset)
         before = memory("VmRSS")
-        _read(batches, settings["data_seconds"])  # tf.data finds its pace.
+        _read(batches, settings["data_seconds"])  # tf.data tunes itself.
         rates, wall, processor = [], [], []
         for _ in range(settings["repeats"]):
-            count, seconds, busy = clock(
-                lambda: _read(batches, settings["data_seconds"])
-            )
+            read = functools.partial(_read, batches, settings["data_seconds"])
+            count, seconds, busy = clock(read)
             images = count * settings["data_batch_size"]
             rates.append((images / seconds, images / busy))
             wall.append(seconds / images)
@@ -128,7 +128,7 @@ def measure_data(kind, cores, settings):
 
 
 def _read(batches, seconds):
-    """Takes batches for so many seconds; returns how many."""
+    """Takes batches for some seconds; returns their number."""
     end = time.perf_counter() + seconds
     for count in itertools.count(1):
         next(batches)

@@ -1,4 +1,4 @@
-"""What the parts of scripts/benchmark.py share: clocks, memory, processes, versions."""
+"""Clocks, memory, processes and versions for the parts of scripts/benchmark.py."""
 
 import concurrent.futures
 import importlib.metadata
@@ -13,8 +13,18 @@ from sagan_tf.settings.command import load
 
 # The instructions that decide how fast a processor multiplies matrices.
 _CPU_FLAGS = (
-    *("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
-    *("avx_vnni", "amx_tile", "amx_bf16", "amx_int8", "asimd", "sve"),
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "avx_vnni",
+    "amx_tile",
+    "amx_bf16",
+    "amx_int8",
+    "asimd",
+    "sve",
 )
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 
@@ -23,7 +33,7 @@ def memory(kind):
     """This process's memory in bytes, or `None` where there is no /proc.
 
     Args:
-        kind: str, `"VmRSS"` for what it has now, `"VmHWM"` for the most it ever had.
+        kind: str, `"VmRSS"` for the current memory, `"VmHWM"` for the highest so far.
     """
     path = pathlib.Path("/proc/self/status")
     if not path.exists():
@@ -33,14 +43,14 @@ def memory(kind):
 
 
 def clock(compute):
-    """Runs `compute()`: what it returns, seconds, seconds of processor time."""
+    """Runs `compute()`; returns its result, seconds, and seconds of processor time."""
     start = time.perf_counter(), time.process_time()
     value = compute()
     return value, time.perf_counter() - start[0], time.process_time() - start[1]
 
 
 def summary(wall, processor, before):
-    """What every measurement reports: a dict.
+    """The values that every measurement reports: a dict.
 
     Args:
         wall, processor: lists of seconds, one value a repeat.
@@ -58,7 +68,7 @@ def summary(wall, processor, before):
 
 
 def in_own_process(function, *arguments):
-    """What `function(*arguments)` returns in a fresh process."""
+    """Returns `function(*arguments)`, called in a fresh process."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
@@ -70,12 +80,13 @@ def machine():
     lines = path.read_text().splitlines() if path.exists() else []
     pairs = [line.split(":", 1) for line in lines if ":" in line]
     models = [value.strip() for key, value in pairs if key.strip() == "model name"]
-    found = [
+    instructions = [
         value.split() for key, value in pairs if key.strip() in ("flags", "Features")
     ]
+    instructions = instructions[0] if instructions else []
     return {
         "processor": models[0] if models else platform.machine(),
-        "cpu_flags": [flag for flag in _CPU_FLAGS if found and flag in found[0]],
+        "cpu_flags": [flag for flag in _CPU_FLAGS if flag in instructions],
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -84,4 +95,4 @@ def machine():
 
 
 def _git_state():
-    return load("sagan_tf.run.directory").git_state()
+    return load("sagan_tf.run.versions").git_state()

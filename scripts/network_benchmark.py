@@ -1,8 +1,8 @@
 """The parts of scripts/benchmark.py that compute with networks, and the peak.
 
-Every repeat runs three things, one after the other, so that other programs on the
-machine slow down all of them: a large matrix product, a convolution with the shape of
-the networks' most expensive one, and what is measured. Shares are medians over repeats.
+Every repeat runs three loads in turn, so that other programs slow down all of them: a
+large matrix product, a convolution with the shape of the networks' most expensive one,
+and the measured part. Shares are medians over the repeats.
 """
 
 import functools
@@ -21,7 +21,7 @@ class Workload:
         images: int, images of one run.
         formula: int, FLOPs of a run by the formulas of `sagan_tf.planning.flops`.
         counted: int, FLOPs of its products as TensorFlow counts them.
-        opaque: types of operations whose inside is not counted.
+        opaque: types of operations whose content is not counted.
         name: str.
     """
 
@@ -34,13 +34,12 @@ def measure_network(part, settings):
     """Measures one of the parts below; runs in a process of its own.
 
     Args:
-        part: str, a key of `_MAKERS`, or `"peak"` for nothing but the peak.
+        part: str, a key of `_MAKERS`, or `"peak"` for only the peak.
         settings: dict of the script's flags.
 
     Returns:
         Dict.
     """
-    load("sagan_tf.planning.flops")
     tf, keras = load("tensorflow"), load("keras")
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(settings["dtype_policy"])
@@ -141,7 +140,7 @@ def _speed(loads, wall):
 
 
 def _gain(work, seconds, of_generator):
-    """How much faster than the generator: the median over repeats that ran in turn."""
+    """The speed relative to the generator: the median over the repeats."""
     quotients = [a / b for a, b in zip(of_generator, seconds, strict=True)]
     return {
         "images_per_second": work.images / statistics.median(seconds),
@@ -168,19 +167,17 @@ def _peak(tf, keras, networks, settings):
     left, right = (tf.cast(tf.random.normal((n, n), seed=i), dtype) for i in (1, 2))
     multiply = tf.function(tf.matmul)
 
-    found = [p for network in networks for p in flops.products(network)]
-    widest = max((p for p in found if len(p.kernel) == 4), key=lambda p: p.flops)
+    products = [p for network in networks for p in flops.products(network)]
+    widest = max((p for p in products if len(p.kernel) == 4), key=lambda p: p.flops)
     shape = (batch, widest.size, widest.size, widest.kernel[2])
     x = tf.cast(tf.random.normal(shape), dtype)
     kernel = tf.cast(tf.random.normal(widest.kernel), dtype)
     convolve = tf.function(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
 
     product = Workload(lambda: _wait(multiply(left, right)), 0, 2 * n**3, 2 * n**3)
-    total = batch * widest.flops
-    return product, Workload(
-        *(lambda: _wait(convolve(x, kernel)), batch, total, total),
-        name=f"{shape} * {widest.kernel}",
-    )
+    total, name = batch * widest.flops, f"{shape} * {widest.kernel}"
+    run = functools.partial(convolve, x, kernel)
+    return product, Workload(lambda: _wait(run()), batch, total, total, name=name)
 
 
 def _wait(tensor):
@@ -190,10 +187,11 @@ def _wait(tensor):
 
 def _train_step(tf, generator, discriminator, settings):
     flops = load("sagan_tf.planning.flops")
+    counting = load("sagan_tf.planning.counted_flops")
     model = load("sagan_tf").SAGAN(generator, discriminator)
     model.compile()
     batch = settings["batch_size"]
-    step = flops.traced_step(model, batch, settings["jit_compile"])
+    step = counting.traced_step(model, batch, settings["jit_compile"])
     images = tf.random.uniform((batch, *discriminator.inputs[0].shape[1:]), -1, 1)
     labels = tf.range(batch) % settings["num_classes"]
     formula = sum(flops.training_step_flops(generator, discriminator, batch).values())
@@ -216,17 +214,18 @@ def _folded(tf, generator, settings):
     batch = settings["batch_size"]
     z = tf.random.normal((batch, generator.inputs[0].shape[-1]))
     labels = tf.range(batch) % settings["num_classes"]
-    found = []
+    workloads = []
     for name, network, inputs in (
         ("any class", fold(generator), [z, labels]),
         ("one class", fold(generator, 0), z),
     ):
         function = tf.function(network, jit_compile=settings["jit_compile"])
         function = function.get_concrete_function(inputs)
-        run = _repeated(functools.partial(function, inputs), function, 0, settings)
-        run.name = name
-        found.append(run)
-    return found
+        run = functools.partial(function, inputs)
+        workload = _repeated(run, function, 0, settings)
+        workload.name = name
+        workloads.append(workload)
+    return workloads
 
 
 def _forward(tf, network, inputs, settings):
@@ -243,10 +242,10 @@ def _forward(tf, network, inputs, settings):
 
 
 def _repeated(run, traced, formula, settings):
-    """A workload of `steps` runs of a function, of which the last is waited for."""
-    flops, steps = load("sagan_tf.planning.flops"), settings["steps"]
-    counted, opaque = flops.counted_flops(traced)
-    counted = flops.product_flops(counted)
+    """A workload of `steps` runs of a function; it waits for the last one."""
+    counting, steps = load("sagan_tf.planning.counted_flops"), settings["steps"]
+    by_operation, opaque = counting.counted_flops(traced)
+    counted = counting.product_flops(by_operation)
 
     def run_all():
         for _ in range(steps):

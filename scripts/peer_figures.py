@@ -1,4 +1,4 @@
-"""Makes the figures of other packages that our metrics are compared with.
+"""Makes the values of other packages that our metrics are compared with.
 
     python3.11 -m venv /tmp/peers
     /tmp/peers/bin/pip install torch==2.13.0 numpy scipy scikit-learn tqdm pillow \\
@@ -6,10 +6,11 @@
     /tmp/peers/bin/pip install --no-deps torch-fidelity==0.4.0 pytorch-fid==0.3.0 \\
         clean-fid==0.1.35 prdc==0.2
     /tmp/peers/bin/python scripts/peer_figures.py            # rewrites both files
-    /tmp/peers/bin/python scripts/peer_figures.py --check    # fails if a figure moved
+    /tmp/peers/bin/python scripts/peer_figures.py --check    # fails if a value changed
 
-Writes peer_features.npz (seeded features and logits) and peer_figures.json (what the
-packages say about them, with versions and conventions) into sagan_tf/evaluation/.
+Writes peer_features.npz (seeded features and logits) and peer_figures.json (the
+packages' values for them, with versions and conventions) into
+sagan_tf/evaluation/metrics/.
 """
 
 import argparse
@@ -65,8 +66,8 @@ def make_arrays():
 def let_them_be_imported():
     """Puts an empty module in place of torchvision, where it is not installed.
 
-    The packages import it for the sake of their networks and of pictures; the functions
-    on features do not use it. No torchvision fits every build of torch.
+    The packages import it for networks and images; their functions on features do not
+    use it. No torchvision fits every build of torch.
     """
     with contextlib.suppress(ImportError):
         import torchvision  # noqa: F401
@@ -273,7 +274,7 @@ def replace(path, contents):
 
 
 def moved(new, old):
-    """Sentences about figures that are not what they were."""
+    """Sentences about values that have changed."""
     for now, before in zip(new["figures"], old["figures"], strict=True):
         if not math.isclose(now["value"], before["value"], rel_tol=SAME, abs_tol=SAME):
             yield (

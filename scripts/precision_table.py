@@ -1,4 +1,4 @@
-"""Runs the parity tests and writes the deviations they saw into README.md.
+"""Runs the parity tests and writes their deviations into README.md.
 
 python scripts/precision_table.py            # rewrites the table
 python scripts/precision_table.py --check    # fails if the table lacks a quantity
@@ -32,13 +32,13 @@ def measured():
         environment = {**os.environ, "SAGAN_PRECISION_FILE": path}
         result = subprocess.run(command, cwd=ROOT, env=environment, check=False)
         if result.returncode:
-            sys.exit("The parity tests failed: the table stays as it is.")
+            sys.exit("The parity tests failed: the table is not changed.")
         with open(path, encoding="utf-8") as file:
             return json.load(file)
 
 
 def table(rows):
-    """A Markdown table of a row per quantity, float32 beside float64."""
+    """A Markdown table with a row for each quantity, float32 beside float64."""
     quantities = {}
     for quantity, dtype, worst, tolerance in rows:
         quantities.setdefault(quantity, {})[dtype] = f"{worst:.1e} ({tolerance:.0e})"
@@ -50,7 +50,7 @@ def table(rows):
 
 
 def split_readme():
-    """README.md before, inside and after the table."""
+    """The text of README.md before, inside and after the table."""
     text = README.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
         sys.exit(f"README.md has no lines {BEGIN!r} and {END!r} for the table.")

@@ -1,13 +1,13 @@
-"""Makes a data set of 128-pixel pictures from the Noto Color Emoji font of Debian.
+"""Makes a data set of 128-pixel images from the Noto Color Emoji font of Debian.
 
   apt-get install fonts-noto-color-emoji unicode-data libfribidi0
   python scripts/prepare_emoji128.py --output=data/emoji128.npz
   python -m sagan_tf.train --flagfile=configs/emoji128.flags \\
       --dataset=npz:data/emoji128.npz --workdir=runs/emoji128
 
-Several thousand pictures on white, labelled with the nine groups of Unicode's
-emoji-test.txt. The font is under the SIL Open Font License 1.1: train on the pictures,
-but do not commit them here.
+The data set has several thousand images on white, labeled with the nine groups of
+Unicode's emoji-test.txt. The font is under the SIL Open Font License 1.1: train on the
+images, but do not commit them here.
 """
 
 import argparse
@@ -18,6 +18,9 @@ import sys
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
+
+from sagan_tf.errors import BAD_INPUT, BadInput
+from sagan_tf.files import replacing
 
 # The font has bitmaps of one size: 136 x 128 pixels, at 109 pixels per em.
 _FONT_SIZE, _WIDTH, _SIDE = 109, 136, 128
@@ -41,33 +44,33 @@ def read_emoji_test(lines):
 
 
 def draw(font, text):
-    """The picture of one emoji: uint8 (128, 128, 3) on white; None if it has none."""
-    if round(font.getlength(text)) != _WIDTH:  # Not one glyph: a sequence unknown here.
+    """The image of one emoji: uint8 (128, 128, 3) on white; None if it has none."""
+    if round(font.getlength(text)) != _WIDTH:  # The font has no glyph for it.
         return None
     canvas = Image.new("RGB", (_WIDTH, _SIDE), "white")
     ImageDraw.Draw(canvas).text((0, 0), text, font=font, embedded_color=True)
-    picture = np.asarray(canvas)
-    if picture.min() == 255:  # Nothing was drawn.
+    image = np.asarray(canvas)
+    if image.min() == 255:  # Nothing was drawn.
         return None
     margin = (_WIDTH - _SIDE) // 2
-    return picture[:, margin : margin + _SIDE]
+    return image[:, margin : margin + _SIDE]
 
 
 def load_font(path):
     """Opens the font.
 
     Raises:
-      ValueError: if it is not there, is another font, or cannot be drawn with.
+      BadInput: it is missing, another font, or Pillow cannot draw with it.
     """
     if not features.check("raqm") or not features.check("fribidi"):
-        raise ValueError(
+        raise BadInput(
             "Pillow cannot join code points to one emoji here: Raqm or FriBiDi is "
             "missing. Try: apt-get install libfribidi0, and Pillow from PyPI."
         )
     try:
         return ImageFont.truetype(path, _FONT_SIZE, layout_engine=ImageFont.Layout.RAQM)
     except OSError as error:
-        raise ValueError(
+        raise BadInput(
             f"{path} cannot be opened as a font of {_FONT_SIZE} pixels: {error}. Try: "
             "apt-get install fonts-noto-color-emoji, or --font=FILE."
         ) from error
@@ -76,17 +79,15 @@ def load_font(path):
 def build(font, emoji):
     """Draws all emoji; returns the arrays of the .npz file."""
     drawn = [
-        (each, picture)
-        for each in emoji
-        if (picture := draw(font, each.text)) is not None
+        (each, image) for each in emoji if (image := draw(font, each.text)) is not None
     ]
     if not drawn:
-        raise ValueError("The font has none of the emoji. Try --font=FILE.")
+        raise BadInput("The font has none of the emoji. Try --font=FILE.")
     entries = [each for each, _ in drawn]
     groups = list(dict.fromkeys(each.group for each in entries))
     subgroups = list(dict.fromkeys(f"{each.group}/{each.subgroup}" for each in entries))
     return {
-        "images": np.stack([picture for _, picture in drawn]),
+        "images": np.stack([image for _, image in drawn]),
         "labels": np.array([groups.index(each.group) for each in entries]),
         "sublabels": np.array(
             [subgroups.index(f"{each.group}/{each.subgroup}") for each in entries]
@@ -102,7 +103,7 @@ def build(font, emoji):
 
 
 def leave_out_skin_tones(arrays):
-    """Removes pictures that differ from another in the colour of the skin alone."""
+    """Removes images that differ from another only in the color of the skin."""
     plain = ~arrays["skin_tone"]
     return {
         key: array[plain] if len(array) == len(plain) else array
@@ -131,7 +132,7 @@ def parse_arguments():
     parser.add_argument(
         "--without_skin_tones",
         action="store_true",
-        help="leave out pictures that differ from another in the skin's colour alone",
+        help="leave out images that differ from another only in the color of the skin",
     )
     return parser.parse_args()
 
@@ -146,20 +147,18 @@ def main():
         if arguments.without_skin_tones:
             arrays = leave_out_skin_tones(arrays)
         os.makedirs(os.path.dirname(arguments.output) or ".", exist_ok=True)
-        temporary = arguments.output + ".tmp"
-        with open(temporary, "wb") as file:
+        with replacing(arguments.output) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)
-        os.replace(temporary, arguments.output)
     except FileNotFoundError as error:
         print(f"{error}. Try: apt-get install unicode-data.", file=sys.stderr)
-        sys.exit(2)
-    except (ValueError, OSError) as error:
+        sys.exit(BAD_INPUT)
+    except (BadInput, OSError) as error:
         print(error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT)
     counts = np.bincount(arrays["labels"])
     for name, count in zip(arrays["class_names"], counts, strict=True):
         print(f"{count:6} {name}")
-    print(f"Wrote {arguments.output}: {counts.sum()} pictures.")
+    print(f"Wrote {arguments.output}: {counts.sum()} images.")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
   python -m sagan_tf.train --flagfile=configs/fashion_mnist.flags \\
       --dataset=npz:data/fashion_mnist_train.npz --workdir=runs/fashion_mnist
 
-Any folder with the four original idx files (packed or not) will do. Fashion-MNIST:
-60,000 + 10,000 grey pictures of 28 x 28, 10 classes; Zalando SE, MIT licence.
+Any folder with the four original idx files, packed or not, can be the input.
+Fashion-MNIST has 60,000 + 10,000 gray images of 28 x 28 pixels in 10 classes; Zalando
+SE, MIT license.
 """
 
 import argparse
@@ -16,6 +17,9 @@ import struct
 import sys
 
 import numpy as np
+
+from sagan_tf.errors import BAD_INPUT, BadInput
+from sagan_tf.files import replacing
 
 CLASS_NAMES = (
     "T-shirt/top",
@@ -36,7 +40,7 @@ def read_idx(path):
     """Reads an idx file of bytes: uint8 array of the shape that its header says.
 
     Raises:
-      ValueError: if it is missing, damaged or of another type.
+      BadInput: it is missing, damaged or of another type.
     """
     packed = path + ".gz"
     try:
@@ -47,21 +51,21 @@ def read_idx(path):
             with open(path, "rb") as file:
                 data = file.read()
     except FileNotFoundError:
-        raise ValueError(
+        raise BadInput(
             f"There is no file {packed}. Try: apt-get install dataset-fashion-mnist, "
             "or --input_dir=DIR with the four idx files."
         ) from None
     except (OSError, EOFError) as error:
-        raise ValueError(f"{packed} cannot be read: {error}.") from error
+        raise BadInput(f"{packed} cannot be read: {error}.") from error
     # Two zeros, the type (8: unsigned bytes), the number of axes, the length of each.
     if len(data) < 4 or data[:3] != b"\0\0\x08":
-        raise ValueError(f"{path} is no idx file of bytes. Received: {data[:4]!r}.")
+        raise BadInput(f"{path} is no idx file of bytes. Received: {data[:4]!r}.")
     axes = data[3]
     shape = (
         struct.unpack_from(f">{axes}I", data, 4) if len(data) >= 4 + 4 * axes else ()
     )
     if len(data) != 4 + 4 * axes + np.prod(shape, dtype=np.int64) or not shape:
-        raise ValueError(
+        raise BadInput(
             f"{path} must have {shape} bytes after its header. Received: {len(data)} "
             "bytes in all. Try copying it again."
         )
@@ -79,8 +83,8 @@ def prepare(input_dir, output_dir):
         images = read_idx(os.path.join(input_dir, f"{prefix}-images-idx3-ubyte"))
         labels = read_idx(os.path.join(input_dir, f"{prefix}-labels-idx1-ubyte"))
         if images.ndim != 3 or labels.shape != images.shape[:1] or labels.max() > 9:
-            raise ValueError(
-                f"{input_dir} must hold pictures (N, H, W) with labels (N,) in 0..9. "
+            raise BadInput(
+                f"{input_dir} must hold images (N, H, W) with labels (N,) in 0..9. "
                 f"Received for '{prefix}': {images.shape} and {labels.shape}."
             )
         path = os.path.join(output_dir, f"fashion_mnist_{part}.npz")
@@ -89,10 +93,8 @@ def prepare(input_dir, output_dir):
             "labels": labels,
             "class_names": np.array(CLASS_NAMES),
         }
-        temporary = path + ".tmp"
-        with open(temporary, "wb") as file:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
         paths.append(path)
     return paths
 
@@ -114,9 +116,9 @@ def main():
     try:
         for path in prepare(arguments.input_dir, arguments.output_dir):
             print(f"Wrote {path}.")
-    except (ValueError, OSError) as error:
+    except (BadInput, OSError) as error:
         print(error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT)
 
 
 if __name__ == "__main__":

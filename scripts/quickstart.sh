@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From nothing to pictures: makes .venv, installs, trains configs/digits.flags to the
-# end, and says where the pictures are and how good they are. Stopped at any moment,
-# it goes on where it was when it is started again.
+# From nothing to images: makes .venv, installs, trains configs/digits.flags to the end,
+# and says where the images are and how good they are. If it is stopped, the same command
+# continues where it was.
 #
 #   scripts/quickstart.sh
 #   scripts/quickstart.sh --total_steps=200      arguments go to sagan_tf.train
@@ -19,8 +19,8 @@ python=$PYTHON_IN_VENV
 "$python" -m sagan_tf.sample --workdir="$workdir" --seeds=0-9 --labels=all \
   --output="$workdir/digits.png"
 
-# How good they are, in the feature space of a classifier that has seen four fifths of
-# the real digits; beside the last fifth, which it has not.
+# The quality, in the feature space of a classifier that was trained on four fifths of
+# the real digits; for comparison, that of the last fifth.
 classifier=$workdir/classifier
 statistics=$workdir/reference.npz
 if [ ! -e "$classifier" ]; then

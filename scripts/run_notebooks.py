@@ -1,14 +1,14 @@
-"""Runs the notebooks and writes what they put out into them.
+"""Runs the notebooks and writes their outputs into them.
 
     python scripts/run_notebooks.py                             all of them
     python scripts/run_notebooks.py notebooks/attention.ipynb   one
 
-Each is run from its first cell to its last in a new kernel of this interpreter, in an
-empty folder. Needs the package and its `test` extra. A notebook with a cell that fails
-is left as it was. The hash of the code is kept with the outputs, by which
-tests/notebooks_test.py sees that they are those of the committed code.
+Each one runs from its first cell to its last in a new kernel of this interpreter, in an
+empty folder. It needs the package and its `test` extra. If a cell fails, its notebook
+is not changed. The hash of the code is kept with the outputs, so that
+tests/notebooks_test.py can see whether they belong to the committed code.
 
-Exit status: 0 all were run, 1 a cell failed (its error is shown), 2 bad input.
+Exit status: 0 all notebooks ran, 1 a cell failed (its error is shown), 2 bad input.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from sagan_tf.files import replacing
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 PARAMETERS = "parameters"
-# Says nothing of the machine that the outputs were made on.
+# It does not describe the machine that made the outputs.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -140,7 +140,7 @@ def execute(notebook, folder, timeout_seconds=None):
             }
         )
     for output in (o for cell in code_cells(notebook) for o in cell.outputs):
-        # Pillow shows a picture in both forms; PNG is the one without loss.
+        # Pillow shows an image in both formats; PNG is lossless.
         if "image/png" in output.get("data", {}):
             output.data.pop("image/jpeg", None)
     notebook.metadata = nbformat.from_dict(
@@ -158,7 +158,7 @@ def run(path):
         try:
             notebook = execute(read(path), folder)
         except CellExecutionError as error:
-            print(f"error: {path} is left as it was:\n{error}", file=sys.stderr)
+            print(f"error: {path} is not changed:\n{error}", file=sys.stderr)
             return 1
     with replacing(path) as temporary:
         nbformat.write(notebook, temporary)

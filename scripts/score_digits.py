@@ -1,11 +1,11 @@
-"""Says how readable and how various the digits of a run are.
+"""Measures how readable and how varied the digits of a run are.
 
     python scripts/score_digits.py --workdir=runs/digits
 
-A support vector machine is fitted on real digits and reads 1,000 generated ones. How
-various they are is the mean distance between two pictures of a class, as a share of the
-real digits': a generator that has collapsed to one picture per class scores near 0.
-Exit status: 0 passed, 2 bad input, 5 the digits are not good enough.
+A support vector machine is fitted on real digits and reads 1,000 generated ones. The
+variety is the mean distance between two images of a class, relative to the real
+digits: a generator that draws only one image per class scores near 0.
+Exit status: 0 passed, 2 bad input, 8 the digits are not good enough.
 """
 
 import sys
@@ -17,14 +17,14 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
+from sagan_tf.errors import FINISHED, BadInput
 from sagan_tf.settings.command import load, required, run_command
 
-building, latents = load("sagan_tf.run.building"), load("sagan_tf.model.latents")
-
 PER_CLASS = 100
-# Two runs that differed in rounding alone ended at 0.94 and 0.55, and at 0.99 and 0.48.
-LEAST_READ, LEAST_VARIOUS = 0.9, 0.4
-NOT_GOOD_ENOUGH = 5
+# Two runs that only differed in rounding ended at 0.94 and 0.55, and at 0.99 and 0.48.
+LEAST_READ, LEAST_VARIETY = 0.9, 0.4
+# sagan_tf/errors.py has the other exit statuses.
+NOT_GOOD_ENOUGH = 8
 
 
 def shrink(images):
@@ -50,8 +50,8 @@ def score(generator, z_dim):
 
     Returns:
         Dict: `held_out`, the share of held-out real digits that the classifier reads
-        correctly; `read`, of generated digits as what was asked for; `various`, the
-        mean distance within a class over that of real digits.
+        correctly; `read`, the share of generated digits that it reads as their label;
+        `variety`, the mean distance within a class over that of real digits.
     """
     real, real_labels = load_digits(return_X_y=True)
     real = real / 16
@@ -60,13 +60,13 @@ def score(generator, z_dim):
     )
     classifier = SVC(C=10).fit(train, train_labels)
     labels = np.repeat(np.arange(10, dtype="int32"), PER_CLASS)
-    z = latents.draw_z(range(len(labels)), z_dim).numpy()
+    z = load("sagan_tf.model.latents").draw_z(range(len(labels)), z_dim).numpy()
     images = generator.predict([z, labels], batch_size=PER_CLASS, verbose=0)
     fakes = shrink(images)
     return {
         "held_out": classifier.score(test, test_labels),
         "read": classifier.score(fakes, labels),
-        "various": distance_within_class(fakes, labels)
+        "variety": distance_within_class(fakes, labels)
         / distance_within_class(real, real_labels),
     }
 
@@ -74,25 +74,26 @@ def score(generator, z_dim):
 def main(values):
     """Prints the score of the newest checkpoint."""
     workdir = required(values, "workdir", "runs/digits")
+    building = load("sagan_tf.run.building")
     generator, config, _, step = building.load_generator(workdir)
     if (config.num_classes, config.image_channels) != (10, 1):
-        raise ValueError(
-            "score_digits scores grey pictures of 10 classes. "
+        raise BadInput(
+            "score_digits needs gray images of 10 classes. "
             f"Received: num_classes={config.num_classes}, "
             f"image_channels={config.image_channels}. "
             "Try a run of configs/digits.flags."
         )
     result = score(generator, config.z_dim)
     print(f"Step {step}, {10 * PER_CLASS} generated digits:")
-    print(f"  read as asked for      {result['read']:.1%} (at least {LEAST_READ:.0%})")
+    print(f"  read as their label    {result['read']:.1%} (at least {LEAST_READ:.0%})")
     print(
-        f"  distance within class  {result['various']:.2f} of the real digits' "
-        f"(at least {LEAST_VARIOUS})"
+        f"  distance within class  {result['variety']:.2f} of the real digits' "
+        f"(at least {LEAST_VARIETY})"
     )
     print(f"  held-out real digits   {result['held_out']:.1%} read correctly")
-    passed = result["read"] >= LEAST_READ and result["various"] >= LEAST_VARIOUS
+    passed = result["read"] >= LEAST_READ and result["variety"] >= LEAST_VARIETY
     print("PASSED" if passed else "NOT GOOD ENOUGH")
-    return 0 if passed else NOT_GOOD_ENOUGH
+    return FINISHED if passed else NOT_GOOD_ENOUGH
 
 
 def define(values):

@@ -11,9 +11,17 @@ from sagan_tf.planning.plan import read_measurement
 
 SCRIPT = pathlib.Path(__file__).parent.parent / "scripts" / "benchmark.py"
 TINY = (
-    *("--resolution=32", "--channels=4", "--num_classes=3", "--batch_size=2"),
-    *("--peak_size=64", "--pictures=8", "--data_batch_size=4", "--data_seconds=1"),
-    *("--rows=50", "--features=5", "--repeats=2"),
+    "--resolution=32",
+    "--channels=4",
+    "--num_classes=3",
+    "--batch_size=2",
+    "--peak_size=64",
+    "--pictures=8",
+    "--data_batch_size=4",
+    "--data_seconds=1",
+    "--rows=50",
+    "--features=5",
+    "--repeats=2",
 )
 
 
@@ -109,7 +117,7 @@ def test_data_are_read_in_every_form_and_compared_with_the_step(everything):
 @pytest.mark.slow
 def test_plan_reads_a_report(everything):
     measured = read_measurement(everything)
-    assert measured["utilisation"] > 0
+    assert measured["utilization"] > 0
     assert measured["images_per_core_second"] > 0
 
 

@@ -29,9 +29,9 @@ def command(run, output, *flags):
 @pytest.mark.parametrize(
     ("name", "flags", "printed"),
     [
-        ("a.png", [], "3 pictures from step 7: "),
-        ("a.png", ["--truncation=0.5,1", "--labels=1-3"], "18 pictures from step 7: "),
-        ("a.png", ["--interpolate"], "18 pictures from step 7: "),
+        ("a.png", [], "3 images from step 7: "),
+        ("a.png", ["--truncation=0.5,1", "--labels=1-3"], "18 images from step 7: "),
+        ("a.png", ["--interpolate"], "18 images from step 7: "),
         (
             "new/a.gif",
             ["--interpolate_labels", "--labels=1,2", "--columns=3"],
@@ -40,7 +40,7 @@ def command(run, output, *flags):
         ("a.webp", ["--progress"], "2 steps from 0 to 100: "),
     ],
 )
-def test_a_kind_of_picture(run, tmp_path, capsys, name, flags, printed):
+def test_a_kind_of_image(run, tmp_path, capsys, name, flags, printed):
     assert command(run, tmp_path / name, *flags) == 0
     assert capsys.readouterr().out == f"{printed}{tmp_path / name}\n"
     with Image.open(tmp_path / name) as picture:
@@ -51,8 +51,8 @@ def test_a_kind_of_picture(run, tmp_path, capsys, name, flags, printed):
 @pytest.mark.parametrize(
     ("name", "flags", "words"),
     [
-        ("a.png", ["--interpolate", "--neighbours=3"], ["One kind", "--neighbours"]),
-        ("a.gif", [], ["does not move", "a.gif"]),
+        ("a.png", ["--interpolate", "--neighbours=3"], ["one kind", "--neighbours"]),
+        ("a.gif", [], ["still image", "a.gif"]),
         ("a.jpg", [], ["output must be", "a.jpg"]),
         ("a.png", ["--truncation=0.5,x"], ["truncation", "'0.5,x'"]),
         ("a.png", ["--interpolate_labels"], ["two labels", "0 labels", "--labels=all"]),

@@ -10,28 +10,28 @@ from sagan_tf.drawing.captions import headed
 from sagan_tf.drawing.plots import write_curves
 from sagan_tf.files import replacing
 
-# So many grids stand beside one another, none wider or higher than this.
+# Grids in a row, and the largest width and height of one grid.
 _COLUMNS, _WIDEST, _HIGHEST = 4, 640, 1600
 _GAP, _LETTERS = 16, 18
 
 
 def write_means(path, variants, title):
-    """Draws FID and IS over the steps: mean of the seeds, standard deviation as a band.
+    """Draws FID and IS over the steps: means over the seeds, deviations as bands.
 
     Args:
         path: of the PNG.
-        variants: dict of label to list of `ablation_runs.Run`.
+        variants: dict of label to list of `Run`.
         title: str.
 
     Returns:
-        bool, whether there was anything to draw; without that nothing is written.
+        bool, whether there was anything to draw; without values nothing is written.
 
     Raises:
         OSError: it cannot be written.
     """
     panels = {}
-    for panel, figure in (("FID", "fid"), ("IS", "inception_score")):
-        curves = {label: _curve(runs, figure) for label, runs in variants.items()}
+    for panel, metric in (("FID", "fid"), ("IS", "inception_score")):
+        curves = {label: _curve(runs, metric) for label, runs in variants.items()}
         curves = {label: curve for label, curve in curves.items() if curve[0]}
         if curves:
             panels[panel] = curves
@@ -40,21 +40,20 @@ def write_means(path, variants, title):
     return bool(panels)
 
 
-def _curve(runs, figure):
-    """Steps, means and standard deviations (0 of a single run)."""
+def _curve(runs, metric):
+    """Steps, means and standard deviations (0 for a single run)."""
     by_step = collections.defaultdict(list)
     for run in runs:
         for step, metrics in run.evaluations.items():
-            if metrics.get(figure) is not None:
-                by_step[step].append(metrics[figure])
+            if metrics.get(metric) is not None:
+                by_step[step].append(metrics[metric])
     steps = sorted(by_step)
     means = [statistics.fmean(by_step[step]) for step in steps]
-    deviations = [deviation(by_step[step]) for step in steps]
-    return steps, means, deviations
+    return steps, means, [deviation(by_step[step]) for step in steps]
 
 
 def deviation(values):
-    """The standard deviation of a sample (n - 1), 0 of a single value: float."""
+    """The standard deviation of a sample (n - 1), 0 for a single value: float."""
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
@@ -63,10 +62,10 @@ def write_grids(path, grids):
 
     Args:
         path: of the PNG.
-        grids: dict of name to path of a picture; not empty.
+        grids: dict of name to path of an image; not empty.
 
     Raises:
-        OSError: it cannot be written, or a picture not read.
+        OSError: it cannot be written, or an image cannot be read.
     """
     tiles = [_tile(name, grid) for name, grid in grids.items()]
     height = max(tile.shape[0] for tile in tiles) + _GAP
@@ -82,7 +81,7 @@ def write_grids(path, grids):
 
 
 def _tile(name, path):
-    with Image.open(path) as picture:
-        picture = picture.convert("RGB")
-        picture.thumbnail((_WIDEST, _HIGHEST))  # Smaller ones stay as they are.
-        return headed(np.asarray(picture), name, _LETTERS)
+    with Image.open(path) as grid:
+        grid = grid.convert("RGB")
+        grid.thumbnail((_WIDEST, _HIGHEST))  # It only makes images smaller.
+        return headed(np.asarray(grid), name, _LETTERS)

@@ -9,41 +9,50 @@ import socket
 import subprocess
 import sys
 
-from sagan_tf.ablations.runs import (
-    OUTCOME,
-    Run,
-    is_made_in,
-)
+from sagan_tf.ablations.runs import OUTCOME, Run, has_setup
 from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE, STOPPED, BadInput
 from sagan_tf.files import write_text
 
 LOCK = "training.lock"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What may be another value when a run goes on, and its figures still be comparable.
+# Settings that may change when a run continues: its metrics stay comparable.
 _MAY_CHANGE = (
-    *("data_dir", "manual_dir", "strategy", "tpu_name", "tpu_zone", "tpu_project"),
-    *("worker_timeout_seconds", "steps_per_execution", "attention_chunk_size"),
-    *("log_every_steps", "sample_every_steps", "checkpoint_every_steps"),
-    *("keep_checkpoints", "watch_every_steps", "on_collapse", "samples_per_class"),
-    *("tensorboard", "evaluate_every_steps", "protocol", "feature_network"),
-    *("inception", "reference_statistics"),
+    "data_dir",
+    "manual_dir",
+    "strategy",
+    "tpu_name",
+    "tpu_zone",
+    "tpu_project",
+    "worker_timeout_seconds",
+    "steps_per_execution",
+    "attention_chunk_size",
+    "log_every_steps",
+    "sample_every_steps",
+    "checkpoint_every_steps",
+    "keep_checkpoints",
+    "watch_every_steps",
+    "on_collapse",
+    "samples_per_class",
+    "tensorboard",
+    "evaluate_every_steps",
+    "protocol",
+    "feature_network",
+    "inception",
+    "reference_statistics",
 )
 
 
 class InUse(Exception):
-    """Another process is at a cell. The text says which."""
+    """Another process is training a cell. The text says which process."""
 
 
 def check_unchanged(cell):
-    """Checks that a run that is there already is one of this cell.
-
-    Args:
-        cell: `ablations.Cell`.
+    """Checks that an existing run of a `Cell` was trained with its settings.
 
     Raises:
-        BadInput: it was trained with other settings, or further than is asked for.
+        BadInput: it has other settings, or more steps.
     """
-    before = Run(cell.name, cell.seed, cell.workdir).config
+    before = _run_of(cell).config
     wanted = json.loads(json.dumps({**cell.settings, "seed": cell.seed}))
     if wanted["num_classes"] is None:
         wanted["num_classes"] = before.get("num_classes")
@@ -53,68 +62,62 @@ def check_unchanged(cell):
         if name in before and before[name] != value and name not in _MAY_CHANGE
     }
     if "total_steps" in changed and changed["total_steps"][0] < wanted["total_steps"]:
-        del changed["total_steps"]  # It goes on.
+        del changed["total_steps"]  # The run continues.
     if changed:
         lines = [f"{name} was {a}, now {b}" for name, (a, b) in changed.items()]
         raise BadInput(
-            f"{cell.workdir} holds a run with other settings: {'; '.join(lines)}. Try "
-            "the same flags, or another --workdir: one table is of one kind of runs."
+            f"{cell.workdir} must hold a run with the same settings. Received: "
+            f"{'; '.join(lines)}. Try the same flags, or another --workdir."
         )
 
 
-def is_trained(cell):
-    """Whether a cell's training has ended, well or badly.
+def _run_of(cell):
+    return Run(cell.name, cell.seed, cell.workdir)
 
-    Args:
-        cell: `ablations.Cell`.
-    """
-    run = Run(cell.name, cell.seed, cell.workdir)
+
+def is_trained(cell):
+    """Whether the training of a `Cell` has ended, well or badly."""
+    run = _run_of(cell)
     if run.outcome is None:
         return False
-    ended_early = run.outcome["status"] != FINISHED
-    return ended_early or run.config["total_steps"] >= cell.settings["total_steps"]
+    is_lost = run.state != "finished"
+    return is_lost or run.config["total_steps"] >= cell.settings["total_steps"]
 
 
 def is_done(cell):
-    """Whether nothing is left to do of a cell: what was finished is evaluated too.
-
-    Args:
-        cell: `ablations.Cell`.
-    """
-    if not is_trained(cell):
-        return False
-    run = Run(cell.name, cell.seed, cell.workdir)
-    settings = cell.settings
-    return run.state != "finished" or any(
+    """Whether a `Cell` is trained and, if its training finished, evaluated."""
+    run, settings = _run_of(cell), cell.settings
+    if not is_trained(cell) or run.state != "finished":
+        return is_trained(cell)
+    return any(
         record["step"] == settings["total_steps"]
-        and is_made_in(record, settings["protocol"], settings["feature_network"])
+        and has_setup(record, settings["protocol"], settings["feature_network"])
         for record in run.records
     )
 
 
 def train(cell):
-    """Trains one cell, or goes on with it, and evaluates its last step.
+    """Trains a cell, or continues it, and evaluates its last step.
 
-    Both in processes of their own, so that it sees nothing of other cells. A training
-    whose losses became NaN or infinite, or that was stopped by `--on_collapse`, has an
-    outcome like one that has reached its last step. Signals are passed on, so that a
-    training can save.
+    Each of the two is a process of its own. A training also counts as ended if its
+    losses became NaN or infinite, or if `--on_collapse` stopped it. Signals are passed
+    on, so that the training can save.
 
     Args:
-        cell: `ablations.Cell`.
+        cell: `Cell`.
 
     Returns:
         0 if the cell is done; 3 if a signal came; else the exit status of what failed.
 
     Raises:
-        InUse: another process trains it.
+        InUse: another process is training it.
         OSError: the folder cannot be written or locked.
     """
     cell.workdir.mkdir(parents=True, exist_ok=True)
     with _claim(cell.workdir) as lock:
         if not is_trained(cell):
             path = cell.workdir / OUTCOME
-            path.unlink(missing_ok=True)  # Of a shorter training.
+            path.unlink(missing_ok=True)  # The outcome of fewer steps.
             command = ["-m", "sagan_tf.train", *cell.arguments]
             status, was_stopped = _run(command, lock)
             if status not in (FINISHED, NOT_FINITE, COLLAPSED):
@@ -125,25 +128,22 @@ def train(cell):
                 return STOPPED
         if is_done(cell):
             return FINISHED
-        return _run(_evaluation(cell), lock)[0]
-
-
-def _evaluation(cell):
-    """The command that evaluates the last step, if the training has not."""
-    flags = [
-        f"--{name}={cell.settings[name]}"
-        for name in ("protocol", "feature_network", "inception", "reference_statistics")
-        if cell.settings[name] is not None
-    ]
-    return ["-m", "sagan_tf.evaluate", f"--workdir={cell.workdir}", *flags]
+        names = ("protocol", "feature_network", "inception", "reference_statistics")
+        flags = [
+            f"--{name}={cell.settings[name]}"
+            for name in names
+            if cell.settings[name] is not None
+        ]
+        command = ["-m", "sagan_tf.evaluate", f"--workdir={cell.workdir}", *flags]
+        return _run(command, lock)[0]
 
 
 @contextlib.contextmanager
 def _claim(workdir):
-    """Locks a run; yields the open file, which a training inherits.
+    """Locks a run; yields the open file, which the training inherits.
 
-    The lock ends with the last process that has the file open: a training that has lost
-    its parent keeps it, and a killed one leaves none.
+    The lock lasts until the last process that has the file open ends. So a training
+    keeps it when its parent is killed.
     """
     with open(workdir / LOCK, "a+", encoding="utf-8") as file:
         try:
@@ -169,7 +169,7 @@ def _run(arguments, lock):
     process = None
     before = {number: signal.signal(number, note) for number in _SIGNALS}
     try:
-        # In a session of its own: Ctrl-C reaches it once, through `note`.
+        # In a new session, so that Ctrl-C reaches it once, through `note`.
         process = subprocess.Popen(
             [sys.executable, *arguments],
             start_new_session=True,

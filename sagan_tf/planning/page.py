@@ -1,4 +1,4 @@
-"""The page that `sagan_tf.plan` prints about a `planning.Plan`."""
+"""The page that `sagan_tf.plan` prints about a `Plan`."""
 
 import math
 
@@ -9,7 +9,7 @@ from sagan_tf.planning.plan import (
     DEVICE_COUNTS,
     DEVICES,
     SECONDS_PER_DAY,
-    UTILISATIONS,
+    UTILIZATIONS,
     accumulation_that_fits,
     roofline_seconds,
 )
@@ -17,46 +17,43 @@ from sagan_tf.planning.plan import (
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
-def plan_text(plan, prices, utilisations=UTILISATIONS, measured=None):
-    """Work, memory, time and cost of a run.
+def plan_text(plan, prices, utilizations=UTILIZATIONS, measured=None):
+    """Work, memory, time and cost of a run: str.
 
     Args:
-        plan: `planning.Plan`.
+        plan: `Plan`.
         prices: dict of a device's key to US dollars per hour of one chip, or `None`.
-        utilisations: shares of the peak, in (0, 1].
-        measured: what `planning.read_measurement` returns, or `None`.
-
-    Returns:
-        Text.
+        utilizations: shares of the peak, in (0, 1].
+        measured: what `read_measurement` returns, or `None`.
 
     Raises:
-        BadInput: an unknown device, an impossible price or share.
+        BadInput: an impossible price or share.
     """
-    _check(prices, utilisations)
+    _check(prices, utilizations)
     if measured:
-        utilisations = (*utilisations, measured["utilisation"])
+        utilizations = (*utilizations, measured["utilization"])
     return "\n\n".join(
         [
-            work_text(plan),
+            _work_text(plan),
             _attention_text(plan),
             overview.memory_table(plan.memory(plan.images(1))).replace(
                 "each device", f"one device, {plan.images(1)} images in a pass"
             ),
-            _devices_text(plan, prices, sorted(set(utilisations))),
+            _devices_text(plan, prices, sorted(set(utilizations))),
             _sources_text(plan, prices),
             _measured_text(plan, measured),
         ]
     )
 
 
-def _check(prices, utilisations):
+def _check(prices, utilizations):
     for key, price in prices.items():
+        name = f"{key}_price_per_hour"
         if price is not None and not 0 <= price < math.inf:
             raise BadInput(
-                f"{key}_price_per_hour must be at least 0. Received: {price}. "
-                f"Try --{key}_price_per_hour=3."
+                f"{name} must be at least 0. Received: {price}. Try --{name}=3."
             )
-    for share in utilisations:
+    for share in utilizations:
         if not 0 < share <= 1:
             raise BadInput(
                 "utilisation must be above 0 and at most 1. "
@@ -71,8 +68,7 @@ def amount(value, unit):
     return f"{value / 1000**exponent:.4g} {_PREFIXES[exponent]}{unit}"
 
 
-def work_text(plan):
-    """The part about FLOPs."""
+def _work_text(plan):
     forward = [flops.forward_flops(n) for n in (plan.generator, plan.discriminator)]
     step = plan.step_flops
     total = sum(step.values())
@@ -86,14 +82,14 @@ def work_text(plan):
         ("  spectral normalization", step["spectral_norm"]),
         (f"{plan.total_steps:,} steps", total * plan.total_steps),
     ]
-    lines = ["Work by formula (2 FLOPs a multiply-add, see sagan_tf/flops.py)"]
+    lines = ["Work by formula (2 FLOPs a multiply-add, see sagan_tf/planning/flops.py)"]
     lines += [f"  {name:<40}{amount(value, 'FLOP'):>16}" for name, value in rows]
     if plan.counted_flops:
         share = f"{100 * plan.counted_flops / total:.1f} % of the formula's"
         counted = amount(plan.counted_flops, "FLOP")
         lines.append(f"  {'a step, as TensorFlow counts':<40}{counted:>16}, {share}")
     else:
-        lines.append("  Not counted by TensorFlow: days are by formula.")
+        lines.append("  Not counted by TensorFlow: days follow from the formula.")
     return "\n".join(lines)
 
 
@@ -109,8 +105,8 @@ def _attention_text(plan):
     return "\n".join(lines if len(lines) > 1 else ["Attention: none"])
 
 
-def _devices_text(plan, prices, utilisations):
-    heads = [f"{100 * share:.3g} % of peak" for share in utilisations]
+def _devices_text(plan, prices, utilizations):
+    heads = [f"{100 * share:.3g} % of peak" for share in utilizations]
     lines = [
         f"Days and US dollars of {plan.total_steps:,} steps, {plan.dtype_policy}",
         f"  {'':<14}{'images':>7}{'memory':>9}{'roofline':>11}"
@@ -119,20 +115,20 @@ def _devices_text(plan, prices, utilisations):
     notes = []
     for device in DEVICES:
         for count in DEVICE_COUNTS:
-            lines.append(_device_line(plan, device, count, prices, utilisations))
+            lines.append(_device_line(plan, device, count, prices, utilizations))
             if sum(plan.memory(plan.images(count)).values()) > device.memory:
                 notes.append(_too_large(plan, device, count))
     return "\n".join([*lines, *notes])
 
 
-def _device_line(plan, device, count, prices, utilisations):
+def _device_line(plan, device, count, prices, utilizations):
     images = plan.images(count)
     size = sum(plan.memory(images).values())
     bound = plan.total_steps * roofline_seconds(plan, device, count) / SECONDS_PER_DAY
     name = f"{count} x {device.name}"
     line = f"  {name:<14}{images:>7,}{size / 1e9:>6,.0f} GB{bound:>9,.2f} d"
     price = _price(device, prices)[0]
-    for share in utilisations:
+    for share in utilizations:
         days = plan.days(count * share * device.peak(plan.dtype_policy))
         line += f"{days:>9,.2f} d{24 * days * count * price:>7,.0f} $"
     return line
@@ -140,14 +136,14 @@ def _device_line(plan, device, count, prices, utilisations):
 
 def _too_large(plan, device, count):
     passes = accumulation_that_fits(plan, device, count)
-    text = f"  {count} x {device.name}: more than its {device.memory / 1e9:.0f} GB"
+    text = f"  {count} x {device.name}: exceeds its {device.memory / 1e9:.0f} GB"
     if passes is None:
         return f"{text}, even with one image in a pass."
-    return f"{text}; --gradient_accumulation_steps={passes} would fit."
+    return f"{text}. Try --gradient_accumulation_steps={passes}."
 
 
 def _sources_text(plan, prices):
-    lines = ["What this rests on"]
+    lines = ["Sources and assumptions"]
     for device in DEVICES:
         peak = amount(device.peak(plan.dtype_policy), "FLOP/s")
         price, origin = _price(device, prices)
@@ -157,50 +153,48 @@ def _sources_text(plan, prices):
             f"    {price:.2f} $ an hour: {origin}.",
         ]
     lines += [
-        "  images: of one pass on each device. Memory: an upper estimate.",
-        "  roofline: if nothing but the products took time, at full speed.",
-        "  % of peak: FLOP/s as computed over the peak; to read days from, not a",
-        "  forecast. No GPU and no TPU has been measured with this code. Checkpoints",
-        "  and evaluations come on top.",
+        "  images: in one pass on each device. Memory: an upper estimate.",
+        "  roofline: the time if only the products took time, at full speed.",
+        "  % of peak: computed FLOP/s over the peak, an example and not a forecast.",
+        "  No GPU and no TPU has been measured with this code. Checkpoints and",
+        "  evaluations take additional time.",
     ]
     return "\n".join(lines)
 
 
 def _price(device, prices):
-    """Dollars per hour, and who says so."""
+    """Dollars per hour, and where the number comes from."""
     flag = f"--{device.key}_price_per_hour"
     given = prices.get(device.key)
     if given is None:
-        return device.price, f"an assumption, give yours with {flag}"
+        return device.price, f"an assumption, set yours with {flag}"
     return given, flag
 
 
 def _measured_text(plan, measured):
     if not measured:
         return (
-            "Nothing measured. Try python scripts/benchmark.py --part=train_step,data "
-            "--json > measured.json, and --measured=measured.json."
+            "No measurement is given. Try python scripts/benchmark.py "
+            "--part=train_step,data --json > measured.json, and "
+            "--measured=measured.json."
         )
     lines = [
         f"Measured: {measured['text']}",
-        f"  The training step computes at {100 * measured['utilisation']:.1f} % of the "
+        f"  The training step reaches {100 * measured['utilization']:.1f} % of the "
         "speed of a matrix product there.",
         f"  This run would take {plan.days_where(measured):,.0f} days there.",
     ]
     rate = measured["images_per_core_second"]
-    if rate:
-        lines.append(f"  One of its cores reads {rate:,.0f} JPEGs/s.")
-        lines += _cores_lines(plan, rate)
-    return "\n".join(lines)
-
-
-def _cores_lines(plan, rate):
+    if not rate:
+        return "\n".join(lines)
+    lines.append(f"  One core of it reads {rate:,.0f} JPEGs/s.")
     per_image = plan.computed_flops / plan.batch_size
     for device in DEVICES:
-        for share in UTILISATIONS:
+        for share in UTILIZATIONS:
             needed = share * device.peak(plan.dtype_policy) / per_image
             needed *= plan.discriminator_steps
-            yield (
+            lines.append(
                 f"    1 x {device.name} at {100 * share:.0f} % of peak takes "
                 f"{needed:,.0f} images/s: {needed / rate:.1f} such cores."
             )
+    return "\n".join(lines)

@@ -1,10 +1,10 @@
-"""Time, memory and cost of a run on machines that one does not have yet.
+"""Time, memory and cost of a run, estimated without the machine.
 
-    seconds per step = FLOPs of a step / (devices * peak * utilisation)
+    seconds per step = FLOPs of a step / (devices * peak * utilization)
 
-with the FLOPs that a step really computes (`flops.counted_flops`; by formula where they
-are not known), and utilisation, their share of the peak, a number that somebody has to
-measure. `roofline_seconds` says how far it can go.
+The FLOPs are those that a step really computes (`counted_flops`), or by formula if they
+were not counted. The utilization, their share of the peak, has to be measured;
+`roofline_seconds` gives its limit.
 """
 
 import dataclasses
@@ -22,17 +22,17 @@ SECONDS_PER_DAY = 24 * 60 * 60
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """What the maker says about one chip.
+    """What the maker publishes about one chip.
 
     Attributes:
         key: str, its name in the flag `--KEY_price_per_hour`.
         name: str.
-        float32, half: float, peak FLOP/s of matrix products without sparsity, of
-            float32 values and of bfloat16 ones.
+        float32, half: float, peak FLOP/s of matrix products without sparsity, for
+            float32 and for bfloat16.
         memory: float, bytes.
         bandwidth: float, bytes/s.
         price: float, US dollars per hour: an assumption.
-        source: str, where the figures come from.
+        source: str, where the numbers come from.
     """
 
     key: str
@@ -51,16 +51,30 @@ class Device:
 
 DEVICES = (
     Device(
-        *("h100", "H100 SXM", 494.7e12, 989.4e12, 80e9, 3.35e12, 3.00),
-        "NVIDIA's H100 data sheet, dense; float32 is TF32, TensorFlow's default there",
+        key="h100",
+        name="H100 SXM",
+        float32=494.7e12,
+        half=989.4e12,
+        memory=80e9,
+        bandwidth=3.35e12,
+        price=3.00,
+        source="NVIDIA's H100 data sheet, dense; float32 means TF32, TensorFlow's "
+        "default there",
     ),
     Device(
-        *("tpu_v5e", "TPU v5e", 197e12, 197e12, 16e9, 819e9, 1.20),
-        "Google's page on TPU v5e; XLA multiplies float32 in bfloat16 by default there",
+        key="tpu_v5e",
+        name="TPU v5e",
+        float32=197e12,
+        half=197e12,
+        memory=16e9,
+        bandwidth=819e9,
+        price=1.20,
+        source="Google's page on TPU v5e; XLA multiplies float32 in bfloat16 by "
+        "default there",
     ),
 )
 DEVICE_COUNTS = (1, 8)
-UTILISATIONS = (0.1, 0.2, 0.4)
+UTILIZATIONS = (0.1, 0.2, 0.4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +88,7 @@ class Plan:
         discriminator_steps, gradient_accumulation_steps: int, see `SAGAN`.
         has_ema: bool.
         dtype_policy: str, Keras' policy under which the networks were built.
-        counted_flops: int, FLOPs of a step's products as TensorFlow counts them, if
-            that is known.
+        counted_flops: int, see `counted_flops.step_count`; `None` if not counted.
     """
 
     generator: object
@@ -101,7 +114,7 @@ class Plan:
 
     @property
     def computed_flops(self):
-        """FLOPs of a step as they are computed; by formula if nobody counted."""
+        """FLOPs of a step as counted, or by formula if they were not counted."""
         return self.counted_flops or sum(self.step_flops.values())
 
     @functools.cached_property
@@ -124,18 +137,14 @@ class Plan:
         return -(-self.batch_size // (count * self.gradient_accumulation_steps))
 
     def memory(self, images):
-        """Dict of names to bytes on a device that has so many images in a pass."""
+        """Dict of names to bytes on a device with this many images in a pass."""
         one = self.memory_of_one
         return {**one, "activations": images * one["activations"]}
 
     def days(self, flops_per_second):
-        """Days of training at a speed; checkpoints and evaluations come on top.
-
-        Args:
-            flops_per_second: float, of `computed_flops`.
-        """
-        seconds = self.total_steps * self.computed_flops / flops_per_second
-        return seconds / SECONDS_PER_DAY
+        """Days of training, without checkpoints and evaluations: float."""
+        flops = self.total_steps * self.computed_flops
+        return flops / flops_per_second / SECONDS_PER_DAY
 
     def days_where(self, measured):
         """Days on the machine of a `read_measurement`."""
@@ -144,20 +153,12 @@ class Plan:
 
 
 def roofline_seconds(plan, device, count):
-    """The shortest time that a step can take on `count` devices.
+    """The shortest time that a step can take on `count` devices: float.
 
-    Each product takes the longer of FLOPs / peak and the time to read its factors and
-    write its result once (the roofline model, Williams et al., CACM 2009).
-    Normalisation, activations, Adam and communication count as nothing. Where the code
-    computes less than the formula says, both are taken to shrink in proportion.
-
-    Args:
-        plan: `Plan`.
-        device: `Device`.
-        count: int.
-
-    Returns:
-        float.
+    Each product takes FLOPs / peak, or the time to read its factors and write its
+    result once if that is longer (the roofline model, Williams et al., CACM 2009).
+    Normalization, activations, Adam and communication take no time. If the code
+    computes less than the formula, the time shrinks in proportion.
     """
     itemsize = 4 if plan.dtype_policy == "float32" else 2
     peak, images = device.peak(plan.dtype_policy), plan.images(count)
@@ -172,10 +173,9 @@ def roofline_seconds(plan, device, count):
 
 
 def accumulation_that_fits(plan, device, count):
-    """The fewest passes of an update with which a replica fits into its device.
+    """The fewest passes per update with which a replica fits into its device: int.
 
-    Returns:
-        int, a divisor of the images of a replica; `None` if one image is too many.
+    It divides the replica's images. `None` if not even one image fits.
     """
     replica = -(-plan.batch_size // count)
     for passes in range(1, replica + 1):
@@ -186,14 +186,11 @@ def accumulation_that_fits(plan, device, count):
 
 
 def read_measurement(path):
-    """Reads the JSON of `scripts/benchmark.py --part=all --json`.
-
-    Args:
-        path: path.
+    """Reads the JSON of `scripts/benchmark.py --part=all --json` from a path.
 
     Returns:
-        Dict: "text", what was measured where; "utilisation", the FLOP/s of a training
-        step, as counted, over those of a matrix product; "formula_flops_per_second";
+        Dict: "text", what was measured where; "utilization", a training step's counted
+        FLOP/s over those of a matrix product; "formula_flops_per_second";
         "images_per_core_second" of the JPEG folder, or `None`.
 
     Raises:
@@ -211,7 +208,7 @@ def read_measurement(path):
         folders = report["results"].get("data", {}).get("folder", [])
         return {
             "text": text,
-            "utilisation": step["counted_share_of_matmul"],
+            "utilization": step["counted_share_of_matmul"],
             "formula_flops_per_second": step["flops_per_second"],
             "images_per_core_second": max(
                 (each["images_per_core_second"] for each in folders), default=None

@@ -1,9 +1,9 @@
-"""The kinds of pictures of the command `sample`, and which flags go with which."""
+"""Checks which flags of the command `sample` go together."""
 
 from sagan_tf.drawing.animation import is_animation
 from sagan_tf.errors import BadInput
 
-# What can be drawn in place of a grid, and the flags that are for some of it alone.
+# What is drawn instead of a grid, and the flags that only some of it takes.
 _KINDS = ("interpolate", "interpolate_labels", "neighbours", "progress")
 _FOR = {
     "frame_seconds": ("interpolate", "interpolate_labels", "progress"),
@@ -18,15 +18,15 @@ def check(flags):
     """Checks that flags go together, and with the suffix of the output.
 
     Args:
-        flags: dict of name to value, those of the command `sample` among them.
+        flags: dict of name to value, with all flags of `sample`.
 
     Raises:
-        BadInput: they do not: what was given, and what to try.
+        BadInput: they do not.
     """
     kinds = [name for name in _KINDS if flags[name]]
     if len(kinds) > 1 and kinds != ["interpolate", "interpolate_labels"]:
         raise BadInput(
-            "One kind of picture at a time. Received: "
+            "Only one kind of output can be drawn at a time. Received: "
             f"{' '.join(f'--{name}' for name in kinds)}. Try --{kinds[0]} alone."
         )
     for name, fitting in _FOR.items():
@@ -35,19 +35,16 @@ def check(flags):
                 f"--{name} goes with {' or '.join(f'--{kind}' for kind in fitting)}. "
                 f"Received: --{name}={flags[name]} alone. Try both, or neither."
             )
+    output = f"Received: --output={flags['output']}."
     moves = is_animation(flags["output"])
     if moves and not set(kinds) - {"neighbours"}:
         raise BadInput(
-            "What does not move is a .png. Received: "
-            f"--output={flags['output']}. Try --output=grid.png, or --interpolate."
+            f"A still image must be a .png. {output} Try --output=grid.png, or "
+            "--interpolate."
         )
-    if flags["progress"] and not moves:
-        raise BadInput(
-            "--progress makes an animation. Received: "
-            f"--output={flags['output']}. Try --output=progress.gif or progress.webp."
-        )
-    if flags["frame_seconds"] is not None and not moves:
-        raise BadInput(
-            "--frame_seconds goes with an animation. Received: "
-            f"--output={flags['output']}. Try --output=walk.gif or walk.webp."
-        )
+    for name in ("progress", "frame_seconds"):
+        if flags[name] and not moves:
+            raise BadInput(
+                f"--{name} needs an animation as output. {output} Try "
+                "--output=animation.gif or animation.webp."
+            )

@@ -1,4 +1,4 @@
-"""The training pictures that are nearest to generated ones: has the network copied?"""
+"""The training images nearest to generated ones: has the network copied any?"""
 
 import dataclasses
 import json
@@ -6,17 +6,18 @@ import json
 import numpy as np
 import tensorflow as tf
 from scipy import stats
-from tqdm import tqdm
 
 from sagan_tf import data, images
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.nearest import NearestRows
+from sagan_tf.progress import progress_bar
 from sagan_tf.run.building import open_data
 
-# Training pictures whose own nearest neighbours say what is near.
+# The number of training images whose own nearest neighbours show what is usual.
 _TYPICAL_IMAGES = 1000
-# As near as this share of training pictures are to one another is suspicious. That more
-# are than among real pictures is said if chance would bring it this seldom.
+# A generated image is suspicious within the distance that this share of training images
+# has to another one. The report warns if there are more suspicious images than chance
+# brings with this probability.
 _SUSPICIOUS_SHARE = 0.01
 _CHANCE = 0.01
 _BATCH = 64
@@ -24,15 +25,15 @@ _BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class Neighbours:
-    """The nearest training pictures of N generated ones, and what is usual.
+    """The nearest training images of N generated ones, and what is usual.
 
     Attributes:
         distances: `(N, K)` float64, rising.
         pixels: uint8 `(N, K, R, R, C)`.
         labels: `(N, K)` int32, or `None` without classes.
         names: N lists of K str: path, or place in the file or data set.
-        real_distances: `(M,)` float64: from training pictures to the nearest other one.
-        num_images: int, training pictures that were searched.
+        real_distances: `(M,)` float64: from training images to their nearest neighbour.
+        num_images: int, training images that were searched.
         description: str, of the data set.
         space: str, what the distances are measured in.
     """
@@ -48,49 +49,46 @@ class Neighbours:
 
     @property
     def threshold(self):
-        """The distance within which 1 % of training pictures have another one."""
+        """The distance within which 1 % of training images have another one."""
         return _quantiles(self.real_distances)["percentile_1"]
 
     @property
     def suspicious(self):
-        """`(N,)` bool, which generated pictures are as near to one as that."""
+        """`(N,)` bool, which generated images are within the threshold."""
         return self.distances[:, 0] <= self.threshold
 
     def report(self):
-        """What was found: lines of text for a person."""
+        """The distances and a verdict, for a person to read: list of lines."""
         near, real = self.distances[:, 0], self.real_distances
         width = len(f"{max(len(near), len(real)):,}")
         lines = [
-            f"Distances to the nearest of {self.num_images:,} training pictures, in "
+            f"Distances to the nearest of {self.num_images:,} training images, in "
             f"{self.space}:"
         ]
         for kind, distances in (("generated", near), ("training", real)):
             lowest, percentile, median = _quantiles(distances).values()
             lines.append(
-                f"  from {len(distances):{width},} {kind + ' pictures':<18} lowest "
+                f"  from {len(distances):{width},} {kind + ' images':<16} lowest "
                 f"{lowest:#.4g}, 1 % within {percentile:#.4g}, median {median:#.4g}"
             )
-        return [*lines, self._verdict()]
-
-    def _verdict(self):
-        count, total = int(self.suspicious.sum()), len(self.distances)
-        # Of equal distances, as between pictures that are there twice, all count.
-        share = float(np.mean(self.real_distances <= self.threshold))
-        text = (
-            f"Copies? {count:,} of {total:,} generated pictures ({count / total:.1%}) "
-            f"are within {self.threshold:#.4g} of a training picture, as {share:.1%} "
-            "of training pictures are of another one: "
+        count, total = int(self.suspicious.sum()), len(near)
+        # More than 1 % if there are equal distances, as between duplicates.
+        share = float(np.mean(real <= self.threshold))
+        # The probability of as many if generated images are like real ones.
+        is_chance = stats.binom.sf(count - 1, total, share) >= _CHANCE
+        verdict = "no sign of it" if is_chance else "more than by chance. Look at them"
+        lines.append(
+            f"Copies? {count:,} of {total:,} generated images ({count / total:.1%}) "
+            f"are within {self.threshold:#.4g} of a training image; {share:.1%} of "
+            f"training images are that close to another one: {verdict}."
         )
-        # The chance that as many are, if generated pictures are like real ones.
-        if stats.binom.sf(count - 1, total, share) < _CHANCE:
-            return text + "more than by chance. Look at them."
-        return text + "no sign of it."
+        return lines
 
     def to_json(self, samples):
-        """All of it but the pictures, as JSON text.
+        """Everything except the pixels, as JSON text.
 
         Args:
-            samples: N dicts, what is to be said of each generated picture.
+            samples: N dicts, the description of each generated image.
         """
         records = []
         for row, sample in enumerate(samples):
@@ -99,8 +97,8 @@ class Neighbours:
                 for distance, name in zip(self.distances[row], self.names[row])
             ]
             if self.labels is not None:
-                for each, label in zip(near, self.labels[row]):
-                    each["label"] = int(label)
+                for neighbour, label in zip(near, self.labels[row]):
+                    neighbour["label"] = int(label)
             suspicious = bool(self.suspicious[row])
             records.append({**sample, "suspicious": suspicious, "neighbours": near})
         about = {
@@ -117,19 +115,8 @@ class Neighbours:
         return json.dumps(about, indent=2) + "\n"
 
 
-def _progress(total):
-    return tqdm(
-        total=total,
-        desc="Training pictures",
-        unit=" images",
-        dynamic_ncols=True,
-        leave=False,
-        disable=None,  # Not in a log file.
-    )
-
-
 def _quantiles(distances):
-    """Lowest distance, the one within which 1 % are, and median: dict."""
+    """The lowest distance, the one that 1 % are within, and the median: dict."""
     percentile = np.quantile(distances, _SUSPICIOUS_SHARE, method="lower")
     return {
         "lowest": float(np.min(distances)),
@@ -139,30 +126,30 @@ def _quantiles(distances):
 
 
 def find_neighbours(config, network, generated, neighbours, num_images=None):
-    """Finds the training pictures that are nearest to generated ones.
+    """Finds the training images that are nearest to generated ones.
 
-    Distances are Euclidean, between features. Training pictures are what the training
-    saw: of its split, cropped and resized as there; not mirrored.
+    Distances are Euclidean, between features. Training images are those of the run's
+    split, cropped and resized as in the training, but not mirrored.
 
     Args:
         config: `Config` of the run.
         network: `FeatureNetwork`.
         generated: uint8 pixels `(N, R, R, C)`.
         neighbours: int >= 1, K.
-        num_images: int, how many training pictures are searched at most; `None` for
-            all. They are drawn at random, always the same ones.
+        num_images: int, the number of training images that are searched at most;
+            `None` for all. They are drawn at random, always the same ones.
 
     Returns:
         `Neighbours`.
 
     Raises:
-        BadInput: the data set cannot be used, or has too few pictures.
+        BadInput: the data set cannot be used, or has too few images.
     """
     source, config = open_data(config)
     total = min(num_images or source.num_images, source.num_images)
     if total < max(neighbours, 2):
         raise BadInput(
-            f"neighbours must not be more than there are training pictures. Received: "
+            "neighbours must be at most the number of training images. Received: "
             f"neighbours={neighbours}, {total} of {source.description}. Try fewer "
             "--neighbours, or more --neighbour_images."
         )
@@ -172,12 +159,12 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
         for first in range(0, len(generated), _BATCH)
     ]
     search = _Search(np.concatenate(queries), neighbours, min(_TYPICAL_IMAGES, total))
-    with _progress(total) as progress:
-        for pictures, labels, indices in _batches(source, config, total):
-            features, _ = run(tf.constant(pictures))
-            search.add(features.numpy(), pictures, labels, indices)
-            progress.update(len(pictures))
-    pixels, labels, indices = search.found()
+    with progress_bar("Searching training images", total) as progress:
+        for batch, labels, indices in _batches(source, config, total):
+            features, _ = run(tf.constant(batch))
+            search.add(features.numpy(), batch, labels, indices)
+            progress.update(len(batch))
+    pixels, labels, indices = search.results()
     return Neighbours(
         distances=search.nearest.distances,
         pixels=pixels,
@@ -191,7 +178,7 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
 
 
 class _Search:
-    """The neighbours of generated pictures and of the first training pictures."""
+    """The neighbours of generated images and of the first training images."""
 
     def __init__(self, queries, neighbours, num_typical):
         self.nearest = NearestRows(queries, neighbours)
@@ -200,66 +187,61 @@ class _Search:
         self._waiting = []
         self._kept = {}
 
-    def add(self, features, pictures, labels, indices):
-        """Looks at a batch."""
+    def add(self, features, batch, labels, indices):
+        """Searches a batch. Only the images that are nearest so far are kept."""
         first = self.nearest.count
         self.nearest.add(features)
-        wanted = set(self.nearest.positions.ravel().tolist())
-        self._kept = {place: it for place, it in self._kept.items() if place in wanted}
-        for row in range(len(features)):
-            if first + row in wanted:
-                self._kept[first + row] = pictures[row], labels[row], indices[row]
-        self._add_typical(features)
-
-    def _add_typical(self, features):
-        """The first training pictures are looked for once all of them are known."""
+        places = range(first, first + len(features))
+        self._kept |= zip(places, zip(batch, labels, indices))
+        nearest = np.unique(self.nearest.positions)
+        self._kept = {i: self._kept[i] for i in nearest.tolist() if i in self._kept}
         if self.typical is not None:
             self.typical.add(features)
             return
+        # The search for the first training images begins when all of them are known.
         self._waiting.append(features)
         together = np.concatenate(self._waiting)
         if len(together) >= self._num_typical:
             queries = together[: self._num_typical]
             self.typical = NearestRows(queries, 1, np.arange(len(queries)))
-            for batch in self._waiting:
-                self.typical.add(batch)
-            self._waiting = []
+            self.typical.add(together)
 
-    def found(self):
+    def results(self):
         """Pixels, labels and indices of the neighbours."""
         kept = [[self._kept[place] for place in row] for row in self.nearest.positions]
-        pictures, labels, indices = (
-            np.array([[it[part] for it in row] for row in kept]) for part in range(3)
+        batch, labels, indices = (
+            np.array([[each[part] for each in row] for row in kept])
+            for part in range(3)
         )
-        return images.to_pixels(pictures), labels, indices
+        return images.to_pixels(batch), labels, indices
 
 
 def _batches(source, config, total):
-    """Yields images, labels and indices of `total` pictures in a random order."""
+    """Yields batches of images, labels and indices, in a random order."""
     order = {"seed": 0, "shuffle_buffer_images": config.shuffle_buffer_images}
-    pictures = data.make_dataset(
+    batch_size = min(_BATCH, source.num_images)
+    batches = data.make_dataset(
         source,
         resolution=config.resolution,
         image_channels=config.image_channels,
-        batch_size=min(_BATCH, source.num_images),
+        batch_size=batch_size,
         resize=config.resize,
         repeat=False,
         drop_remainder=False,
         labelled=config.num_classes > 0,
-        cache_bytes=0,  # Each picture is read once, and perhaps not all of them.
+        cache_bytes=0,  # Each image is read once, and perhaps not all of them.
         **order,
     )
-    indices = source.epoch(epoch=0, **order).map(lambda element: element["index"])
-    indices = indices.batch(min(_BATCH, source.num_images))
+    elements = source.epoch(epoch=0, **order)
+    indices = elements.map(lambda element: element["index"]).batch(batch_size)
     left = total
     try:
-        for batch, numbers in tf.data.Dataset.zip(pictures, indices):
-            no_labels = tf.zeros_like(numbers, tf.int32)
-            some, labels = batch if isinstance(batch, tuple) else (batch, no_labels)
-            some, labels, numbers = (a.numpy()[:left] for a in (some, labels, numbers))
-            yield some, labels, numbers
-            left -= len(some)
-            if not left:
+        for batch, numbers in tf.data.Dataset.zip(batches, indices):
+            if not isinstance(batch, tuple):
+                batch = batch, tf.zeros_like(numbers, tf.int32)
+            yield tuple(values.numpy()[:left] for values in (*batch, numbers))
+            left -= len(numbers)
+            if left <= 0:
                 return
     except tf.errors.OpError as error:
         problem = data.name_bad_image(source, **order)

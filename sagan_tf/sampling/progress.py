@@ -1,6 +1,6 @@
-"""The pictures that a training has saved, one after the other, as an animation.
+"""The sample grids of a training, as an animation.
 
-Needs neither TensorFlow nor a checkpoint.
+It needs neither TensorFlow nor a checkpoint.
 """
 
 import math
@@ -8,14 +8,14 @@ import pathlib
 import re
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from sagan_tf.drawing import captions
 from sagan_tf.drawing.animation import write_animation
 from sagan_tf.errors import BadInput
 
-FRAME_SECONDS = 0.4
-# What people want to look at.
+_FRAME_SECONDS = 0.4
+# The last frame shows the result, so it stays longer.
 _LAST_SECONDS = 3.0
 
 
@@ -24,16 +24,16 @@ def write_progress(
 ):
     """Writes an animation of a run's sample grids, with the step above each.
 
-    Grids of other sizes, as a run has whose `--samples_per_class` was changed, stand
-    in the upper left corner of a frame that all of them fit into.
+    The frames have the size of the largest grid; smaller ones are in the upper left
+    corner. (Their size changes with `--samples_per_class`.)
 
     Args:
         workdir: path of the run.
         output: path of a `.gif` or `.webp`.
-        frame_seconds: float, how long a frame is shown; `None` for `FRAME_SECONDS`. The
-            last is shown for three seconds or more.
-        max_frames: int >= 2, how many of the grids are taken at most, see
-            `spread_steps`; `None` for all.
+        frame_seconds: float, the time of a frame; `None` for 0.4. The last frame takes
+            at least three seconds.
+        max_frames: int >= 2, the number of grids at most, see `spread_steps`; `None`
+            for all.
         captioned: bool, whether the step is written above; `None` for yes.
 
     Returns:
@@ -44,22 +44,27 @@ def write_progress(
         OSError: the file cannot be written.
     """
     folder = pathlib.Path(workdir) / "samples"
-    found = sample_grids(folder)
-    if len(found) < 2:
+    name = re.compile(r"step_(\d+)\.png")
+    paths = {
+        int(match[1]): path
+        for path in folder.glob("*.png")
+        if (match := name.fullmatch(path.name))
+    }
+    if len(paths) < 2:
         raise BadInput(
-            "An animation needs two pictures of a training or more, step_00001000.png "
-            f"and so on. Received: {folder}, which has {len(found)}. Try the --workdir "
-            "that was given to sagan_tf.train, and --sample_every_steps there."
+            "progress needs at least two sample grids (step_00001000.png and so on). "
+            f"Received: {folder}, which has {len(paths)}. Try the --workdir of a "
+            "training with --sample_every_steps."
         )
-    steps = spread_steps(sorted(found), max_frames or len(found))
-    grids = _same_shape([_read(found[step]) for step in steps])
+    steps = spread_steps(sorted(paths), max_frames or len(paths))
+    grids = _same_shape([_read(paths[step]) for step in steps])
     if captioned is not False:
         letters = captions.letter_height(grids[0].shape[1] // 3)
         grids = [
             captions.headed(grid, f"step {step:,}", letters)
             for grid, step in zip(grids, steps)
         ]
-    frame_seconds = frame_seconds or FRAME_SECONDS
+    frame_seconds = frame_seconds or _FRAME_SECONDS
     seconds = [frame_seconds] * len(grids)
     seconds[-1] = max(_LAST_SECONDS, frame_seconds)
     pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
@@ -67,34 +72,23 @@ def write_progress(
     return steps
 
 
-def sample_grids(folder):
-    """The pictures of a run's folder `samples`: dict of step to path."""
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        return {}
-    found = ((re.fullmatch(r"step_(\d+)\.png", p.name), p) for p in folder.iterdir())
-    return {int(match.group(1)): path for match, path in found if match}
-
-
 def spread_steps(steps, count):
     """Chooses steps that are about evenly spread on a logarithmic scale.
 
-    Most happens early in a training. The first and the last step are always chosen;
-    where the scale asks for more steps than there are, all of those are taken.
+    Most happens early in a training. The first and the last step are always chosen.
 
     Args:
-        steps: list of ints >= 0, rising.
-        count: int >= 2, how many are wanted.
+        steps: list of rising ints >= 0.
+        count: int >= 2.
 
     Returns:
-        List of `count` of them, or all if there are not more.
+        List of `count` of them, or all if there are fewer.
     """
     if len(steps) <= count:
         return list(steps)
-    # Step 0 has no logarithm. It stands as far before the next as that before the one
-    # after it.
     scale = [math.log(step) if step else math.nan for step in steps]
     if not steps[0]:
+        # Step 0 has no logarithm: it gets the distance of the two steps after it.
         scale[0] = 2 * scale[1] - scale[2]
     chosen = [0]
     while len(chosen) < count:
@@ -106,22 +100,22 @@ def spread_steps(steps, count):
 
 
 def _read(path):
-    """A picture as uint8 `(H, W, 1)` or `(H, W, 3)`."""
+    """A grid as uint8 `(H, W, 1)` or `(H, W, 3)`."""
     try:
-        with Image.open(path) as picture:
-            kind = "L" if picture.mode in ("1", "L") else "RGB"
-            return np.atleast_3d(np.asarray(picture.convert(kind)))
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        with Image.open(path) as grid:
+            mode = "L" if grid.mode in ("1", "L") else "RGB"
+            return np.atleast_3d(np.asarray(grid.convert(mode)))
+    except (OSError, SyntaxError) as error:
         raise BadInput(
-            f"{path} cannot be read: {error}. Try without it: remove the file."
+            f"{path} must be an image. Received: {error}. Try without it: remove the "
+            "file."
         ) from error
 
 
 def _same_shape(grids):
-    """The grids on paper of one size, with one number of channels."""
-    height, width, channels = np.max([grid.shape for grid in grids], axis=0)
-    shape = (height, width, channels)
-    paper = [np.full(shape, captions.WHITE, np.uint8) for _ in grids]
-    for sheet, grid in zip(paper, grids):
-        sheet[: grid.shape[0], : grid.shape[1]] = grid
-    return paper
+    """The grids in white frames of one size, with one number of channels."""
+    shape = tuple(np.max([grid.shape for grid in grids], axis=0))
+    frames = [np.full(shape, captions.WHITE, np.uint8) for _ in grids]
+    for frame, grid in zip(frames, grids):
+        frame[: grid.shape[0], : grid.shape[1]] = grid
+    return frames

@@ -1,4 +1,4 @@
-"""What the command `sample` draws: rows of z and classes, and what they are called."""
+"""The rows of images that `sample` draws: z, classes, and the words beside them."""
 
 import dataclasses
 
@@ -13,11 +13,11 @@ from sagan_tf.sampling import walks
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What to draw, from which model.
+    """What to draw, and with which model.
 
     Attributes:
         seeds: list of ints.
-        labels: list of ints, or empty.
+        labels: list of ints; empty for those that are drawn from the seeds.
         truncations: list of floats or `None`, see `latents.draw_z`.
         z_dim: int.
         num_classes: int, 0 for an unconditional model.
@@ -36,11 +36,11 @@ class Choice:
         return self.class_names[label] if self.class_names else f"class {label}"
 
     def truncation_name(self, truncation):
-        """What tells a truncation from the others: str, empty if there are none."""
+        """The words for one of several truncations, empty for a single one: str."""
         if len(self.truncations) == 1:
             return ""
         if truncation is None:
-            # Those of another truncation are alike but for their length.
+            # The z of other truncations differ from one another only in length.
             return "no truncation:\nanother z"
         return f"truncation {truncation:g}"
 
@@ -48,26 +48,25 @@ class Choice:
         """The labels that are drawn from the seeds: int32 array."""
         return latents.draw_labels(self.seeds, self.num_classes).numpy()
 
-    def _cases(self):
-        """Pairs of label (`None` for the seeds' own) and truncation."""
-        return [(a, b) for a in self.labels or [None] for b in self.truncations]
-
-    def _case_name(self, label, truncation):
-        name = "" if label is None else self.label_name(label)
-        return lines(name, self.truncation_name(truncation))
+    def cases(self):
+        """Yields each label (`None` for the seeds' own), truncation and their name."""
+        for label in self.labels or [None]:
+            for truncation in self.truncations:
+                name = "" if label is None else self.label_name(label)
+                yield label, truncation, lines(name, self.truncation_name(truncation))
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """The pictures of one label and truncation, a seed each; or those of a walk.
+    """The images of one label and truncation, one for each seed; or those of a walk.
 
     Attributes:
         z: `(F, z_dim)` float32.
         classes: `(F,)` int32 labels, or `(F, num_classes)` float32 shares of classes;
             `None` for an unconditional model.
-        name: str, what all its pictures have in common, perhaps nothing.
-        stops: tuple of str, where a walk comes by. From each stop to the next it has
-            the same number of pictures, both stops among them.
+        name: str, what all its images have in common; it may be empty.
+        stops: tuple of str, the names of a walk's stops. There is the same number of
+            images from each stop to the next, both stops included.
     """
 
     z: np.ndarray
@@ -77,80 +76,66 @@ class Row:
 
 
 def lines(*texts):
-    """Texts below one another, without the empty ones: str."""
+    """The texts that are not empty, one below the other: str."""
     return "\n".join(text for text in texts if text)
 
 
 def rows_of_seeds(choice):
-    """A `Row` for each label and truncation, with a picture for each seed: list."""
+    """A `Row` for each label and truncation, with an image for each seed: list."""
     rows = []
-    for label, truncation in choice._cases():
+    for label, truncation, name in choice.cases():
+        labels = [] if label is None else [label]
         z, classes = generating.one_each(
-            choice.seeds,
-            [] if label is None else [label],
-            choice.z_dim,
-            choice.num_classes,
-            truncation,
+            choice.seeds, labels, choice.z_dim, choice.num_classes, truncation
         )
-        rows.append(Row(z, classes, choice._case_name(label, truncation)))
+        rows.append(Row(z, classes, name))
     return rows
 
 
 def describe_seeds(choice):
-    """What the pictures of `rows_of_seeds` are, one after the other.
+    """Describes the images of `rows_of_seeds`, one after the other.
 
     Returns:
         List of dicts: `seed`, `label` (`None` for an unconditional model),
         `truncation`.
     """
-    found = []
-    for row, (_, truncation) in zip(rows_of_seeds(choice), choice._cases()):
+    descriptions = []
+    for row, (_, truncation, _) in zip(rows_of_seeds(choice), choice.cases()):
         for number, seed in enumerate(choice.seeds):
             label = None if row.classes is None else int(row.classes[number])
-            found.append({"seed": seed, "label": label, "truncation": truncation})
-    return found
+            one = {"seed": seed, "label": label, "truncation": truncation}
+            descriptions.append(one)
+    return descriptions
 
 
 def z_walks(choice, frames, keep_class=False):
-    """Walks from seed to seed.
+    """Walks from seed to seed: list of `Row`.
 
     Args:
-        choice: `Choice`. Without labels a walk has the one of the seed it comes from.
-        frames: int >= 2, pictures from seed to seed, both ends among them.
-        keep_class: bool, whether without labels the first seed's stays all the way.
-
-    Returns:
-        List of `Row`.
+        choice: `Choice`. Without labels the class changes at each seed to its own.
+        frames: int >= 2, images from stop to stop, both stops included.
+        keep_class: bool, whether without labels the first seed's class stays.
 
     Raises:
         BadInput: there are too few seeds or frames.
     """
+    stops = tuple(f"seed {seed}" for seed in choice.seeds)
     rows = []
-    for label, truncation in choice._cases():
-        z, classes = walks.walks(
-            choice.seeds,
-            [] if label is None else [label],
-            frames,
-            choice.z_dim,
-            choice.num_classes,
-            truncation,
-        )
-        if keep_class and classes is not None:
-            classes = np.full_like(classes, classes[0])
-        stops = tuple(f"seed {seed}" for seed in choice.seeds)
-        rows.append(Row(z, classes, choice._case_name(label, truncation), stops))
+    for label, truncation, name in choice.cases():
+        z = walks.z_path(choice.seeds, frames, choice.z_dim, truncation)
+        classes = None
+        if choice.num_classes:
+            own = choice.own_labels()[:-1] if label is None else np.int32([label])
+            own = own[:1] if keep_class else own
+            classes = np.repeat(own, len(z) // len(own))
+        rows.append(Row(z, classes, name, stops))
     return rows
 
 
 def class_walks(choice, frames):
-    """Walks from label to label, of each seed: its z stays as it is.
+    """Walks from label to label, for each seed, whose z stays.
 
-    Args:
-        choice: `Choice`.
-        frames: int >= 2, pictures from label to label, both ends among them.
-
-    Returns:
-        List of `Row`.
+    Args and returns: see `z_walks`.
 
     Raises:
         BadInput: the model has no classes, or there are too few labels or frames.
@@ -158,11 +143,11 @@ def class_walks(choice, frames):
     _check_has_classes(choice)
     if len(choice.labels) < 2 or frames < 2:
         raise BadInput(
-            "interpolation of labels needs two labels and two columns or more. "
-            f"Received: {len(choice.labels)} labels, {frames} columns. Try --labels=all"
-            " --columns=9."
+            "interpolate_labels needs at least two labels and two columns. Received: "
+            f"{len(choice.labels)} labels, {frames} columns. Try --labels=all "
+            "--columns=9."
         )
-    path = class_path(choice.labels, frames, choice.num_classes)
+    path = walks.class_path(choice.labels, frames, choice.num_classes)
     stops = tuple(choice.label_name(label) for label in choice.labels)
     rows = []
     for seed in choice.seeds:
@@ -176,24 +161,18 @@ def class_walks(choice, frames):
 def double_walks(choice, frames):
     """Walks from seed to seed on which the class changes at the same time.
 
-    Args:
-        choice: `Choice`. Seed number i has label number i, or without labels the one
-            that is drawn from it.
-        frames: as of `z_walks`.
-
-    Returns:
-        List of `Row`.
+    Args and returns: see `z_walks`; there is one label for each seed, or none at all.
 
     Raises:
-        BadInput: the model has no classes, there are too few seeds or frames, or not
-            as many labels as seeds.
+        BadInput: the model has no classes, there are too few seeds or frames, or the
+            number of labels differs from the number of seeds.
     """
     _check_has_classes(choice)
     if len(choice.labels) not in (0, len(choice.seeds)):
         raise BadInput(
-            "Where z and class change together, each seed has a label. Received: "
-            f"{len(choice.seeds)} seeds, {len(choice.labels)} labels. Try "
-            f"{len(choice.seeds)} of --labels, or none for those drawn from the seeds."
+            "interpolate with interpolate_labels needs one label for each seed. "
+            f"Received: {len(choice.seeds)} seeds, {len(choice.labels)} labels. Try "
+            f"{len(choice.seeds)} of --labels, or no --labels."
         )
     labels = choice.labels or choice.own_labels()
     stops = tuple(
@@ -202,8 +181,8 @@ def double_walks(choice, frames):
     )
     rows = []
     for truncation in choice.truncations:
-        z, _ = walks.walks(choice.seeds, [], frames, choice.z_dim, 0, truncation)
-        path = class_path(labels, frames, choice.num_classes)
+        z = walks.z_path(choice.seeds, frames, choice.z_dim, truncation)
+        path = walks.class_path(labels, frames, choice.num_classes)
         rows.append(Row(z, path, choice.truncation_name(truncation), stops))
     return rows
 
@@ -211,34 +190,17 @@ def double_walks(choice, frames):
 def _check_has_classes(choice):
     if not choice.num_classes:
         raise BadInput(
-            "This model is unconditional. Received: interpolate_labels. Try "
-            "--interpolate."
+            "interpolate_labels needs a model with classes. Received: an unconditional "
+            "model. Try --interpolate."
         )
 
 
-def class_path(labels, frames, num_classes):
-    """Shares of classes on the straight ways from each label to the next.
-
-    Args:
-        labels: sequence of at least two ints.
-        frames: int >= 2, of each way, both ends among them.
-        num_classes: int.
-
-    Returns:
-        `(ways * frames, num_classes)` float32; each row sums to 1.
-    """
-    ends = np.eye(num_classes)[np.asarray(labels)]
-    t = np.linspace(0, 1, frames)[:, None]
-    ways = [(1 - t) * a + t * b for a, b in zip(ends[:-1], ends[1:])]
-    return np.concatenate(ways).astype(np.float32)
-
-
 def draw(generator, rows):
-    """Generates the pictures of rows, each of which depends on nothing else.
+    """Generates the images of rows. No image depends on the others.
 
     Args:
         generator: `keras.Model`.
-        rows: list of `Row` with F pictures each.
+        rows: list of `Row` with F images each.
 
     Returns:
         uint8 pixels `(rows, F, R, R, C)`.
@@ -247,9 +209,10 @@ def draw(generator, rows):
     classes = None
     if rows[0].classes is not None:
         classes = np.concatenate([row.classes for row in rows])
-    if classes is not None and classes.ndim == 2:
-        shares, classes = np.unique(classes, axis=0, return_inverse=True)
-        generator = blend_classes(generator, shares)
-        classes = np.int32(classes.reshape(-1))
-    made = generating.generate_one_by_one(generator, z, classes)
-    return images.to_pixels(made).reshape(len(rows), -1, *made.shape[1:])
+        if classes.ndim == 2:
+            shares, classes = np.unique(classes, axis=0, return_inverse=True)
+            generator = blend_classes(generator, shares)
+            classes = np.int32(classes.reshape(-1))
+    generated = generating.generate_one_by_one(generator, z, classes)
+    pixels = images.to_pixels(generated)
+    return pixels.reshape(len(rows), -1, *generated.shape[1:])

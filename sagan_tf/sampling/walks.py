@@ -1,49 +1,42 @@
-"""From seeds and labels to images, each of which depends on nothing else."""
+"""Paths from z to z and from class to class."""
 
 import numpy as np
 
 from sagan_tf.errors import BadInput
 from sagan_tf.model import latents
-from sagan_tf.model.generating import one_each
 
 
-def walks(seeds, labels, frames, z_dim, num_classes, truncation=None):
-    """z and labels of walks from each seed to the next.
+def z_path(seeds, frames, z_dim, truncation=None):
+    """The z on the way from each seed to the next.
 
     Args:
         seeds: list of at least two ints.
-        labels: list of ints, each of which gets walks of its own; empty for the label
-            that is drawn from a walk's first seed.
-        frames: int >= 2, images of a walk, both ends among them.
-        z_dim, num_classes, truncation: see `one_each`.
+        frames: int >= 2, z from seed to seed, both ends included.
+        z_dim: int.
+        truncation: see `latents.draw_z`.
 
     Returns:
-        As `one_each`, walk after walk.
+        `((len(seeds) - 1) * frames, z_dim)` float32.
 
     Raises:
-        BadInput: too few seeds or frames.
+        BadInput: there are too few seeds or frames.
     """
     if len(seeds) < 2 or frames < 2:
         raise BadInput(
-            "interpolation needs two seeds and two columns or more. Received: "
+            "interpolate needs at least two seeds and two columns. Received: "
             f"{len(seeds)} seeds, {frames} columns. Try --seeds=0-3 --columns=9."
         )
-    z, _ = one_each(seeds, [], z_dim, 0, truncation)
-    pairs = list(zip(z[:-1], z[1:], strict=True))
-    path = np.concatenate([slerp(a, b, np.linspace(0, 1, frames)) for a, b in pairs])
-    if not num_classes:
-        return path, None
-    if not labels:
-        own = latents.draw_labels(seeds[:-1], num_classes).numpy()
-        return path, np.repeat(own, frames)
-    return np.tile(path, (len(labels), 1)), np.repeat(np.int32(labels), len(path))
+    z = latents.draw_z(seeds, z_dim, truncation=truncation).numpy()
+    fractions = np.linspace(0, 1, frames)
+    return np.concatenate([slerp(a, b, fractions) for a, b in zip(z[:-1], z[1:])])
 
 
 def slerp(start, end, fractions):
-    """Goes from one z to another with the length that a normal z has all the way.
+    """Spherical interpolation between two z (Shoemake 1985).
 
-    sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b
-    (Shoemake 1985). The straight line would pass shorter, less likely z.
+    sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b: all
+    z have the length that is usual for a normal z. On a straight line they would be
+    shorter, which is unlikely.
 
     Args:
         start, end: `(z_dim,)` arrays.
@@ -53,14 +46,30 @@ def slerp(start, end, fractions):
         `(F, z_dim)` float32.
     """
     lengths = np.linalg.norm(start) * np.linalg.norm(end)
-    # Zeros, of truncation 0, have no angle.
+    # With truncation 0 every z is 0, and there is no angle.
     cosine = np.dot(start, end) / lengths if lengths else 1.0
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))
     t = np.asarray(fractions)[:, None]
     if np.sin(angle) < 1e-6:  # The same direction, or the opposite one.
         path = (1 - t) * start + t * end
     else:
-        path = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(
-            angle
-        )
+        path = np.sin((1 - t) * angle) * start + np.sin(t * angle) * end
+        path = path / np.sin(angle)
     return path.astype(np.float32)
+
+
+def class_path(labels, frames, num_classes):
+    """The shares of classes on straight lines from each label to the next.
+
+    Args:
+        labels: sequence of at least two ints.
+        frames: int >= 2, from label to label, both ends included.
+        num_classes: int.
+
+    Returns:
+        `((len(labels) - 1) * frames, num_classes)` float32; each row sums to 1.
+    """
+    ends = np.eye(num_classes)[np.asarray(labels)]
+    t = np.linspace(0, 1, frames)[:, None]
+    lines = [(1 - t) * a + t * b for a, b in zip(ends[:-1], ends[1:])]
+    return np.concatenate(lines).astype(np.float32)

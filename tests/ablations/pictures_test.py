@@ -68,7 +68,7 @@ def test_grids_stand_under_their_names(tmp_path):
         pixels = np.asarray(sheet)
     assert pixels.shape[1] == 4 * 120 + 3 * 16
     head = pixels.shape[0] // 2 - 60 - 8 + 8
-    # The second picture, grey 40, in its place, and a name above it.
+    # The second grid, gray 40, in its place, and a name above it.
     row = (pixels == 40).all(-1)
     assert row.sum() >= 100 * 60
     assert row[:, 136:236].any() and not row[:, :120].all(1).any()

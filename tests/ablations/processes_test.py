@@ -15,16 +15,23 @@ from sagan_tf.ablations.matrix import Cell
 from sagan_tf.ablations.runs import OUTCOME
 
 SETTINGS = {
-    **{"total_steps": 20, "batch_size": 4, "num_classes": None, "seed": 0},
-    **{"attention_resolution": (16,), "evaluate_every_steps": 2},
-    **{"protocol": "quick-5k", "feature_network": "inception"},
-    **{"inception": None, "reference_statistics": None},
+    "total_steps": 20,
+    "batch_size": 4,
+    "num_classes": None,
+    "seed": 0,
+    "attention_resolution": (16,),
+    "evaluate_every_steps": 2,
+    "protocol": "quick-5k",
+    "feature_network": "inception",
+    "inception": None,
+    "reference_statistics": None,
 }
 
 
 def make_cell(folder, **changes):
-    settings = {**SETTINGS, **changes}
-    return Cell("feat8", 0, "f.flags", ("--flip",), folder / "feat8", settings)
+    workdir, settings = folder / "feat8", {**SETTINGS, **changes}
+    arguments = ["--flagfile=f.flags", "--flip", "--seed=0", f"--workdir={workdir}"]
+    return Cell("feat8", 0, workdir, settings, arguments)
 
 
 @pytest.fixture
@@ -56,16 +63,16 @@ def programs(monkeypatch):
         commands = []
         effect = staticmethod(lambda: None)
 
-    made = Programs()
-    made.statuses, made.commands = [], []
+    programs = Programs()
+    programs.statuses, programs.commands = [], []
 
     def run(arguments, lock):
-        made.commands.append(arguments)
-        made.effect()
-        return made.statuses.pop(0), False
+        programs.commands.append(arguments)
+        programs.effect()
+        return programs.statuses.pop(0), False
 
     monkeypatch.setattr(processes, "_run", run)
-    return made
+    return programs
 
 
 @pytest.mark.parametrize("status", [4, 6])
@@ -91,16 +98,20 @@ def test_what_ended_well_and_was_evaluated_is_done(cell, programs):
 
 
 @pytest.mark.parametrize(
-    "found", [{"step": 18}, {"protocol": "official-train-50k"}, {"inception": False}]
+    "changes",
+    [{"step": 18}, {"protocol": "official-train-50k"}, {"inception": False}],
 )
-def test_a_last_step_that_was_not_evaluated_in_this_way_is(cell, programs, found):
+def test_a_last_step_that_was_not_evaluated_in_this_way_is(cell, programs, changes):
     programs.statuses = [0, 0]
-    programs.effect = lambda: (write_config(cell), evaluate(cell, **found))
+    programs.effect = lambda: (write_config(cell), evaluate(cell, **changes))
     assert processes.train(cell) == 0
     _, evaluation = programs.commands
     assert evaluation == [
-        *("-m", "sagan_tf.evaluate", f"--workdir={cell.workdir}"),
-        *("--protocol=quick-5k", "--feature_network=inception"),
+        "-m",
+        "sagan_tf.evaluate",
+        f"--workdir={cell.workdir}",
+        "--protocol=quick-5k",
+        "--feature_network=inception",
     ]
 
 

@@ -16,10 +16,10 @@ def test_runs_are_those_asked_for_and_those_that_are_there(tmp_path):
     write(tmp_path, "feat16", 0)
     (tmp_path / "feat8" / "seed_x").mkdir()
     (tmp_path / "feat8" / "seed_x" / "config.json").write_text("{}")
-    found = find(tmp_path, [("sn_both", 0), ("feat8", 0)])
-    assert list(found) == ["sn_both", "feat8", "feat16"]
-    assert [run.seed for run in found["feat8"]] == [0, 2, 10]
-    assert [run.state for run in found["feat8"]] == ["missing", "finished", "finished"]
+    runs = find(tmp_path, [("sn_both", 0), ("feat8", 0)])
+    assert list(runs) == ["sn_both", "feat8", "feat16"]
+    assert [run.seed for run in runs["feat8"]] == [0, 2, 10]
+    assert [run.state for run in runs["feat8"]] == ["missing", "finished", "finished"]
 
 
 def test_a_state_is_what_the_training_ended_with(tmp_path):
@@ -36,23 +36,23 @@ def test_minutes_count_all_starts_of_a_run(tmp_path):
     assert run.minutes == 2.5
 
 
-def test_the_way_is_that_of_most_runs(tmp_path):
+def test_the_setup_is_that_of_most_runs(tmp_path):
     slow = evaluation(200, 9.0, protocol="official-train-50k")
     write(tmp_path, "a", 0, evaluations=[slow, evaluation(200, 1.0)])
     write(tmp_path, "b", 0, evaluations=[slow])
     write(tmp_path, "c", 0, evaluations=[evaluation(100, 2.0), slow, slow])
-    runs = [run for of in find(tmp_path).values() for run in of]
-    record = ablation_runs.choose_way(runs)
+    runs = [run for same_cell in find(tmp_path).values() for run in same_cell]
+    record = ablation_runs.choose_setup(runs)
     assert record["protocol"]["name"] == "official-train-50k"
     assert [run.last("fid") for run in runs] == [9.0, 9.0, 9.0]
 
 
-def test_other_real_images_are_another_way(tmp_path):
+def test_other_real_images_are_another_setup(tmp_path):
     other = {**evaluation(100, 9.0), "reference": {"content_hash": "c3"}}
     write(tmp_path, "a", 0, [(200, 4.0)], evaluations=[other])
     write(tmp_path, "b", 0, [(200, 5.0)])
-    runs = [run for of in find(tmp_path).values() for run in of]
-    ablation_runs.choose_way(runs)
+    runs = [run for same_cell in find(tmp_path).values() for run in same_cell]
+    ablation_runs.choose_setup(runs)
     assert runs[0].evaluations.keys() == {200}
 
 
@@ -63,19 +63,19 @@ def test_pictures_that_were_scored_are_no_checkpoints(tmp_path):
     assert [record["step"] for record in run.records] == [200]
 
 
-def test_nothing_evaluated_is_no_way(tmp_path):
+def test_nothing_evaluated_is_no_setup(tmp_path):
     write(tmp_path, "a", 0)
-    assert ablation_runs.choose_way(find(tmp_path)["a"]) is None
+    assert ablation_runs.choose_setup(find(tmp_path)["a"]) is None
 
 
 def test_a_classifier_is_known_by_its_hash(tmp_path):
     (tmp_path / "classifier.json").write_text(json.dumps({"sha256": "a1"}))
     record = evaluation(200, 1.0)
-    assert ablation_runs.is_made_in(record, "quick-5k", str(tmp_path))
-    assert not ablation_runs.is_made_in(record, "biggan-train-full", str(tmp_path))
-    assert not ablation_runs.is_made_in(record, "quick-5k", "inception")
+    assert ablation_runs.has_setup(record, "quick-5k", str(tmp_path))
+    assert not ablation_runs.has_setup(record, "biggan-train-full", str(tmp_path))
+    assert not ablation_runs.has_setup(record, "quick-5k", "inception")
     (tmp_path / "classifier.json").write_text(json.dumps({"sha256": "zz"}))
-    assert not ablation_runs.is_made_in(record, "quick-5k", str(tmp_path))
+    assert not ablation_runs.has_setup(record, "quick-5k", str(tmp_path))
 
 
 def test_a_commit_that_was_changed_has_a_plus(tmp_path):

@@ -1,5 +1,6 @@
 """Images out of a generator."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -40,3 +41,18 @@ def test_every_way_gives_the_images_of_the_generator_in_inference(num_classes):
     given = [] if labels is None else [labels]
     found = generating.generate(generator, tf.constant(z), *given)
     np.testing.assert_array_equal(found, expected)
+
+
+class BatchDependent(keras.Model):
+    """A network whose images would show it if they shared a batch."""
+
+    def call(self, z, training=None):
+        if training:
+            raise ValueError("Received: training=True.")
+        return (z - keras.ops.sum(z, axis=0))[:, None, None, :]
+
+
+def test_images_are_generated_one_by_one():
+    z = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+    images = generating.generate_one_by_one(BatchDependent(), z)
+    np.testing.assert_array_equal(images, np.zeros((3, 1, 1, 2)))

@@ -12,11 +12,15 @@ from tests.planning.plan_test import REPORT
 
 
 def tiny_plan(**changes):
-    options = {"resolution": 32, "num_classes": 3, "channels": 4}
-    sizes = {"attention_resolution": (16,)}
+    options = {
+        "resolution": 32,
+        "num_classes": 3,
+        "channels": 4,
+        "attention_resolution": (16,),
+    }
     return Plan(
-        build_generator(z_dim=8, **options, **sizes),
-        build_discriminator(**options, **sizes),
+        build_generator(z_dim=8, **options),
+        build_discriminator(**options),
         **{"batch_size": 16, "total_steps": 1000, **changes},
     )
 
@@ -30,7 +34,7 @@ def test_amounts_have_four_digits_and_a_prefix():
 
 def test_twice_the_share_is_half_the_days_and_the_cost():
     text = plan_text(
-        tiny_plan(total_steps=10**9), {"h100": 7.0}, utilisations=(0.1, 0.2)
+        tiny_plan(total_steps=10**9), {"h100": 7.0}, utilizations=(0.1, 0.2)
     )
     (line,) = (line for line in text.splitlines() if "1 x H100" in line)
     *_, days, _, cost, _, half, _, half_cost, _ = line.replace(",", "").split()
@@ -42,7 +46,7 @@ def test_twice_the_share_is_half_the_days_and_the_cost():
 def test_a_measurement_adds_its_share_and_the_days_on_that_machine():
     measured = {
         "text": "this machine",
-        "utilisation": 0.37,
+        "utilization": 0.37,
         "formula_flops_per_second": 1e11,
         "images_per_core_second": 500.0,
     }
@@ -53,7 +57,7 @@ def test_a_measurement_adds_its_share_and_the_days_on_that_machine():
 
 def test_it_says_what_was_not_measured():
     text = plan_text(tiny_plan(), {})
-    assert "No GPU and no TPU" in text and "Nothing measured" in text
+    assert "No GPU and no TPU" in text and "No measurement is given" in text
     assert "an assumption" in text
 
 
@@ -93,7 +97,7 @@ def test_the_command_plans_a_run_without_its_data(tmp_path, capsys):
     )
     printed = capsys.readouterr()
     assert status == 0, printed.err
-    assert "1000 assumed" in printed.out
+    assert "assumes 1000" in printed.out
     assert "25 % of peak" in printed.out and "50 % of peak" in printed.out
     assert "2.50 $ an hour: --h100_price_per_hour." in printed.out
     assert "as TensorFlow counts" in printed.out

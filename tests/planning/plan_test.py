@@ -113,7 +113,7 @@ def test_a_measurement_is_read(tmp_path):
     path = tmp_path / "measured.json"
     path.write_text(json.dumps(REPORT))
     measured = read_measurement(path)
-    assert measured["utilisation"] == 0.5
+    assert measured["utilization"] == 0.5
     assert measured["formula_flops_per_second"] == 1e11
     assert measured["images_per_core_second"] == 300
     assert "128 pixels" in measured["text"]

@@ -46,18 +46,18 @@ def open_drawing(run, **flags):
 
 
 @functools.cache
-def pure_pictures(generator):
+def pure_images(generator):
     """Pixels by seed, label and truncation."""
     keys = [(seed, label, None) for seed in (3, 4) for label in (2, 7)] + [(3, 2, 0.5)]
     z = [generating.one_each([seed], [], 8, 0, cut)[0] for seed, _, cut in keys]
     labels = np.int32([label for _, label, _ in keys])
-    made = generating.generate_one_by_one(generator, np.concatenate(z), labels)
-    return dict(zip(keys, images.to_pixels(made)))
+    generated = generating.generate_one_by_one(generator, np.concatenate(z), labels)
+    return dict(zip(keys, images.to_pixels(generated)))
 
 
-def picture_of(run, seed, label, truncation=None, scale=2):
-    """The picture of one seed, enlarged: `(H, W)`."""
-    pixels = pure_pictures(run[1])[seed, label, truncation]
+def image_of(run, seed, label, truncation=None, scale=2):
+    """The image of one seed, enlarged: `(H, W)`."""
+    pixels = pure_images(run[1])[seed, label, truncation]
     return images.enlarge(pixels, scale)[..., 0]
 
 
@@ -68,23 +68,23 @@ def read(path):
 def test_seeds_are_written_in_rows_of_labels(run, tmp_path):
     draw = open_drawing(run)
     assert draw.step == untrained.STEP
-    assert draw.write(tmp_path / "new" / "a.png") == "4 pictures"
+    assert draw.write(tmp_path / "new" / "a.png") == "4 images"
     picture = read(tmp_path / "new" / "a.png")
     assert picture.shape == (132, 132)
-    np.testing.assert_array_equal(picture[68:, :64], picture_of(run, 3, 7))
-    np.testing.assert_array_equal(picture[:64, 68:], picture_of(run, 4, 2))
+    np.testing.assert_array_equal(picture[68:, :64], image_of(run, 3, 7))
+    np.testing.assert_array_equal(picture[:64, 68:], image_of(run, 4, 2))
 
 
 def test_several_truncations_have_words_beside_them_unless_told_not_to(run, tmp_path):
     draw = open_drawing(run, labels="2", truncation="0.5,none")
-    assert draw.write(tmp_path / "words.png") == "4 pictures"
+    assert draw.write(tmp_path / "words.png") == "4 images"
     draw.write(tmp_path / "bare.png", captions=False)
     words, bare = read(tmp_path / "words.png"), read(tmp_path / "bare.png")
     assert bare.shape == (132, 132)
     np.testing.assert_array_equal(words[-132:, -132:], bare)
     assert words.shape[0] > 140 and words.shape[1] > 170
-    np.testing.assert_array_equal(bare[:64, :64], picture_of(run, 3, 2, 0.5))
-    np.testing.assert_array_equal(bare[68:, 68:], picture_of(run, 4, 2))
+    np.testing.assert_array_equal(bare[:64, :64], image_of(run, 3, 2, 0.5))
+    np.testing.assert_array_equal(bare[68:, 68:], image_of(run, 4, 2))
 
 
 def test_walks_through_classes_begin_and_end_at_them(run, tmp_path):
@@ -92,13 +92,13 @@ def test_walks_through_classes_begin_and_end_at_them(run, tmp_path):
     written = draw.write(
         tmp_path / "a.png", interpolate_labels=True, columns=4, captions=False
     )
-    assert written == "8 pictures"
+    assert written == "8 images"
     picture = read(tmp_path / "a.png")
     assert picture.shape == (132, 4 * 68 - 4)
     for row, seed in enumerate((3, 4)):
         band = picture[row * 68 : row * 68 + 64]
-        np.testing.assert_array_equal(band[:, :64], picture_of(run, seed, 2))
-        np.testing.assert_array_equal(band[:, 3 * 68 :], picture_of(run, seed, 7))
+        np.testing.assert_array_equal(band[:, :64], image_of(run, seed, 2))
+        np.testing.assert_array_equal(band[:, 3 * 68 :], image_of(run, seed, 7))
         assert not np.array_equal(band[:, 68:132], band[:, :64])
     draw.write(tmp_path / "b.png", interpolate_labels=True, columns=4)
     assert read(tmp_path / "b.png").shape[1] > picture.shape[1] + 60
@@ -114,7 +114,7 @@ def test_a_walk_moves_if_its_file_can(run, tmp_path, suffix):
         frames = [np.asarray(f.convert("L")) for f in ImageSequence.Iterator(picture)]
     assert len(frames) == 5
     for frame, seed in ((0, 3), (2, 4), (4, 3)):
-        expected = picture_of(run, seed, 2, scale=8).astype(int)
+        expected = image_of(run, seed, 2, scale=8).astype(int)
         # sin(w) / sin(w) is not quite 1.
         assert np.abs(frames[frame] - expected).max() <= 1
     assert not np.array_equal(frames[0], frames[1])
@@ -123,10 +123,10 @@ def test_a_walk_moves_if_its_file_can(run, tmp_path, suffix):
 def test_z_and_class_walk_together(run, tmp_path):
     draw = open_drawing(run, seeds="3,4", labels="2,7")
     both = {"interpolate": True, "interpolate_labels": True, "columns": 3}
-    assert draw.write(tmp_path / "a.png", captions=False, **both) == "3 pictures"
+    assert draw.write(tmp_path / "a.png", captions=False, **both) == "3 images"
     picture = read(tmp_path / "a.png")
-    np.testing.assert_array_equal(picture[:, :64], picture_of(run, 3, 2))
-    end = picture_of(run, 4, 7).astype(int)
+    np.testing.assert_array_equal(picture[:, :64], image_of(run, 3, 2))
+    end = image_of(run, 4, 7).astype(int)
     assert np.abs(picture[:, 2 * 68 :] - end).max() <= 1
 
 
@@ -148,18 +148,21 @@ def test_neighbours_stand_beside_their_picture_and_in_json(
         tmp_path / "near.png", neighbours=3, feature_network="small", columns=1
     )
     notes = tmp_path / "near.neighbours.json"
-    assert written == f"4 pictures and their neighbours (distances: {notes})"
+    assert written == f"4 images and their neighbours (distances: {notes})"
     record = json.loads(notes.read_text())
     assert record["num_images"] == 1797
     assert [(each["seed"], each["label"]) for each in record["samples"]] == [
-        *((3, 2), (4, 2), (3, 7), (4, 7))
+        (3, 2),
+        (4, 2),
+        (3, 7),
+        (4, 7),
     ]
     for each in record["samples"]:
         distances = [near["distance"] for near in each["neighbours"]]
         assert distances == sorted(distances) and len(set(distances)) == 3
     assert capsys.readouterr().out.splitlines() == record["report"]
     picture = read(tmp_path / "near.png")
-    np.testing.assert_array_equal(picture[:64, :64], picture_of(run, 3, 2))
+    np.testing.assert_array_equal(picture[:64, :64], image_of(run, 3, 2))
     assert picture.shape[1] == 64 + 8 + 3 * 68 - 4
     bare = tmp_path / "bare.png"
     draw.write(
@@ -200,7 +203,7 @@ def test_an_unconditional_run_is_drawn_too(tmp_path, small):
     run = tmp_path / "run", untrained.write_run(tmp_path / "run", num_classes=0)
     draw = open_drawing(run, labels=None, seeds="1-3")
     assert draw.choice == rows.Choice([1, 2, 3], [], [None], 8, 0, ())
-    assert draw.write(tmp_path / "a.png", captions=True) == "3 pictures"
+    assert draw.write(tmp_path / "a.png", captions=True) == "3 images"
     assert draw.write(tmp_path / "b.gif", interpolate=True, columns=2).startswith("3 f")
     assert draw.write(tmp_path / "c.png", neighbours=2, feature_network="small")
     with pytest.raises(ValueError, match="unconditional"):

@@ -41,9 +41,9 @@ def test_flags_that_go_together(flags):
             "--interpolate_labels --progress",
         ),
         ([GIF, "--progress", "--neighbours=1"], "--neighbours --progress"),
-        ([GIF], "does not move is a .png.*a.gif"),
-        (["--output=a.webp", "--neighbours=5"], "does not move is a .png.*a.webp"),
-        ([PNG, "--progress"], "makes an animation.*a.png"),
+        ([GIF], "still image must be a .png.*a.gif"),
+        (["--output=a.webp", "--neighbours=5"], "still image must be a .png.*a.webp"),
+        ([PNG, "--progress"], "--progress needs an animation.*a.png"),
         (["--output=a.jpg"], "must be a .png.*a.jpg"),
         ([PNG, "--interpolate", "--frame_seconds=1"], "--frame_seconds.*a.png"),
         ([PNG, "--frame_seconds=1"], "--frame_seconds goes with --interpolate or"),
@@ -61,7 +61,10 @@ def test_flags_that_do_not_are_named(flags, words):
 @pytest.mark.parametrize(
     "flag",
     [
-        *("--columns=0", "--neighbours=0", "--neighbour_images=1", "--max_frames=1"),
+        "--columns=0",
+        "--neighbours=0",
+        "--neighbour_images=1",
+        "--max_frames=1",
         "--frame_seconds=0.001",
     ],
 )

@@ -1,4 +1,4 @@
-"""Where pictures stand in a picture or animation, pixel for pixel as they are."""
+"""Where images stand in an image or animation, pixel for pixel as they are."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ import pytest
 from sagan_tf import images
 from sagan_tf.drawing import captions
 from sagan_tf.sampling import layouts
-from sagan_tf.sampling import rows as sheets
+from sagan_tf.sampling import rows as sample_rows
 
 RESOLUTION = 32
 # Pictures of 32 pixels are shown twice as large, with a gap of two of their pixels.
 SIZE, PITCH = 64, 68
 
-CHOICE = sheets.Choice([5, 6, 7], [1, 0], [0.5, None], 4, 2, ("cat", "dog"))
+CHOICE = sample_rows.Choice([5, 6, 7], [1, 0], [0.5, None], 4, 2, ("cat", "dog"))
 
 
 def random_pixels(*count, channels=1):
@@ -22,7 +22,7 @@ def random_pixels(*count, channels=1):
 
 
 def rows_of(choice):
-    return sheets.rows_of_seeds(choice)
+    return sample_rows.rows_of_seeds(choice)
 
 
 def at(picture, row, column, top=0, left=0, size=SIZE, pitch=(PITCH, PITCH)):
@@ -60,7 +60,7 @@ def test_rows_of_seeds_with_and_without_words(channels):
 
 
 def test_one_row_without_a_name_is_a_square():
-    choice = sheets.Choice(list(range(5)), [], [None], 4, 0)
+    choice = sample_rows.Choice(list(range(5)), [], [None], 4, 0)
     rows, pixels = rows_of(choice), random_pixels(1, 5)
     picture = layouts.seed_rows(rows, pixels, choice)
     assert picture.shape == (2 * PITCH - 4, 3 * PITCH - 4, 1)
@@ -80,7 +80,7 @@ def test_torn_rows_have_their_words_below_each_picture():
 
 
 def test_large_pictures_are_not_enlarged():
-    choice = sheets.Choice([5], [], [None], 4, 0)
+    choice = sample_rows.Choice([5], [], [None], 4, 0)
     pixels = np.random.default_rng(0).integers(0, 9, (1, 1, 128, 128, 3), np.uint8)
     picture = layouts.seed_rows(rows_of(choice), pixels, choice)
     np.testing.assert_array_equal(picture, pixels[0, 0])
@@ -89,7 +89,7 @@ def test_large_pictures_are_not_enlarged():
 def walks(ways, frames, names=("a", "b")):
     stops = tuple(f"stop {number}" for number in range(ways + 1))
     z = np.zeros((ways * frames, 4), np.float32)
-    return [sheets.Row(z, None, name, stops) for name in names]
+    return [sample_rows.Row(z, None, name, stops) for name in names]
 
 
 def test_still_walks_have_a_row_from_stop_to_stop():
@@ -134,9 +134,8 @@ def test_words_of_moving_walks_say_where_they_are(monkeypatch):
 
     monkeypatch.setattr(captions, "headed", note)
     frames, _ = layouts.moving_walks(walks(2, 3), random_pixels(2, 6), 0.1, True)
-    assert texts == [
-        *("stop 0", "stop 0 → stop 1", "stop 1", "stop 1 → stop 2", "stop 2")
-    ]
+    expected = ["stop 0", "stop 0 → stop 1", "stop 1", "stop 1 → stop 2", "stop 2"]
+    assert texts == expected
     assert len({frame.shape for frame in frames}) == 1
 
 

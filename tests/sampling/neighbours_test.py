@@ -1,4 +1,4 @@
-"""The training pictures nearest to generated ones, against all of them at once."""
+"""The training images nearest to generated ones, against all of them at once."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ COUNT = 300
 
 @pytest.fixture
 def config(tmp_path):
-    """A data set of 300 pictures with labels, of which 240 are for training."""
+    """A data set of 300 images with labels, of which 240 are for training."""
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (COUNT, 20, 24, 1), dtype=np.uint8)
     labels = np.arange(COUNT) % 5
@@ -33,7 +33,7 @@ def config(tmp_path):
 
 @pytest.fixture
 def training_set(config):
-    """All training pictures as pixels, their indices and labels, in stored order."""
+    """All training images as pixels, their indices and labels, in stored order."""
     source = data.open_source(config.dataset, config.split)
     batches = data.make_dataset(
         source,
@@ -44,9 +44,9 @@ def training_set(config):
         shuffle=False,
         repeat=False,
     )
-    ((pictures, labels),) = batches
+    ((stored, labels),) = batches
     indices = np.flatnonzero(source.kept)
-    return images.to_pixels(pictures).numpy(), indices, labels.numpy()
+    return images.to_pixels(stored).numpy(), indices, labels.numpy()
 
 
 def features_of(pixels):
@@ -84,7 +84,7 @@ def test_neighbours_are_those_of_all_distances(
             assert name.endswith(f"data.npz, picture {indices[place]}")
 
 
-def test_real_distances_leave_the_picture_itself_out(config, training_set, monkeypatch):
+def test_real_distances_leave_the_image_itself_out(config, training_set, monkeypatch):
     pixels, _, _ = training_set
     found = neighbours.find_neighbours(
         config, small_network(), generated_pixels(), neighbours=1
@@ -93,13 +93,13 @@ def test_real_distances_leave_the_picture_itself_out(config, training_set, monke
     np.fill_diagonal(distances, np.inf)
     expected = np.sort(distances.min(axis=1).astype(float))
     np.testing.assert_allclose(np.sort(found.real_distances), expected, rtol=1e-5)
-    # Of many training pictures only some are asked, but all are searched.
+    # Only some of many training images are queries, but all are searched.
     monkeypatch.setattr(neighbours, "_TYPICAL_IMAGES", 100)
-    some = neighbours.find_neighbours(
+    fewer = neighbours.find_neighbours(
         config, small_network(), generated_pixels(), neighbours=1
     )
-    assert len(some.real_distances) == 100
-    near = np.abs(some.real_distances[:, None] - expected).min(axis=1)
+    assert len(fewer.real_distances) == 100
+    near = np.abs(fewer.real_distances[:, None] - expected).min(axis=1)
     assert near.max() < 1e-4
 
 
@@ -112,11 +112,11 @@ def test_copies_are_told(config, training_set):
     names = [row[0].rpartition(" ")[2] for row in found.names[:3]]
     assert names == [str(indices[place]) for place in (5, 80, 200)]
     *_, verdict = found.report()
-    assert "Copies? 3 of 5 generated pictures (60.0%)" in verdict
+    assert "Copies? 3 of 5 generated images (60.0%)" in verdict
     assert verdict.endswith("more than by chance. Look at them.")
 
 
-def test_pictures_that_are_no_copies_are_not_accused(config):
+def test_images_that_are_no_copies_are_not_accused(config):
     held_out = dataclasses.replace(config, split="test")
     source = data.open_source(held_out.dataset, "test")
     batches = data.make_dataset(
@@ -128,9 +128,9 @@ def test_pictures_that_are_no_copies_are_not_accused(config):
         repeat=False,
         labelled=False,
     )
-    (pictures,) = batches
+    (held_out_images,) = batches
     found = neighbours.find_neighbours(
-        config, small_network(), images.to_pixels(pictures).numpy(), neighbours=1
+        config, small_network(), images.to_pixels(held_out_images).numpy(), neighbours=1
     )
     *_, verdict = found.report()
     assert verdict.endswith("no sign of it.")
@@ -148,7 +148,7 @@ def of_distances(near, real):
     ("copies", "words"), [(0, "no sign"), (2, "no sign"), (9, "more than by chance")]
 )
 def test_the_verdict_counts_with_chance(copies, words):
-    """Of 100 pictures one or two are as near as 1 % of real ones are."""
+    """Of 100 images one or two are as near as 1 % of real ones are."""
     near = [0.5] * copies + [3.0] * (100 - copies)
     found = of_distances(near, [1.0] * 10 + [2.0] * 990)
     assert found.threshold == 1.0
@@ -156,14 +156,14 @@ def test_the_verdict_counts_with_chance(copies, words):
     assert f"{copies} of 100" in found.report()[-1]
 
 
-def test_pictures_that_are_there_twice_do_not_hide_copies():
-    """Where 5 % of real pictures are duplicates, 5 % of generated ones may be."""
+def test_images_that_are_there_twice_do_not_hide_copies():
+    """If 5 % of real images are duplicates, 5 % of generated ones may be."""
     real = [0.0] * 50 + [2.0] * 950
     assert "no sign" in of_distances([0.0] * 5 + [2.0] * 95, real).report()[-1]
     assert "Look at them" in of_distances([0.0] * 25 + [2.0] * 75, real).report()[-1]
 
 
-def test_the_search_can_be_limited_to_some_pictures(config, training_set):
+def test_the_search_can_be_limited_to_some_images(config, training_set):
     pixels, _, _ = training_set
     found = neighbours.find_neighbours(
         config, small_network(), generated_pixels(), neighbours=3, num_images=100
@@ -217,14 +217,14 @@ def test_json_has_distances_and_names(config):
         }
 
 
-def test_more_neighbours_than_pictures_are_refused(config):
+def test_more_neighbours_than_images_are_refused(config):
     with pytest.raises(ValueError, match="neighbours=9, 8 of .*--neighbour_images"):
         neighbours.find_neighbours(
             config, small_network(), generated_pixels(), neighbours=9, num_images=8
         )
 
 
-def test_a_damaged_picture_is_named(config, tmp_path):
+def test_a_damaged_image_is_named(config, tmp_path):
     folder = tmp_path / "flat"
     folder.mkdir()
     for number in range(5):

@@ -96,7 +96,7 @@ def test_there_are_as_many_steps_as_wanted_with_both_ends(first, count):
 
 
 @pytest.mark.parametrize("steps", [[], [100]])
-def test_a_run_without_pictures_is_named(tmp_path, steps):
+def test_a_run_without_grids_is_named(tmp_path, steps):
     write_grids(tmp_path, steps)
     with pytest.raises(
         ValueError, match=rf"Received: .*samples, which has {len(steps)}"
@@ -111,7 +111,7 @@ def test_a_run_without_pictures_is_named(tmp_path, steps):
 def test_a_damaged_grid_is_named(tmp_path, content):
     write_grids(tmp_path, [0, 10, 20])
     (tmp_path / "samples" / "step_00000010.png").write_bytes(content)
-    with pytest.raises(ValueError, match="step_00000010.png cannot be read"):
+    with pytest.raises(ValueError, match="step_00000010.png must be an image"):
         progress.write_progress(tmp_path, tmp_path / "a.gif")
     assert not (tmp_path / "a.gif").exists()
 
