@@ -10,7 +10,6 @@ from scipy import stats
 from sagan_tf import data, images
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.nearest import NearestRows
-from sagan_tf.progress import progress_bar
 from sagan_tf.run.building import open_data
 
 # The number of training images whose own nearest neighbours show what is usual.
@@ -159,11 +158,21 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
         for first in range(0, len(generated), _BATCH)
     ]
     search = _Search(np.concatenate(queries), neighbours, min(_TYPICAL_IMAGES, total))
-    with progress_bar("Searching training images", total) as progress:
-        for batch, labels, indices in _batches(source, config, total):
-            features, _ = run(tf.constant(batch))
-            search.add(features.numpy(), batch, labels, indices)
-            progress.update(len(batch))
+    batches = data.read_once(
+        source,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        count=total,
+        batch_size=_BATCH,
+        resize=config.resize,
+        shuffle_buffer_images=config.shuffle_buffer_images,
+        labelled=config.num_classes > 0,
+        what="Searching training images",
+        remedy="--skip_bad_images in training",
+    )
+    for batch, labels, indices in batches:
+        features, _ = run(tf.constant(batch))
+        search.add(features.numpy(), batch, labels, indices)
     pixels, labels, indices = search.results()
     return Neighbours(
         distances=search.nearest.distances,
@@ -192,6 +201,7 @@ class _Search:
         first = self.nearest.count
         self.nearest.add(features)
         places = range(first, first + len(features))
+        labels = indices if labels is None else labels
         self._kept |= zip(places, zip(batch, labels, indices))
         nearest = np.unique(self.nearest.positions)
         self._kept = {i: self._kept[i] for i in nearest.tolist() if i in self._kept}
@@ -214,39 +224,3 @@ class _Search:
             for part in range(3)
         )
         return images.to_pixels(batch), labels, indices
-
-
-def _batches(source, config, total):
-    """Yields batches of images, labels and indices, in a random order."""
-    order = {"seed": 0, "shuffle_buffer_images": config.shuffle_buffer_images}
-    batch_size = min(_BATCH, source.num_images)
-    batches = data.make_dataset(
-        source,
-        resolution=config.resolution,
-        image_channels=config.image_channels,
-        batch_size=batch_size,
-        resize=config.resize,
-        repeat=False,
-        drop_remainder=False,
-        labelled=config.num_classes > 0,
-        cache_bytes=0,  # Each image is read once, and perhaps not all of them.
-        **order,
-    )
-    elements = source.epoch(epoch=0, **order)
-    indices = elements.map(lambda element: element["index"]).batch(batch_size)
-    left = total
-    try:
-        for batch, numbers in tf.data.Dataset.zip(batches, indices):
-            if not isinstance(batch, tuple):
-                batch = batch, tf.zeros_like(numbers, tf.int32)
-            yield tuple(values.numpy()[:left] for values in (*batch, numbers))
-            left -= len(numbers)
-            if left <= 0:
-                return
-    except tf.errors.OpError as error:
-        problem = data.name_bad_image(source, **order)
-        if problem is None:
-            raise
-        raise BadInput(
-            f"{problem} Try replacing it, or --skip_bad_images in training."
-        ) from error
