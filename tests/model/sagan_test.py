@@ -319,13 +319,6 @@ def test_every_mode_of_execution_makes_the_same_steps():
         np.testing.assert_allclose(a, b, atol=1e-3)
 
 
-def test_whole_step_compiles_with_xla():
-    # XLA draws other numbers from the same seed, so the weights are others too.
-    model = fitted(4, jit_compile=True, steps_per_execution=2)
-    assert int(model.step) == 4
-    assert int(model.first_nonfinite_step) == -1
-
-
 def test_sizes_are_read_from_the_networks():
     model = SAGAN(*networks())
     assert (model.z_dim, model.num_classes) == (5, CLASSES)
