@@ -431,6 +431,7 @@ def test_a_step_without_faults_has_none():
     assert found == ([], [], [], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoiler", "kind"),
     [
@@ -493,6 +494,7 @@ def test_instructions_that_leave_the_device_are_found_in_hlo():
     assert host_calls(hlo) == ["custom-call", "infeed", "send"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
 def test_fit_compiles_the_networks_too(steps_per_execution):
     # Were a part of the step left to TensorFlow, the call of the host would go through.

@@ -128,6 +128,7 @@ def test_the_discriminator_looks_at_what_the_generator_made(networks, pictures):
         assert ours.layer == "attention_8x8" and ours.gamma == -0.5
 
 
+@pytest.mark.slow
 def test_the_discriminator_alone_sees_the_same(networks, pictures):
     both, alone = (
         [

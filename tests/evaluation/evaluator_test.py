@@ -78,6 +78,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_record_says_what_was_scored_and_how(evaluator, run):
     record = evaluate_checkpoint(evaluator, run, "newest")
     assert lines(run / "evaluations.jsonl") == [record]
@@ -97,6 +98,7 @@ def test_a_record_says_what_was_scored_and_how(evaluator, run):
     assert (run / "metrics.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_pictures_of_a_run_score_as_the_run_does(evaluator, run, tmp_path):
     """The rounded images of the protocol, through PNG files and class folders."""
     record = evaluate_checkpoint(evaluator, run, "20")
@@ -129,6 +131,7 @@ def test_fewer_pictures_than_asked_for_are_named(evaluator, run):
     assert [w for w in record["warnings"] if "asks for 400 images" in w]
 
 
+@pytest.mark.slow
 def test_real_pictures_are_closer_than_an_untrained_generator(evaluator, run):
     real = evaluator.score_samples("digits", "test")["metrics"]
     made = evaluate_checkpoint(evaluator, run, "newest")["metrics"]
@@ -148,6 +151,7 @@ def test_labels_of_other_classes_are_not_used(evaluator, run, tmp_path):
     assert "class_accuracy" not in record["metrics"]
 
 
+@pytest.mark.slow
 def test_all_scores_what_has_no_record(evaluator, run):
     assert evaluator.recorded() == {}
     evaluate_checkpoint(evaluator, run, "20")
@@ -156,6 +160,7 @@ def test_all_scores_what_has_no_record(evaluator, run):
     assert [line["step"] for line in lines(run / "evaluations.jsonl")] == [20, 10]
 
 
+@pytest.mark.slow
 def test_records_of_another_way_do_not_count(evaluator, run):
     evaluate_checkpoint(evaluator, run, "20")
     assert set(evaluator.recorded()) == {20}
@@ -173,6 +178,7 @@ def test_records_of_another_way_do_not_count(evaluator, run):
     assert set(make_evaluator(moved, log).recorded()) == {20}
 
 
+@pytest.mark.slow
 def test_a_line_that_was_cut_off_is_not_a_record(evaluator, run):
     evaluate_checkpoint(evaluator, run, "20")
     log = run / "evaluations.jsonl"
@@ -183,6 +189,7 @@ def test_a_line_that_was_cut_off_is_not_a_record(evaluator, run):
     assert [line["step"] for line in lines(log)] == [20, 10]
 
 
+@pytest.mark.slow
 def test_watching_scores_each_new_checkpoint_until_the_last(
     evaluator, finished, tmp_path, monkeypatch
 ):
@@ -207,6 +214,7 @@ def test_watching_scores_each_new_checkpoint_until_the_last(
     assert list(watch(evaluator, workdir)) == []
 
 
+@pytest.mark.slow
 def test_a_watched_checkpoint_that_cannot_be_read_is_named(
     evaluator, finished, tmp_path, monkeypatch, capsys
 ):
@@ -216,6 +224,7 @@ def test_a_watched_checkpoint_that_cannot_be_read_is_named(
     assert "step 20 is left out" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_intra_fid_is_measured_when_asked_for(reference, run):
     protocol = PROTOCOL.changed({"num_fake": 200})
     evaluator = make_evaluator(reference, None, protocol, intra_fid=True)
@@ -223,6 +232,7 @@ def test_intra_fid_is_measured_when_asked_for(reference, run):
     assert record["metrics"]["intra_fid"] > record["metrics"]["fid"]
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_can_be_named(evaluator, run):
     with pytest.raises(ValueError, match="no best checkpoint"):
         evaluate_checkpoint(evaluator, run, "best")
@@ -233,6 +243,7 @@ def test_the_best_checkpoint_can_be_named(evaluator, run):
     assert evaluate_checkpoint(evaluator, run, "20")["step"] == 20
 
 
+@pytest.mark.slow
 def test_an_export_is_scored_as_its_generator(reference, run, tmp_path):
     evaluator = make_evaluator(reference)
     generator, *_ = building.load_generator(run)
@@ -277,6 +288,7 @@ def test_intra_fid_is_refused_before_anything_is_generated(reference, monkeypatc
         make_evaluator(unlabelled, intra_fid=True)
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_a_curve_for_each_metric(evaluator, run):
     pytest.importorskip("tensorboard")
     record = evaluate_checkpoint(evaluator, run, "20")

@@ -18,6 +18,7 @@ from tests.evaluation.small_network import small_network
 # ruff: noqa: F811 (arguments that are fixtures)
 
 
+@pytest.mark.slow
 def test_the_table_has_a_column_for_each_set_of_images(evaluator, run):
     records = [
         evaluator.score_samples("digits", "test"),
@@ -34,6 +35,7 @@ def test_the_table_has_a_column_for_each_set_of_images(evaluator, run):
     assert not [line for line in text if line.split()[:1] == ["intra-FID"]]
 
 
+@pytest.mark.slow
 def test_many_columns_are_broken_into_blocks(evaluator, run):
     record = evaluate_checkpoint(evaluator, run, "newest")
     text = report.table([record] * 9, evaluator.network.describe)
@@ -64,6 +66,7 @@ def prepare(workdir, **flags):
     return runs.prepare(workdir=workdir, **{**defaults, **flags})
 
 
+@pytest.mark.slow
 def test_what_is_not_given_is_as_the_run_was_trained_with(
     run, reference, monkeypatch, capsys
 ):

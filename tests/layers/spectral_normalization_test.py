@@ -230,6 +230,7 @@ def test_shared_weights_are_computed_once_and_keep_their_gradient():
     assert float(loss_and_gradient(layer, x)[0]) != float(expected[0])
 
 
+@pytest.mark.slow
 def test_a_training_step_normalizes_each_weight_of_the_discriminator_once(monkeypatch):
     """The generator's twice: it changes between its step and the discriminator's."""
     options = {"num_classes": 3, "channels": 2, "attention_resolution": (16,)}

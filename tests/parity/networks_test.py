@@ -21,6 +21,8 @@ from tests.parity.golden import (
     value,
 )
 
+pytestmark = pytest.mark.slow
+
 # Tolerance of each quantity: float32 as golden/README suggests or tighter, float64 near
 # the rounding with which the values were stored.
 TOLERANCES = {

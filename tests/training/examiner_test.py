@@ -55,6 +55,7 @@ def kinds(figures, earlier=()):
     return [each.kind for each in complaints.complaints(figures, earlier)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [3, 0])
 def test_a_look_changes_nothing(classes):
     model, batch = make_model(classes), make_batch(classes)
@@ -71,6 +72,7 @@ def test_two_looks_at_the_same_model_see_the_same():
     assert one == other
 
 
+@pytest.mark.slow
 def test_gradient_norms_are_those_of_the_losses():
     model, batch = make_model(), make_batch()
     figures = examine(model, batch)
@@ -83,6 +85,7 @@ def test_gradient_norms_are_those_of_the_losses():
     assert figures["gradient_norm_d"] > 0
 
 
+@pytest.mark.slow
 def test_logit_gap_is_real_minus_fake():
     model, batch = make_model(), make_batch()
     before = examine(model, batch)["logit_gap"]
@@ -91,6 +94,7 @@ def test_logit_gap_is_real_minus_fake():
     assert examine(model, batch)["logit_gap"] == pytest.approx(before, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_sigma_is_one_when_the_power_iteration_has_converged():
     model, batch = make_model(), make_batch()
 
@@ -109,6 +113,7 @@ def test_sigma_is_one_when_the_power_iteration_has_converged():
     assert max(figures[name] for name in names) < 1.001
 
 
+@pytest.mark.slow
 def test_a_generator_that_ignores_z_has_no_diversity():
     model, batch = make_model(), make_batch()
     assert diversity(model, batch) > 1e-3
@@ -132,6 +137,7 @@ def test_diversity_is_that_of_fakes_with_one_label():
     assert diversity(model, batch) < 1e-5
 
 
+@pytest.mark.slow
 def test_diversity_sees_a_collapse_of_some_of_the_labels():
     model = make_model(classes=2)
     random = np.random.default_rng(0)
@@ -187,6 +193,7 @@ def test_looks_of_earlier_versions_are_of_use_too():
     assert kinds(good(nearest=0.2), [old] * 3) == ["nearest"]
 
 
+@pytest.mark.slow
 def test_an_auxiliary_classifier_is_looked_at_too():
     model = make_model(head="auxiliary_classifier")
     assert np.isfinite(list(examine(model, make_batch()).values())).all()
@@ -229,6 +236,7 @@ def test_nothing_but_nan_is_a_collapse_before_a_few_looks(bad):
     assert complaint.is_collapse
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_has_died_leaves_no_gradient():
     model, batch = make_model(), make_batch()
     assert examine(model, batch)["gradient_norm_g"] > complaints.LEAST_GRADIENT
@@ -271,6 +279,7 @@ def test_a_look_is_read_back_from_json():
     assert kinds(good(), [broken, figures, good()]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [9, 2])
 def test_groups_need_not_be_full(count):
     images = np.random.default_rng(0).uniform(-1, 1, (count, 32, 32, 1))
@@ -286,6 +295,7 @@ def test_one_picture_is_nothing_to_compare():
         examiner.make_fixed_batch(np.zeros((1, 32, 32, 1)))
 
 
+@pytest.mark.slow
 def test_the_tables_of_every_block_are_looked_at():
     model = make_model(generator={"normalize_tables": True})
     names = [n for n in examine(model, make_batch()) if n.endswith("gain")]

@@ -104,6 +104,7 @@ def test_zero_classes_drop_the_labels():
     assert dataset.element_spec.shape == (4, 32, 32, 1)
 
 
+@pytest.mark.slow
 def test_data_goes_on_where_an_unbroken_run_would_be():
     config = Config(batch_size=4, discriminator_steps=2, resolution=32)
     source, config = loop.open_data(config)
@@ -117,6 +118,7 @@ def test_data_goes_on_where_an_unbroken_run_would_be():
     assert images(0, 1)[0].shape == (8, 32, 32, 3)
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert tiny.run(tmp_path / "run", dry_run=True) == 0
@@ -126,6 +128,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path, capsys, monkeyp
         assert part in text
 
 
+@pytest.mark.slow
 def test_a_dry_run_needs_no_workdir():
     flags = [f"--{name}={value}" for name, value in tiny.FLAGS.items()]
     assert train.main(["train", "--dry_run", *flags]) == 0
@@ -186,6 +189,7 @@ def small_config(**changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_trains_both_networks(name):
     model = building.make_model(small_config(**VARIANTS[name]).validate())
@@ -202,6 +206,7 @@ def test_every_variant_trains_both_networks(name):
             assert not still or variable.name == "bias", variable.path
 
 
+@pytest.mark.slow
 def test_the_flags_of_the_ablations_reach_the_networks():
     model = building.make_model(small_config(**VARIANTS["all"]).validate())
     assert model.class_loss_weight == 1.0
@@ -247,6 +252,7 @@ def test_a_small_data_set_is_watched_as_a_whole(pictures, num_classes):
         assert batch.labels is None
 
 
+@pytest.mark.slow
 def test_a_fixed_batch_is_the_same_each_time_and_another_with_another_seed():
     source, config = opened("digits", image_channels=1)
     one, same = (loop.make_fixed_batch(config, source) for _ in range(2))
@@ -303,9 +309,12 @@ def test_a_training_of_any_kind_is_watched(tmp_path, changes):
         FINISHED,
         COLLAPSED,
     )
-    lines = (tmp_path / "health.jsonl").read_text().splitlines()
-    looks = [json.loads(line) for line in lines]
+    looks, logs = (
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("health.jsonl", "metrics.jsonl")
+    )
     assert [look["step"] for look in looks] == [2, 4]
+    assert [line["step"] for line in logs] == [2, 4]
     for look in looks:
         assert all(
             np.isfinite(value) for name, value in look.items() if name != "complaints"

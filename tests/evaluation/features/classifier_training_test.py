@@ -53,6 +53,7 @@ def record_of(folder):
     return json.loads((folder / "classifier.json").read_text())
 
 
+@pytest.mark.slow
 def test_it_learns_to_read_held_out_pictures(trained):
     record = record_of(trained / "a")
     assert record["held_out_accuracy"] > 0.9
@@ -103,6 +104,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(trained, tmp_
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+@pytest.mark.slow
 def test_it_says_what_it_reads_wrongly(tmp_path, capsys):
     dataset = squares(tmp_path / "a.npz")
     other = squares(tmp_path / "b.npz", count=31)
