@@ -7,15 +7,14 @@ import resource
 
 # These must be set before TensorFlow is imported. The tests run on the CPU, because
 # the tolerances are for its numbers; `CUDA_VISIBLE_DEVICES=0 pytest` runs them on a
-# GPU. One thread a process: scripts/test.sh starts one process a core.
+# GPU. scripts/test.sh starts one process a core, so each computes with one thread.
+# Operations that wait for one another need threads to wait in: with one of those, a
+# step that XLA compiles hung.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-for _variable in (
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "OMP_NUM_THREADS",
-):
-    os.environ.setdefault(_variable, "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "4")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest  # noqa: E402
 
