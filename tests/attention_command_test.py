@@ -24,6 +24,7 @@ def command(workdir, output, /, **flags):
     return attention.main(["attention", *words])
 
 
+@pytest.mark.slow
 def test_it_writes_a_figure_numbers_and_a_page(workdir, tmp_path, capsys):
     output, page = tmp_path / "a.png", tmp_path / "a.html"
     assert command(workdir, output, html=page, labels="4,7", num_queries=3) == 0
@@ -52,6 +53,7 @@ def test_real_images_of_the_run_can_be_looked_at(workdir, tmp_path):
     assert networks == {"discriminator"}
 
 
+@pytest.mark.slow
 def test_the_history_is_in_all_files(workdir, tmp_path, capsys):
     one, other = tmp_path / "a.png", tmp_path / "b.png"
     assert command(workdir, one, history=True, network="generator") == 0

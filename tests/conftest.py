@@ -1,18 +1,63 @@
-"""What all tests share: a quiet TensorFlow, two logical CPUs, slow tests last."""
+"""What all tests share: a quiet TensorFlow, two logical CPUs, bounded memory."""
 
+import collections
+import gc
 import os
+import resource
 
-# Before TensorFlow is imported: no start-up chatter, and the CPU, whose numbers the
-# tolerances are for. `CUDA_VISIBLE_DEVICES=0 pytest` runs the tests on a GPU.
+# These must be set before TensorFlow is imported. The tests run on the CPU, because
+# the tolerances are for its numbers; `CUDA_VISIBLE_DEVICES=0 pytest` runs them on a
+# GPU. scripts/test.sh starts one process a core, so each computes with one thread.
+# Operations that wait for one another need threads to wait in: with one of those, a
+# step that XLA compiles hung.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "4")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest  # noqa: E402
 
+# Gigabytes by process, for the summary.
+_peaks = {}
 
-def pytest_collection_modifyitems(items):
-    # A stable sort: the order within the quick and the slow tests stays.
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+def pytest_collection_modifyitems(config, items):
+    """Puts quick tests first in one process, and long files first in several.
+
+    With several processes each takes the next file when it is done, so the last files
+    must be short ones for all processes to end at the same time.
+    """
+    slow = [item.get_closest_marker("slow") is not None for item in items]
+    if hasattr(config, "workerinput"):
+        counts = collections.Counter()
+        for item, is_slow in zip(items, slow):
+            counts[item.path] += is_slow
+        items.sort(key=lambda item: -counts[item.path])
+    else:
+        order = {id(item): is_slow for item, is_slow in zip(items, slow)}
+        items.sort(key=lambda item: order[id(item)])
+
+
+def pytest_sessionfinish(session):
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    if hasattr(session.config, "workerinput"):
+        session.config.workeroutput["peak"] = peak
+    elif not _peaks:
+        _peaks["this process"] = peak
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """A process of pytest-xdist has ended; a crashed one has no output."""
+    output = getattr(node, "workeroutput", {})
+    if "peak" in output:
+        _peaks[node.gateway.id] = output["peak"]
+
+
+def pytest_terminal_summary(terminalreporter):
+    peaks = ", ".join(f"{name} {peak:.1f} GiB" for name, peak in _peaks.items())
+    terminalreporter.write_line(f"Peak memory: {peaks}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +77,16 @@ def two_replicas(two_logical_cpus):
     import tensorflow as tf
 
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_graphs_left_behind():
+    """Keras and TensorFlow forget the networks and functions of a file after it."""
+    yield
+    import keras
+
+    keras.backend.clear_session()
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

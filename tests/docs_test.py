@@ -52,6 +52,7 @@ def test_every_link_to_a_file_leads_to_one():
             assert (page.parent / target).is_file(), target
 
 
+@pytest.mark.slow
 def test_notebook_cell_trains():
     import numpy as np
     import tensorflow as tf

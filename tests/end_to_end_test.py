@@ -199,11 +199,6 @@ def test_every_unusual_option_together(tmp_path):
     assert sample.main(no_labels) == 2
 
 
-def test_two_replicas_train(tmp_path):
-    assert tiny.run(tmp_path, strategy="mirrored", total_steps=4) == 0
-    assert [line["step"] for line in metrics(tmp_path)] == [2, 4]
-
-
 def sample_arguments(workdir, output, **flags):
     flags = {"workdir": workdir, "output": output, "seeds": "0-3", **flags}
     return ["sample", *(f"--{name}={value}" for name, value in flags.items())]

@@ -20,7 +20,9 @@ def test_the_config_files_are_what_the_server_reads():
     assert prometheus.enable
     assert prometheus.path.startswith("/")
     parameters = read("batching.config", "BatchingParameters")
-    serving_double.Batching(parameters)  # Raises if the server would.
+    # The server refuses other sizes.
+    sizes = list(parameters.allowed_batch_sizes)
+    assert sizes == sorted(set(sizes)) and sizes[-1] == parameters.max_batch_size.value
     assert parameters.num_batch_threads.value >= 1
     assert parameters.max_enqueued_batches.value >= 1
     assert parameters.batch_timeout_micros.value <= 100_000

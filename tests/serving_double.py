@@ -1,103 +1,59 @@
-"""A double of TensorFlow Serving's model server, where there is no such binary.
+"""A small stand-in for TensorFlow Serving's model server, which is no Python package.
 
     python tests/serving_double.py --rest_api_port=8501 --mount=/models=models \\
         --model_config_file=docker/serving/models.config
 
-It takes flags, config files and folders as `tensorflow_model_server` does, and answers
-Predict and GetModelMetadata over gRPC, and predict, status and metadata over REST.
-
-Real in it: protocol buffers, gRPC, HTTP, and TensorFlow's session loader, which the
-server wraps (what no session can load, as a SavedModel of Keras' own, fails here too).
-Imitated, from the sources (July 2026) that each part names: what is accepted, what
-is refused, and in which words. Not imitated: joining requests of several clients,
-version labels, Classify and Regress, counters.
+It answers what the clients of docker/serving ask: Predict over gRPC, and predict and
+status over REST. Real in it are protocol buffers, gRPC, HTTP and TensorFlow's session
+loader, which the server wraps: what no session can load fails here too. Warm-up, the
+limit of a batch and the refusals that the clients show are written after the server's
+sources. Nothing else of the server is imitated.
 """
 
 import argparse
+import base64
 import contextlib
 import http.server
+import json
 import pathlib
+import re
 import threading
 from concurrent import futures
 
 import grpc
-import serving_json
+import numpy as np
 import tensorflow as tf
 from serving_configs import MESSAGES, read_config
-from serving_json import Code, Refused
-from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
     predict_pb2,
     prediction_log_pb2,
     prediction_service_pb2_grpc,
-    status_pb2,
 )
 
-MAX_WARM_UP_REQUESTS = 1000  # saved_model_warmup_util.h
+Code = grpc.StatusCode
+PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict)?")
+HTTP_STATUS = {Code.INVALID_ARGUMENT: 400, Code.NOT_FOUND: 404}
 
 
-class Batching:
-    """What --enable_batching asks of one request (batching_session.cc)."""
+class Refused(Exception):
+    """An error that is answered: a status code and its text."""
 
-    def __init__(self, parameters):
-        self.allowed = list(parameters.allowed_batch_sizes)
-        self.largest = parameters.max_batch_size.value or 1000
-        if self.allowed and self.allowed[-1] != self.largest:
-            raise Refused(
-                Code.INVALID_ARGUMENT,
-                "Last entry in allowed_batch_sizes must match max_batch_size; last "
-                f"entry was {self.allowed[-1]}; expected {self.largest}",
-            )
-        if self.allowed != sorted(set(self.allowed)):
-            raise Refused(
-                Code.INVALID_ARGUMENT,
-                "allowed_batch_sizes entries must be in increasing order",
-            )
-
-    def run(self, run, inputs):
-        """Runs arrays, filled up to an allowed size; cuts the outputs back."""
-        size = self._size(inputs)
-        padded = min((s for s in self.allowed if s >= size), default=size)
-        # The first row again: it is known to be valid.
-        rows = [*range(size), *[0] * (padded - size)]
-        outputs = run({name: array[rows] for name, array in inputs.items()})
-        for output in outputs:
-            if output.ndim == 0:
-                wrong = "Batched output tensor has 0 dimensions"
-                raise Refused(Code.FAILED_PRECONDITION, wrong)
-            if len(output) != padded:
-                wrong = (
-                    "Batched output tensor's 0th dimension does not equal the sum of "
-                    "the 0th dimension sizes of the input tensors"
-                )
-                raise Refused(Code.FAILED_PRECONDITION, wrong)
-        return [output[:size] for output in outputs]
-
-    def _size(self, inputs):
-        if any(array.ndim == 0 for array in inputs.values()):
-            wrong = "Batching Run() input tensors must have at least one dimension"
-            raise Refused(Code.INVALID_ARGUMENT, wrong)
-        sizes = {len(array) for array in inputs.values()}
-        if len(sizes) > 1:
-            wrong = "Batching Run() input tensors must have equal 0th-dimension size"
-            raise Refused(Code.INVALID_ARGUMENT, wrong)
-        (size,) = sizes
-        if size > self.largest:  # shared_batch_scheduler.h
-            wrong = (
-                f"Task size {size} is larger than maximum input batch size "
-                f"{self.largest}"
-            )
-            raise Refused(Code.INVALID_ARGUMENT, wrong)
-        return size
+    def __init__(self, code, text):
+        super().__init__(text)
+        self.code = code
+        self.text = text
 
 
 class Servable:
-    """One version of a model, in a session of its own."""
+    """One version of a model, in a session of its own.
 
-    def __init__(self, name, folder, batching=None):
-        self.name, self.version, self.folder = name, int(folder.name), folder
+    Args:
+        folder: path of a SavedModel; its name is the version.
+        batching: `BatchingParameters`, or `None` without --enable_batching.
+    """
+
+    def __init__(self, folder, batching=None):
+        self.version, self.folder = int(folder.name), folder
         self.warmed_up = []
         self._batching = batching
         self._session = tf.compat.v1.Session(graph=tf.Graph())
@@ -109,83 +65,55 @@ class Servable:
         self._session.close()
 
     def warm_up(self):
-        """saved_model_warmup_util.cc: a request that fails fails the model."""
+        """Runs the requests of the export; one that fails fails the model."""
         path = self.folder / "assets.extra" / "tf_serving_warmup_requests"
         if not path.exists():
             return
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             log = prediction_log_pb2.PredictionLog.FromString(record)
-            if log.WhichOneof("log_type") != "predict_log":
-                raise Refused(Code.UNIMPLEMENTED, "Unsupported log_type for warmup")
             self.predict(log.predict_log.request)
             self.warmed_up.append(log.predict_log.request)
-            if len(self.warmed_up) > MAX_WARM_UP_REQUESTS:
-                wrong = "Number of warmup records exceeds the maximum (1000)"
-                raise Refused(Code.INVALID_ARGUMENT, wrong)
 
     def predict(self, request):
-        """predict_util.cc, RunPredict: PredictRequest to PredictResponse."""
+        """`PredictRequest` to `PredictResponse`."""
         name = request.model_spec.signature_name or "serving_default"
         if name not in self.signatures:
             wrong = f'Serving signature key "{name}" not found.'
-            raise Refused(Code.FAILED_PRECONDITION, wrong)
+            raise Refused(Code.INVALID_ARGUMENT, wrong)
         signature = self.signatures[name]
-        inputs = _arrays(signature, request)
-        outputs = list(request.output_filter) or sorted(signature.outputs)
-        for alias in outputs:
-            if alias not in signature.outputs:
-                wrong = f"output tensor alias not found in signature: {alias}"
+        given, known = sorted(request.inputs), sorted(signature.inputs)
+        if given != known:
+            wrong = f"input size does not match signature: {given} != {known}"
+            raise Refused(Code.INVALID_ARGUMENT, wrong)
+        arrays = {}
+        for alias, proto in request.inputs.items():
+            if proto.dtype != signature.inputs[alias].dtype:
+                wrong = f"Input {alias} has another dtype than the signature"
                 raise Refused(Code.INVALID_ARGUMENT, wrong)
-        tensors = [signature.outputs[alias].name for alias in outputs]
+            arrays[signature.inputs[alias].name] = tf.make_ndarray(proto)
+        outputs = {alias: info.name for alias, info in signature.outputs.items()}
         response = predict_pb2.PredictResponse()
-        response.model_spec.name = request.model_spec.name
-        response.model_spec.version.value = self.version
-        response.model_spec.signature_name = name
-        for alias, array in zip(outputs, self._run(tensors, inputs)):
-            response.outputs[alias].CopyFrom(_as_proto_field(array))
+        for alias, array in self._run(outputs, arrays).items():
+            response.outputs[alias].CopyFrom(tf.make_tensor_proto(array))
         return response
 
-    def _run(self, tensors, inputs):
-        def run(arrays):
-            try:
-                return self._session.run(tensors, arrays)
-            except tf.errors.OpError as error:
-                code = next(c for c in Code if c.value[0] == error.error_code)
-                raise Refused(code, error.message) from error
-
-        return self._batching.run(run, inputs) if self._batching else run(inputs)
-
-
-def _arrays(signature, request):
-    """Tensor name to array, of a request's inputs (predict_util.cc)."""
-    given, known = set(request.inputs), set(signature.inputs)
-    if given != known:
-        raise Refused(
-            Code.INVALID_ARGUMENT,
-            f"input size does not match signature: {len(given)}!={len(known)} "
-            f"len({{{','.join(sorted(given))}}}) != len({{{','.join(sorted(known))}}})."
-            f" Sent extra: {{{','.join(sorted(given - known))}}}. Missing but required:"
-            f" {{{','.join(sorted(known - given))}}}.",
-        )
-    arrays = {}
-    for index, (alias, proto) in enumerate(sorted(request.inputs.items())):
-        info = signature.inputs[alias]
-        if proto.dtype != info.dtype:  # gRPC converts nothing. The session's words.
-            want, got = (tf.dtypes.as_dtype(d).name for d in (info.dtype, proto.dtype))
-            wrong = f"Expects arg[{index}] to be {want} but {got} is provided"
-            raise Refused(Code.INVALID_ARGUMENT, wrong)
-        arrays[info.name] = tf.make_ndarray(proto)
-    return arrays
-
-
-def _as_proto_field(array):
-    """An array as the server sends it: in typed fields, not as `tensor_content`."""
-    dtype = tf.dtypes.as_dtype(tf.string if array.dtype == object else array.dtype)
-    proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum)
-    proto.tensor_shape.CopyFrom(tf.TensorShape(array.shape).as_proto())
-    fields = {tf.float32: "float_val", tf.string: "string_val", tf.int64: "int64_val"}
-    getattr(proto, fields.get(dtype, "int_val")).extend(array.reshape(-1).tolist())
-    return proto
+    def _run(self, outputs, arrays):
+        """Fills arrays up to an allowed size, as a batching server does, and runs."""
+        size = padded = len(next(iter(arrays.values())))
+        if self._batching:
+            largest = self._batching.max_batch_size.value
+            if size > largest:
+                wrong = f"Task size {size} is larger than maximum input batch size"
+                raise Refused(Code.INVALID_ARGUMENT, f"{wrong} {largest}")
+            padded = min(s for s in self._batching.allowed_batch_sizes if s >= size)
+        # The first row again: it is known to be valid.
+        rows = [*range(size), *[0] * (padded - size)]
+        feeds = {name: array[rows] for name, array in arrays.items()}
+        try:
+            made = self._session.run(outputs, feeds)
+        except tf.errors.OpError as error:
+            raise Refused(Code.INVALID_ARGUMENT, error.message) from error
+        return {alias: array[:size] for alias, array in made.items()}
 
 
 class ModelServer:
@@ -199,73 +127,32 @@ class ModelServer:
     """
 
     def __init__(self, config, batching=None, mounts=(), warm_up=True):
-        rules = Batching(batching) if batching is not None else None
         self.servables = {}
-        for each in config.model_config_list.config:
-            folder = pathlib.Path(local(each.base_path, mounts))
-            found = [p for p in folder.iterdir() if p.name.isdecimal() and p.is_dir()]
-            if not found:
-                wrong = f"No versions of servable {each.name} found under base path"
-                raise Refused(Code.NOT_FOUND, f"{wrong} {each.base_path}")
-            newest = max(found, key=lambda p: int(p.name))
-            self.servables[each.name] = Servable(each.name, newest, rules)
+        for model in config.model_config_list.config:
+            folder = pathlib.Path(local(model.base_path, mounts))
+            versions = [path for path in folder.iterdir() if path.name.isdecimal()]
+            newest = max(versions, key=lambda path: int(path.name))
+            self.servables[model.name] = Servable(newest, batching)
             if warm_up:
-                self.servables[each.name].warm_up()
+                self.servables[model.name].warm_up()
 
     def close(self):
         for servable in self.servables.values():
             servable.close()
 
-    def servable(self, spec):
-        """`ModelSpec` to `Servable` (server_core.cc, basic_manager.cc)."""
-        if not spec.name:
-            raise Refused(Code.INVALID_ARGUMENT, "ModelSpec has no name specified.")
-        if spec.version_label:
-            wrong = f"Unrecognized servable version label: {spec.version_label}"
-            raise Refused(Code.INVALID_ARGUMENT, wrong)
-        found = self.servables.get(spec.name)
-        asked = f"Latest({spec.name})"
-        if spec.HasField("version"):
-            asked = f"Specific({spec.name}, {spec.version.value})"
-            if found and found.version != spec.version.value:
-                found = None
-        if not found:
+    def servable(self, name, version=None):
+        """The model of a name, and of a version if one is asked for."""
+        servable = self.servables.get(name)
+        if not servable or version not in (None, servable.version):
+            asked = f"Specific({name}, {version})" if version else f"Latest({name})"
             wrong = f"Servable not found for request: {asked}"
             raise Refused(Code.NOT_FOUND, wrong)
-        return found
+        return servable
 
     def predict(self, request):
-        return self.servable(request.model_spec).predict(request)
-
-    def metadata(self, request):
-        """get_model_metadata_impl.cc"""
-        if list(request.metadata_field) != ["signature_def"]:
-            wrong = "GetModelMetadataRequest must specify at least one metadata_field"
-            raise Refused(Code.INVALID_ARGUMENT, wrong)
-        servable = self.servable(request.model_spec)
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.model_spec.name = servable.name
-        response.model_spec.version.value = servable.version
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for name, signature in servable.signatures.items():
-            signatures.signature_def[name].CopyFrom(signature)
-        response.metadata["signature_def"].Pack(signatures)
-        return response
-
-    def status(self, spec):
-        """get_model_status_impl.cc"""
-        found = self.servables.get(spec.name)
-        if not found:
-            wrong = f"Could not find any versions of model {spec.name}"
-            raise Refused(Code.NOT_FOUND, wrong)
-        if spec.HasField("version") and spec.version.value != found.version:
-            wrong = f"Could not find version {spec.version.value} of model {spec.name}"
-            raise Refused(Code.NOT_FOUND, wrong)
-        response = get_model_status_pb2.GetModelStatusResponse()
-        response.model_version_status.add(
-            version=found.version, state="AVAILABLE", status=status_pb2.StatusProto()
-        )
-        return response
+        spec = request.model_spec
+        version = spec.version.value if spec.HasField("version") else None
+        return self.servable(spec.name, version).predict(request)
 
 
 def local(path, mounts):
@@ -281,16 +168,62 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._models = models
 
     def Predict(self, request, context):
-        return self._answer(self._models.predict, request, context)
-
-    def GetModelMetadata(self, request, context):
-        return self._answer(self._models.metadata, request, context)
-
-    def _answer(self, function, request, context):
         try:
-            return function(request)
+            return self._models.predict(request)
         except Refused as error:
             context.abort(error.code, error.text)
+
+
+def answer(models, method, path, body):
+    """Answers a call of REST: HTTP status, and what goes into the JSON."""
+    match = PATH.fullmatch(path)
+    if not match or (method == "POST") != bool(match.group(3)):
+        return 404, {"error": f"Malformed request: {method} {path}"}
+    name, version = match.group(1), match.group(2) and int(match.group(2))
+    try:
+        servable = models.servable(name, version)
+        if method == "GET":
+            states = [{"version": str(servable.version), "state": "AVAILABLE"}]
+            return 200, {"model_version_status": states}
+        return 200, _predict(models, servable, name, json.loads(body))
+    except Refused as error:
+        return HTTP_STATUS[error.code], {"error": error.text}
+
+
+def _predict(models, servable, name, document):
+    """Inputs as columns, `"inputs"`, or as rows, `"instances"`: objects by name."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = name
+    request.model_spec.version.value = servable.version
+    request.model_spec.signature_name = document.get("signature_name", "")
+    rows = document.get("instances")
+    columns = document.get("inputs")
+    if rows is not None:
+        columns = {key: [row[key] for row in rows] for key in rows[0]}
+    signature = servable.signatures[request.model_spec.signature_name]
+    for key, values in columns.items():
+        dtype = tf.dtypes.as_dtype(signature.inputs[key].dtype).as_numpy_dtype
+        proto = tf.make_tensor_proto(np.array(values, dtype))
+        request.inputs[key].CopyFrom(proto)
+    made = {
+        key: _json_values(key, tf.make_ndarray(proto))
+        for key, proto in models.predict(request).outputs.items()
+    }
+    if rows is not None:  # One output has no name.
+        values = made.values() if len(made) == 1 else [_as_rows(made)]
+        return {"predictions": next(iter(values))}
+    return {"outputs": made if len(made) > 1 else next(iter(made.values()))}
+
+
+def _as_rows(columns):
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values())]
+
+
+def _json_values(name, array):
+    """Nested lists; strings of a name that ends in _bytes as Base64."""
+    if name.endswith("_bytes"):
+        return [{"b64": base64.b64encode(value).decode()} for value in array]
+    return array.tolist()
 
 
 def _handler(models):
@@ -299,11 +232,11 @@ def _handler(models):
             self._answer(b"")
 
         def do_POST(self):
-            self._answer(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            self._answer(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _answer(self, body):
-            status, text = serving_json.answer(models, self.command, self.path, body)
-            data = text.encode()
+            status, found = answer(models, self.command, self.path, body)
+            data = json.dumps(found, indent=4).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -337,7 +270,7 @@ def serving(models, port=0, rest_port=0):
 
 
 def parse(arguments=None):
-    """Parses flags of `tensorflow_model_server` (main.cc), those of our example.
+    """Parses flags of `tensorflow_model_server`, those of our example.
 
     And --mount=INSIDE=HERE, once for each volume: paths as the container has them.
     """
@@ -362,21 +295,18 @@ def parse(arguments=None):
 
 
 def start(flags):
-    """Loads what a command line names; returns the `ModelServer` (server.cc)."""
+    """Loads what a command line names; returns the `ModelServer`."""
 
     def read(path, kind):
         return read_config(local(path, flags.mount), kind) if path else MESSAGES[kind]()
 
     read(flags.monitoring_config_file, "MonitoringConfig")
     batching = read(flags.batching_parameters_file, "BatchingParameters")
-    if flags.enable_batching == "false":
-        if flags.batching_parameters_file:
-            wrong = "batching_parameters_file is set without setting enable_batching"
-            raise Refused(Code.INVALID_ARGUMENT, wrong)
-        batching = None
-    config = read(flags.model_config_file, "ModelServerConfig")
     return ModelServer(
-        config, batching, flags.mount, flags.enable_model_warmup == "true"
+        read(flags.model_config_file, "ModelServerConfig"),
+        batching if flags.enable_batching == "true" else None,
+        flags.mount,
+        flags.enable_model_warmup == "true",
     )
 
 

@@ -1,7 +1,7 @@
 """docker/serving: its config files and clients, against a double of the server.
 
-There is neither a container engine nor the server's binary here; what the double takes
-over from the real thing and what it imitates is written in `serving_double.py`.
+There is neither a container engine nor the server's binary here. `serving_double.py`
+says what of the server it imitates.
 """
 
 import base64
@@ -12,6 +12,7 @@ import sys
 import threading
 import urllib.request
 
+import keras
 import numpy as np
 import processes
 import pytest
@@ -19,6 +20,7 @@ import serving_double
 import tensorflow as tf
 from PIL import Image
 from serving_configs import FOLDER, MESSAGES, command, compose, read
+from tensorflow_serving.apis import predict_pb2
 
 from sagan_tf import images
 from sagan_tf.exports import export
@@ -424,6 +426,24 @@ def test_a_file_that_cannot_be_written_is_named(kind, server, tmp_path, capsys):
     assert status == 2
     check_complaint(capsys, str(tmp_path / "file"))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_saved_model_of_keras_own_does_not_load(tmp_path):
+    """A session finds no variables in it (keras#19274), in the server or here."""
+    model = keras.Sequential([keras.Input([2]), keras.layers.Dense(3)])
+    module = tf.Module()
+    module.model = model
+    module.call = tf.function(
+        lambda x: {"y": model(x)},
+        input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures=module.call)
+    servable = serving_double.Servable(tmp_path / "1")
+    request = predict_pb2.PredictRequest()
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([[1.0, 2.0]]))
+    with pytest.raises(serving_double.Refused, match="(?i)could not find variable"):
+        servable.predict(request)
+    servable.close()
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

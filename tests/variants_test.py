@@ -137,6 +137,7 @@ def test_networks_come_out_of_the_run_as_they_went_in(run):
     assert logits[0].std() > 0
 
 
+@pytest.mark.slow
 def test_a_folded_generator_makes_the_same_images(run):
     images = run.images()
     folded = run.images(fold_generator(run.generator))
@@ -147,6 +148,7 @@ def test_a_folded_generator_makes_the_same_images(run):
         np.testing.assert_allclose(folded, images, atol=ROUNDING)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold", [False, True])
 def test_blended_classes_begin_and_end_at_classes(run, fold):
     if not run.labels:
@@ -179,6 +181,7 @@ def copied(network):
     return copy
 
 
+@pytest.mark.slow
 def test_standing_statistics_move_nothing_else_and_know_no_order(run):
     forward, backward = copied(run.generator), copied(run.generator)
     use_standing_statistics(forward, batches(run))
@@ -273,7 +276,7 @@ def test_a_training_with_all_of_them_goes_through_every_command(
     assert "Going on from step 1" in capsys.readouterr().err
     last = read_metrics(workdir / "metrics.jsonl")[-1]
     assert {"real_class_accuracy", "fake_class_accuracy"} <= set(last)
-    small = {"workdir": workdir, "feature_network": "small"}
+    small = {"workdir": workdir, "feature_network": "small", "num_fake": 100}
     assert command(evaluate.main, **small, checkpoint="all", standing_batches=2) == 0
     assert command(evaluate.main, **small) == 0
     records = read_metrics(workdir / "evaluations.jsonl")
@@ -283,7 +286,7 @@ def test_a_training_with_all_of_them_goes_through_every_command(
     assert figures[2] != figures[3]
     assert command(export.main, workdir=workdir, output=output) == 0
     saved = {"reference_statistics": next((workdir / "reference").iterdir())}
-    saved |= {"saved_model": output, "feature_network": "small"}
+    saved |= {"saved_model": output, "feature_network": "small", "num_fake": 100}
     saved["output"] = tmp_path / "saved.jsonl"
     assert command(evaluate.main, **saved) == 0
     (record,) = read_metrics(tmp_path / "saved.jsonl")

@@ -23,6 +23,11 @@ from sagan_tf.training import loop
 from tests.configs_test import FILES, load
 
 POLICIES = ("float32", "mixed_bfloat16")
+# Networks of 32 pixels have every kind of layer and block of larger ones. One config is
+# compiled at its own 128 pixels all the same. In bfloat16, which changes types and no
+# structure, the two steps with the most settings are compiled.
+AT_ITS_OWN_SIZE = "imagenet"
+IN_BFLOAT16 = ("imagenet_biggan_schedule", "all_at_once")
 # The steps of the ablations are made of settings that are compiled with the others, as
 # a test below makes sure of: twenty more compilations would tell no more.
 ABLATIONS = [path for path in FILES if path.parent.name == "ablations"]
@@ -40,12 +45,26 @@ HOST_INSTRUCTIONS = ("custom-call", "infeed", "outfeed", "send", "recv")
 
 # Numbers and names that are no part of the step's structure.
 VALUES = (
-    *("generator_learning_rate", "discriminator_learning_rate"),
-    *("adam_beta1", "adam_beta2", "adam_epsilon", "initializer", "seed"),
-    *("batch_norm_momentum", "final_batch_norm_momentum", "batch_norm_epsilon"),
-    *("ema_start_step", "total_steps", "jit_compile", "steps_per_execution"),
+    "generator_learning_rate",
+    "discriminator_learning_rate",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "initializer",
+    "seed",
+    "batch_norm_momentum",
+    "final_batch_norm_momentum",
+    "batch_norm_epsilon",
+    "ema_start_step",
+    "total_steps",
+    "jit_compile",
+    "steps_per_execution",
     "class_loss_weight",
-    *("strategy", "worker_timeout_seconds", "tpu_name", "tpu_zone", "tpu_project"),
+    "strategy",
+    "worker_timeout_seconds",
+    "tpu_name",
+    "tpu_zone",
+    "tpu_project",
 )
 
 
@@ -75,6 +94,24 @@ def core(config, policy):
         batch_size=IMAGES_PER_PASS * config.gradient_accumulation_steps,
         ema_decay=config.ema_decay and 0.5,
     )
+
+
+def at_32_pixels(config):
+    """The config with images of 32 pixels, and attention as many blocks below them."""
+
+    def scaled(sizes):
+        return sizes and tuple(
+            sorted({size * 32 // config.resolution for size in sizes})
+        )
+
+    return dataclasses.replace(
+        config,
+        resolution=32,
+        attention_resolution=scaled(config.attention_resolution),
+        discriminator_attention_resolution=scaled(
+            config.discriminator_attention_resolution
+        ),
+    ).validate()
 
 
 def batch(config, seed=0):
@@ -177,11 +214,32 @@ def assert_ready_for_an_accelerator(config):
     return found
 
 
+def config_named(name):
+    (path,) = (path for path in COMPILED if path.stem == name)
+    return load(path)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.stem)
-def test_step_of_a_config_is_static_and_leaves_the_host_alone(path, policy):
-    assert_ready_for_an_accelerator(core(load(path), policy))
+def test_step_of_a_config_is_static_and_leaves_the_host_alone(path):
+    assert_ready_for_an_accelerator(at_32_pixels(core(load(path), "float32")))
+
+
+@pytest.mark.slow
+def test_step_at_128_pixels_is_static_and_leaves_the_host_alone():
+    config = core(config_named(AT_ITS_OWN_SIZE), "float32")
+    assert config.resolution == 128
+    assert_ready_for_an_accelerator(config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IN_BFLOAT16)
+def test_step_in_bfloat16_is_static_and_leaves_the_host_alone(name):
+    if name in OTHER_SETTINGS:
+        config = Config(**SMALL, **OTHER_SETTINGS[name]).validate()
+    else:
+        config = config_named(name)
+    assert_ready_for_an_accelerator(at_32_pixels(core(config, "mixed_bfloat16")))
 
 
 def test_configs_with_other_steps_are_not_taken_for_the_same():
@@ -202,34 +260,45 @@ SMALL = {"resolution": 32, "image_channels": 1}
 OTHER_SETTINGS = {
     "all_at_once": {
         "discriminator_steps": 2,
-        **{"fake_labels": "data", "ema_decay": 0.9, "loss": "non_saturating"},
-        **{"attention_resolution": (16, 32), "attention_variant": "paper_v1"},
-        **{"discriminator_attention_resolution": (16,)},
-        **{"attention_chunk_size": 64, "cross_replica_batch_norm": True},
-        **{"spectral_norm_conditional_batch_norm": True, "spectral_norm_clamp": True},
+        "fake_labels": "data",
+        "ema_decay": 0.9,
+        "loss": "non_saturating",
+        "attention_resolution": (16, 32),
+        "attention_variant": "paper_v1",
+        "discriminator_attention_resolution": (16,),
+        "attention_chunk_size": 64,
+        "cross_replica_batch_norm": True,
+        "spectral_norm_conditional_batch_norm": True,
+        "spectral_norm_clamp": True,
     },
     "ac_gan": {
-        **{"discriminator_head": "auxiliary_classifier", "class_loss_weight": 0.5},
-        **{"attention_resolution": (16,), "attention_variant": "residual"},
+        "discriminator_head": "auxiliary_classifier",
+        "class_loss_weight": 0.5,
+        "attention_resolution": (16,),
+        "attention_variant": "residual",
         "spectral_norm": "discriminator",
     },
     "power_iterations": {
-        **{"power_iterations": 2, "loss": "kl", "attention_variant": "paper_icml"},
-        **{"attention_resolution": (16,), "attention_chunk_size": 50},
+        "power_iterations": 2,
+        "loss": "kl",
+        "attention_variant": "paper_icml",
+        "attention_resolution": (16,),
+        "attention_chunk_size": 50,
     },
     "no_spectral_norm": {
-        **{"spectral_norm": "none", "loss": "wasserstein", "num_classes": 0},
-        **{"attention_resolution": ()},
+        "spectral_norm": "none",
+        "loss": "wasserstein",
+        "num_classes": 0,
+        "attention_resolution": (),
     },
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", OTHER_SETTINGS)
-def test_step_with_settings_of_no_config_is_static_too(name, policy):
+def test_step_with_settings_of_no_config_is_static_too(name):
     config = Config(**SMALL, **OTHER_SETTINGS[name]).validate()
-    found = assert_ready_for_an_accelerator(core(config, policy))
+    found = assert_ready_for_an_accelerator(core(config, "float32"))
     # Attention in parts is a loop, forward and backward. Nothing else is one.
     assert bool(found["loops"]) == bool(config.attention_chunk_size)
 
@@ -271,8 +340,7 @@ class Spy:
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 def test_one_call_from_python_runs_many_compiled_steps(policy):
-    digits = next(path for path in FILES if path.stem == "digits")
-    config = core(load(digits), policy)
+    config = core(config_named("digits"), policy)
     config = dataclasses.replace(config, jit_compile=True, steps_per_execution=4)
     loop.set_up(config)
     model = building.make_model(config)
@@ -363,6 +431,7 @@ def test_a_step_without_faults_has_none():
     assert found == ([], [], [], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoiler", "kind"),
     [
@@ -425,6 +494,7 @@ def test_instructions_that_leave_the_device_are_found_in_hlo():
     assert host_calls(hlo) == ["custom-call", "infeed", "send"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
 def test_fit_compiles_the_networks_too(steps_per_execution):
     # Were a part of the step left to TensorFlow, the call of the host would go through.

@@ -127,6 +127,7 @@ def test_the_discriminator_looks_at_what_the_generator_made(networks, chosen_ima
         assert ours.layer == "attention_8x8" and ours.gamma == -0.5
 
 
+@pytest.mark.slow
 def test_the_discriminator_alone_sees_the_same(networks, chosen_images):
     both, alone = (
         [

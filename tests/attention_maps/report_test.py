@@ -97,12 +97,14 @@ def test_the_text_is_a_table_of_the_layers(report, workdir):
     assert f"{bits:.2f} bits" in lines[1] and f"{pixels:.1f} px" in lines[1]
 
 
+@pytest.mark.slow
 def test_the_history_is_one_table(workdir):
     found = make_report(workdir, seeds=[3], with_history=True)
     steps = [line.split()[0] for line in found.text().splitlines()[1:]]
     assert steps == ["2", "2", "4", "4"]
 
 
+@pytest.mark.slow
 def test_gammas_of_networks_that_are_not_shown_are_left_out(tmp_path):
     make_run(tmp_path)
     line = {"step": 1, "gamma_g_attention_16x16": 0.1, "gamma_d_attention_16x16": 0.2}
@@ -154,6 +156,7 @@ def test_a_page_that_is_too_large_is_refused_before_anything_is_computed(
         make_report(workdir, seeds=list(range(4)), with_page=True)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_discriminator_is_reported_on(tmp_path):
     config = make_run(tmp_path / "run")
     networks = building.load_networks(tmp_path / "run")

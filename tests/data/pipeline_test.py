@@ -45,6 +45,7 @@ def source(request, dataset_of):
     return open_source(**dataset_of[request.param])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache_bytes", [0, 2**30])
 def test_a_run_that_is_continued_sees_what_it_would_have_seen(source, cache_bytes):
     # 11 batches of 4 reach into the second or third epoch of the small sources.
@@ -56,6 +57,7 @@ def test_a_run_that_is_continued_sees_what_it_would_have_seen(source, cache_byte
         np.testing.assert_array_equal(later_labels, labels[start : start + 4])
 
 
+@pytest.mark.slow
 def test_the_order_crosses_epochs_and_each_epoch_holds_every_picture(source):
     epoch = source.num_images
     rest = -(-2 * epoch // 5)
@@ -108,6 +110,7 @@ def test_without_shuffling_the_pictures_come_as_they_are_stored(source):
     np.testing.assert_allclose(values, expected, atol=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["npz", "tfrecord"])
 @pytest.mark.parametrize("pipelines", [2, 4])
 def test_a_global_batch_is_the_same_for_any_number_of_pipelines(

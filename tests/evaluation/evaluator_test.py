@@ -84,6 +84,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_record_says_what_was_scored_and_how(how, run):
     record = evaluate_checkpoint(how, run, "newest")
     assert lines(run / "evaluations.jsonl") == [record]
@@ -101,6 +102,7 @@ def test_a_record_says_what_was_scored_and_how(how, run):
     assert (run / "metrics.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_pictures_of_a_run_score_as_the_run_does(how, run, tmp_path):
     """The rounded images of the protocol, through PNG files and class folders."""
     record = evaluate_checkpoint(how, run, "20")
@@ -130,6 +132,7 @@ def test_fewer_pictures_than_asked_for_are_named(how, run):
     assert [w for w in record["warnings"] if "asks for 400 images" in w]
 
 
+@pytest.mark.slow
 def test_real_pictures_are_closer_than_an_untrained_generator(how, run):
     real = score_samples("digits", how, "test")["metrics"]
     made = evaluate_checkpoint(how, run, "newest")["metrics"]
@@ -149,6 +152,7 @@ def test_labels_of_other_classes_are_not_used(how, run, tmp_path):
     assert "class_accuracy" not in record["metrics"]
 
 
+@pytest.mark.slow
 def test_all_scores_what_has_no_record(how, run):
     assert recorded(run / "evaluations.jsonl", how) == {}
     evaluate_checkpoint(how, run, "20")
@@ -157,6 +161,7 @@ def test_all_scores_what_has_no_record(how, run):
     assert [line["step"] for line in lines(run / "evaluations.jsonl")] == [20, 10]
 
 
+@pytest.mark.slow
 def test_records_of_another_way_do_not_count(how, run):
     evaluate_checkpoint(how, run, "20")
     log = run / "evaluations.jsonl"
@@ -174,6 +179,7 @@ def test_records_of_another_way_do_not_count(how, run):
     assert set(recorded(log, make_how(moved))) == {20}
 
 
+@pytest.mark.slow
 def test_a_line_that_was_cut_off_is_not_a_record(how, run):
     evaluate_checkpoint(how, run, "20")
     log = run / "evaluations.jsonl"
@@ -184,6 +190,7 @@ def test_a_line_that_was_cut_off_is_not_a_record(how, run):
     assert [line["step"] for line in lines(log)] == [20, 10]
 
 
+@pytest.mark.slow
 def test_watching_scores_each_new_checkpoint_until_the_last(
     how, finished, tmp_path, monkeypatch
 ):
@@ -208,6 +215,7 @@ def test_watching_scores_each_new_checkpoint_until_the_last(
     assert list(watch(how, workdir)) == []
 
 
+@pytest.mark.slow
 def test_a_watched_checkpoint_that_cannot_be_read_is_named(
     how, finished, tmp_path, monkeypatch, capsys
 ):
@@ -217,6 +225,7 @@ def test_a_watched_checkpoint_that_cannot_be_read_is_named(
     assert "step 20 is left out" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_intra_fid_is_measured_when_asked_for(reference, run):
     protocol = PROTOCOL.changed({"num_fake": 200})
     how = make_how(reference, protocol, intra_fid=True)
@@ -224,6 +233,7 @@ def test_intra_fid_is_measured_when_asked_for(reference, run):
     assert record["metrics"]["intra_fid"] > record["metrics"]["fid"]
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_can_be_named(how, run):
     with pytest.raises(ValueError, match="no best checkpoint"):
         evaluate_checkpoint(how, run, "best")
@@ -234,6 +244,7 @@ def test_the_best_checkpoint_can_be_named(how, run):
     assert evaluate_checkpoint(how, run, "20")["step"] == 20
 
 
+@pytest.mark.slow
 def test_an_export_is_scored_as_its_generator(reference, run, tmp_path):
     how = make_how(reference)
     generator, *_ = building.load_generator(run)
@@ -272,6 +283,7 @@ def test_intra_fid_is_refused_before_anything_is_generated(reference, monkeypatc
         make_how(unlabelled, intra_fid=True)
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_a_curve_for_each_metric(how, run):
     pytest.importorskip("tensorboard")
     record = evaluate_checkpoint(how, run, "20")

@@ -28,6 +28,7 @@ def prepare(workdir, changes=()):
     )
 
 
+@pytest.mark.slow
 def test_what_is_not_given_is_as_the_run_was_trained_with(
     run, reference, monkeypatch, capsys
 ):

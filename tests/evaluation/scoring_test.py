@@ -48,6 +48,7 @@ def test_features_are_of_images_0_to_n_at_any_batch_size(batch_size):
     np.testing.assert_array_equal(found.labels, labels)
 
 
+@pytest.mark.slow
 def test_two_replicas_share_the_work_and_find_the_same(two_replicas):
     with two_replicas.scope():
         generator = build_generator(

@@ -21,6 +21,7 @@ def test_the_metrics_pass_with_their_peers():
     assert failures(checks) == []
 
 
+@pytest.mark.slow
 def test_even_a_random_projection_sees_blur_and_noise(digits):
     """Which classes are there takes a network that knows them."""
     checks = self_check.image_checks(*digits, small_network(features=24))
@@ -28,6 +29,7 @@ def test_even_a_random_projection_sees_blur_and_noise(digits):
     assert all("lost classes" in name for name in failures(checks))
 
 
+@pytest.mark.slow
 def test_a_wrong_distance_fails(digits, monkeypatch, capsys):
     right = frechet.frechet_distance
 
@@ -44,6 +46,7 @@ def test_a_wrong_distance_fails(digits, monkeypatch, capsys):
     assert "FID from streamed statistics as TF-GAN's from features" in failed
 
 
+@pytest.mark.slow
 def test_a_network_that_sees_nothing_fails(digits):
     blind = small_network()
     see = blind._function

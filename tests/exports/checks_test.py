@@ -68,6 +68,7 @@ class StandIn:
         return np.array([tf.io.encode_png(each).numpy() for each in pixels])
 
 
+@pytest.mark.slow
 def test_an_export_that_is_right_passes():
     served = StandIn()
     found = compare(painter(), served, 5)
@@ -129,6 +130,7 @@ def test_a_generator_of_nan_is_refused():
         compare(broken, StandIn(), 5)
 
 
+@pytest.mark.slow
 def test_an_unconditional_generator_is_compared():
     served = StandIn(0)
     assert compare(painter(0), served)["images"] <= 1e-6

@@ -36,6 +36,7 @@ def exported(generator, tmp_path_factory):
     return folder, record
 
 
+@pytest.mark.slow
 def test_a_generator_in_memory_is_exported(exported, generator):
     folder, _ = exported
     live = generator([Z, LABELS], training=False).numpy()
@@ -117,6 +118,7 @@ def test_a_warm_up_request_that_fails_leaves_nothing(generator, tmp_path, monkey
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_export_that_draws_something_else_leaves_nothing(
     generator, tmp_path, monkeypatch
 ):
@@ -134,6 +136,7 @@ def test_an_export_that_draws_something_else_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_without_warm_up_there_are_no_requests(tmp_path, monkeypatch):
     monkeypatch.setattr(checks, "_FEWEST_IMAGES", 1)
     generator = make_generator(num_classes=0, attention=())

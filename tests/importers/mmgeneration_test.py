@@ -38,6 +38,7 @@ def imported(request):
     return recording, translation, networks_of(translation, recording.tensors)
 
 
+@pytest.mark.slow
 def test_the_generator_draws_what_theirs_draws_with_red_first(imported):
     recording, _, networks = imported
     images = draw(networks["generator"], recording)
@@ -154,6 +155,7 @@ def test_a_tensor_too_many_is_named(recording):
     assert f"{name} (16,)" in refusal(mmgeneration, tensors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -161,6 +161,7 @@ def test_attention_that_no_block_goes_with_is_refused(tensors):
     assert "of 24 channels, blocks of [128, 64, 32, 16, 8]" in message
 
 
+@pytest.mark.slow
 def test_from_files_to_images(tensors, tmp_path):
     recorded = np.load(FOLDER / "lite_A_attn32.npz")
     write(tmp_path / "theirs", tensors)

@@ -128,6 +128,7 @@ def only(tensors, *networks):
     return {k: v for k, v in tensors.items() if k.partition("/")[0] in networks}
 
 
+@pytest.mark.slow
 def test_the_run_has_the_weights_and_says_what_they_are(run, tensors, workdir):
     status, _, err = run(tensors)
     assert (status, err) == (0, "")
@@ -163,6 +164,7 @@ def test_nothing_but_a_run_directory_is_left(run, tensors, workdir):
     assert versions["from_step"] == STEP
 
 
+@pytest.mark.slow
 def test_what_was_done_is_kept(run, tensors, workdir, tmp_path):
     run(tensors)
     record = json.loads((workdir / "import.json").read_text())

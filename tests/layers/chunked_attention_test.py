@@ -71,6 +71,7 @@ def test_the_layer_is_the_same_in_parts_with_every_gradient(variant):
         np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_half_precision_sums_in_full(inputs):
     """2,048 chunks of one query: sums in bfloat16 would stop growing."""
     ones = tf.ones((1, 2048, 1), tf.bfloat16)

@@ -57,6 +57,7 @@ def test_every_public_layer_has_a_case():
     assert {c for c in public if inspect.isclass(c)} == {case.layer for case in CASES}
 
 
+@pytest.mark.slow
 @every_layer
 def test_keras_contract(case):
     run_keras_contract(case)
@@ -103,6 +104,7 @@ def test_gradient_reaches_every_weight(case):
         assert np.any(gradient != 0), weight.path
 
 
+@pytest.mark.slow
 @every_layer
 def test_xla_computes_the_same(case):
     layer, compiled = built(case), built(case)
@@ -117,6 +119,7 @@ def test_xla_computes_the_same(case):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6, err_msg=one.path)
 
 
+@pytest.mark.slow
 @every_layer
 @pytest.mark.parametrize("policy", MIXED)
 def test_mixed_precision(case, policy):

@@ -139,6 +139,7 @@ def test_the_two_learning_rates_are_separate():
     assert moved(model.discriminator.trainable_variables, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["hinge", "kl", "non_saturating", "wasserstein"])
 @pytest.mark.parametrize("num_classes", [CLASSES, None])
 def test_every_loss_trains_with_and_without_classes(loss, num_classes):
@@ -185,6 +186,7 @@ def copied(model, **options):
     return twin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.25, 0.0])
 def test_ac_gan_s_losses_are_hinge_plus_the_weighted_class_losses(weight):
     options = {**AC_GAN, "class_loss_weight": weight}
@@ -343,18 +345,12 @@ def fitted(steps, **options):
     return model
 
 
+@pytest.mark.slow
 def test_every_mode_of_execution_makes_the_same_steps():
     eager, graph = fitted(3, run_eagerly=True), fitted(3)
     assert_same(graph, fitted(3, steps_per_execution=3))
     for a, b in zip(state(eager), state(graph), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3)
-
-
-def test_whole_step_compiles_with_xla():
-    # XLA draws other numbers from the same seed, so the weights are others too.
-    model = fitted(4, jit_compile=True, steps_per_execution=2)
-    assert int(model.step) == 4
-    assert int(model.first_nonfinite_step) == -1
 
 
 def test_sizes_are_read_from_the_networks():
@@ -363,12 +359,14 @@ def test_sizes_are_read_from_the_networks():
     assert SAGAN(*networks(None)).num_classes is None
 
 
+@pytest.mark.slow
 def test_fit_without_classes():
     model = sagan(num_classes=None)
     model.fit(endless(None), steps_per_epoch=2, verbose=0)
     assert int(model.step) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("discriminator_steps", [1, 2])
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_number_of_updates(discriminator_steps, accumulate):
@@ -461,6 +459,7 @@ def assert_close(one, other, name="", tolerance=1e-5):
     np.testing.assert_allclose(one, other, tolerance, allowed, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [2, 4])
 @pytest.mark.parametrize(
     ("policy", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)]
@@ -490,6 +489,7 @@ def test_summed_gradients_are_not_those_of_the_large_batch():
             assert_close(one, other)
 
 
+@pytest.mark.slow
 def test_accumulation_has_batch_norm_statistics_and_u_of_each_micro_batch():
     # Without memory, the moving statistics are those of the last pass.
     options = {"batch_norm_momentum": 0.0, "final_batch_norm_momentum": 0.0}
@@ -534,6 +534,7 @@ def three_batches():
     return dataset.batch(2 * BATCH, drop_remainder=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["projection", "auxiliary_classifier"])
 def test_two_replicas_make_the_same_updates_as_one(two_replicas, head):
     options = {
@@ -560,6 +561,7 @@ def test_two_replicas_make_the_same_updates_as_one(two_replicas, head):
         np.testing.assert_allclose(both_logs[name], expected, 1e-4, 1e-7, err_msg=name)
 
 
+@pytest.mark.slow
 def test_replicas_agree_with_statistics_and_adam_of_their_own(two_replicas):
     with two_replicas.scope():
         model = sagan(ema_decay=0.5)
@@ -572,6 +574,7 @@ def test_replicas_agree_with_statistics_and_adam_of_their_own(two_replicas):
     assert values[next(name for name in values if name.startswith("step/"))] == 3
 
 
+@pytest.mark.slow
 def test_replicas_with_statistics_of_their_own_make_another_update(two_replicas):
     # So the comparison above sees whether statistics are shared.
     single = sagan()
@@ -590,6 +593,7 @@ def test_replicas_with_statistics_of_their_own_make_another_update(two_replicas)
     assert max(differences) > 1e-3
 
 
+@pytest.mark.slow
 def test_noise_does_not_depend_on_the_number_of_replicas(two_replicas):
     model = sagan()
     model.step.assign(7)
@@ -628,6 +632,7 @@ def test_uniform_fake_labels_do_not_look_at_the_data():
     assert np.bincount(labels, minlength=CLASSES).min() > 70
 
 
+@pytest.mark.slow
 def test_ema_copies_before_its_start_and_averages_after():
     model = sagan(ema_decay=0.75, ema_start_step=2)
     name = "image_convolution"
@@ -648,6 +653,7 @@ def test_ema_copies_before_its_start_and_averages_after():
     assert np.any(moving[0].numpy() != moving[1].numpy())
 
 
+@pytest.mark.slow
 def test_generate_uses_the_average_unless_told_otherwise():
     model = sagan(ema_decay=0.9)
     model.train_step(data())
@@ -660,6 +666,7 @@ def test_generate_uses_the_average_unless_told_otherwise():
     assert np.any(averaged != live)
 
 
+@pytest.mark.slow
 def test_image_17_does_not_depend_on_batch_size():
     model = sagan()
     many = model.sample(20, labels=1, seed=4)
@@ -677,6 +684,7 @@ def test_generate_moves_nothing():
     assert not moved(model.variables, before)
 
 
+@pytest.mark.slow
 def test_first_nonfinite_step_is_noted_and_kept():
     model = sagan()
     model.train_step(data())
@@ -696,6 +704,7 @@ def test_a_copy_of_ac_gan_has_the_same_head_and_weight():
     ]
 
 
+@pytest.mark.slow
 def test_saved_model_goes_on_as_the_original(tmp_path):
     model = sagan(ema_decay=0.9)
     model.fit(endless(), steps_per_epoch=2, verbose=0)
@@ -707,6 +716,7 @@ def test_saved_model_goes_on_as_the_original(tmp_path):
     assert_same(model, loaded)
 
 
+@pytest.mark.slow
 def test_checkpoint_goes_on_as_the_original(tmp_path):
     model, resumed = sagan(ema_decay=0.9), sagan(ema_decay=0.9)
     model.fit(endless(), steps_per_epoch=2, verbose=0)

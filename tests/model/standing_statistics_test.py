@@ -65,6 +65,7 @@ def test_mean_and_variance_are_those_of_numpy():
     assert np.abs(norm.moving_variance / variance * 42 / 41 - 1).min() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [3, 0])
 @pytest.mark.parametrize("trainable", [True, False])
 def test_one_batch_gives_in_inference_what_it_gave_in_training(num_classes, trainable):
@@ -102,6 +103,7 @@ def test_after_it_a_training_step_moves_the_averages_as_before():
     np.testing.assert_allclose(norm.moving_mean, before[norm.moving_mean.path], 0.01)
 
 
+@pytest.mark.slow
 def test_neither_order_nor_the_averages_before_matter():
     model = generator()
     use_standing_statistics(model, batches())
@@ -114,6 +116,7 @@ def test_neither_order_nor_the_averages_before_matter():
         np.testing.assert_allclose(value, expected[path], rtol=1e-6, err_msg=path)
 
 
+@pytest.mark.slow
 def test_every_batch_sees_the_same_normalized_tables():
     """Their `u` would move from batch to batch, if they were left as trainable."""
     both = [generator(normalize_tables=True) for _ in range(2)]
@@ -136,6 +139,7 @@ def test_each_batch_counts_the_same_whatever_its_size():
     np.testing.assert_allclose(model.layers[-1].moving_mean, [(2 + 25) / 2], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_generator_with_replicas_gets_the_same_statistics(two_replicas):
     with two_replicas.scope():
         mirrored = generator(cross_replica_batch_norm=True)

@@ -53,6 +53,7 @@ def inputs_of(network, batch=3):
 both = pytest.mark.parametrize("build", [build_generator, build_discriminator])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention_resolution", PARAMETERS)
 def test_parameter_counts_are_the_official_ones(attention_resolution):
     networks = [
@@ -62,6 +63,7 @@ def test_parameter_counts_are_the_official_ones(attention_resolution):
     assert tuple(map(count, networks)) == PARAMETERS[attention_resolution]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 @pytest.mark.parametrize("image_channels", [1, 3])
 def test_shapes(resolution, image_channels):
@@ -102,6 +104,7 @@ def test_attention_sees_each_resolution_once(build):
     ]
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("feature_map", [8, 16, 32, 64])
 def test_residual_block_stands_where_attention_would(build, feature_map):

@@ -27,6 +27,7 @@ def images(generator, label, seed=0):
     return generator([z, np.int32([label])], training=False).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "float64"])
 @pytest.mark.parametrize("fold", [False, True])
 def test_a_mixture_of_one_class_makes_its_images_bit_for_bit(policy, fold):
@@ -41,6 +42,7 @@ def test_a_mixture_of_one_class_makes_its_images_bit_for_bit(policy, fold):
         np.testing.assert_array_equal(images(blended, mixture), pure[label])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold", [False, True])
 def test_gains_and_biases_are_mixed_linearly(fold):
     """As many mixtures as classes: a table's shape does not tell that it changes."""
@@ -90,6 +92,7 @@ def test_shares_of_other_classes_are_refused(num_classes, shape):
         blend_classes(generator, np.ones(shape))
 
 
+@pytest.mark.slow
 def test_normalized_tables_are_mixed_as_they_are_used():
     """Sums of tables would have sigmas of their own."""
     generator = make_generator(normalize_tables=True)

@@ -99,6 +99,7 @@ def test_nothing_is_left_of_the_training():
         np.testing.assert_array_equal(variable, old)
 
 
+@pytest.mark.slow
 def test_fewer_operations_run():
     generator = make_generator()
     z, labels = inputs()
@@ -176,6 +177,7 @@ def test_folded_layer_computes_the_same():
     np.testing.assert_allclose(folded(x), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["official", "paper_v1"])
 def test_folded_network_computes_the_same_without_u(variant):
     keras.utils.set_random_seed(0)

@@ -134,6 +134,7 @@ def test_every_recorded_case_is_tested():
     assert kinds == set(LAYERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_block(name, floatx, deviation):
     tolerance = {"float32": 5e-6, "float64": 1e-12}[floatx]

@@ -6,6 +6,7 @@ same files in float64.
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -104,17 +105,21 @@ class Golden:
         return [k[len(prefix) :] for k in self.data.files if k.startswith(prefix)]
 
     def model(self, beta_2=0.999):
-        """Our networks with the recorded weights, in the global dtype, compiled."""
-        common = {
-            "num_classes": self.meta["num_classes"],
-            "channels": self.meta["gf_dim"],
-            "attention_resolution": CONFIGURATIONS[self.name],
-        }
-        model = FixedLatents(
-            build_generator(z_dim=self.meta["z_dim"], **common),
-            build_discriminator(**common),
-            num_classes=self.meta["num_classes"],
+        """Our networks with the recorded weights, in the global dtype, compiled.
+
+        The networks are those of the last model of this configuration and dtype: only
+        one of them can be used at a time.
+        """
+        networks, initial = _networks(
+            keras.config.floatx(),
+            self.meta["num_classes"],
+            self.meta["gf_dim"],
+            self.meta["z_dim"],
+            CONFIGURATIONS[self.name],
         )
+        for network, weights in zip(networks, initial, strict=True):
+            network.set_weights(weights)
+        model = FixedLatents(*networks, num_classes=self.meta["num_classes"])
         adam = {"beta_1": 0.0, "beta_2": beta_2, "epsilon": self.meta["adam_eps"]}
         model.compile(
             keras.optimizers.Adam(self.meta["g_lr"], **adam),
@@ -141,6 +146,19 @@ class Golden:
                     self.data[f"{group}/val"][chosen],
                     self.data[f"{group}/maxabs"][index],
                 )
+
+
+@functools.cache
+def _networks(floatx, num_classes, channels, z_dim, attention_resolution):
+    """A generator and a discriminator in the global dtype, and their new weights."""
+    assert keras.config.floatx() == floatx
+    common = {
+        "num_classes": num_classes,
+        "channels": channels,
+        "attention_resolution": attention_resolution,
+    }
+    networks = build_generator(z_dim=z_dim, **common), build_discriminator(**common)
+    return networks, [network.get_weights() for network in networks]
 
 
 @contextlib.contextmanager

@@ -74,6 +74,7 @@ def classifying_discriminator(**options):
     return keras.Model(images, AuxiliaryClassifierHead(CLASSES, **options)(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("discriminator_steps", [1, 3])
 @pytest.mark.parametrize(
     "options", [{}, {"power_iterations": 2}, {"stop_gradient": True}], ids=str
@@ -100,6 +101,7 @@ def test_a_training_step_has_the_products_that_tensorflow_counts(
     assert not opaque
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"power_iterations": 2}, {"stop_gradient": True}], ids=str
 )

@@ -32,6 +32,7 @@ def test_amounts_have_four_digits_and_a_prefix():
     assert amount(2e24, "FLOP") == "2000 ZFLOP"
 
 
+@pytest.mark.slow
 def test_twice_the_share_is_half_the_days_and_the_cost():
     text = plan_text(
         tiny_plan(total_steps=10**9), {"h100": 7.0}, utilizations=(0.1, 0.2)
@@ -43,6 +44,7 @@ def test_twice_the_share_is_half_the_days_and_the_cost():
     assert float(cost) == pytest.approx(24 * 7.0 * float(days), rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_measurement_adds_its_share_and_the_days_on_that_machine():
     measured = {
         "text": "this machine",
@@ -85,6 +87,7 @@ def run(*flags, **changes):
     return plan.main(["plan", *(f"--{k}={v}" for k, v in settings.items()), *flags])
 
 
+@pytest.mark.slow
 def test_the_command_plans_a_run_without_its_data(tmp_path, capsys):
     measured = tmp_path / "measured.json"
     measured.write_text(json.dumps(REPORT))

@@ -151,6 +151,7 @@ def make_generator(num_classes):
     return generator
 
 
+@pytest.mark.slow
 def test_an_image_of_a_walk_is_the_same_among_others_and_at_its_ends():
     generator = make_generator(3)
     choice = choose(labels=[0, 2, 1], seeds=[4, 9])

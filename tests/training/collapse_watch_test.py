@@ -81,6 +81,7 @@ def test_each_look_is_a_line(run):
     assert second["logit_gap"] == 9.0
 
 
+@pytest.mark.slow
 def test_a_complaint_is_printed_once_and_when_it_has_gone(run, capsys):
     run([good(), good(**BAD), good(**BAD), good()])
     text = capsys.readouterr().err
@@ -89,6 +90,7 @@ def test_a_complaint_is_printed_once_and_when_it_has_gone(run, capsys):
     assert "step 8: logits is well again" in text
 
 
+@pytest.mark.slow
 def test_what_turns_into_a_collapse_is_printed_again(run, capsys):
     run([good(diversity=0.05)] * 4, patience=2)
     text = capsys.readouterr().err
@@ -97,17 +99,20 @@ def test_what_turns_into_a_collapse_is_printed_again(run, capsys):
     assert text.count("warning") == 2
 
 
+@pytest.mark.slow
 def test_good_looks_say_nothing(run, capsys):
     run([good()] * 3)
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_warning_does_not_stop(run):
     model, _ = run([good(**BAD)] * 4)
     assert model.stop is None and not model.stop_training
     assert len(lines(run.folder)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["stop", "rollback"])
 def test_two_bad_looks_in_a_row_stop(run, action):
     model, _ = run([good(), good(**BAD), good(**BAD), good()], action)
@@ -116,6 +121,7 @@ def test_two_bad_looks_in_a_row_stop(run, action):
     assert model.stop.reason.startswith("Collapsed by step 6. The discriminator tells")
 
 
+@pytest.mark.slow
 def test_one_bad_look_or_a_mere_complaint_does_not_stop(run):
     lag = {"sigma_generator/linear": 0.3}
     looks = [good(**BAD), good(), good(**BAD), good(**lag), good(**lag), good(**lag)]
@@ -123,6 +129,7 @@ def test_one_bad_look_or_a_mere_complaint_does_not_stop(run):
     assert model.stop is None and int(model.step.numpy()) == 12
 
 
+@pytest.mark.slow
 def test_rollback_goes_back_to_the_last_good_look(run):
     model, checkpoints = run([good(), good(), good(**BAD), good(**BAD)], "rollback")
     assert "The run is back at step 4" in model.stop.reason
@@ -138,6 +145,7 @@ def test_without_a_good_look_there_is_nothing_to_go_back_to(run):
     assert checkpoints.steps() == [4]
 
 
+@pytest.mark.slow
 def test_stop_keeps_everything_as_it_is(run):
     model, checkpoints = run([good(), good(**BAD), good(**BAD)], "stop")
     assert "is back" not in model.stop.reason
@@ -145,6 +153,7 @@ def test_stop_keeps_everything_as_it_is(run):
     assert not (run.folder / collapse_watch.HEALTHY).exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_forgets_the_looks_after_its_checkpoint(run):
     run([good(), good(logit_gap=2.0), good(logit_gap=3.0)])
     run([good(logit_gap=4.0)], start=4)
@@ -152,12 +161,14 @@ def test_a_run_that_goes_on_forgets_the_looks_after_its_checkpoint(run):
     assert lines(run.folder)[-1]["logit_gap"] == 4.0
 
 
+@pytest.mark.slow
 def test_earlier_looks_tell_what_is_usual(run):
     run([good(gradient_norm_g=1.0)] * 2)
     run([good(gradient_norm_g=500.0)], start=4)
     assert lines(run.folder)[-1]["complaints"] == ["gradient_g"]
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_knows_that_the_last_look_was_bad(run):
     run([good(), good(**BAD)], "stop")
     model, _ = run([good(**BAD), good()], "stop", start=4)
@@ -165,6 +176,7 @@ def test_a_run_that_goes_on_knows_that_the_last_look_was_bad(run):
     assert int(model.step.numpy()) == 6
 
 
+@pytest.mark.slow
 def test_what_is_not_finite_is_null_and_read_back(run):
     bad = good(logit_gap=float("nan"))
     run([good(), bad], "stop")
@@ -173,6 +185,7 @@ def test_what_is_not_finite_is_null_and_read_back(run):
     assert "logit_gap is not finite" in model.stop.reason
 
 
+@pytest.mark.slow
 def test_a_half_written_look_is_forgotten(run):
     run([good(), good()])
     with open(run.folder / collapse_watch.HEALTH, "a") as file:
@@ -181,6 +194,7 @@ def test_a_half_written_look_is_forgotten(run):
     assert [look["step"] for look in lines(run.folder)] == [2, 4, 6]
 
 
+@pytest.mark.slow
 def test_the_looks_are_drawn(run):
     run(
         [
@@ -192,6 +206,7 @@ def test_the_looks_are_drawn(run):
         assert picture.width == 1200
 
 
+@pytest.mark.slow
 def test_a_notebook_needs_a_batch_alone(capsys):
     model = make_model()
     images = np.random.default_rng(0).uniform(-1, 1, (8, 32, 32, 1)).astype("float32")

@@ -59,6 +59,7 @@ def test_two_looks_at_the_same_model_see_the_same():
     assert one == other
 
 
+@pytest.mark.slow
 def test_gradient_norms_are_those_of_the_losses():
     model, batch = make_model(), make_batch()
     figures = examine(model, batch)
@@ -71,6 +72,7 @@ def test_gradient_norms_are_those_of_the_losses():
     assert figures["gradient_norm_d"] > 0
 
 
+@pytest.mark.slow
 def test_logit_gap_is_real_minus_fake():
     model, batch = make_model(), make_batch()
     before = examine(model, batch)["logit_gap"]
@@ -79,6 +81,7 @@ def test_logit_gap_is_real_minus_fake():
     assert examine(model, batch)["logit_gap"] == pytest.approx(before, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_sigma_is_one_when_the_power_iteration_has_converged():
     model, batch = make_model(), make_batch()
 
@@ -99,6 +102,7 @@ def test_sigma_is_one_when_the_power_iteration_has_converged():
     assert max(figures[name] for name in names) < 1.001
 
 
+@pytest.mark.slow
 def test_a_generator_that_ignores_z_has_no_diversity():
     model, batch = make_model(), make_batch()
     assert diversity(model, batch) > 1e-3
@@ -122,6 +126,7 @@ def test_diversity_is_that_of_fakes_with_one_label():
     assert diversity(model, batch) < 1e-5
 
 
+@pytest.mark.slow
 def test_diversity_sees_a_collapse_of_some_of_the_labels():
     model = make_model(classes=2)
     random = np.random.default_rng(0)
@@ -207,6 +212,7 @@ def test_one_picture_is_nothing_to_compare():
         examiner.make_fixed_batch(np.zeros((1, 32, 32, 1)))
 
 
+@pytest.mark.slow
 def test_the_tables_of_every_block_are_looked_at():
     model = make_model(generator={"normalize_tables": True})
     names = [n for n in examine(model, make_batch()) if n.endswith("gain")]

@@ -107,6 +107,7 @@ def test_zero_classes_drop_the_labels():
     assert dataset.element_spec.shape == (4, 32, 32, 1)
 
 
+@pytest.mark.slow
 def test_data_goes_on_where_an_unbroken_run_would_be():
     config = Config(batch_size=4, discriminator_steps=2, resolution=32)
     source, config = loop.open_data(config)
@@ -177,6 +178,7 @@ def test_a_small_data_set_is_watched_as_a_whole(pictures, num_classes):
         assert batch.labels is None
 
 
+@pytest.mark.slow
 def test_a_fixed_batch_is_the_same_each_time_and_another_with_another_seed():
     source, config = opened("digits", image_channels=1)
     one, same = (loop.make_fixed_batch(config, source) for _ in range(2))
@@ -233,9 +235,12 @@ def test_a_training_of_any_kind_is_watched(tmp_path, changes):
         FINISHED,
         COLLAPSED,
     )
-    lines = (tmp_path / "health.jsonl").read_text().splitlines()
-    looks = [json.loads(line) for line in lines]
+    looks, logs = (
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("health.jsonl", "metrics.jsonl")
+    )
     assert [look["step"] for look in looks] == [2, 4]
+    assert [line["step"] for line in logs] == [2, 4]
     for look in looks:
         assert all(
             np.isfinite(value) for name, value in look.items() if name != "complaints"

@@ -13,6 +13,7 @@ def name(figure):
     return f"{figure.package}-{figure.metric}-{settings}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("figure", FIGURES, ids=name)
 def test_our_figure_is_that_of_the_peer(figure):
     assert peers.measure(figure) == pytest.approx(
