@@ -84,4 +84,4 @@ def machine():
 
 
 def _git_state():
-    return load("sagan_tf.run.directory").git_state()
+    return load("sagan_tf.run.versions").git_state()
