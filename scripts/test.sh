@@ -29,15 +29,25 @@ if [ ${#missing[@]} -gt 0 ] && $as_root apt-get --version >/dev/null 2>&1; then
 fi
 "$PYTHON_IN_VENV" -m ruff check .
 "$PYTHON_IN_VENV" -m ruff format --check .
-options=()
+# A file stays in one process: its tests share what they have trained. The order is that
+# of tests/conftest.py, long files first.
+in_processes() {
+  "$PYTHON_IN_VENV" -m pytest -n "${WORKERS:-$(getconf _NPROCESSORS_ONLN)}" \
+    --dist loadfile --no-loadscope-reorder "$@"
+}
 if [ "${1:-}" = --fast ]; then
   shift
-  options+=(-m "not slow")
-  all=yes
+  in_processes -m "not slow" "$@"
+  exit
 fi
-if [ $# = 0 ] || [ -n "${all:-}" ]; then
-  # A file stays in one process: its tests share what they have trained. The order is
-  # that of tests/conftest.py, long files first.
-  options+=(-n "${WORKERS:-$(getconf _NPROCESSORS_ONLN)}" --dist loadfile --no-loadscope-reorder)
+if [ $# -gt 0 ]; then
+  exec "$PYTHON_IN_VENV" -m pytest "$@"
 fi
-exec "$PYTHON_IN_VENV" -m pytest "${options[@]}" "$@"
+# Three times, for TensorFlow gives no memory back: 0.2 GB for each training step that it
+# has traced, whatever becomes of the model.
+heavy=(tests/model tests/parity tests/training tests/xla_test.py)
+status=0
+in_processes -m "not slow" || status=$?
+in_processes -m slow "${heavy[@]}" || status=$?
+in_processes -m slow "${heavy[@]/#/--ignore=}" || status=$?
+exit $status

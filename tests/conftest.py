@@ -81,7 +81,7 @@ def two_replicas(two_logical_cpus):
 
 @pytest.fixture(scope="module", autouse=True)
 def no_graphs_left_behind():
-    """Keras and TensorFlow forget the networks and functions of a file after it."""
+    """Keras forgets the networks of a file after it."""
     yield
     import keras
 
