@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
 from sagan_tf import data
 from sagan_tf.errors import BadInput
@@ -75,13 +74,10 @@ def real_images(config, numbers, labels, class_names=()):
     buffer = config.shuffle_buffer_images
     order = {"seed": config.seed, "shuffle_buffer_images": buffer}
     wanted = [(label, number) for label in labels or [None] for number in numbers]
-    try:
+    with data.naming_bad_image(
+        source, remedy="training with --skip_bad_images", **order
+    ):
         found = _find(_stream(source, config, order), wanted)
-    except tf.errors.OpError as error:
-        problem = data.name_bad_image(source, **order)
-        raise BadInput(
-            f"{problem} Try replacing it, or training with --skip_bad_images."
-        ) from error
     for label, number in wanted:
         if (label, number) not in found:
             group = "" if label is None else f" of {_class_text(label, class_names)}"

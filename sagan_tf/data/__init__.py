@@ -4,13 +4,12 @@ from sagan_tf.data.pipeline import make_dataset
 from sagan_tf.data.reading import read_once
 from sagan_tf.data.source import Source
 from sagan_tf.data.sources import DATASET_KINDS, open_source, resolve_num_classes
-from sagan_tf.data.verification import name_bad_image, naming_bad_image
+from sagan_tf.data.verification import naming_bad_image
 
 __all__ = [
     "DATASET_KINDS",
     "Source",
     "make_dataset",
-    "name_bad_image",
     "naming_bad_image",
     "open_source",
     "read_once",

@@ -46,20 +46,6 @@ def naming_bad_image(
         raise BadInput(f"{problem} Try replacing it, or {remedy}.") from error
 
 
-def name_bad_image(
-    source,
-    *,
-    seed,
-    start_image=0,
-    count=None,
-    shuffle=True,
-    shuffle_buffer_images=16384,
-):
-    """The line of `naming_bad_image` about the image; None if all are good."""
-    stream = source.stream(seed, start_image, shuffle, shuffle_buffer_images)
-    return _first_problem(source, stream, count)
-
-
 def _first_problem(source, elements, count):
     """The line about the first bad image of `count`; None if all are good."""
     try:

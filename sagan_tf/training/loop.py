@@ -103,7 +103,7 @@ def _train(config, workdir, strategy, workers):
         except tf.errors.OpError as error:
             if workers.loss(error):
                 raise
-            raise explain(error, config, source, int(model.step.numpy())) from error
+            raise_explained(error, config, source, int(model.step.numpy()))
         return report_end(model, workdir, checkpoints, config.total_steps, workers)
 
 
@@ -257,30 +257,26 @@ def make_fixed_batch(config, source):
     )
 
 
-def explain(error, config, source, step):
-    """An error of TensorFlow as one line that names the cause, if it can be found.
+def raise_explained(error, config, source, step):
+    """Raises an error of TensorFlow again, or one line that names its cause.
 
-    Returns:
-        `BadInput` if an image or too little memory is the cause, else `error` itself.
+    Raises:
+        BadInput: an image or too little memory is the cause.
     """
     if isinstance(error, tf.errors.ResourceExhaustedError):
-        return BadInput(
+        raise BadInput(
             f"The device has too little memory. Received: batch_size="
             f"{config.batch_size}. Try a smaller --batch_size, "
             "--gradient_accumulation_steps=2, or --dry_run for an estimate."
-        )
-    problem = data.name_bad_image(
+        ) from error
+    with data.naming_bad_image(
         source,
         seed=config.seed,
         start_image=step * config.images_per_step,
         count=config.images_per_step * (config.steps_per_execution + 1),
         shuffle_buffer_images=config.shuffle_buffer_images,
-    )
-    if problem is None:
-        return error
-    return BadInput(
-        f"{problem} Try replacing it, or --skip_bad_images to leave it out."
-    )
+    ):
+        raise error
 
 
 def report_end(model, workdir, checkpoints, total_steps, workers):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sagan_tf import train
 from sagan_tf.distribution.workers import Workers
-from sagan_tf.errors import COLLAPSED, FINISHED
+from sagan_tf.errors import COLLAPSED, FINISHED, BadInput
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.settings.config import Config
 from sagan_tf.training import loop
@@ -48,23 +48,26 @@ def test_a_damaged_picture_is_named_when_it_is_met_later(pictures):
     config = Config(dataset=f"folder:{pictures}", batch_size=8, resolution=32)
     source, config = loop.open_data(config)
     error = tf.errors.InvalidArgumentError(None, None, "somewhere in the graph")
-    found = loop.explain(error, config, source, step=0)
-    assert isinstance(found, ValueError)
-    assert str(pictures / "dog" / "2.png") in str(found)
+    with pytest.raises(BadInput) as caught:
+        loop.raise_explained(error, config, source, step=0)
+    assert str(pictures / "dog" / "2.png") in str(caught.value)
 
 
 def test_another_error_stays_what_it_is():
     source, config = loop.open_data(Config(batch_size=8, num_classes=10))
     error = tf.errors.InternalError(None, None, "a bug")
-    assert loop.explain(error, config, source, step=0) is error
+    with pytest.raises(tf.errors.InternalError) as caught:
+        loop.raise_explained(error, config, source, step=0)
+    assert caught.value is error
 
 
 def test_too_little_memory_is_explained():
     source, config = loop.open_data(Config(batch_size=8))
     error = tf.errors.ResourceExhaustedError(None, None, "OOM")
-    found = str(loop.explain(error, config, source, step=0))
-    assert "batch_size=8" in found
-    assert "--gradient_accumulation_steps=2" in found
+    with pytest.raises(BadInput) as caught:
+        loop.raise_explained(error, config, source, step=0)
+    assert "batch_size=8" in str(caught.value)
+    assert "--gradient_accumulation_steps=2" in str(caught.value)
 
 
 @pytest.mark.parametrize(
