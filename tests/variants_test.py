@@ -226,7 +226,7 @@ def test_sample_draws_classes_and_ways_between_them(run, tmp_path, capsys):
         assert "unconditional" in capsys.readouterr().err
         return
     assert command(sample.main, **walk, labels="0,3") == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("6 pictures from step")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("6 images from step")
 
 
 @pytest.mark.slow
