@@ -45,7 +45,11 @@ if [ $# -gt 0 ]; then
 fi
 # In rounds, because TensorFlow keeps 0.2 GB for each training step that it has traced,
 # whatever becomes of the model: new processes keep each one under 6 GB.
-rounds=("tests/model tests/parity" "tests/xla_test.py tests/training")
+rounds=(
+  "tests/model tests/parity"
+  "tests/xla_test.py tests/training"
+  "tests/variants_test.py tests/end_to_end_test.py tests/evaluate_commands_test.py"
+)
 status=0
 in_processes -m "not slow" || status=$?
 others=()
