@@ -43,16 +43,12 @@ def test_generator_of_an_old_run_draws_what_it_drew(run, recorded, ema, name):
 
 
 def test_training_goes_on_in_an_old_run(run, capsys):
-    settings = [
-        line.strip()
-        for line in (
-            "--dataset=digits --resolution=32 --image_channels=1 --z_dim=6",
-            "--generator_channels=2 --discriminator_channels=2 --batch_size=8",
-            "--attention_resolution=16 --ema_decay=0.9 --sample_every_steps=0",
-            "--total_steps=4 --log_every_steps=1",
-        )
-    ]
-    flags = " ".join(settings).split()
+    flags = """
+        --dataset=digits --resolution=32 --image_channels=1 --z_dim=6
+        --generator_channels=2 --discriminator_channels=2 --batch_size=8
+        --attention_resolution=16 --ema_decay=0.9 --sample_every_steps=0
+        --total_steps=4 --log_every_steps=1
+    """.split()
     assert train.main(["train", *flags, f"--workdir={run}"]) == 0
     assert "Going on from step 3" in capsys.readouterr().err
     assert (run / "checkpoints" / "step_00000004" / "checkpoint.json").exists()
