@@ -85,6 +85,14 @@ class FixedLatents(SAGAN):
         return self.fixed_z, self.fixed_labels
 
 
+class RecordingAdam(keras.optimizers.Adam):
+    """Adam that keeps the gradients of its last step, by variable."""
+
+    def apply(self, gradients, variables):
+        self.gradients = {id(v): g for g, v in zip(gradients, variables, strict=True)}
+        super().apply(gradients, variables)
+
+
 class Golden:
     """One recorded configuration: its data, and our model in its initial state."""
 
@@ -110,23 +118,8 @@ class Golden:
         The networks are those of the last model of this configuration and dtype: only
         one of them can be used at a time.
         """
-        networks, initial = _networks(
-            keras.config.floatx(),
-            self.meta["num_classes"],
-            self.meta["gf_dim"],
-            self.meta["z_dim"],
-            CONFIGURATIONS[self.name],
-        )
-        for network, weights in zip(networks, initial, strict=True):
-            network.set_weights(weights)
-        model = FixedLatents(*networks, num_classes=self.meta["num_classes"])
-        adam = {"beta_1": 0.0, "beta_2": beta_2, "epsilon": self.meta["adam_eps"]}
-        model.compile(
-            keras.optimizers.Adam(self.meta["g_lr"], **adam),
-            keras.optimizers.Adam(self.meta["d_lr"], **adam),
-        )
-        for name in self.keys("var/"):
-            assign(model_variable(model, name), self.data["var/" + name])
+        model, initial = _compiled(self.name, keras.config.floatx(), beta_2)
+        restore(model, initial)
         model.fix(self.cast(self.z), self.fake_labels)
         return model
 
@@ -149,16 +142,58 @@ class Golden:
 
 
 @functools.cache
-def _networks(floatx, num_classes, channels, z_dim, attention_resolution):
-    """A generator and a discriminator in the global dtype, and their new weights."""
+def recording(name):
+    """A recorded configuration, read once."""
+    return Golden(name)
+
+
+@functools.cache
+def _networks(name, floatx):
+    """A generator and a discriminator in the global dtype."""
     assert keras.config.floatx() == floatx
+    meta = recording(name).meta
     common = {
-        "num_classes": num_classes,
-        "channels": channels,
-        "attention_resolution": attention_resolution,
+        "num_classes": meta["num_classes"],
+        "channels": meta["gf_dim"],
+        "attention_resolution": CONFIGURATIONS[name],
     }
-    networks = build_generator(z_dim=z_dim, **common), build_discriminator(**common)
-    return networks, [network.get_weights() for network in networks]
+    generator = build_generator(z_dim=meta["z_dim"], **common)
+    return generator, build_discriminator(**common)
+
+
+@functools.cache
+def _compiled(name, floatx, beta_2):
+    """A model in the recorded state, and that state."""
+    golden = recording(name)
+    networks = _networks(name, floatx)
+    model = FixedLatents(*networks, num_classes=golden.meta["num_classes"])
+    adam = {"beta_1": 0.0, "beta_2": beta_2, "epsilon": golden.meta["adam_eps"]}
+    model.compile(
+        RecordingAdam(golden.meta["g_lr"], **adam),
+        RecordingAdam(golden.meta["d_lr"], **adam),
+    )
+    for name_of_it in golden.keys("var/"):
+        assign(model_variable(model, name_of_it), golden["var/" + name_of_it])
+    return model, snapshot(model)
+
+
+def _variables(model):
+    """All that a step changes, but for its metrics."""
+    items = model.checkpoint_items().values()
+    lists = [getattr(item, "variables", [item]) for item in items]
+    return [variable for variables in lists for variable in variables]
+
+
+def snapshot(model):
+    """What `restore` brings back: list of arrays."""
+    return [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]
+
+
+def restore(model, arrays):
+    """Brings back the weights and the optimizers of a snapshot; resets the metrics."""
+    for variable, array in zip(_variables(model), arrays, strict=True):
+        variable.assign(array)
+    model.reset_metrics()
 
 
 @contextlib.contextmanager
