@@ -118,8 +118,14 @@ class Golden:
         The networks are those of the last model of this configuration and dtype: only
         one of them can be used at a time.
         """
-        model, initial = _compiled(self.name, keras.config.floatx(), beta_2)
+        model, initial = _compiled(self.name, keras.config.floatx())
         restore(model, initial)
+        for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
+            optimizer.beta_2 = beta_2
+            for variable in optimizer.variables:
+                if variable.name != "learning_rate":
+                    variable.assign(keras.ops.zeros_like(variable))
+        model.reset_metrics()
         model.fix(self.cast(self.z), self.fake_labels)
         return model
 
@@ -148,52 +154,49 @@ def recording(name):
 
 
 @functools.cache
-def _networks(name, floatx):
-    """A generator and a discriminator in the global dtype."""
+def _compiled(name, floatx):
+    """A model in the global dtype, and the recorded weights of both networks."""
     assert keras.config.floatx() == floatx
-    meta = recording(name).meta
+    golden = recording(name)
+    meta = golden.meta
     common = {
         "num_classes": meta["num_classes"],
         "channels": meta["gf_dim"],
         "attention_resolution": CONFIGURATIONS[name],
     }
-    generator = build_generator(z_dim=meta["z_dim"], **common)
-    return generator, build_discriminator(**common)
-
-
-@functools.cache
-def _compiled(name, floatx, beta_2):
-    """A model in the recorded state, and that state."""
-    golden = recording(name)
-    networks = _networks(name, floatx)
-    model = FixedLatents(*networks, num_classes=golden.meta["num_classes"])
-    adam = {"beta_1": 0.0, "beta_2": beta_2, "epsilon": golden.meta["adam_eps"]}
-    model.compile(
-        RecordingAdam(golden.meta["g_lr"], **adam),
-        RecordingAdam(golden.meta["d_lr"], **adam),
+    networks = (
+        build_generator(z_dim=meta["z_dim"], **common),
+        build_discriminator(**common),
     )
-    for name_of_it in golden.keys("var/"):
-        assign(model_variable(model, name_of_it), golden["var/" + name_of_it])
-    return model, snapshot(model)
+    model = FixedLatents(*networks, num_classes=meta["num_classes"])
+    adam = {"beta_1": 0.0, "epsilon": meta["adam_eps"]}
+    model.compile(
+        RecordingAdam(meta["g_lr"], **adam), RecordingAdam(meta["d_lr"], **adam)
+    )
+    for path in golden.keys("var/"):
+        assign(model_variable(model, path), golden["var/" + path])
+    return model, snapshot(model, "generator", "discriminator")
 
 
-def _variables(model):
-    """All that a step changes, but for its metrics."""
-    items = model.checkpoint_items().values()
-    lists = [getattr(item, "variables", [item]) for item in items]
-    return [variable for variables in lists for variable in variables]
+def snapshot(model, *items):
+    """What `restore` brings back: dict of the item's name to its values.
 
-
-def snapshot(model):
-    """What `restore` brings back: list of arrays."""
-    return [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]
+    Args:
+        model: `SAGAN`.
+        items: names of networks and optimizers: `"generator"`,
+            `"generator_optimizer"` and those of the discriminator.
+    """
+    return {
+        item: [value.numpy() for value in getattr(model, item).variables]
+        for item in items
+    }
 
 
 def restore(model, arrays):
-    """Brings back the weights and the optimizers of a snapshot; resets the metrics."""
-    for variable, array in zip(_variables(model), arrays, strict=True):
-        variable.assign(array)
-    model.reset_metrics()
+    """Brings back the weights and the optimizers of a snapshot."""
+    for item, values in arrays.items():
+        for variable, array in zip(getattr(model, item).variables, values, strict=True):
+            variable.assign(array)
 
 
 @contextlib.contextmanager
