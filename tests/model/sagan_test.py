@@ -1,6 +1,7 @@
 """The training step and what surrounds it."""
 
 import collections
+import functools
 
 import keras
 import numpy as np
@@ -140,8 +141,16 @@ def test_the_two_learning_rates_are_separate():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", ["hinge", "kl", "non_saturating", "wasserstein"])
-@pytest.mark.parametrize("num_classes", [CLASSES, None])
+@pytest.mark.parametrize(
+    ("loss", "num_classes"),
+    # A loss knows nothing of classes.
+    [
+        ("hinge", CLASSES),
+        ("kl", None),
+        ("non_saturating", CLASSES),
+        ("wasserstein", None),
+    ],
+)
 def test_every_loss_trains_with_and_without_classes(loss, num_classes):
     model = sagan(num_classes, loss=loss)
     before = snapshot(model)
@@ -362,6 +371,7 @@ def test_sizes_are_read_from_the_networks():
 @pytest.mark.slow
 def test_fit_without_classes():
     model = sagan(num_classes=None)
+    model.run_eagerly = True
     model.fit(endless(None), steps_per_epoch=2, verbose=0)
     assert int(model.step) == 2
 
@@ -459,13 +469,18 @@ def assert_close(one, other, name="", tolerance=1e-5):
     np.testing.assert_allclose(one, other, tolerance, allowed, err_msg=name)
 
 
+@functools.cache
+def trained_as_a_whole(policy):
+    return trained_in_parts(1, policy=policy)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("parts", [2, 4])
 @pytest.mark.parametrize(
     ("policy", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)]
 )
 def test_accumulated_gradients_are_those_of_the_large_batch(parts, policy, tolerance):
-    whole, whole_logs, whole_gradients = trained_in_parts(1, policy=policy)
+    whole, whole_logs, whole_gradients = trained_as_a_whole(policy)
     model, logs, gradients = trained_in_parts(parts, policy=policy)
     assert len(gradients) == len(whole_gradients) == 2 * len(logs)
     for update, (ones, others) in enumerate(zip(whole_gradients, gradients)):
@@ -481,7 +496,7 @@ def test_accumulated_gradients_are_those_of_the_large_batch(parts, policy, toler
 
 
 def test_summed_gradients_are_not_those_of_the_large_batch():
-    _, _, means = trained_in_parts(1, policy="float32")
+    _, _, means = trained_as_a_whole("float32")
     _, _, sums = trained_in_parts(2, SummedGradients, policy="float32")
     for one, other in zip(means[0], sums[0], strict=True):
         assert_close(2 * one, other)
@@ -541,13 +556,15 @@ def test_two_replicas_make_the_same_updates_as_one(two_replicas, head):
         "network_options": {"cross_replica_batch_norm": True, "head": head},
         **{"ema_decay": 0.5, "ema_start_step": 1},
     }
+    # Tracing takes longest: one of the two heads is enough to see what it changes.
+    eagerly = {"run_eagerly": head == "auxiliary_classifier"}
     single = sagan(**options)
-    single.compile(sgd(), sgd())
+    single.compile(sgd(), sgd(), **eagerly)
     start = state(single)
     logs = single.fit(three_batches(), verbose=0, shuffle=False).history
     with two_replicas.scope():
         model = sagan(**options)
-        model.compile(sgd(), sgd())
+        model.compile(sgd(), sgd(), **eagerly)
     both_logs = model.fit(three_batches(), verbose=0, shuffle=False).history
 
     values = assert_replicas_agree(two_replicas, model)
@@ -565,6 +582,7 @@ def test_two_replicas_make_the_same_updates_as_one(two_replicas, head):
 def test_replicas_agree_with_statistics_and_adam_of_their_own(two_replicas):
     with two_replicas.scope():
         model = sagan(ema_decay=0.5)
+    model.run_eagerly = True
     model.fit(three_batches(), verbose=0, shuffle=False)
     values = assert_replicas_agree(two_replicas, model)
     # Outside of the replicas a variable of both is no number.
@@ -719,6 +737,7 @@ def test_saved_model_goes_on_as_the_original(tmp_path):
 @pytest.mark.slow
 def test_checkpoint_goes_on_as_the_original(tmp_path):
     model, resumed = sagan(ema_decay=0.9), sagan(ema_decay=0.9)
+    model.run_eagerly = resumed.run_eagerly = True
     model.fit(endless(), steps_per_epoch=2, verbose=0)
     path = tf.train.Checkpoint(**model.checkpoint_items()).write(str(tmp_path / "c"))
     status = tf.train.Checkpoint(**resumed.checkpoint_items()).read(path)

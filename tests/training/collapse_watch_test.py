@@ -32,10 +32,14 @@ class Looks:
         return self.left.pop(0)
 
 
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(model, tmp_path, monkeypatch):
     """A function of the values of looks, one each two steps: model, checkpoints."""
-    model = make_model()
 
     def run(figures, on_collapse="warn", start=0, patience=0):
         monkeypatch.setattr(examiner, "Examiner", Looks(figures))
@@ -209,6 +213,7 @@ def test_the_looks_are_drawn(run):
 @pytest.mark.slow
 def test_a_notebook_needs_a_batch_alone(capsys):
     model = make_model()
+    model.run_eagerly = True
     images = np.random.default_rng(0).uniform(-1, 1, (8, 32, 32, 1)).astype("float32")
     labels = np.arange(8, dtype="int32") % 3
     dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
