@@ -4,19 +4,16 @@ import pytest
 from sagan_tf.evaluation.comparison import TITLES, compare, intra_fid, warnings
 from sagan_tf.evaluation.metrics import frechet, tfgan
 from sagan_tf.evaluation.metrics.neighbours import neighbour_scores
-from sagan_tf.evaluation.metrics.summary import Summary
+from sagan_tf.evaluation.metrics.summary import summarize
 from tests.evaluation.small_network import FEATURES, LOGITS, small_network
 
 
-def summary(count=60, shift=0.0, seed=0, labels=True, keep=10**6, **add):
+def summary(count=60, shift=0.0, seed=0, labels=True, keep=10**6, low=-1.0, high=1.0):
     random = np.random.default_rng(seed)
-    found = Summary(keep)
     features = random.normal(shift, 1, (count, FEATURES)).astype(np.float32)
     logits = random.normal(size=(count, LOGITS)).astype(np.float32)
-    add = {"low": -1, "high": 1, **add}
     of = np.arange(count) % LOGITS if labels else None
-    found.add(features * [1, 2, 3, 1, 1, 0.5], logits, of, **add)
-    return found
+    return summarize([(features * [1, 2, 3, 1, 1, 0.5], logits, of, low, high)], keep)
 
 
 def test_every_metric_is_the_function_of_its_name():
@@ -105,8 +102,8 @@ def test_what_to_mistrust_is_named(fake, words):
 
 
 def test_a_collapsed_generator_is_named():
-    fake = Summary(9)
-    fake.add(np.ones((60, FEATURES)), np.ones((60, LOGITS)), None, -1, 1)
+    equal = np.ones((60, FEATURES)), np.ones((60, LOGITS))
+    fake = summarize([(*equal, None, -1, 1)], keep=9)
     network = small_network(is_inception=True)
     assert "alike" in " ".join(warnings(fake, summary(), network))
 

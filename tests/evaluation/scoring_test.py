@@ -4,7 +4,6 @@ import tensorflow as tf
 
 from sagan_tf import images
 from sagan_tf.evaluation import scoring
-from sagan_tf.evaluation.metrics.summary import ContentHash
 from sagan_tf.evaluation.protocols import Protocol
 from sagan_tf.model import generating, latents
 from sagan_tf.networks.builders import build_generator
@@ -126,14 +125,6 @@ def test_given_images_are_summarized_and_the_first_ones_kept():
     features = small_network()(some_images())[0].numpy()
     np.testing.assert_allclose(found.features, features[:7], rtol=1e-5)
     np.testing.assert_allclose(found.moments.mean, features[:8].mean(0), rtol=1e-5)
-
-
-def test_the_content_hash_is_of_the_images_that_were_used():
-    used, same = ContentHash(), ContentHash()
-    parts = [(some_images()[:3], None), (some_images()[3:8], None)]
-    scoring.summarize_images(parts, small_network(), keep=0, content=used)
-    same.add(some_images()[:8])
-    assert used.hexdigest() == same.hexdigest()
 
 
 def test_only_the_features_that_are_kept_take_memory():

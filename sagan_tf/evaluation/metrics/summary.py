@@ -1,217 +1,104 @@
-"""What the metrics need of a set of images, and its file.
+"""What the metrics need of a set of images."""
 
-A reference file is a NumPy .npz: `count`, `mean`, `covariance` (float64) over all N
-images, `features` (K, D), `logits` (K, L) (float32) and `labels` (K,) (int32) of the
-first K, and `about`, JSON with what they were made from.
-"""
-
-import hashlib
-import json
-import os
-import zipfile
+import dataclasses
 
 import numpy as np
 
-from sagan_tf import files, images
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.moments import Moments
 from sagan_tf.evaluation.metrics.rows import ROWS_AT_A_TIME
 
-_ARRAYS = ("count", "mean", "covariance", "features", "logits", "labels", "about")
+# What a float32 tanh and 256 values leave beyond -1 and 1.
+_SLACK = 1e-3
 
 
+@dataclasses.dataclass(frozen=True)
 class Summary:
     """Mean and covariance of all features; features, logits and labels of the first.
 
-    Args:
-        keep: int, K, images whose features, logits and labels are kept.
-
     Attributes:
-        count: N, int.
-        low, high: float, smallest and largest image value, NaN if never told.
+        moments: `Moments` of all N images.
+        features: `(K, D)` float32.
+        logits: `(K, L)` float32.
+        labels: `(K,)` int32, or `None` without labels.
+        low, high: float, smallest and largest image value, NaN if not known.
     """
 
-    def __init__(self, keep):
-        self.keep = keep
-        self.count = 0
-        self._moments = None
-        self._waiting = []
-        self.low, self.high = np.nan, np.nan
-        self._kept = {"features": [], "logits": [], "labels": []}
-        self._num_kept = 0
-
-    @classmethod
-    def from_arrays(cls, moments, features, logits, labels=None):
-        """A summary from `Moments` and the arrays that the properties return."""
-        summary = cls(keep=len(features))
-        summary.count, summary._moments = moments.count, moments
-        summary._num_kept = len(features)
-        kept = {"features": features, "logits": logits, "labels": labels}
-        for name, values in kept.items():
-            summary._kept[name] += [] if values is None else [values]
-        return summary
+    moments: Moments
+    features: np.ndarray
+    logits: np.ndarray
+    labels: np.ndarray | None = None
+    low: float = np.nan
+    high: float = np.nan
 
     @property
-    def moments(self):
-        """`Moments` of all images; `None` before the first."""
-        self._add_waiting()
-        return self._moments
-
-    @property
-    def features(self):
-        """`(K, D)` float32."""
-        return self._joined("features")
-
-    @property
-    def logits(self):
-        """`(K, L)` float32."""
-        return self._joined("logits")
-
-    @property
-    def labels(self):
-        """`(K,)` int32, or `None` without labels."""
-        return self._joined("labels") if self._kept["labels"] else None
-
-    def add(self, features, logits, labels=None, low=np.nan, high=np.nan):
-        """Adds images.
-
-        Args:
-            features, logits: `(n, D)` and `(n, L)` float32.
-            labels: `(n,)` ints; `None` in all calls or in none.
-            low, high: smallest and largest value of these images.
-
-        Raises:
-            BadInput: a feature or logit is NaN or infinite.
-        """
-        self._check(features, logits)
-        self.count += len(features)
-        self._waiting.append(np.asarray(features, np.float32))
-        if sum(map(len, self._waiting)) >= ROWS_AT_A_TIME:
-            self._add_waiting()
-        self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
-        wanted = min(len(features), self.keep - self._num_kept)
-        if wanted > 0:
-            self._kept["features"].append(np.asarray(features[:wanted], np.float32))
-            self._kept["logits"].append(np.asarray(logits[:wanted], np.float32))
-            if labels is not None:
-                self._kept["labels"].append(np.asarray(labels[:wanted], np.int32))
-            self._num_kept += wanted
-
-    def _add_waiting(self):
-        if not self._waiting:
-            return
-        features, self._waiting = np.concatenate(self._waiting), []
-        if self._moments is None:
-            self._moments = Moments(features.shape[1])
-        self._moments.update(features)
-
-    def _check(self, features, logits):
-        finite = np.isfinite(features).all(1) & np.isfinite(logits).all(1)
-        if not finite.all():
-            where = self.count + int(np.argmin(finite))
-            raise BadInput(
-                "Features and logits must be finite. Received: NaN or infinity for "
-                f"image {where}. Try another checkpoint: this generator, or the "
-                "feature network, is broken."
-            )
-
-    def _joined(self, name):
-        parts = self._kept[name]
-        if len(parts) > 1:
-            self._kept[name] = parts = [np.concatenate(parts)]
-        return parts[0]
+    def count(self):
+        """N: int."""
+        return self.moments.count
 
 
-class ContentHash:
-    """SHA-256 over the pixels and labels of real images, in their order."""
-
-    def __init__(self):
-        self._digest = hashlib.sha256()
-
-    def add(self, batch, labels=None):
-        """Adds images `(n, R, R, C)` float32 in [-1, 1] and their labels `(n,)`."""
-        for index, image in enumerate(images.to_pixels(np.asarray(batch))):
-            self._digest.update(np.int64(image.shape).tobytes())
-            self._digest.update(image.tobytes())
-            if labels is not None:
-                self._digest.update(np.int32(labels[index]).tobytes())
-
-    def hexdigest(self):
-        """64 hexadecimal digits."""
-        return self._digest.hexdigest()
-
-
-def write_reference(path, summary, about):
-    """Writes a reference file, whole or not at all.
+def summarize(batches, keep):
+    """Summarizes images batch by batch; only what is kept takes memory.
 
     Args:
-        path: of the file, whose folder need not exist.
-        summary: `Summary` of the real images.
-        about: dict for JSON: what they are, how they were treated.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    labels = np.zeros([0], np.int32) if summary.labels is None else summary.labels
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with files.replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            count=np.int64(summary.count),
-            mean=summary.moments.mean,
-            covariance=summary.moments.covariance,
-            features=summary.features,
-            logits=summary.logits,
-            labels=labels,
-            about=np.array(json.dumps(about)),
-        )
-
-
-def read_reference(path):
-    """Reads a reference file.
+        batches: iterable of features `(n, D)`, logits `(n, L)`, labels `(n,)` (or
+            `None` in all batches), and the lowest and highest values of these images.
+        keep: int >= 1, K, images whose features, logits and labels are kept.
 
     Returns:
-        `Summary`, and the dict `about`.
+        `Summary`.
 
     Raises:
-        BadInput: it is missing, damaged or something else.
+        BadInput: an image is not in [-1, 1], or a feature or logit is not finite.
     """
-    if not os.path.isfile(path):
+    moments, waiting, kept = None, [], []
+    count, low, high = 0, np.inf, -np.inf
+    for features, logits, labels, lows, highs in batches:
+        features = np.asarray(features, np.float32)
+        logits = np.asarray(logits, np.float32)
+        _check_range(np.min(lows), np.max(highs), range(count, count + len(features)))
+        _check_finite(features, logits, count)
+        low, high = min(low, np.min(lows)), max(high, np.max(highs))
+        wanted = keep - count
+        if wanted > 0:
+            labels = None if labels is None else np.asarray(labels[:wanted], np.int32)
+            kept.append((features[:wanted], logits[:wanted], labels))
+        count += len(features)
+        waiting.append(features)
+        if sum(map(len, waiting)) >= ROWS_AT_A_TIME:
+            moments, waiting = _add(waiting, moments), []
+    features, logits, labels = zip(*kept)
+    return Summary(
+        _add(waiting, moments),
+        np.concatenate(features),
+        np.concatenate(logits),
+        None if labels[0] is None else np.concatenate(labels),
+        float(low),
+        float(high),
+    )
+
+
+def _add(parts, moments):
+    if parts:
+        moments = moments or Moments(parts[0].shape[1])
+        moments.update(np.concatenate(parts))
+    return moments
+
+
+def _check_range(low, high, numbers):
+    if not (low >= -1 - _SLACK and high <= 1 + _SLACK):
         raise BadInput(
-            f"There is no reference file {path}. Try python -m "
-            f"sagan_tf.reference_statistics --dataset=... --output={path}."
+            "Images must be in [-1, 1], or uint8 pixels. Received: values from "
+            f"{low:.4g} to {high:.4g} in images {numbers[0]} to {numbers[-1]}. Try "
+            "another checkpoint if they are NaN."
         )
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in _ARRAYS}
-        about = json.loads(str(arrays["about"]))
-        moments = Moments.from_statistics(
-            int(arrays["count"]), arrays["mean"], arrays["covariance"]
-        )
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+
+
+def _check_finite(features, logits, count):
+    finite = np.isfinite(features).all(1) & np.isfinite(logits).all(1)
+    if not finite.all():
         raise BadInput(
-            f"{path} is not a whole reference file: {error}. Try removing it and "
-            "python -m sagan_tf.reference_statistics."
-        ) from error
-    labels = arrays["labels"] if len(arrays["labels"]) else None
-    summary = Summary.from_arrays(moments, arrays["features"], arrays["logits"], labels)
-    return summary, about
-
-
-def check_same(path, about, wanted):
-    """Checks that `about` of the reference file `path` has the entries of `wanted`.
-
-    Raises:
-        BadInput: some differ; the line names them all.
-    """
-    differences = [
-        f"{key} is {about.get(key)!r}, needed {value!r}"
-        for key, value in wanted.items()
-        if about.get(key) != value
-    ]
-    if differences:
-        raise BadInput(
-            f"The reference statistics in {path} are of something else: "
-            f"{'; '.join(differences)}. Try another file, or remove this one: the next "
-            "evaluation computes it again."
+            "Features and logits must be finite. Received: NaN or infinity for image "
+            f"{count + np.argmin(finite)}. Try another checkpoint: this generator, or "
+            "the feature network, is broken."
         )
