@@ -28,7 +28,7 @@ ROOMS = {
     "model": "distribution layers networks",
     "run": "files settings distribution drawing networks data model",
     "planning": "layers networks model",
-    "evaluation": "files distribution images data model run",
+    "evaluation": "files images data model run",
     "attention_maps": "files settings layers images drawing networks data model run",
     "importers": "files networks run",
     "training": "files distribution layers images drawing data model run evaluation",

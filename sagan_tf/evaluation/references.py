@@ -18,7 +18,7 @@ from sagan_tf import data, files
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import scoring
 from sagan_tf.evaluation.metrics.moments import Moments
-from sagan_tf.evaluation.metrics.summary import Summary
+from sagan_tf.evaluation.scoring import Summary
 from sagan_tf.images import to_pixels
 from sagan_tf.run import versions
 from sagan_tf.run.building import open_source
@@ -34,7 +34,7 @@ class Reference:
 
 
 def make_reference(config, protocol, network, path, keep=10_000):
-    """The statistics of real images: read from a file, or computed and written there.
+    """The `Reference` of a data set: read from a file, or computed and written there.
 
     Args:
         config: `Config`, for the data set, resolution and channels.
@@ -43,9 +43,6 @@ def make_reference(config, protocol, network, path, keep=10_000):
         path: of the file. If it exists, all real images are read again and must have
             its content hash; the feature network does not run.
         keep: int, images whose features are kept, for KID, precision and recall.
-
-    Returns:
-        `Reference`.
 
     Raises:
         BadInput: the file is of other images, another treatment or network; or the

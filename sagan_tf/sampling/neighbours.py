@@ -9,7 +9,7 @@ from scipy import stats
 
 from sagan_tf import data, images
 from sagan_tf.errors import BadInput
-from sagan_tf.evaluation.metrics.nearest import NearestRows
+from sagan_tf.evaluation.metrics.neighbours import NearestRows
 from sagan_tf.run.building import open_data
 
 # The number of training images whose own nearest neighbours show what is usual.

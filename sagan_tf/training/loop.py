@@ -217,7 +217,7 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
             )
         )
     if config.evaluate_every_steps:
-        how = open_how(config, workdir, strategy=strategy)
+        how = open_how(workdir, config, strategy=strategy)
         every = config.evaluate_every_steps
         callbacks.append(PeriodicEvaluation(every, how, checkpoints, writer, workdir))
     return [*callbacks, MetricPlot(config.sample_every_steps, workdir)]
