@@ -126,14 +126,12 @@ class ConditionalBatchNorm(keras.layers.Layer):
 
     def _batch_statistics(self, x):
         mean, variance = ops.moments(x, (0, 1, 2), synchronized=self.synchronized)
-        moving_variance = variance
+        stored = variance
         if self.unbiased_moving_variance:
             n = ops.cast(ops.prod(ops.shape(x)[:3]), x.dtype)
-            moving_variance = variance * (n / ops.maximum(n - 1, 1))
-        for moving, batch in (
-            (self.moving_mean, mean),
-            (self.moving_variance, moving_variance),
-        ):
+            stored = variance * (n / ops.maximum(n - 1, 1))
+        statistics = (self.moving_mean, self.moving_variance)
+        for moving, batch in zip(statistics, (mean, stored)):
             moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         return mean, variance
 

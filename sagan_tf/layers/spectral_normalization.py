@@ -83,9 +83,7 @@ class SpectralNormalization(keras.layers.Wrapper):
                 "layer must be a keras.layers.Layer. "
                 f"Received: {layer!r}. Try keras.layers.Dense(10)."
             )
-        if dtype is None:
-            dtype = layer.dtype_policy
-        super().__init__(layer, dtype=dtype, **kwargs)
+        super().__init__(layer, dtype=dtype or layer.dtype_policy, **kwargs)
         self.power_iterations = power_iterations
         self.stop_gradient = stop_gradient
         self.epsilon = epsilon
