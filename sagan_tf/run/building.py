@@ -109,12 +109,8 @@ def load_generator(workdir, checkpoint="newest", ema=True):
     Raises:
         BadInput: there is no run, no checkpoint, or it is damaged.
     """
-    workdir = pathlib.Path(workdir)
-    config = read_config(workdir)
-    checkpoints, step = _find(workdir, config, checkpoint)
-    generator, _ = networks_from_config(config)
-    _restore(checkpoints, step, config, (generator, None), ema)
-    return generator, config, read_class_names(workdir), step
+    generator, _, *others = _load(workdir, checkpoint, ema, with_discriminator=False)
+    return generator, *others
 
 
 def load_networks(workdir, checkpoint="newest", ema=True):
@@ -130,11 +126,14 @@ def load_networks(workdir, checkpoint="newest", ema=True):
     Raises:
         BadInput: see `load_generator`.
     """
-    workdir = pathlib.Path(workdir)
+    return _load(workdir, checkpoint, ema, with_discriminator=True)
+
+
+def _load(workdir, checkpoint, ema, with_discriminator):
     config = read_config(workdir)
     checkpoints, step = _find(workdir, config, checkpoint)
     generator, discriminator = networks_from_config(config)
-    if "discriminator" not in checkpoints.items(step):
+    if not with_discriminator or "discriminator" not in checkpoints.items(step):
         discriminator = None
     _restore(checkpoints, step, config, (generator, discriminator), ema)
     return generator, discriminator, config, read_class_names(workdir), step
@@ -155,7 +154,7 @@ def restore_networks(workdir, config, networks, checkpoint="newest", ema=True):
     Raises:
         BadInput: see `load_generator`.
     """
-    checkpoints, step = _find(pathlib.Path(workdir), config, checkpoint)
+    checkpoints, step = _find(workdir, config, checkpoint)
     _restore(checkpoints, step, config, networks, ema)
     return step
 
@@ -171,32 +170,34 @@ def _restore(checkpoints, step, config, networks, ema):
 
 def _find(workdir, config, checkpoint):
     """The `Checkpoints` that have a checkpoint, and its step."""
-    checkpoints, best = (Checkpoints(workdir / name) for name in ("checkpoints", BEST))
+    checkpoints, best = _checkpoints(workdir)
+    if checkpoint not in ("best", "newest"):
+        step = int(checkpoint)
+        is_only_best = step in best.steps() and step not in checkpoints.steps()
+        return (best if is_only_best else checkpoints), step
+    chosen = best if checkpoint == "best" else checkpoints
+    step = chosen.newest_good()
+    if step is not None:
+        return chosen, step
     if checkpoint == "best":
-        step = best.newest_good()
-        if step is None:
-            raise BadInput(
-                f"{workdir} has no best checkpoint. Try training with "
-                "--evaluate_every_steps, or --checkpoint=newest."
-            )
-        return best, step
-    if checkpoint == "newest":
-        step = checkpoints.newest_good()
-        if step is None:
-            raise BadInput(
-                f"{workdir} has no checkpoints yet. Try again when the run has written "
-                f"one (every {config.checkpoint_every_steps} steps and at the end)."
-            )
-        return checkpoints, step
-    step = int(checkpoint)
-    is_only_best = step in best.steps() and step not in checkpoints.steps()
-    return (best if is_only_best else checkpoints), step
+        raise BadInput(
+            f"{workdir} has no best checkpoint. Try training with "
+            "--evaluate_every_steps, or --checkpoint=newest."
+        )
+    raise BadInput(
+        f"{workdir} has no checkpoints yet. Try again when the run has written "
+        f"one (every {config.checkpoint_every_steps} steps and at the end)."
+    )
 
 
 def checkpoint_steps(workdir):
     """Steps of a run's checkpoints, the best one included, oldest first."""
+    return sorted({step for kept in _checkpoints(workdir) for step in kept.steps()})
+
+
+def _checkpoints(workdir):
     folders = (pathlib.Path(workdir) / name for name in ("checkpoints", BEST))
-    return sorted({step for folder in folders for step in Checkpoints(folder).steps()})
+    return [Checkpoints(folder) for folder in folders]
 
 
 def make_model(config):

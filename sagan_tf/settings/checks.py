@@ -103,8 +103,7 @@ def _check_type(field, value):
 def _check_limits(field, value):
     choices = field.metadata["choices"]
     if choices:
-        allowed = f"one of {', '.join(str(choice) for choice in choices)}"
-        fits = value in choices
+        allowed, fits = f"one of {', '.join(map(str, choices))}", value in choices
     elif type(value) in (int, float):
         allowed, is_within = field.metadata["limits"] or ABOVE_0
         fits = is_within(value)
@@ -120,15 +119,11 @@ def _check_limits(field, value):
 
 
 def _check_attention(config):
-    networks = (
-        ("attention_resolution", config.generator_attention, config.resolution),
-        (
-            "discriminator_attention_resolution",
-            config.discriminator_attention,
-            config.resolution // 2,
-        ),
-    )
-    for name, sizes, largest in networks:
+    resolution, discriminator = config.resolution, config.discriminator_attention
+    for name, sizes, largest in (
+        ("attention_resolution", config.generator_attention, resolution),
+        ("discriminator_attention_resolution", discriminator, resolution // 2),
+    ):
         allowed = [2**k for k in range(3, 9) if 2**k <= largest]
         if any(size not in allowed for size in sizes) or len(set(sizes)) < len(sizes):
             raise BadInput(

@@ -11,9 +11,8 @@ from absl import flags
 
 from sagan_tf.errors import BAD_INPUT, BROKEN_PIPE, FINISHED, INTERRUPTED, BadInput
 from sagan_tf.settings.checks import value_type
-from sagan_tf.settings.config import Config
+from sagan_tf.settings.config import GROUPS, Config
 
-_GROUPS = ("data", "networks", "training", "evaluation", "run")
 _NAME_WIDTH = 44
 
 
@@ -188,9 +187,9 @@ def help_text(define, about):
     values = flags.FlagValues()
     define(values)
     modules = values.flags_by_module_dict()
-    own = [name for name in modules if name not in _GROUPS]
+    own = [name for name in modules if name not in GROUPS]
     lines = [about.strip()]
-    for module in own + [group for group in _GROUPS if group in modules]:
+    for module in own + [group for group in GROUPS if group in modules]:
         lines += ["", f"{'this command' if module in own else module}:"]
         for flag in modules[module]:
             lines += _flag_lines(flag)
@@ -199,12 +198,17 @@ def help_text(define, about):
 
 
 def _flag_lines(flag):
+    default = flag.default
     if flag.boolean:
-        default = {None: "none", True: "yes", False: "no"}[flag.default]
-        name = f"--[no]{flag.name} ({default})"
+        word = {None: "none", True: "yes", False: "no"}[default]
+        name = f"[no]{flag.name} ({word})"
+    elif isinstance(default, tuple):
+        name = f"{flag.name}={','.join(map(str, default))}"
+    elif default is None and flag.name.startswith("discriminator_attention"):
+        name = f"{flag.name}=same"
     else:
-        name = f"--{flag.name}={_as_text(flag)}"
-    head, margin = f"  {name}".ljust(_NAME_WIDTH), " " * _NAME_WIDTH
+        name = f"{flag.name}={'none' if default is None else default}"
+    head, margin = f"  --{name}".ljust(_NAME_WIDTH), " " * _NAME_WIDTH
     fits = len(head) == _NAME_WIDTH
     text = textwrap.wrap(
         flag.help,
@@ -214,12 +218,3 @@ def _flag_lines(flag):
         break_on_hyphens=False,
     )
     return text if fits else [head, *text]
-
-
-def _as_text(flag):
-    default = flag.default
-    if isinstance(default, tuple):
-        return ",".join(str(size) for size in default)
-    if default is None:
-        return "same" if flag.name.startswith("discriminator_attention") else "none"
-    return str(default)

@@ -41,11 +41,10 @@ def _option(group, default, text, choices=None, limits=None):
     return dataclasses.field(default=default, metadata=metadata)
 
 
-_data = functools.partial(_option, "data")
-_networks = functools.partial(_option, "networks")
-_training = functools.partial(_option, "training")
-_evaluation = functools.partial(_option, "evaluation")
-_run = functools.partial(_option, "run")
+GROUPS = ("data", "networks", "training", "evaluation", "run")
+_data, _networks, _training, _evaluation, _run = (
+    functools.partial(_option, group) for group in GROUPS
+)
 
 # A run cannot go on with another value of one of these: the weights would not fit, or
 # would mean something else.
@@ -317,11 +316,8 @@ class Config:
     def difference(self, other):
         """Dict of field name to (our value, the other's), where they differ."""
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
-        return {
-            name: (mine[name], theirs[name])
-            for name in mine
-            if mine[name] != theirs[name]
-        }
+        changed = [name for name in mine if mine[name] != theirs[name]]
+        return {name: (mine[name], theirs[name]) for name in changed}
 
     def network_difference(self, other):
         """`difference` of the fields that decide the weights' shapes and meaning.
