@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 from sagan_tf.errors import BadInput
+from sagan_tf.settings.command import as_text
 
 STABILIZATION = ("sn_d_only", "sn_both", "no_attention")
 ATTENTION = ("feat8", "feat16", "feat32", "feat64")
@@ -53,7 +54,7 @@ class Cell:
         name: str, the stem of its `.flags` file.
         seed: int.
         workdir: `pathlib.Path` of its run.
-        settings: dict, the fields of its `Config`.
+        settings: dict, the fields of its `Config`, its seed among them.
         arguments: list of str, the command line of `sagan_tf.train`.
     """
 
@@ -119,14 +120,14 @@ def check_overrides(own, overrides):
     """Checks that the cells do not differ in what is set for all of them.
 
     Args:
-        own: dict of cell to dict of the fields of its file.
+        own: list of `Config`, those of the cells' files.
         overrides: dict of the fields that are set for all cells.
 
     Raises:
         BadInput: they do.
     """
     for name in overrides:
-        values = {_as_text(name, fields[name]) for fields in own.values()}
+        values = {as_text(name, getattr(config, name)) for config in own}
         if len(values) > 1 and name not in _SCALE:
             raise BadInput(
                 f"--{name} must not be set for all cells, because they differ in it: "
@@ -135,73 +136,59 @@ def check_overrides(own, overrides):
             )
 
 
-def settings_of(own, overrides, learning_rate_scale=1.0):
-    """What a cell trains with: dict of all fields.
+def config_of(own, overrides, learning_rate_scale=1.0):
+    """What a cell trains with: `Config`.
 
     Every run is evaluated. If `total_steps` is overridden, all intervals become a tenth
     of it.
 
     Args:
-        own: dict of the fields of its file.
+        own: `Config` of its file.
         overrides: dict of the fields that are set for all cells.
         learning_rate_scale: float, multiplies both learning rates.
     """
-    settings = {**own, **overrides}
-    if "dataset" in overrides and "num_classes" not in overrides:
-        settings["num_classes"] = None  # The number that the data set has.
-    unit = settings["steps_per_execution"]
-    every = max(1, settings["total_steps"] // _PARTS // unit) * unit
-    intervals = {"evaluate_every_steps": every}
+    changes = dict(overrides)
+    if "dataset" in overrides:
+        changes.setdefault("num_classes", None)  # The number that the data set has.
+    config = dataclasses.replace(own, **changes)
+    unit = config.steps_per_execution
+    every = max(1, config.total_steps // _PARTS // unit) * unit
+    changes.setdefault("evaluate_every_steps", every)
     if "total_steps" in overrides:
-        names = ("sample_every_steps", "checkpoint_every_steps", "watch_every_steps")
-        intervals |= dict.fromkeys(names, every)
-        intervals["log_every_steps"] = max(1, every // _PARTS // unit) * unit
-    settings |= {k: v for k, v in intervals.items() if k not in overrides}
+        for name in ("sample", "checkpoint", "watch"):
+            changes.setdefault(f"{name}_every_steps", every)
+        changes.setdefault("log_every_steps", max(1, every // _PARTS // unit) * unit)
     for name in ("generator_learning_rate", "discriminator_learning_rate"):
         # Rounded, because it is written on a command line.
-        settings[name] = float(f"{learning_rate_scale * settings[name]:.9g}")
-    return settings
+        changes[name] = float(f"{learning_rate_scale * getattr(config, name):.9g}")
+    return dataclasses.replace(own, **changes)
 
 
-def obstacle(settings):
-    """Why a cell with these settings cannot be trained: str, or `None` if it can."""
-    in_generator = settings["attention_resolution"]
-    in_discriminator = settings["discriminator_attention_resolution"]
-    if in_discriminator is None:
-        in_discriminator = in_generator
-    resolution = settings["resolution"]
+def obstacle(config):
+    """Why a cell with this `Config` cannot be trained: str, or `None` if it can."""
     # The discriminator's first block halves the size.
     for network, sizes, largest in (
-        ("generator", in_generator, resolution),
-        ("discriminator", in_discriminator, resolution // 2),
+        ("generator", config.generator_attention, config.resolution),
+        ("discriminator", config.discriminator_attention, config.resolution // 2),
     ):
         size = max(sizes, default=0)
         if size > largest:
-            return f"at {resolution} pixels the {network} has no {size} x {size} maps"
-    if settings["num_classes"] == 0:
-        if settings["discriminator_head"] == "auxiliary_classifier":
+            where = f"at {config.resolution} pixels"
+            return f"{where} the {network} has no {size} x {size} maps"
+    if config.num_classes == 0:
+        if config.discriminator_head == "auxiliary_classifier":
             return "its classifier needs classes"
-        if settings["spectral_norm_conditional_batch_norm"]:
+        if config.spectral_norm_conditional_batch_norm:
             return "its tables of gains and biases need classes"
     return None
 
 
 def as_flags(settings, own):
     """The flags, except the seed, that turn `own` into `settings`: list of str."""
-    flags = []
-    for name, value in settings.items():
-        if name == "seed" or value == own[name]:
-            continue
-        if isinstance(value, bool):
-            flags.append(f"--{name}" if value else f"--no{name}")
-        else:
-            flags.append(f"--{name}={_as_text(name, value)}")
-    return flags
-
-
-def _as_text(name, value):
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    if value is None:
-        return "same" if name.startswith("discriminator_attention") else "none"
-    return str(value)
+    return [
+        f"--{'' if value else 'no'}{name}"
+        if isinstance(value, bool)
+        else f"--{name}={as_text(name, value)}"
+        for name, value in settings.items()
+        if name != "seed" and value != own[name]
+    ]

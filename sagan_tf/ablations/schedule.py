@@ -36,11 +36,10 @@ def plan(workdir, matrices, chosen, seeds, configs, overrides, scale=1.0):
     """
     names = matrix.names_of(matrices, chosen)
     files = {name: relative(pathlib.Path(configs, f"{name}.flags")) for name in names}
-    own_configs = {name: _read(file) for name, file in files.items()}
-    own = {name: dataclasses.asdict(config) for name, config in own_configs.items()}
-    matrix.check_overrides(own, overrides)
-    settings = {n: matrix.settings_of(own[n], overrides, scale) for n in names}
-    reasons = {name: matrix.obstacle(settings[name]) for name in names}
+    own = {name: _read(file) for name, file in files.items()}
+    matrix.check_overrides(own.values(), overrides)
+    wanted = {n: matrix.config_of(own[n], overrides, scale) for n in names}
+    reasons = {name: matrix.obstacle(config) for name, config in wanted.items()}
     left_out = {name: reason for name, reason in reasons.items() if reason}
     possible = tuple(name for name in names if name not in left_out)
     if not possible:
@@ -53,13 +52,12 @@ def plan(workdir, matrices, chosen, seeds, configs, overrides, scale=1.0):
     cells = []
     for seed in seeds:
         for name in matrix.share_of(possible, chosen):
-            fields = {**settings[name], "seed": seed}
-            dataclasses.replace(own_configs[name], **fields).validate()
+            config = dataclasses.replace(wanted[name], seed=seed).validate()
             folder = runs.folder(workdir, name, seed)
-            flags = matrix.as_flags(settings[name], own[name])
+            flags = matrix.as_flags(vars(config), vars(own[name]))
             arguments = [f"--flagfile={files[name]}", *flags, f"--seed={seed}"]
             arguments.append(f"--workdir={folder}")
-            cell = matrix.Cell(name, seed, folder, settings[name], arguments)
+            cell = matrix.Cell(name, seed, folder, vars(config), arguments)
             processes.check_unchanged(cell)
             cells.append(cell)
     return cells, [(name, seed) for seed in seeds for name in possible], left_out

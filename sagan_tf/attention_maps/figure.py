@@ -7,14 +7,9 @@ its objects are used: no window opens, and the state of a notebook does not chan
 import itertools
 
 import numpy as np
+from PIL import Image
 
-from sagan_tf.attention_maps.overlay import (
-    QUERY_COLOURS,
-    blended,
-    enlarged,
-    ink_on,
-    overlay,
-)
+from sagan_tf.attention_maps.overlay import QUERY_COLOURS, blended, ink_on, overlay
 from sagan_tf.attention_maps.view import NO_EFFECT
 from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing
@@ -130,7 +125,8 @@ def _draw_row(page, view, top):
     page.write(_MARGIN, top + 0.3, _means_text(view))
     top += _HEADING + _ABOVE
     image = page.axes(_MARGIN, top, _PANEL, _PANEL)
-    _show(image, enlarged(view.pixels, _PANEL_PIXELS), view)
+    pixels = Image.fromarray(view.pixels.repeat(3 // view.pixels.shape[2], axis=2))
+    _show(image, pixels.resize([_PANEL_PIXELS] * 2, Image.Resampling.NEAREST), view)
     left = _MARGIN + _PANEL + _GAP
     if not view.has_effect:
         words = NO_EFFECT.replace(". It", ".\nIt").replace("; its", ";\nits")
@@ -155,8 +151,8 @@ def _means_text(view):
 
 def _draw_map(page, view, index, query, left, top):
     colour = QUERY_COLOURS[index]
-    distance = query.distance_cells * len(view.pixels) / view.grid[0]
-    text = f"{index + 1}   {query.entropy_bits:.1f} bits, {distance:.0f} px"
+    distance = f"{query.distance_pixels:.0f} px"
+    text = f"{index + 1}   {query.entropy_bits:.1f} bits, {distance}"
     page.write(left, top - 0.07, "\u25cf", size=10, colour=colour)
     page.write(left + 0.13, top - 0.06, text)
     axes = page.axes(left, top, _PANEL, _PANEL)
@@ -191,7 +187,7 @@ def _show(axes, pixels, view):
 
 def _draw_ring(axes, query, index, is_numbered):
     """A dot with a white and a black ring, which is visible on every image."""
-    x, y = query.column + 0.5, query.row + 0.5
+    y, x = (place + 0.5 for place in query.cell)
     colour, size = QUERY_COLOURS[index], 11 if is_numbered else 7
     style = {"markeredgewidth": 0, "clip_on": False, "zorder": 3}
     for more, paint in ((3.6, "black"), (2.2, "white"), (0, colour)):

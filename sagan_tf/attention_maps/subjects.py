@@ -7,7 +7,6 @@ import numpy as np
 from sagan_tf import data
 from sagan_tf.errors import BadInput
 from sagan_tf.model import generating
-from sagan_tf.progress import progress_bar
 from sagan_tf.run.building import open_source
 
 
@@ -71,13 +70,28 @@ def real_images(config, numbers, labels, class_names=()):
         BadInput: the data set cannot be read, or has too few images.
     """
     source = open_source(config)
-    buffer = config.shuffle_buffer_images
-    order = {"seed": config.seed, "shuffle_buffer_images": buffer}
     wanted = [(label, number) for label in labels or [None] for number in numbers]
-    with data.naming_bad_image(
-        source, remedy="training with --skip_bad_images", **order
+    found, counts = {}, {label: 0 for label, _ in wanted}
+    for (image,), given, _ in data.read_once(
+        source,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        batch_size=1,
+        seed=config.seed,
+        shuffle_buffer_images=config.shuffle_buffer_images,
+        resize=config.resize,
+        labelled=config.num_classes > 0,
+        what="Looking for images",
+        remedy="training with --skip_bad_images",
     ):
-        found = _find(_stream(source, config, order), wanted)
+        label = int(given[0]) if config.num_classes else 0
+        group = label if labels else None
+        if (group, counts.get(group)) in wanted:
+            found[group, counts[group]] = image, label
+        if group in counts:
+            counts[group] += 1
+        if len(found) == len(set(wanted)):
+            break
     for label, number in wanted:
         if (label, number) not in found:
             group = "" if label is None else f" of {_class_text(label, class_names)}"
@@ -90,40 +104,6 @@ def real_images(config, numbers, labels, class_names=()):
     numbers = [number for _, number in wanted]
     titles = _titles("image", numbers, given, class_names)
     return ChosenImages("real", numbers, titles, given, images=np.stack(images))
-
-
-def _stream(source, config, order):
-    """Images and labels (0 without classes), once, in the order of the run."""
-    batches = data.make_dataset(
-        source,
-        resolution=config.resolution,
-        image_channels=config.image_channels,
-        batch_size=1,
-        resize=config.resize,
-        repeat=False,
-        labelled=config.num_classes > 0,
-        cache_bytes=0,  # A few images: not all need to be decoded.
-        **order,
-    )
-    for batch in batches.as_numpy_iterator():
-        yield (batch[0][0], int(batch[1][0])) if config.num_classes else (batch[0], 0)
-
-
-def _find(images, wanted):
-    """Dict of (label or `None`, number) to image and label, of those that are there."""
-    found, counts = {}, {label: 0 for label, _ in wanted}
-    with progress_bar("Looking for images", None) as bar:
-        for image, label in images:
-            bar.update()
-            group = None if None in counts else label
-            if group not in counts:
-                continue
-            if (group, counts[group]) in wanted:
-                found[group, counts[group]] = image, label
-            counts[group] += 1
-            if len(found) == len(set(wanted)):
-                break
-    return found
 
 
 def _titles(word, numbers, labels, class_names):

@@ -203,7 +203,7 @@ def _flag_lines(flag):
         default = {None: "none", True: "yes", False: "no"}[flag.default]
         name = f"--[no]{flag.name} ({default})"
     else:
-        name = f"--{flag.name}={_as_text(flag)}"
+        name = f"--{flag.name}={as_text(flag.name, flag.default)}"
     head, margin = f"  {name}".ljust(_NAME_WIDTH), " " * _NAME_WIDTH
     fits = len(head) == _NAME_WIDTH
     text = textwrap.wrap(
@@ -216,10 +216,10 @@ def _flag_lines(flag):
     return text if fits else [head, *text]
 
 
-def _as_text(flag):
-    default = flag.default
-    if isinstance(default, tuple):
-        return ",".join(str(size) for size in default)
-    if default is None:
-        return "same" if flag.name.startswith("discriminator_attention") else "none"
-    return str(default)
+def as_text(name, value):
+    """The value of a flag as it is typed: str."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    if value is None:
+        return "same" if name.startswith("discriminator_attention") else "none"
+    return str(value)

@@ -49,13 +49,13 @@ def test_views_come_image_after_image(report):
 def test_queries_are_picked_on_each_map(report, workdir):
     expected = pick_queries(generator_map(workdir, 8).scores, 5)
     view = report.views[2][1]
-    assert [(query.row, query.column) for query in view.queries] == expected
+    assert [query.cell for query in view.queries] == expected
 
 
 def test_points_are_the_same_on_all_maps(workdir):
     found = make_report(workdir, seeds=[3], points=[(31, 0), (4, 9)])
     for _, view in found.views:
-        assert [(q.row, q.column) for q in view.queries] == [(0, 15), (4, 2)]
+        assert [query.cell for query in view.queries] == [(0, 15), (4, 2)]
 
 
 def test_a_point_outside_the_image_is_refused_before_anything_is_computed(
