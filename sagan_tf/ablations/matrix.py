@@ -3,8 +3,12 @@
 import dataclasses
 import pathlib
 
+from sagan_tf.ablations import processes, runs
 from sagan_tf.errors import BadInput
-from sagan_tf.settings.command import as_text
+from sagan_tf.settings.command import as_text, config_from_flags, define_flags, parse
+
+# Of the repository: the files of the cells are not part of the package.
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs" / "ablations"
 
 STABILIZATION = ("sn_d_only", "sn_both", "no_attention")
 ATTENTION = ("feat8", "feat16", "feat32", "feat64")
@@ -54,15 +58,80 @@ class Cell:
         name: str, the stem of its `.flags` file.
         seed: int.
         workdir: `pathlib.Path` of its run.
-        settings: dict, the fields of its `Config`, its seed among them.
+        config: `Config`, what it trains with.
         arguments: list of str, the command line of `sagan_tf.train`.
     """
 
     name: str
     seed: int
     workdir: pathlib.Path
-    settings: dict
+    config: object
     arguments: list
+
+
+def plan(workdir, matrices, chosen, seeds, configs, overrides, scale=1.0):
+    """Finds out what an ablation trains.
+
+    Args:
+        workdir: `pathlib.Path` of the ablation.
+        matrices, chosen: str, the flags `--matrix` and `--cells`; `None`: all cells.
+        seeds: sequence of ints.
+        configs: folder of the cells' `.flags` files.
+        overrides: dict of the fields of `Config` that are set for all cells.
+        scale: float, multiplies the learning rates.
+
+    Returns:
+        List of `Cell` that this process trains, list of (name, seed) of all processes,
+        and dict of names that are left out to the reason.
+
+    Raises:
+        BadInput: no cell can be trained, a setting is wrong, a file is missing, or a
+            folder has a run with other settings.
+    """
+    names = names_of(matrices, chosen)
+    files = {name: relative(pathlib.Path(configs, f"{name}.flags")) for name in names}
+    own = {name: _read(file) for name, file in files.items()}
+    _check_overrides(own.values(), overrides)
+    wanted = {n: _config_of(own[n], overrides, scale) for n in names}
+    reasons = {name: _obstacle(config) for name, config in wanted.items()}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    possible = tuple(name for name in names if name not in left_out)
+    if not possible:
+        raise BadInput(
+            "None of the cells can be trained. Received: "
+            f"--matrix={matrices}, but {names[0]}: {left_out[names[0]]}. Try another "
+            "--resolution or --matrix, or, if its cells have the same attention, "
+            "--attention_resolution=16."
+        )
+    cells = []
+    for seed in seeds:
+        for name in _share_of(possible, chosen):
+            config = dataclasses.replace(wanted[name], seed=seed).validate()
+            folder = runs.folder(workdir, name, seed)
+            flags = as_flags(vars(config), vars(own[name]))
+            arguments = [f"--flagfile={files[name]}", *flags, f"--seed={seed}"]
+            arguments.append(f"--workdir={folder}")
+            cell = Cell(name, seed, folder, config, arguments)
+            processes.check_unchanged(cell)
+            cells.append(cell)
+    return cells, [(name, seed) for seed in seeds for name in possible], left_out
+
+
+def relative(path):
+    """A path as a person in the current folder would type it: str."""
+    here = pathlib.Path.cwd()
+    path = pathlib.Path(path)
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _read(file):
+    if not pathlib.Path(file).is_file():
+        raise BadInput(
+            "configs must be a folder with a file for each cell. Received: "
+            f"{file} is missing. Try --configs=FOLDER, the repository's "
+            "configs/ablations."
+        )
+    return config_from_flags(parse(["ablate", f"--flagfile={file}"], define_flags))
 
 
 def names_of(matrix, cells=None):
@@ -70,39 +139,32 @@ def names_of(matrix, cells=None):
 
     Args:
         matrix: str, names of `MATRICES`, separated by commas.
-        cells: str, names separated by commas; `None` or a share such as 1/4 (see
-            `share_of`) chooses all of them.
+        cells: str, names separated by commas; `None` or a share such as 1/4 chooses
+            all of them.
 
     Raises:
         BadInput: an unknown matrix or cell.
     """
-    unknown = [name for name in matrix.split(",") if name not in MATRICES]
-    if unknown:
-        raise BadInput(
-            f"matrix must be among {', '.join(MATRICES)}, separated by commas. "
-            f"Received: {unknown[0]}. Try --matrix=paper."
-        )
-    names = tuple(
-        dict.fromkeys(name for part in matrix.split(",") for name in MATRICES[part])
-    )
-    if not cells or "/" in cells:
-        return names
-    wanted = cells.split(",")
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        raise BadInput(
-            f"cells must be among those of --matrix={matrix}: {', '.join(names)}. "
-            f"Received: {unknown[0]}. Try --cells={names[0]}, or a share, --cells=1/4."
-        )
+    names = {}
+    for part in matrix.split(","):
+        if part not in MATRICES:
+            raise BadInput(
+                f"matrix must be among {', '.join(MATRICES)}, separated by commas. "
+                f"Received: {part}. Try --matrix=paper."
+            )
+        names |= dict.fromkeys(MATRICES[part])
+    wanted = names if not cells or "/" in cells else cells.split(",")
+    for name in wanted:
+        if name not in names:
+            raise BadInput(
+                f"cells must be among those of --matrix={matrix}: {', '.join(names)}. "
+                f"Received: {name}. Try --cells={[*names][0]}, or a share, --cells=1/4."
+            )
     return tuple(name for name in names if name in wanted)
 
 
-def share_of(names, cells):
-    """The share of a tuple of names that `cells` asks for: `2/3` is the second third.
-
-    Raises:
-        BadInput: the share is impossible, or empty.
-    """
+def _share_of(names, cells):
+    """The share of the names that `cells` asks for: `2/3` is the second third."""
     if not cells or "/" not in cells:
         return names
     share, _, shares = cells.partition("/")
@@ -116,16 +178,8 @@ def share_of(names, cells):
     return names[int(share) - 1 :: int(shares)]
 
 
-def check_overrides(own, overrides):
-    """Checks that the cells do not differ in what is set for all of them.
-
-    Args:
-        own: list of `Config`, those of the cells' files.
-        overrides: dict of the fields that are set for all cells.
-
-    Raises:
-        BadInput: they do.
-    """
+def _check_overrides(own, overrides):
+    """Refuses what is set for all cells although their own configs differ in it."""
     for name in overrides:
         values = {as_text(name, getattr(config, name)) for config in own}
         if len(values) > 1 and name not in _SCALE:
@@ -136,16 +190,11 @@ def check_overrides(own, overrides):
             )
 
 
-def config_of(own, overrides, learning_rate_scale=1.0):
-    """What a cell trains with: `Config`.
+def _config_of(own, overrides, learning_rate_scale):
+    """What a cell trains with: its own `Config` with what is set for all cells.
 
     Every run is evaluated. If `total_steps` is overridden, all intervals become a tenth
     of it.
-
-    Args:
-        own: `Config` of its file.
-        overrides: dict of the fields that are set for all cells.
-        learning_rate_scale: float, multiplies both learning rates.
     """
     changes = dict(overrides)
     if "dataset" in overrides:
@@ -164,7 +213,7 @@ def config_of(own, overrides, learning_rate_scale=1.0):
     return dataclasses.replace(own, **changes)
 
 
-def obstacle(config):
+def _obstacle(config):
     """Why a cell with this `Config` cannot be trained: str, or `None` if it can."""
     # The discriminator's first block halves the size.
     for network, sizes, largest in (

@@ -5,8 +5,8 @@ import json
 import pathlib
 
 from sagan_tf.attention_maps import explorer, figure
+from sagan_tf.attention_maps.measures import cells_of_pixels, pick_queries
 from sagan_tf.attention_maps.page import Page
-from sagan_tf.attention_maps.queries import cells_of_pixels, pick_queries
 from sagan_tf.attention_maps.subjects import ChosenImages, generated_images, real_images
 from sagan_tf.attention_maps.view import make_view
 from sagan_tf.files import write_text

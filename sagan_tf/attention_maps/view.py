@@ -83,7 +83,7 @@ def make_view(pixels, attention_map, cells, title=""):
         pixels: `(R, R, C)` uint8 array, C 1 or 3: the image that a generator made,
             or that a discriminator saw.
         attention_map: `AttentionMap`.
-        cells: list of (row, column), the queries: see `queries.py`.
+        cells: list of (row, column), the queries: see `pick_queries`.
         title: str, what the image is.
 
     Returns:
@@ -107,23 +107,11 @@ def make_view(pixels, attention_map, cells, title=""):
             )
     entropies = measures.entropy_bits(scores)
     distances = measures.attention_distance(scores)
-    high, wide = (pixels.shape[i] / scores.shape[i] for i in (0, 1))
-    queries = []
-    for row, column in cells:
-        shares = scores[row, column].copy()
-        largest_at = np.unravel_index(shares.argmax(), shares.shape)
-        queries.append(
-            Query(
-                pixel=(int((column + 0.5) * wide), int((row + 0.5) * high)),
-                cell=(int(row), int(column)),
-                entropy_bits=float(entropies[row, column]),
-                distance_cells=float(distances[row, column]),
-                distance_pixels=float(distances[row, column]) * high,
-                largest_share=float(shares.max()),
-                largest_at=tuple(map(int, largest_at)),
-                scores=shares,
-            )
-        )
+    size = [pixels.shape[i] / scores.shape[i] for i in (0, 1)]
+    queries = [
+        _query((int(i), int(j)), scores[i, j], entropies[i, j], distances[i, j], size)
+        for i, j in cells
+    ]
     return View(
         title=title,
         pixels=pixels,
@@ -134,4 +122,19 @@ def make_view(pixels, attention_map, cells, title=""):
         grid=scores.shape,
         means=measures.measure(scores, pixels.shape[0]),
         queries=tuple(queries),
+    )
+
+
+def _query(cell, shares, entropy, distance, cell_size):
+    (row, column), (high, wide) = cell, cell_size
+    largest_at = np.unravel_index(shares.argmax(), shares.shape)
+    return Query(
+        pixel=(int((column + 0.5) * wide), int((row + 0.5) * high)),
+        cell=cell,
+        entropy_bits=float(entropy),
+        distance_cells=float(distance),
+        distance_pixels=float(distance) * high,
+        largest_share=float(shares.max()),
+        largest_at=tuple(map(int, largest_at)),
+        scores=shares.copy(),
     )

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from attention_runs import DATA, make_run
 
-from sagan_tf.attention_maps.measures import measure
-from sagan_tf.attention_maps.queries import pick_queries
+from sagan_tf.attention_maps.measures import measure, pick_queries
 from sagan_tf.attention_maps.report import make_report
 from sagan_tf.attention_maps.subjects import generated_images
 from sagan_tf.networks.attention_scores import attention_maps_of
