@@ -27,8 +27,7 @@ class Report:
         images: `ChosenImages`.
         views: list of (index of the image, `View`), image after image.
         layers: list of dicts, means over the images, see `explorer.mean_values`.
-        history: list of dicts, see `explorer.history`, or empty.
-        gammas: see `explorer.training_gammas`; empty without a history.
+        history, gammas: see `explorer`; empty without a history.
         page: `Page`, or `None`.
     """
 
@@ -39,7 +38,7 @@ class Report:
     views: list
     layers: list
     history: list
-    gammas: list
+    gammas: dict
     page: Page | None
 
     def text(self):
@@ -142,8 +141,11 @@ def make_report(
     )
     attending = explorer.networks_to_look_at(networks, network, images)
     grids = [map_shape(a) for net in attending.values() for a in attention_layers(net)]
-    for grid in grids if points else ():
-        cells_of_pixels(points, config.resolution, grid)
+    cells_of = {
+        grid: cells_of_pixels(points, config.resolution, grid)
+        for grid in grids
+        if points is not None
+    }
     labels = arguments.parse_labels(labels, config.num_classes)
     count = len(seeds) * (len(labels) or 1)
     figure.check_rows(count * len(grids))
@@ -155,17 +157,19 @@ def make_report(
     with progress_bar("Looking at attention", count * len(grids), "maps") as bar:
         for index, pixels, attention_map in maps:
             scores = attention_map.scores
-            cells = _cells(points, num_queries, len(pixels), scores)
+            cells = cells_of.get(scores.shape)
+            if cells is None:
+                cells = pick_queries(scores, min(num_queries, scores[..., 0, 0].size))
             view = make_view(pixels, attention_map, cells, chosen.titles[index])
             views.append((index, view))
             if page:
                 page.add(index, view, scores)
             bar.update()
-    history, gammas = [], []
+    history, gammas = [], {}
     if with_history:
-        history = explorer.history(workdir, config, chosen, network, ema)
-        shown = {(view.network, view.layer) for _, view in views}
-        gammas = [g for g in explorer.training_gammas(workdir) if g[:2] in shown]
+        history = explorer.history(workdir, config, networks, attending, chosen, ema)
+        gammas = explorer.training_gammas(workdir).items()
+        gammas = {name: points for name, points in gammas if name[0] in attending}
     return Report(
         title=f"{pathlib.Path(workdir).resolve().name}, step {step:,}",
         step=step,
@@ -177,13 +181,6 @@ def make_report(
         gammas=gammas,
         page=page,
     )
-
-
-def _cells(points, num_queries, resolution, scores):
-    if points is not None:
-        return cells_of_pixels(points, resolution, scores.shape)
-    most = scores.shape[0] * scores.shape[1]
-    return pick_queries(scores, min(num_queries, most))
 
 
 def _line(layer):

@@ -61,7 +61,7 @@ def real_images(config, numbers, labels, class_names=()):
         numbers: list of ints: 0 is the first image that the run saw. With labels, the
             first one of the class.
         labels: list of ints, each with all numbers; empty for images of any class.
-        class_names: tuple of str by label, or empty.
+        class_names: see `generated_images`.
 
     Returns:
         `ChosenImages`.
@@ -71,7 +71,7 @@ def real_images(config, numbers, labels, class_names=()):
     """
     source = open_source(config)
     wanted = [(label, number) for label in labels or [None] for number in numbers]
-    found, counts = {}, {label: 0 for label, _ in wanted}
+    found = {label: [] for label, _ in wanted}
     for (image,), given, _ in data.read_once(
         source,
         resolution=config.resolution,
@@ -85,21 +85,19 @@ def real_images(config, numbers, labels, class_names=()):
         remedy="training with --skip_bad_images",
     ):
         label = int(given[0]) if config.num_classes else 0
-        group = label if labels else None
-        if (group, counts.get(group)) in wanted:
-            found[group, counts[group]] = image, label
-        if group in counts:
-            counts[group] += 1
-        if len(found) == len(set(wanted)):
+        group = found.get(label if labels else None)
+        if group is not None:
+            group.append((image, label) if len(group) in numbers else None)
+        if all(len(group) > max(numbers) for group in found.values()):
             break
     for label, number in wanted:
-        if (label, number) not in found:
+        if number >= len(found[label]):
             group = "" if label is None else f" of {_class_text(label, class_names)}"
             raise BadInput(
                 f"There is no image {number}{group} in {source.description}. "
                 f"Received: seeds up to {max(numbers)}. Try --seeds=0-3."
             )
-    images, given = zip(*(found[key] for key in wanted))
+    images, given = zip(*(found[label][number] for label, number in wanted))
     given = np.int32(given) if config.num_classes else None
     numbers = [number for _, number in wanted]
     titles = _titles("image", numbers, given, class_names)
@@ -107,11 +105,12 @@ def real_images(config, numbers, labels, class_names=()):
 
 
 def _titles(word, numbers, labels, class_names):
-    titles = [f"{word} {number}" for number in numbers]
     if labels is None:
-        return titles
-    classes = [_class_text(int(label), class_names) for label in labels]
-    return [f"{title}, {text}" for title, text in zip(titles, classes)]
+        return [f"{word} {number}" for number in numbers]
+    return [
+        f"{word} {number}, {_class_text(int(label), class_names)}"
+        for number, label in zip(numbers, labels)
+    ]
 
 
 def _class_text(label, class_names):

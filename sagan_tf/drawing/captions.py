@@ -50,9 +50,7 @@ def above(image, texts, size, gap=0, left=0):
 
     Args:
         image: uint8 `(H, W, C)`, a grid, with or without captions beside it.
-        texts: sequence of str, a caption for each column.
-        size: int, width of a column.
-        gap: int, pixels between columns.
+        texts, size, gap: see `beside`, with columns for rows.
         left: int, where the first column begins.
 
     Returns:

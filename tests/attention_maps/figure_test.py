@@ -165,7 +165,7 @@ def test_the_history_of_a_layer_without_effect_is_its_gamma_alone():
 
 def test_all_panels_of_the_history_have_the_same_steps():
     history = [record(1, has_effect=False), record(9)]
-    gammas = [("generator", "attention_4x8", [(0, 0.0), (5, 0.05)])]
+    gammas = {("generator", "attention_4x8"): [(0, 0.0), (5, 0.05)]}
     for last, expected in ((history, (0, 9)), (history[1:], (0, 9))):
         figure = draw_attention([view()], history=last, gammas=gammas)
         spans = {axes.get_xlim() for axes in figure.axes if axes.get_title("left")}
@@ -175,7 +175,7 @@ def test_all_panels_of_the_history_have_the_same_steps():
 
 
 def test_gammas_of_the_training_stand_behind_the_history():
-    gammas = [("generator", "attention_4x8", [(0, 0.0), (1, 0.05)])]
+    gammas = {("generator", "attention_4x8"): [(0, 0.0), (1, 0.05)]}
     figure = draw_attention([view()], history=[record(1)], gammas=gammas)
     assert curves(figure)["gamma"][0] == [(0, 0.0), (1, 0.05)]
     (legend,) = figure.legends

@@ -109,7 +109,7 @@ def test_gammas_of_networks_that_are_not_shown_are_left_out(tmp_path):
     line = {"step": 1, "gamma_g_attention_16x16": 0.1, "gamma_d_attention_16x16": 0.2}
     (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     found = make_report(tmp_path, seeds=[3], network="generator", with_history=True)
-    assert found.gammas == [("generator", "attention_16x16", [(1, 0.1)])]
+    assert found.gammas == {("generator", "attention_16x16"): [(1, 0.1)]}
 
 
 def test_files_are_written_beside_one_another(report, tmp_path):
