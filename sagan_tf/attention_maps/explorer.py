@@ -151,8 +151,8 @@ def history(workdir, config, networks, attending, chosen, ema=True):
     return records
 
 
-def training_gammas(workdir):
-    """Gamma of each attention layer from the metrics.jsonl of a run.
+def training_gammas(workdir, networks=NETWORKS):
+    """Gamma of each attention layer of some networks, from a run's metrics.jsonl.
 
     Returns:
         Dict of (network, layer) to list of (step, gamma): means over a log interval, of
@@ -161,11 +161,12 @@ def training_gammas(workdir):
     Raises:
         BadInput: the file is damaged.
     """
+    letters = {name[0]: name for name in networks}
     curves = {}
     for record in read_metrics(pathlib.Path(workdir) / "metrics.jsonl"):
         for name, value in record.items():
-            if name.startswith("gamma_") and value is not None:
-                _, letter, layer = name.split("_", 2)
-                network = {"g": "generator", "d": "discriminator"}[letter]
-                curves.setdefault((network, layer), []).append((record["step"], value))
+            letter, _, layer = name.removeprefix("gamma_").partition("_")
+            if name.startswith("gamma_") and letter in letters and value is not None:
+                curve = curves.setdefault((letters[letter], layer), [])
+                curve.append((record["step"], value))
     return curves

@@ -136,16 +136,12 @@ def make_report(
     Raises:
         BadInput: the run, its attention, the points or the images are not there.
     """
-    *networks, config, class_names, step = building.load_networks(
-        workdir, checkpoint, ema
-    )
+    loaded = building.load_networks(workdir, checkpoint, ema)
+    *networks, config, class_names, step = loaded
     attending = explorer.networks_to_look_at(networks, network, images)
     grids = [map_shape(a) for net in attending.values() for a in attention_layers(net)]
-    cells_of = {
-        grid: cells_of_pixels(points, config.resolution, grid)
-        for grid in grids
-        if points is not None
-    }
+    fixed = grids if points is not None else ()
+    fixed = {grid: cells_of_pixels(points, config.resolution, grid) for grid in fixed}
     labels = arguments.parse_labels(labels, config.num_classes)
     count = len(seeds) * (len(labels) or 1)
     figure.check_rows(count * len(grids))
@@ -157,7 +153,7 @@ def make_report(
     with progress_bar("Looking at attention", count * len(grids), "maps") as bar:
         for index, pixels, attention_map in maps:
             scores = attention_map.scores
-            cells = cells_of.get(scores.shape)
+            cells = fixed.get(scores.shape)
             if cells is None:
                 cells = pick_queries(scores, min(num_queries, scores[..., 0, 0].size))
             view = make_view(pixels, attention_map, cells, chosen.titles[index])
@@ -168,8 +164,7 @@ def make_report(
     history, gammas = [], {}
     if with_history:
         history = explorer.history(workdir, config, networks, attending, chosen, ema)
-        gammas = explorer.training_gammas(workdir).items()
-        gammas = {name: points for name, points in gammas if name[0] in attending}
+        gammas = explorer.training_gammas(workdir, attending)
     return Report(
         title=f"{pathlib.Path(workdir).resolve().name}, step {step:,}",
         step=step,
