@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 
 from sagan_tf.ablations import processes, runs
 from sagan_tf.errors import BadInput
@@ -67,6 +68,10 @@ class Cell:
     workdir: pathlib.Path
     config: object
     arguments: list
+
+    def run(self):
+        """What its training has left so far: `runs.Run`."""
+        return runs.Run(self.name, self.seed, self.workdir)
 
 
 def plan(workdir, matrices, chosen, seeds, configs, overrides, scale=1.0):
@@ -167,15 +172,14 @@ def _share_of(names, cells):
     """The share of the names that `cells` asks for: `2/3` is the second third."""
     if not cells or "/" not in cells:
         return names
-    share, _, shares = cells.partition("/")
-    if not (share.isdecimal() and shares.isdecimal()) or not (
-        1 <= int(share) <= int(shares) <= len(names)
-    ):
+    match = re.fullmatch(r"(\d+)/(\d+)", cells)
+    share, shares = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= share <= shares <= len(names):
         raise BadInput(
             "cells must be names separated by commas, or a share such as 1/4, one of "
             f"up to {len(names)} shares. Received: {cells}. Try --cells=1/1."
         )
-    return names[int(share) - 1 :: int(shares)]
+    return names[share - 1 :: shares]
 
 
 def _check_overrides(own, overrides):

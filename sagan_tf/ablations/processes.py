@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from sagan_tf.ablations.runs import OUTCOME, Run, has_setup
+from sagan_tf.ablations.runs import OUTCOME, has_setup
 from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE, STOPPED, BadInput
 from sagan_tf.files import write_text
 
@@ -44,7 +44,7 @@ def check_unchanged(cell):
     Raises:
         BadInput: it has other settings, or more steps.
     """
-    before = _run_of(cell).config
+    before = cell.run().config
     wanted = json.loads(cell.config.to_json())
     if wanted["num_classes"] is None:
         wanted["num_classes"] = before.get("num_classes")
@@ -65,13 +65,9 @@ def check_unchanged(cell):
         )
 
 
-def _run_of(cell):
-    return Run(cell.name, cell.seed, cell.workdir)
-
-
 def is_trained(cell):
     """Whether the training of a `Cell` has ended, well or badly."""
-    run = _run_of(cell)
+    run = cell.run()
     if run.outcome is None:
         return False
     is_lost = run.state != "finished"
@@ -80,7 +76,7 @@ def is_trained(cell):
 
 def is_done(cell):
     """Whether a `Cell` is trained and, if its training finished, evaluated."""
-    run, config = _run_of(cell), cell.config
+    run, config = cell.run(), cell.config
     if not is_trained(cell) or run.state != "finished":
         return is_trained(cell)
     return any(
@@ -201,7 +197,12 @@ def train_all(cells, write_report):
             print(f"{title}: is done.", flush=True)
             continue
         left = sum(not is_done(each) for each in cells[number - 1 :])
-        print(f"{title}{_time_left(seconds, left)}", flush=True)
+        estimate = ""
+        if seconds:
+            time_left = round(left * sum(seconds) / len(seconds))
+            time_left = datetime.timedelta(seconds=time_left)
+            estimate = f" (about {time_left} left for {left} runs)"
+        print(f"{title}{estimate}", flush=True)
         start = time.monotonic()
         try:
             status = train(cell)
@@ -221,10 +222,3 @@ def train_all(cells, write_report):
     if skipped:
         print(f"{skipped} runs were skipped: other processes may still train them.")
     return FINISHED
-
-
-def _time_left(seconds, count):
-    if not seconds:
-        return ""
-    left = datetime.timedelta(seconds=round(count * sum(seconds) / len(seconds)))
-    return f" (about {left} left for {count} runs)"

@@ -168,13 +168,10 @@ def pick_queries(scores, count=5):
             gain = room if taken else -_squares(places, places.mean(axis=0))
         best = int(np.argmax(np.where(is_free, gain, -np.inf)))
         taken.append(best)
-        novelty = np.minimum(novelty, _total_variation(flat, flat[best]))
+        variation = [0.5 * np.abs(row - flat[best]).sum() for row in flat]
+        novelty = np.minimum(novelty, variation)
         room = np.minimum(room, _squares(places, places[best]))
     return [(index // width, index % width) for index in taken]
-
-
-def _total_variation(rows, one):
-    return np.array([0.5 * np.abs(row - one).sum() for row in rows])
 
 
 def _squares(places, one):

@@ -37,9 +37,8 @@ class Drawing:
         seeds = arguments.parse_numbers(seeds, "seeds")
         truncations = arguments.parse_truncations(truncation)
         checkpoint = arguments.parse_step(checkpoint)
-        self._generator, self._config, names, self.step = building.load_generator(
-            workdir, checkpoint, ema
-        )
+        loaded = building.load_generator(workdir, checkpoint, ema)
+        self._generator, self._config, names, self.step = loaded
         num_classes = self._config.num_classes
         self.choice = rows.Choice(
             seeds,

@@ -89,17 +89,14 @@ class Neighbours:
         Args:
             samples: N dicts, the description of each generated image.
         """
-        records = []
-        for row, sample in enumerate(samples):
-            near = [
-                {"distance": float(distance), "picture": name}
-                for distance, name in zip(self.distances[row], self.names[row])
-            ]
-            if self.labels is not None:
-                for neighbour, label in zip(near, self.labels[row]):
-                    neighbour["label"] = int(label)
-            suspicious = bool(self.suspicious[row])
-            records.append({**sample, "suspicious": suspicious, "neighbours": near})
+        columns = {"distance": self.distances.tolist(), "picture": self.names}
+        if self.labels is not None:
+            columns["label"] = self.labels.tolist()
+        near = [
+            [dict(zip(columns, each)) for each in zip(*row)]
+            for row in zip(*columns.values())
+        ]
+        suspicious = self.suspicious.tolist()
         about = {
             "report": self.report(),
             "data": self.description,
@@ -109,7 +106,10 @@ class Neighbours:
             "training": _quantiles(self.real_distances),
             "num_training": len(self.real_distances),
             "threshold": self.threshold,
-            "samples": records,
+            "samples": [
+                {**sample, "suspicious": is_suspicious, "neighbours": neighbours}
+                for sample, is_suspicious, neighbours in zip(samples, suspicious, near)
+            ],
         }
         return json.dumps(about, indent=2) + "\n"
 
