@@ -38,12 +38,16 @@ def drawn_images(figure):
     return [im.get_array() for im in images if im.get_array().shape[0] > 2]
 
 
-def test_a_row_is_the_image_and_then_a_map_for_each_query():
-    found = drawn_images(draw_attention([view()]))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_row_is_the_image_and_then_a_map_for_each_query(channels):
+    pixels = view(channels=channels).pixels
+    found = drawn_images(draw_attention([view(channels=channels)]))
     assert len(found) == 4
-    np.testing.assert_array_equal(found[0][4::8, 4::8], view().pixels)
+    # Each pixel is a square of colour.
+    expected = np.broadcast_to(pixels, (32, 32, 3)).repeat(8, axis=0).repeat(8, axis=1)
+    np.testing.assert_array_equal(found[0], expected)
     for index, (row, column) in enumerate(CELLS):
-        expected = overlay(view().pixels, scores()[row, column], 256)
+        expected = overlay(pixels, scores()[row, column], 256)
         np.testing.assert_array_equal(found[index + 1], expected)
 
 
