@@ -34,7 +34,7 @@ ROOMS = {
     "training": "files distribution layers images drawing data model run evaluation",
     "sampling": "files settings images drawing networks data model run evaluation",
     "exports": "files images networks model run evaluation",
-    "ablations": "files settings drawing model run planning training",
+    "ablations": "files settings images drawing model run planning training",
 }
 # They know `settings`, and name the room whose work they do (`settings.command.load`).
 COMMANDS = (

@@ -198,16 +198,11 @@ def help_text(define, about):
 
 
 def _flag_lines(flag):
-    default = flag.default
     if flag.boolean:
-        word = {None: "none", True: "yes", False: "no"}[default]
+        word = {None: "none", True: "yes", False: "no"}[flag.default]
         name = f"[no]{flag.name} ({word})"
-    elif isinstance(default, tuple):
-        name = f"{flag.name}={','.join(map(str, default))}"
-    elif default is None and flag.name.startswith("discriminator_attention"):
-        name = f"{flag.name}=same"
     else:
-        name = f"{flag.name}={'none' if default is None else default}"
+        name = f"{flag.name}={as_text(flag.name, flag.default)}"
     head, margin = f"  --{name}".ljust(_NAME_WIDTH), " " * _NAME_WIDTH
     fits = len(head) == _NAME_WIDTH
     text = textwrap.wrap(
@@ -218,3 +213,12 @@ def _flag_lines(flag):
         break_on_hyphens=False,
     )
     return text if fits else [head, *text]
+
+
+def as_text(name, value):
+    """The value of a flag as it is typed: str."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    if value is None:
+        return "same" if name.startswith("discriminator_attention") else "none"
+    return str(value)
