@@ -10,7 +10,7 @@ import textwrap
 from absl import flags
 
 from sagan_tf.errors import BAD_INPUT, BROKEN_PIPE, FINISHED, INTERRUPTED, BadInput
-from sagan_tf.settings.checks import value_type
+from sagan_tf.settings.checks import item_type, value_type
 from sagan_tf.settings.config import GROUPS, Config
 
 _NAME_WIDTH = 44
@@ -29,16 +29,17 @@ class _FieldParser(flags.ArgumentParser):
         if not isinstance(argument, str):
             return argument
         text = argument.strip().lower()
-        is_sizes = self._kind == tuple[int, ...]
+        item = item_type(self._kind)
         # For sizes, `none` means "no attention", and `same` that they are not set.
-        if self._optional and text == ("same" if is_sizes else "none"):
+        if self._optional and text == ("same" if item else "none"):
             return None
         try:
-            if not is_sizes:
+            if not item:
                 return self._kind(argument.strip())
-            return () if text in ("none", "") else tuple(map(int, text.split(",")))
+            parts = [] if text in ("none", "") else text.split(",")
+            return tuple(item(part.strip()) for part in parts)
         except ValueError:
-            wanted = "numbers with commas" if is_sizes else self._kind.__name__
+            wanted = "numbers with commas" if item else self._kind.__name__
             raise BadInput(
                 f"must be {wanted}{' or none' if self._optional else ''}. "
                 f"Received: {argument!r}."
