@@ -17,52 +17,33 @@ epsilon of batch normalization, whether ReLU is in place, whether gains are 1 + 
 import dataclasses
 import re
 
-from sagan_tf.importers import torch_files
+from sagan_tf.importers import torch_networks
 from sagan_tf.importers.mmgeneration_config import Settings, read_settings
 from sagan_tf.importers.torch_layers import CONVOLUTION, FROM_BGR, TO_BGR
-from sagan_tf.importers.torch_networks import (
-    Names,
-    discriminator,
-    generator,
-    translation,
-)
 
-FORMAT = torch_files
 OPTIONS = ("image_order",)
 DESCRIPTION = "mmgeneration (open-mmlab/mmgeneration)"
+TELLING = r"generator(_ema)?\.noise2feat\.bias|discriminator\.decision\.bias"
 
-_NETWORKS = {
-    "generator.": "generator",
-    "generator_ema.": "ema_generator",
-    "discriminator.": "discriminator",
-}
-_CONVOLUTIONS = (".conv_1.conv", ".conv_2.conv", ".shortcut.conv")
-_ATTENTION = (".theta.conv", ".phi.conv", ".g.conv", ".o.conv", ".gamma")
-_GENERATOR = Names(
-    blocks=r"conv_blocks\.\d+",
-    convolutions=_CONVOLUTIONS,
-    attention=_ATTENTION,
+_NAMES = torch_networks.Names(
+    prefixes={
+        "generator": "generator.",
+        "ema_generator": "generator_ema.",
+        "discriminator": "discriminator.",
+    },
+    blocks=r"(from_rgb|conv_blocks\.\d+)",
+    convolutions=(".conv_1.conv", ".conv_2.conv", ".shortcut.conv"),
+    attention=(".theta.conv", ".phi.conv", ".g.conv", ".o.conv", ".gamma"),
     linear="noise2feat",
     image_convolution="to_rgb.conv",
     image_norm="to_rgb.bn",
     norms=(".norm_1", ".norm_2"),
+    class_tables=(".weight_embedding", ".bias_embedding"),
+    last_linear="decision",
+    embedding="proj_y",
     plain_norm=".norm",
     class_norm=".norm",
-    class_tables=(".weight_embedding", ".bias_embedding"),
 )
-_DISCRIMINATOR = Names(
-    blocks=r"(from_rgb|conv_blocks\.\d+)",
-    convolutions=_CONVOLUTIONS,
-    attention=_ATTENTION,
-    linear="decision",
-    embedding="proj_y",
-)
-
-
-def recognizes(names):
-    """Whether these are names of SAGAN networks of mmgeneration."""
-    telling = ("generator.noise2feat.bias", "generator_ema.noise2feat.bias")
-    return any(name in names for name in (*telling, "discriminator.decision.bias"))
 
 
 def translate(tensors, given):
@@ -82,29 +63,19 @@ def translate(tensors, given):
     """
     settings, notes = _settings(tensors)
     is_bgr = given.get("image_order", "bgr") == "bgr"
-    generator_names = dataclasses.replace(
-        _GENERATOR,
+    names = dataclasses.replace(
+        _NAMES,
+        from_image=FROM_BGR if is_bgr else CONVOLUTION,
         to_image=TO_BGR if is_bgr else CONVOLUTION,
         gains_from_one=settings.gains_from_one,
     )
-    discriminator_names = dataclasses.replace(
-        _DISCRIMINATOR, from_image=FROM_BGR if is_bgr else CONVOLUTION
-    )
-    networks = {}
-    for prefix, network in _NETWORKS.items():
-        if not any(name.startswith(prefix) for name in tensors):
-            continue
-        if network != "discriminator":
-            networks[network] = generator(tensors, prefix, generator_names)
-        elif not settings.relu_in_place:
-            networks[network] = discriminator(tensors, prefix, discriminator_names)
-    result = translation(
+    result = torch_networks.translate(
         tensors,
-        networks,
+        names,
         given.get("batch_norm_epsilon", settings.epsilon),
         settings.ema_decay,
         settings.ema_start_step,
-        left_out=r"discriminator\." if settings.relu_in_place else None,
+        settings.relu_in_place,
     )
     result.notes += notes
     return result

@@ -147,6 +147,7 @@ def _assign(networks, translation, tensors):
 
 def _record(kind, layout, path, translation, weights):
     """What import.json says: dict."""
+    reader, _ = importers.SOURCES[kind]
     ignored = collections.defaultdict(list)
     for name, reason in sorted(translation.ignored.items()):
         ignored[reason].append(name)
@@ -159,7 +160,7 @@ def _record(kind, layout, path, translation, weights):
                 "bytes": file.stat().st_size,
                 "sha256": sha256_of_file(file),
             }
-            for file in map(pathlib.Path, layout.FORMAT.files(path))
+            for file in map(pathlib.Path, reader.files(path))
         ],
         "step": translation.step,
         "translated": {

@@ -15,27 +15,20 @@ the shortcut sees relu(x), where ours sees x.
 | epsilon 1e-4 of batch normalization | the same |
 """
 
-from sagan_tf.importers import torch_files
 from sagan_tf.importers.torch_layers import LINEAR
-from sagan_tf.importers.torch_networks import (
-    Names,
-    generator,
-    translation,
-)
+from sagan_tf.importers.torch_networks import Names
+from sagan_tf.importers.torch_networks import translate as translate_networks
 
-FORMAT = torch_files
 OPTIONS = ()
 DESCRIPTION = "PyTorch-StudioGAN (POSTECH-CVLab/PyTorch-StudioGAN)"
+TELLING = r"G(_ema)?/conv2d5\.bias|D/linear1\.bias"
 
-_NETWORKS = {"G/": "generator", "G_ema/": "ema_generator"}
 _NAMES = Names(
+    prefixes={"generator": "G/", "ema_generator": "G_ema/", "discriminator": "D/"},
     blocks=r"blocks\.\d+\.0",
     convolutions=(".conv2d1", ".conv2d2", ".conv2d0"),
     attention=(
-        ".conv1x1_theta",
-        ".conv1x1_phi",
-        ".conv1x1_g",
-        ".conv1x1_attn",
+        *(f".conv1x1_{part}" for part in ("theta", "phi", "g", "attn")),
         ".sigma",
     ),
     linear="linear0",
@@ -46,12 +39,6 @@ _NAMES = Names(
     class_tables=(".gain", ".bias"),
     table_layout=LINEAR,
 )
-
-
-def recognizes(names):
-    """Whether these are names of networks of StudioGAN."""
-    telling = ("G/conv2d5.bias", "G_ema/conv2d5.bias", "D/linear1.bias")
-    return any(name in names for name in telling)
 
 
 def translate(tensors, given):
@@ -67,10 +54,5 @@ def translate(tensors, given):
     Raises:
         BadInput: its networks are others than ours.
     """
-    networks = {
-        network: generator(tensors, prefix, _NAMES)
-        for prefix, network in _NETWORKS.items()
-        if any(name.startswith(prefix) for name in tensors)
-    }
     epsilon = given.get("batch_norm_epsilon", 1e-4)
-    return translation(tensors, networks, epsilon, ema_decay=0.9999, left_out="D/")
+    return translate_networks(tensors, _NAMES, epsilon, 0.9999, relu_in_place=True)

@@ -14,13 +14,13 @@ import functools
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.importers import official_tf1, tf1_files
+from sagan_tf.importers import official_tf1
 from sagan_tf.importers.sigma import iterated_sigma, matching_u
 from sagan_tf.importers.translation import Weight
 
-FORMAT = tf1_files
 DESCRIPTION = "TF-GAN's example (tensorflow_gan/examples/self_attention_estimator)"
 OPTIONS = ()
+TELLING = r"(Generator/generator|Discriminator/discriminator)/.*"
 
 _PREFIXES = {"g": "Generator/generator", "d": "Discriminator/discriminator"}
 # Official names of scopes and variables -> those of the example.
@@ -32,12 +32,6 @@ _LABELS = "labels are those of TFDS's imagenet2012 (0 to 999), as in the example
 # From a u of this length, our sigma is almost 0. In training it grows to 1 in a few
 # steps.
 _ALMOST_ZERO = 1e-20
-
-
-def recognizes(names):
-    """Whether these are names of the example's variables."""
-    prefixes = tuple(f"{prefix}/" for prefix in _PREFIXES.values())
-    return any(name.startswith(prefixes) for name in names)
 
 
 def translate(tensors, given):
@@ -71,7 +65,7 @@ def _weight(paths, ours):
 def _name(scope, path):
     """The example's name of a variable that has an official scope and path."""
     *parts, variable = path.split("/")
-    name = official_tf1.our_part(variable) if variable in _OURS else variable
+    name = official_tf1.our_name(variable) if variable in _OURS else variable
     if scope in _ATTENTION:
         name = "weights" if variable == "w" else name
     elif variable in ("w", "biases"):

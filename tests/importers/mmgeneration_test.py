@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sagan_tf.importers import mmgeneration
+from sagan_tf.importers import mmgeneration, recognizes
 from tests.importers.torch_recordings import (
     draw,
     judge,
@@ -180,8 +180,8 @@ def test_values_that_are_not_finite_are_named(recording):
 
 
 def test_only_names_of_its_generator_are_recognized(recording):
-    assert mmgeneration.recognizes(recording.tensors)
-    assert not mmgeneration.recognizes(load("biggan_pytorch_32").tensors)
-    assert not mmgeneration.recognizes(load("studiogan_32").tensors)
+    assert recognizes(mmgeneration, recording.tensors)
+    assert not recognizes(mmgeneration, load("biggan_pytorch_32").tensors)
+    assert not recognizes(mmgeneration, load("studiogan_32").tensors)
     # Its StyleGAN, for one.
-    assert not mmgeneration.recognizes(["generator.mapping.0.weight"])
+    assert not recognizes(mmgeneration, ["generator.mapping.0.weight"])

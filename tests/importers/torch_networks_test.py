@@ -17,10 +17,12 @@ from sagan_tf.networks.builders import (
 )
 
 NAMES = Names(
+    prefixes={},
     blocks=r"block\d+",
     convolutions=(".a", ".b", ".c"),
     attention=(".q", ".k", ".v", ".o", ".gamma"),
     linear="linear",
+    last_linear="linear",
     embedding="embedding",
     image_convolution="last",
     image_norm="norm",
