@@ -17,7 +17,7 @@ from sagan_tf.errors import BadInput
 from sagan_tf.model import overview
 from sagan_tf.planning import flops
 
-SECONDS_PER_DAY = 24 * 60 * 60
+DAY = 24 * 60 * 60  # Seconds.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,37 +79,35 @@ UTILIZATIONS = (0.1, 0.2, 0.4)
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A run: two networks, and how they are trained.
+    """A run: a model, and how it is trained.
 
     Attributes:
-        generator, discriminator: functional `keras.Model`.
+        model: `SAGAN`, of functional networks.
         batch_size: int, global.
         total_steps: int.
-        discriminator_steps, gradient_accumulation_steps: int, see `SAGAN`.
-        has_ema: bool.
         dtype_policy: str, Keras' policy under which the networks were built.
         counted_flops: int, see `counted_flops.step_count`; `None` if not counted.
     """
 
-    generator: object
-    discriminator: object
+    model: object
     batch_size: int
     total_steps: int
-    discriminator_steps: int = 1
-    gradient_accumulation_steps: int = 1
-    has_ema: bool = False
     dtype_policy: str = "float32"
     counted_flops: int | None = None
+
+    @property
+    def networks(self):
+        """The generator and the discriminator."""
+        return self.model.generator, self.model.discriminator
 
     @functools.cached_property
     def step_flops(self):
         """Dict of the parts of a step's FLOPs, see `flops.training_step_flops`."""
         return flops.training_step_flops(
-            self.generator,
-            self.discriminator,
+            *self.networks,
             self.batch_size,
-            self.discriminator_steps,
-            self.gradient_accumulation_steps,
+            self.model.discriminator_steps,
+            self.model.gradient_accumulation_steps,
         )
 
     @property
@@ -120,36 +118,37 @@ class Plan:
     @functools.cached_property
     def step_products(self):
         """List of (`flops.Product`, times) of a whole step, for one image."""
-        parts = flops.step_products(
-            self.generator, self.discriminator, self.discriminator_steps
-        )
-        return [pair for part in parts for pair in part]
+        steps = self.model.discriminator_steps
+        return sum(flops.step_products(*self.networks, steps), [])
 
     @functools.cached_property
     def memory_of_one(self):
         """`overview.memory_estimate` for one image."""
-        return overview.memory_estimate(
-            self.generator, self.discriminator, 1, self.has_ema
-        )
+        has_ema = self.model.ema_decay is not None
+        return overview.memory_estimate(*self.networks, 1, has_ema)
 
     def images(self, count):
         """Images of one pass on each of `count` devices, rounded up."""
-        return -(-self.batch_size // (count * self.gradient_accumulation_steps))
+        return -(-self.batch_size // (count * self.model.gradient_accumulation_steps))
 
     def memory(self, images):
         """Dict of names to bytes on a device with this many images in a pass."""
         one = self.memory_of_one
         return {**one, "activations": images * one["activations"]}
 
+    def fits(self, images, device):
+        """Whether a pass of this many images fits into a `Device`: bool."""
+        return sum(self.memory(images).values()) <= device.memory
+
     def days(self, flops_per_second):
         """Days of training, without checkpoints and evaluations: float."""
         flops = self.total_steps * self.computed_flops
-        return flops / flops_per_second / SECONDS_PER_DAY
+        return flops / flops_per_second / DAY
 
     def days_where(self, measured):
         """Days on the machine of a `read_measurement`."""
         flops = self.total_steps * sum(self.step_flops.values())
-        return flops / measured["formula_flops_per_second"] / SECONDS_PER_DAY
+        return flops / measured["formula_flops_per_second"] / DAY
 
 
 def roofline_seconds(plan, device, count):
@@ -166,10 +165,9 @@ def roofline_seconds(plan, device, count):
     for product, times in plan.step_products:
         weights = math.prod(product.kernel) if product.kernel else 0
         moved = itemsize * (images * product.values + weights)
-        slowest = max(images * product.flops / peak, moved / device.bandwidth)
-        seconds += times * slowest
+        seconds += times * max(images * product.flops / peak, moved / device.bandwidth)
     computed = min(1, plan.computed_flops / sum(plan.step_flops.values()))
-    return plan.gradient_accumulation_steps * seconds * computed
+    return plan.model.gradient_accumulation_steps * seconds * computed
 
 
 def accumulation_that_fits(plan, device, count):
@@ -178,11 +176,8 @@ def accumulation_that_fits(plan, device, count):
     It divides the replica's images. `None` if not even one image fits.
     """
     replica = -(-plan.batch_size // count)
-    for passes in range(1, replica + 1):
-        if replica % passes == 0:
-            if sum(plan.memory(replica // passes).values()) <= device.memory:
-                return passes
-    return None
+    divisors = (passes for passes in range(1, replica + 1) if replica % passes == 0)
+    return next((n for n in divisors if plan.fits(replica // n, device)), None)
 
 
 def read_measurement(path):
@@ -200,14 +195,11 @@ def read_measurement(path):
     try:
         report = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         step, settings = report["results"]["train_step"], report["settings"]
-        text = (
-            f"{report['machine']['processor']}, {report['machine']['cores']} cores, "
-            f"{settings['resolution']} pixels, batch {settings['batch_size']}, "
-            f"{settings['dtype_policy']}"
-        )
         folders = report["results"].get("data", {}).get("folder", [])
         return {
-            "text": text,
+            "text": f"{report['machine']['processor']}, {report['machine']['cores']} "
+            f"cores, {settings['resolution']} pixels, batch {settings['batch_size']}, "
+            f"{settings['dtype_policy']}",
             "utilization": step["counted_share_of_matmul"],
             "formula_flops_per_second": step["flops_per_second"],
             "images_per_core_second": max(

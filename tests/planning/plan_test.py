@@ -7,6 +7,7 @@ import math
 import keras
 import pytest
 
+from sagan_tf import SAGAN
 from sagan_tf.planning.plan import (
     DEVICES,
     Device,
@@ -28,8 +29,8 @@ def dense(*sizes):
 
 def plan(**changes):
     """A 3 -> 5 -> 7 generator and a 7 -> 2 discriminator."""
-    defaults = {"batch_size": 8, "total_steps": 100}
-    return Plan(dense(3, 5, 7), dense(7, 2), **{**defaults, **changes})
+    model = SAGAN(dense(3, 5, 7), dense(7, 2))
+    return Plan(model, **{"batch_size": 8, "total_steps": 100, **changes})
 
 
 def test_days_are_flops_over_speed():
