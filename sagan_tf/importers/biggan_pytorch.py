@@ -81,8 +81,8 @@ def translate(tensors, given):
         return gain * np.sqrt((variance + epsilon) / (variance + _LAST_EPSILON))
 
     for layers in result.networks.values():
-        if "batch_norm/gamma" in layers.weights:
-            last = layers.weights["batch_norm/beta"].names.removesuffix(".bias")
+        if "batch_norm/gamma" in layers.parts:
+            last = layers.parts["batch_norm/beta"].names.removesuffix(".bias")
             sources = (f"{last}.gain", f"{last}.stored_var")
-            layers.weights["batch_norm/gamma"] = Weight(sources, gamma)
+            layers.parts["batch_norm/gamma"] = Weight(sources, gamma)
     return result

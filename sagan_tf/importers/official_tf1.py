@@ -160,8 +160,7 @@ def translation(tensors, fields, weight, settings, notes):
         settings = {**settings, "dataset": "tfds:imagenet2012"}
     step = int(np.max(tensors.get("global_step", 0)))
     result = Translation(fields, networks, settings, step=step, notes=list(notes))
-    for pattern, reason in _NOT_NEEDED.items():
-        result.ignore(tensors, pattern, reason)
+    result.ignore(tensors, _NOT_NEEDED)
     return result
 
 

@@ -15,7 +15,7 @@ import keras
 from sagan_tf import importers
 from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing_folder, sha256_of_file, write_text
-from sagan_tf.importers.translation import check_names, convert, variables_by_name
+from sagan_tf.importers.translation import convert, variables_by_name
 from sagan_tf.run import building, directory, versions
 
 # `dataset` of an imported run whose data set nobody knows. No kind of data set has this
@@ -138,10 +138,10 @@ def _assign(networks, translation, tensors):
         item: {name: translation.networks[item](name) for name in named}
         for item, named in variables.items()
     }
-    check_names(tensors, weights, translation.ignored)
-    for item, values in convert(tensors, weights, variables).items():
-        for name, value in values.items():
-            variables[item][name].assign(value)
+    values = convert(tensors, weights, variables, translation.ignored)
+    for item, named in variables.items():
+        for name, variable in named.items():
+            variable.assign(values[item][name])
     return weights
 
 

@@ -107,10 +107,11 @@ class Layers:
     Otherwise, the weights are the source's W / sigma.
 
     Args:
-        layers: dict of the path of our layer, "block_8x8/convolution_1", to `Layer`.
-        weights: dict of our variable's name to `Weight`, of all other variables.
+        parts: dict of the path of our layer, "block_8x8/convolution_1", to `Layer`, and
+            of the names of all other variables to `Weight`.
 
     Attributes:
+        parts: the same dict.
         normalized: bool, whether they are spectrally normalized here; may be set to
             False.
         without_u: list of str, the source's names of the layers without such a `u`.
@@ -120,7 +121,9 @@ class Layers:
         BadInput: a layer has lost its u.
     """
 
-    def __init__(self, layers, weights):
+    def __init__(self, parts):
+        self.parts = parts
+        layers = {path: p for path, p in parts.items() if isinstance(p, Layer)}
         styles = [layer.style for layer in layers.values()]
         for layer in layers.values():
             if ITERATED in styles and layer.style is PLAIN and layer.is_there:
@@ -129,8 +132,6 @@ class Layers:
                     f"{layer.source}.weight without {layer.source}.u0. Nothing was "
                     "written."
                 )
-        self._layers = layers
-        self.weights = weights
         self._u = {path: layer.our_u() for path, layer in layers.items()}
         self.without_u = [
             layers[path].source for path, u in self._u.items() if u is None
@@ -139,10 +140,10 @@ class Layers:
         self.source_is_normalized = any(style is not PLAIN for style in styles)
 
     def __call__(self, name):
-        if name in self.weights:
-            return self.weights[name]
+        if name in self.parts:
+            return self.parts[name]
         path, _, variable = name.rpartition("/")
-        layer = self._layers[path]
+        layer = self.parts[path]
         if variable == "bias":
             return Weight(f"{layer.source}.bias", layer.layout.outputs)
         if variable == "u":

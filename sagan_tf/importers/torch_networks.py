@@ -101,33 +101,31 @@ def generator(tensors, prefix, names):
     widths = [outputs // 16, *_widths(tensors, names, blocks)]
     resolution, channels = _find_widths(widths, GENERATOR_WIDTHS, "generator")
     sizes = [8 * 2**index for index in range(len(blocks))]
-    layers, weights, attended = _attention(tensors, names, sizes, blocks)
-    layers |= {"linear": linear, "image_convolution": last}
-    weights |= _norm("batch_norm", f"{prefix}{names.image_norm}", names)
+    parts = _attention(tensors, names, sizes, blocks)
+    parts |= {"linear": linear, "image_convolution": last}
+    parts |= _norm("batch_norm", f"{prefix}{names.image_norm}", names)
     norms = {}
     for size, block in zip(sizes, blocks):
-        layers |= _convolutions(tensors, f"block_{size}x{size}", block, names)
+        parts |= _convolutions(tensors, f"block_{size}x{size}", block, names)
         for number, norm in enumerate(names.norms, start=1):
             norms[f"block_{size}x{size}/batch_norm_{number}"] = f"{block}{norm}"
     tables = {
-        ours: [
-            Layer(tensors, norm + end, names.table_layout) for end in names.class_tables
-        ]
+        ours: [Layer(tensors, norm + t, names.table_layout) for t in names.class_tables]
         for ours, norm in norms.items()
     }
     has_classes = any(table.is_there for pair in tables.values() for table in pair)
     after = names.class_norm if has_classes else names.plain_norm
     for ours, norm in norms.items():
-        weights |= _norm(ours, norm + after, names, tables[ours] if has_classes else ())
+        parts |= _norm(ours, norm + after, names, tables[ours] if has_classes else ())
     fields = {
         "resolution": resolution,
         "image_channels": last.shape(4, "the number of image channels")[0],
         "num_classes": _num_classes(tables["block_8x8/batch_norm_1"][0], has_classes),
         "z_dim": z_dim,
         "generator_channels": channels,
-        "attention_resolution": attended,
+        "attention_resolution": _attended(sizes, blocks),
     }
-    return fields, Layers(layers, weights)
+    return fields, Layers(parts)
 
 
 def discriminator(tensors, prefix, names):
@@ -143,35 +141,32 @@ def discriminator(tensors, prefix, names):
     widths = _widths(tensors, names, blocks)
     resolution, channels = _find_widths(widths, tables, "discriminator")
     sizes, size = [], resolution
-    for (_, halves), attention in zip(
-        DISCRIMINATOR_BLOCKS[resolution], blocks.values()
-    ):
+    for block, (_, halves) in zip(blocks, DISCRIMINATOR_BLOCKS[resolution]):
         size //= 2 if halves else 1
         sizes.append(size)
-        if attention and not halves:
+        if blocks[block] and not halves:
             raise BadInput(
                 "The discriminator's attention must come after a block that halves "
-                f"the map. Received: {attention} after another. Our networks have no "
-                "such layer; nothing was written."
+                f"the map. Received: {blocks[block]} after another. Our networks have "
+                "no such layer; nothing was written."
             )
-    layers, weights, attended = _attention(tensors, names, sizes, blocks)
-    layers["projection_head/linear"] = Layer(
-        tensors, f"{prefix}{names.last_linear}", LINEAR
-    )
+    parts = _attention(tensors, names, sizes, blocks)
+    linear = f"{prefix}{names.last_linear}"
+    parts["projection_head/linear"] = Layer(tensors, linear, LINEAR)
     layout = names.from_image
     for number, block in enumerate(blocks, start=1):
-        layers |= _convolutions(tensors, f"block_{number}", block, names, layout)
+        parts |= _convolutions(tensors, f"block_{number}", block, names, layout)
         layout = CONVOLUTION
     embedding = Layer(tensors, f"{prefix}{names.embedding}", EMBEDDING)
     if embedding.is_there:
-        layers["projection_head/embedding"] = embedding
+        parts["projection_head/embedding"] = embedding
     fields = {
         "resolution": resolution,
         "num_classes": _num_classes(embedding, embedding.is_there),
         "discriminator_channels": channels,
-        "discriminator_attention_resolution": attended,
+        "discriminator_attention_resolution": _attended(sizes, blocks),
     }
-    return fields, Layers(layers, weights)
+    return fields, Layers(parts)
 
 
 def translate(
@@ -208,7 +203,7 @@ def translate(
     result = translation(tensors, found, epsilon, ema_decay, ema_start_step)
     if left_out:
         reason = "the discriminator, whose ReLU in place makes it another function"
-        result.ignore(tensors, f"{re.escape(left_out)}.*", reason)
+        result.ignore(tensors, {f"{re.escape(left_out)}.*": reason})
         result.notes.append(f"left out: {reason} (shortcuts see relu(x), ours see x).")
     return result
 
@@ -253,8 +248,7 @@ def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0):
         settings["ema_start_step"] = ema_start_step
     step = int(tensors.get("meta.iter", 0))
     result = Translation(fields, layers, settings, step=step, notes=notes)
-    for pattern, reason in _NOT_NEEDED.items():
-        result.ignore(tensors, pattern, reason)
+    result.ignore(tensors, _NOT_NEEDED)
     return result
 
 
@@ -363,14 +357,18 @@ def _convolutions(tensors, ours, block, names, layout=CONVOLUTION):
 
 
 def _attention(tensors, names, sizes, blocks):
-    """Layers and weights of all attention, and the sizes of the maps it looks at."""
-    layers, weights = {}, {}
-    attention = {size: name for size, name in zip(sizes, blocks.values()) if name}
-    for size, source in attention.items():
-        ours = f"attention_{size}x{size}"
-        *convolutions, gamma = (f"{source}{name}" for name in names.attention)
-        for part, name in zip(("query", "key", "value", "output"), convolutions):
-            layers[f"{ours}/{part}"] = Layer(tensors, name)
-        # A scalar here, of shape () or (1,) there.
-        weights[f"{ours}/gamma"] = Weight(gamma, lambda values: values.reshape(()))
-    return layers, weights, tuple(attention)
+    """The attention after each of these blocks, whose maps have these sizes: parts."""
+    parts = {}
+    for size, source in zip(sizes, blocks.values()):
+        if source:
+            *convolutions, gamma = (f"{source}{name}" for name in names.attention)
+            for part, name in zip(("query", "key", "value", "output"), convolutions):
+                parts[f"attention_{size}x{size}/{part}"] = Layer(tensors, name)
+            # A scalar here, of shape () or (1,) there.
+            scalar = Weight(gamma, lambda values: values.reshape(()))
+            parts[f"attention_{size}x{size}/gamma"] = scalar
+    return parts
+
+
+def _attended(sizes, blocks):
+    return tuple(size for size, source in zip(sizes, blocks.values()) if source)

@@ -55,29 +55,30 @@ class Translation:
             `fields` has an `ema_decay`.
         settings: dict of `Config` field to value: how the source was trained, as far as
             that is known. Flags change it.
-        ignored: dict of tensor name to the reason why it is not needed.
         step: int, generator updates that the weights have seen.
         notes: list of str, sentences for the user: what was assumed, what differs.
+        ignored: dict of tensor name to the reason why it is not needed.
     """
 
     fields: dict
     networks: dict
-    settings: dict = dataclasses.field(default_factory=dict)
-    ignored: dict = dataclasses.field(default_factory=dict)
+    settings: dict
     step: int = 0
     notes: list = dataclasses.field(default_factory=list)
+    ignored: dict = dataclasses.field(default_factory=dict)
 
-    def ignore(self, tensors, pattern, reason):
+    def ignore(self, tensors, reasons):
         """Ignores the tensors whose whole name matches a regular expression.
 
         Args:
             tensors: iterable of str, names.
-            pattern: str.
-            reason: str, what they are: "moments of Adam".
+            reasons: dict of regular expression to str, what they are: "moments of
+                Adam". The first that matches counts.
         """
-        for name in tensors:
-            if re.fullmatch(pattern, name):
-                self.ignored.setdefault(name, reason)
+        for pattern, reason in reasons.items():
+            for name in tensors:
+                if re.fullmatch(pattern, name):
+                    self.ignored.setdefault(name, reason)
 
 
 def variables_by_name(network):
@@ -131,58 +132,44 @@ def shape_of(tensors, name, rank, what):
     return shape
 
 
-def check_names(tensors, networks, ignored):
-    """Checks that every tensor is used or ignored, and that none is missing.
+def convert(tensors, networks, variables, ignored=()):
+    """The values of all our variables.
 
     Args:
         tensors: dict of name to array.
         networks: dict of network to a dict of our variable's name to its `Weight`.
+        variables: the same with the variables in place of the weights.
         ignored: names of tensors that are not needed.
-
-    Raises:
-        BadInput: names what is missing or left over.
-    """
-    used = dict.fromkeys(
-        name
-        for weights in networks.values()
-        for weight in weights.values()
-        for name in weight.sources()
-    )
-    missing = [name for name in used if name not in tensors]
-    left = [name for name in tensors if name not in used and name not in ignored]
-    unknown = [f"{name} {np.shape(tensors[name])}" for name in left]
-    _complain({"missing": missing, "unknown": unknown})
-
-
-def convert(tensors, networks, variables):
-    """The values of all our variables.
-
-    Args:
-        tensors, networks: see `check_names`, which has passed.
-        variables: dict of network to a dict of our variable's name to the variable.
 
     Returns:
         Dict of network to a dict of our variable's name to its array, float32.
 
     Raises:
-        BadInput: tensors have other shapes, or values that are not finite.
+        BadInput: tensors are missing or left over, have other shapes, or values that
+            are not finite.
     """
-    values, wrong, broken = {}, [], []
-    total = sum(len(weights) for weights in networks.values())
-    with progress_bar("Translating", total, unit="variables") as bar:
-        for network, weights in networks.items():
-            values[network] = {}
-            for ours, weight in weights.items():
-                shape = tuple(variables[network][ours].shape)
-                value = _value(weight, tensors)
-                sources = (f"{n} {np.shape(tensors[n])}" for n in weight.sources())
-                received = ", ".join(sources)
-                if value is None or value.shape != shape:
-                    wrong.append(f"{received} for {ours} {shape}")
-                elif not np.all(np.isfinite(value)):
-                    broken.append(received)
-                values[network][ours] = value
-                bar.update()
+    weights = [
+        (variables[network][ours], network, ours, weight)
+        for network, named in networks.items()
+        for ours, weight in named.items()
+    ]
+    used = dict.fromkeys(name for *_, weight in weights for name in weight.sources())
+    missing = [name for name in used if name not in tensors]
+    left = [name for name in tensors if name not in used and name not in ignored]
+    unknown = [f"{name} {np.shape(tensors[name])}" for name in left]
+    _complain({"missing": missing, "unknown": unknown})
+    values, wrong, broken = {network: {} for network in networks}, [], []
+    with progress_bar("Translating", len(weights), unit="variables") as bar:
+        for variable, network, ours, weight in weights:
+            value, shape = _value(weight, tensors), tuple(variable.shape)
+            sources = (f"{n} {np.shape(tensors[n])}" for n in weight.sources())
+            received = ", ".join(sources)
+            if value is None or value.shape != shape:
+                wrong.append(f"{received} for {ours} {shape}")
+            elif not np.all(np.isfinite(value)):
+                broken.append(received)
+            values[network][ours] = value
+            bar.update()
     _complain({"of another shape": wrong, "not finite": broken})
     return values
 

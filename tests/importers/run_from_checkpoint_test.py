@@ -54,7 +54,7 @@ def translate(tensors, given):
         step=STEP,
         notes=["a note."],
     )
-    translation.ignore(tensors, "moments/.*", "moments")
+    translation.ignore(tensors, {"moments/.*": "moments"})
     return translation
 
 

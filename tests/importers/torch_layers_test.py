@@ -30,8 +30,7 @@ def unit(size, seed=0):
 
 
 def layers_of(tensors, **sources):
-    layers = {ours: Layer(tensors, name) for ours, name in sources.items()}
-    return Layers(layers, {})
+    return Layers({ours: Layer(tensors, name) for ours, name in sources.items()})
 
 
 def value(layers, name, tensors):
