@@ -69,13 +69,8 @@ def compare(generator, served, num_classes=0):
             f"{difference:.1e}, and {levels} levels. The export was removed. Try an "
             "earlier step with --checkpoint."
         )
-    return {
-        "images": difference,
-        "levels": levels,
-        "attention": attention,
-        "num_images": count,
-        "tolerance": TOLERANCE,
-    }
+    found = {"images": difference, "levels": levels, "attention": attention}
+    return {**found, "num_images": count, "tolerance": TOLERANCE}
 
 
 def _inputs(generator, count, num_classes):

@@ -17,15 +17,13 @@ from sagan_tf.files import replacing
 REQUESTS_PATH = pathlib.PurePosixPath("assets.extra/tf_serving_warmup_requests")
 
 
-def write_warmup_requests(folder, requests, model_name="sagan"):
+def write_warmup_requests(folder, requests):
     """Writes the warm-up requests of a SavedModel, in place of those it had.
 
     Args:
         folder: path of the SavedModel.
         requests: list of (signature name, dict of input name to array), at most 1000.
             The server refuses a model with more, or with a request that fails.
-        model_name: str, for the record. The server does not compare it with the name
-            under which it serves the model.
 
     Returns:
         `pathlib.Path` of the file: TFRecords of `PredictionLog`.
@@ -39,7 +37,8 @@ def write_warmup_requests(folder, requests, model_name="sagan"):
         for name, inputs in requests:
             log = prediction_log_pb2.PredictionLog()
             request = log.predict_log.request
-            request.model_spec.name = model_name
+            # The server does not compare it with the name under which it serves.
+            request.model_spec.name = "sagan"
             request.model_spec.signature_name = name
             for key, array in inputs.items():
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(array))

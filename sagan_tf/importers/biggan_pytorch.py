@@ -53,13 +53,7 @@ _OTHER_SETTINGS = {
 def translate(tensors, given):
     """See `importers.SOURCES`.
 
-    Args:
-        tensors: dict of name to array, from `torch_files.read`.
-        given: dict; `batch_norm_epsilon`, which no tensor tells, is 1e-5 by default, as
-            in the script.
-
-    Returns:
-        `Translation`.
+    `batch_norm_epsilon`, which no tensor tells, is 1e-5 by default, as in the script.
 
     Raises:
         BadInput: it was trained with settings that make other networks than ours.
@@ -82,7 +76,7 @@ def translate(tensors, given):
 
     for layers in result.networks.values():
         if "batch_norm/gamma" in layers.parts:
-            last = layers.parts["batch_norm/beta"].names.removesuffix(".bias")
-            sources = (f"{last}.gain", f"{last}.stored_var")
-            layers.parts["batch_norm/gamma"] = Weight(sources, gamma)
+            last = layers.parts["batch_norm/beta"].names[0].removesuffix(".bias")
+            names = f"{last}.gain", f"{last}.stored_var"
+            layers.parts["batch_norm/gamma"] = Weight(*names, convert=gamma)
     return result

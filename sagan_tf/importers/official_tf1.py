@@ -173,8 +173,8 @@ def _weight(paths, ours):
     """The `Weight` of one of our variables; `paths`: see `official_paths`."""
     scope, path = paths[ours]
     # (1, 1, 1, C) to (C,).
-    cut = (lambda v: v[0, 0, 0]) if path.endswith(("/mean", "/var")) else None
-    return Weight(_name(scope, path), cut)
+    cut = (0, 0, 0) if path.endswith(("/mean", "/var")) else ...
+    return Weight(_name(scope, path), convert=lambda values: values[cut])
 
 
 def infer_fields(tensors, name_of, table_rank=2):

@@ -164,7 +164,7 @@ def _record(kind, layout, path, translation, weights):
         ],
         "step": translation.step,
         "translated": {
-            item: {ours: list(weight.sources()) for ours, weight in each.items()}
+            item: {ours: list(weight.names) for ours, weight in each.items()}
             for item, each in weights.items()
         },
         "ignored": ignored,

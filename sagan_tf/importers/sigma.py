@@ -47,30 +47,14 @@ class Style:
 
 
 def iterated_sigma(weight, u):
-    """Sigma after one power iteration from u.
-
-    Args:
-        weight: array, first axis the outputs.
-        u: array of as many values as outputs.
-
-    Returns:
-        float.
-    """
+    """Sigma after one power iteration from u, see `matching_u`: float."""
     matrix = _as_matrix(weight)
     v = matrix.T @ np.ravel(u).astype(np.float64)
     return float(np.linalg.norm(matrix @ v) / (np.linalg.norm(v) + EPSILON))
 
 
 def stored_sigma(weight, u, v):
-    """Sigma = u^T W v.
-
-    Args:
-        weight: array, first axis the outputs.
-        u, v: arrays of as many values as outputs, inputs.
-
-    Returns:
-        float.
-    """
+    """Sigma = u^T W v, with a v of as many values as inputs: float."""
     return float(np.float64(u) @ _as_matrix(weight) @ np.float64(v))
 
 

@@ -42,14 +42,9 @@ _NAMES = Names(
 
 
 def translate(tensors, given):
-    """See `importers.SOURCES`.
+    """See `importers.SOURCES`: without a discriminator.
 
-    Args:
-        tensors: dict of name to array, from `torch_files.read`.
-        given: dict; `batch_norm_epsilon` is StudioGAN's 1e-4 by default.
-
-    Returns:
-        `Translation`, without a discriminator.
+    `batch_norm_epsilon` is StudioGAN's 1e-4 by default.
 
     Raises:
         BadInput: its networks are others than ours.

@@ -53,13 +53,14 @@ def _weight(paths, ours):
     if variable == "u":
         kind = "kernel" if f"{layer}/kernel" in paths else "embeddings"
         name = _name(*paths[f"{layer}/{kind}"])
-        return Weight((name, _name_of_u(name)), functools.partial(_our_u, name))
+        convert = functools.partial(_our_u, name)
+        return Weight(name, _name_of_u(name), convert=convert)
     scope, path = paths[ours]
     if variable not in ("gamma", "beta") or scope in _ATTENTION:
         return Weight(_name(scope, path))
     # (1, 1, 1, C) to (C,), or (classes, 1, 1, C) to (classes, C).
     cut = (0, 0, 0) if scope == "g_bn" else (slice(None), 0, 0)
-    return Weight(_name(scope, path), lambda values: values[cut])
+    return Weight(_name(scope, path), convert=lambda values: values[cut])
 
 
 def _name(scope, path):

@@ -86,7 +86,7 @@ class Layer:
         def convert(*arrays):
             return self.layout.weight(self.style.effective(*arrays)) + plus
 
-        return Weight(self.names, convert)
+        return Weight(*self.names, convert=convert)
 
     def our_u(self):
         """Our `u`: `(1, outputs)` array, or `None` if there is none."""
@@ -145,9 +145,9 @@ class Layers:
         path, _, variable = name.rpartition("/")
         layer = self.parts[path]
         if variable == "bias":
-            return Weight(f"{layer.source}.bias", layer.layout.outputs)
+            return Weight(f"{layer.source}.bias", convert=layer.layout.outputs)
         if variable == "u":
-            return Weight(layer.names, lambda *_: self._u[path])
+            return Weight(*layer.names, convert=lambda *_: self._u[path])
         if self.normalized:
-            return Weight(layer.names[0], layer.layout.weight)
+            return Weight(layer.names[0], convert=layer.layout.weight)
         return layer.effective()

@@ -100,12 +100,13 @@ def generator(tensors, prefix, names):
     outputs, z_dim = linear.shape(2, "z_dim")
     widths = [outputs // 16, *_widths(tensors, names, blocks)]
     resolution, channels = _find_widths(widths, GENERATOR_WIDTHS, "generator")
-    sizes = [8 * 2**index for index in range(len(blocks))]
-    parts = _attention(tensors, names, sizes, blocks)
-    parts |= {"linear": linear, "image_convolution": last}
+    parts = {"linear": linear, "image_convolution": last}
     parts |= _norm("batch_norm", f"{prefix}{names.image_norm}", names)
-    norms = {}
-    for size, block in zip(sizes, blocks):
+    norms, attention = {}, {}
+    for index, (block, attended) in enumerate(blocks.items()):
+        size = 8 * 2**index
+        if attended:
+            attention[size] = attended
         parts |= _convolutions(tensors, f"block_{size}x{size}", block, names)
         for number, norm in enumerate(names.norms, start=1):
             norms[f"block_{size}x{size}/batch_norm_{number}"] = f"{block}{norm}"
@@ -123,9 +124,9 @@ def generator(tensors, prefix, names):
         "num_classes": _num_classes(tables["block_8x8/batch_norm_1"][0], has_classes),
         "z_dim": z_dim,
         "generator_channels": channels,
-        "attention_resolution": _attended(sizes, blocks),
+        "attention_resolution": tuple(attention),
     }
-    return fields, Layers(parts)
+    return fields, Layers(parts | _attention(tensors, names, attention))
 
 
 def discriminator(tensors, prefix, names):
@@ -140,23 +141,21 @@ def discriminator(tensors, prefix, names):
     }
     widths = _widths(tensors, names, blocks)
     resolution, channels = _find_widths(widths, tables, "discriminator")
-    sizes, size = [], resolution
-    for block, (_, halves) in zip(blocks, DISCRIMINATOR_BLOCKS[resolution]):
-        size //= 2 if halves else 1
-        sizes.append(size)
-        if blocks[block] and not halves:
+    linear = f"{prefix}{names.last_linear}"
+    parts = {"projection_head/linear": Layer(tensors, linear, LINEAR)}
+    attention, size, layout = {}, resolution, names.from_image
+    for index, (block, attended) in enumerate(blocks.items()):
+        parts |= _convolutions(tensors, f"block_{index + 1}", block, names, layout)
+        _, halves = DISCRIMINATOR_BLOCKS[resolution][index]
+        size, layout = size // (2 if halves else 1), CONVOLUTION
+        if attended and not halves:
             raise BadInput(
                 "The discriminator's attention must come after a block that halves "
-                f"the map. Received: {blocks[block]} after another. Our networks have "
-                "no such layer; nothing was written."
+                f"the map. Received: {attended} after another. Our networks have no "
+                "such layer; nothing was written."
             )
-    parts = _attention(tensors, names, sizes, blocks)
-    linear = f"{prefix}{names.last_linear}"
-    parts["projection_head/linear"] = Layer(tensors, linear, LINEAR)
-    layout = names.from_image
-    for number, block in enumerate(blocks, start=1):
-        parts |= _convolutions(tensors, f"block_{number}", block, names, layout)
-        layout = CONVOLUTION
+        if attended:
+            attention[size] = attended
     embedding = Layer(tensors, f"{prefix}{names.embedding}", EMBEDDING)
     if embedding.is_there:
         parts["projection_head/embedding"] = embedding
@@ -164,9 +163,9 @@ def discriminator(tensors, prefix, names):
         "resolution": resolution,
         "num_classes": _num_classes(embedding, embedding.is_there),
         "discriminator_channels": channels,
-        "discriminator_attention_resolution": _attended(sizes, blocks),
+        "discriminator_attention_resolution": tuple(attention),
     }
-    return fields, Layers(parts)
+    return fields, Layers(parts | _attention(tensors, names, attention))
 
 
 def translate(
@@ -189,17 +188,16 @@ def translate(
         BadInput: the networks are others than ours, there is no generator, or they do
             not belong together.
     """
-    there = {
-        network: prefix
-        for network, prefix in names.prefixes.items()
-        if any(name.startswith(prefix) for name in tensors)
-    }
-    left_out = there.pop("discriminator", None) if relu_in_place else None
-    found = {
-        network: find(tensors, prefix, names)
-        for network, prefix in there.items()
-        for find in [discriminator if network == "discriminator" else generator]
-    }
+    found, left_out = {}, None
+    for network, prefix in names.prefixes.items():
+        if not any(name.startswith(prefix) for name in tensors):
+            continue
+        if network != "discriminator":
+            found[network] = generator(tensors, prefix, names)
+        elif relu_in_place:
+            left_out = prefix
+        else:
+            found[network] = discriminator(tensors, prefix, names)
     result = translation(tensors, found, epsilon, ema_decay, ema_start_step)
     if left_out:
         reason = "the discriminator, whose ReLU in place makes it another function"
@@ -356,19 +354,14 @@ def _convolutions(tensors, ours, block, names, layout=CONVOLUTION):
     }
 
 
-def _attention(tensors, names, sizes, blocks):
-    """The attention after each of these blocks, whose maps have these sizes: parts."""
+def _attention(tensors, names, attention):
+    """The parts of attention: dict of the size of a map to its layer's name there."""
     parts = {}
-    for size, source in zip(sizes, blocks.values()):
-        if source:
-            *convolutions, gamma = (f"{source}{name}" for name in names.attention)
-            for part, name in zip(("query", "key", "value", "output"), convolutions):
-                parts[f"attention_{size}x{size}/{part}"] = Layer(tensors, name)
-            # A scalar here, of shape () or (1,) there.
-            scalar = Weight(gamma, lambda values: values.reshape(()))
-            parts[f"attention_{size}x{size}/gamma"] = scalar
+    for size, source in attention.items():
+        *convolutions, gamma = (f"{source}{name}" for name in names.attention)
+        for part, name in zip(("query", "key", "value", "output"), convolutions):
+            parts[f"attention_{size}x{size}/{part}"] = Layer(tensors, name)
+        # A scalar here, of shape () or (1,) there.
+        scalar = Weight(gamma, convert=lambda values: values.reshape(()))
+        parts[f"attention_{size}x{size}/gamma"] = scalar
     return parts
-
-
-def _attended(sizes, blocks):
-    return tuple(size for size, source in zip(sizes, blocks.values()) if source)

@@ -6,7 +6,6 @@ tensor is left over, none is missing and every shape fits, before anything is wr
 
 import dataclasses
 import re
-from collections.abc import Callable
 
 import numpy as np
 
@@ -17,29 +16,22 @@ from sagan_tf.progress import progress_bar
 _LISTED = 3
 
 
-@dataclasses.dataclass(frozen=True)
 class Weight:
     """Where one of our variables comes from.
 
     Args:
-        names: str or tuple of str, tensors of the source. One tensor may be used for
-            several variables.
-        convert: function of their arrays, in that order, that returns ours; `None` for
-            one tensor that is taken as it is.
+        names: str, tensors of the source. One tensor may be used for several variables.
+        convert: function of their arrays, in that order, that returns ours; without it
+            one tensor is taken as it is.
     """
 
-    names: str | tuple[str, ...]
-    convert: Callable | None = None
-
-    def sources(self):
-        """Tuple of str, the names of the tensors."""
-        return (self.names,) if isinstance(self.names, str) else tuple(self.names)
+    def __init__(self, *names, convert=np.asarray):
+        self.names, self._convert = names, convert
 
     def value(self, tensors):
         """The float32 array for our variable, from a dict of name to array."""
-        arrays = [np.asarray(tensors[name]) for name in self.sources()]
-        ours = arrays[0] if self.convert is None else self.convert(*arrays)
-        return np.asarray(ours, np.float32)
+        arrays = [np.asarray(tensors[name]) for name in self.names]
+        return np.asarray(self._convert(*arrays), np.float32)
 
 
 @dataclasses.dataclass
@@ -118,16 +110,12 @@ def shape_of(tensors, name, rank, what):
     Raises:
         BadInput: it is not there, or has another number of axes.
     """
-    if name not in tensors:
+    shape = np.shape(tensors[name]) if name in tensors else None
+    if shape is None or len(shape) != rank:
+        received = f"{len(tensors)} tensors without it" if shape is None else shape
         raise BadInput(
-            f"The checkpoint must have the tensor {name}, which tells {what}. "
-            f"Received: {len(tensors)} tensors without it. Nothing was written."
-        )
-    shape = np.shape(tensors[name])
-    if len(shape) != rank:
-        raise BadInput(
-            f"{name}, which tells {what}, must have {rank} axes. Received: shape "
-            f"{shape}. Nothing was written."
+            f"The checkpoint must have the tensor {name}, which tells {what}, of "
+            f"{rank} axes. Received: {received}. Nothing was written."
         )
     return shape
 
@@ -153,7 +141,7 @@ def convert(tensors, networks, variables, ignored=()):
         for network, named in networks.items()
         for ours, weight in named.items()
     ]
-    used = dict.fromkeys(name for *_, weight in weights for name in weight.sources())
+    used = dict.fromkeys(name for *_, weight in weights for name in weight.names)
     missing = [name for name in used if name not in tensors]
     left = [name for name in tensors if name not in used and name not in ignored]
     unknown = [f"{name} {np.shape(tensors[name])}" for name in left]
@@ -162,7 +150,7 @@ def convert(tensors, networks, variables, ignored=()):
     with progress_bar("Translating", len(weights), unit="variables") as bar:
         for variable, network, ours, weight in weights:
             value, shape = _value(weight, tensors), tuple(variable.shape)
-            sources = (f"{n} {np.shape(tensors[n])}" for n in weight.sources())
+            sources = (f"{n} {np.shape(tensors[n])}" for n in weight.names)
             received = ", ".join(sources)
             if value is None or value.shape != shape:
                 wrong.append(f"{received} for {ours} {shape}")

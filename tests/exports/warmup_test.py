@@ -36,7 +36,7 @@ def read(path):
 
 def test_the_server_finds_the_requests_as_they_were_given(model):
     requests = [("sample", request()), ("sample", request([7], [0.25]))]
-    path = write_warmup_requests(model, requests, model_name="painter")
+    path = write_warmup_requests(model, requests)
     # The name is TensorFlow Serving's (saved_model_warmup_util.h).
     assert path == model / "assets.extra" / "tf_serving_warmup_requests"
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -45,7 +45,7 @@ def test_the_server_finds_the_requests_as_they_were_given(model):
     for log, (name, inputs) in zip(logs, requests):
         assert log.WhichOneof("log_type") == "predict_log"
         spec = log.predict_log.request.model_spec
-        assert (spec.name, spec.signature_name) == ("painter", name)
+        assert (spec.name, spec.signature_name) == ("sagan", name)
         assert set(log.predict_log.request.inputs) == set(inputs)
         for key, array in inputs.items():
             read_back = tf.make_ndarray(log.predict_log.request.inputs[key])

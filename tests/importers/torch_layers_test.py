@@ -111,7 +111,7 @@ def test_u_gives_our_layer_the_stored_sigma(stored):
 def test_u_that_is_iterated_is_taken_over(iterated):
     layers = layers_of(iterated, ours="a")
     np.testing.assert_array_equal(value(layers, "ours/u", iterated), iterated["a.u0"])
-    assert layers("ours/u").sources() == ("a.weight", "a.u0")
+    assert layers("ours/u").names == ("a.weight", "a.u0")
 
 
 def test_the_names_of_tensors_show_the_style(stored, iterated):

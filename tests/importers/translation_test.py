@@ -17,8 +17,8 @@ from sagan_tf.networks.builders import build_discriminator, build_generator
 
 TENSORS = {"w": np.ones((2, 3)), "b": np.arange(3.0), "slot": np.zeros(3)}
 NETWORKS = {
-    "generator": {"kernel": Weight("w", np.transpose), "bias": Weight("b")},
-    "discriminator": {"sum": Weight(("w", "b"), lambda w, b: w.sum() + b)},
+    "generator": {"kernel": Weight("w", convert=np.transpose), "bias": Weight("b")},
+    "discriminator": {"sum": Weight("w", "b", convert=lambda w, b: w.sum() + b)},
 }
 VARIABLES = {
     "generator": {"kernel": np.empty((3, 2)), "bias": np.empty(3)},
@@ -72,7 +72,7 @@ def test_a_shape_that_cannot_be_converted_is_another_shape():
     # Weights and biases of different lengths cannot be added.
     with pytest.raises(ValueError, match=r"w \(2, 3\), b \(2,\) for sum \(3,\)"):
         convert(changed(b=np.zeros(2)), NETWORKS, VARIABLES, {"slot"})
-    cut = {"generator": {"bias": Weight("b", lambda b: b[0, 0, 0])}}
+    cut = {"generator": {"bias": Weight("b", convert=lambda b: b[0, 0, 0])}}
     with pytest.raises(ValueError, match=r"1 of another shape: b \(3,\) for bias"):
         convert(TENSORS, cut, VARIABLES, {"slot", "w"})
 
@@ -102,7 +102,7 @@ def test_a_shape_that_tells_something_has_to_be_there():
     assert shape_of(TENSORS, "w", 2, "z") == (2, 3)
     with pytest.raises(ValueError, match="must have the tensor x, which tells z"):
         shape_of(TENSORS, "x", 2, "z")
-    with pytest.raises(ValueError, match=r"w, which tells z, must have 4 axes.*\(2, 3"):
+    with pytest.raises(ValueError, match=r"w, which tells z, of 4 axes.*\(2, 3"):
         shape_of(TENSORS, "w", 4, "z")
 
 
