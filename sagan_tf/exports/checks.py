@@ -1,13 +1,22 @@
-"""Does an export draw what the generator draws? And requests to try it with."""
+"""Does an export draw what the generator draws? And requests to try it with.
+
+The first request of each signature and size pays for what TensorFlow does lazily:
+graph optimization, memory, on a GPU the choice of kernels. TensorFlow Serving
+therefore replays the requests in the model's folder before it answers any other
+(tensorflow.org/tfx/serving/saved_model_warmup).
+"""
 
 import math
+import pathlib
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from sagan_tf import images
 from sagan_tf.errors import BadInput
 from sagan_tf.exports.signatures import NO_TRUNCATION
+from sagan_tf.files import replacing
 from sagan_tf.model import latents
 from sagan_tf.model.generating import generate
 from sagan_tf.networks.attention_scores import (
@@ -20,6 +29,8 @@ from sagan_tf.progress import progress_bar
 # The largest difference of images, in [-1, 1], that another order of sums explains.
 # Adjacent levels of a pixel are 80 times further apart.
 TOLERANCE = 1e-4
+# Where TensorFlow Serving looks for warm-up requests, inside the SavedModel.
+REQUESTS_PATH = pathlib.PurePosixPath("assets.extra/tf_serving_warmup_requests")
 
 _BATCH = 8
 _FEWEST_IMAGES, _MOST_IMAGES = 16, 64
@@ -122,8 +133,8 @@ def warm_up_requests(generator, num_classes=0):
         num_classes: int, 0 for an unconditional generator.
 
     Returns:
-        List of (signature, dict of input name to array), see `warmup.py`. `attention`
-        is among them if its maps are small.
+        List of (signature, dict of input name to array). `attention` is among them if
+        its maps are small.
     """
     from_z = ["serving_default", "images"]
     if 0 < _map_values(generator) <= _LARGEST_MAPS:
@@ -134,6 +145,35 @@ def warm_up_requests(generator, num_classes=0):
         requests += [(name, z) for name in from_z]
         requests += [(name, seeds) for name in ("sample", "sample_png")]
     return requests
+
+
+def write_warmup_requests(folder, requests):
+    """Writes the warm-up requests of a SavedModel, in place of those it had.
+
+    Args:
+        folder: path of the SavedModel.
+        requests: list of (signature name, dict of input name to array), at most 1000.
+            The server refuses a model with more, or with a request that fails.
+
+    Returns:
+        `pathlib.Path` of the file: TFRecords of `PredictionLog`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = pathlib.Path(folder) / REQUESTS_PATH
+    path.parent.mkdir(exist_ok=True)
+    with replacing(path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
+        for name, inputs in requests:
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            # The server does not compare it with the name under which it serves.
+            request.model_spec.name = "sagan"
+            request.model_spec.signature_name = name
+            for key, array in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(array))
+            writer.write(log.SerializeToString())
+    return path
 
 
 def _map_values(generator):

@@ -6,14 +6,7 @@ import math
 from sagan_tf.errors import BadInput
 from sagan_tf.model import overview
 from sagan_tf.planning import flops
-from sagan_tf.planning.plan import (
-    DAY,
-    DEVICE_COUNTS,
-    DEVICES,
-    UTILIZATIONS,
-    accumulation_that_fits,
-    roofline_seconds,
-)
+from sagan_tf.planning.plan import DAY, DEVICE_COUNTS, DEVICES, UTILIZATIONS
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
@@ -116,7 +109,7 @@ def _devices_text(plan, prices, utilizations):
     for device, count in itertools.product(DEVICES, DEVICE_COUNTS):
         name, images = f"{count} x {device.name}", plan.images(count)
         size = sum(plan.memory(images).values()) / 1e9
-        seconds = plan.total_steps * roofline_seconds(plan, device, count)
+        seconds = plan.total_steps * plan.roofline_seconds(device, count)
         line = f"  {name:<14}{images:>7,}{size:>6,.0f} GB{seconds / DAY:>9,.2f} d"
         for share in utilizations:
             days = plan.days(count * share * device.peak(plan.dtype_policy))
@@ -124,7 +117,7 @@ def _devices_text(plan, prices, utilizations):
             line += f"{days:>9,.2f} d{dollars:>7,.0f} $"
         lines.append(line)
         if not plan.fits(images, device):
-            passes = accumulation_that_fits(plan, device, count)
+            passes = plan.accumulation_that_fits(device, count)
             advice = f". Try --gradient_accumulation_steps={passes}."
             if passes is None:
                 advice = ", even with one image in a pass."

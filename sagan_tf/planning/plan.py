@@ -4,7 +4,7 @@
 
 The FLOPs are those that a step really computes (`counted_flops`), or by formula if they
 were not counted. The utilization, their share of the peak, has to be measured;
-`roofline_seconds` gives its limit.
+`Plan.roofline_seconds` gives its limit.
 """
 
 import dataclasses
@@ -150,34 +150,33 @@ class Plan:
         flops = self.total_steps * sum(self.step_flops.values())
         return flops / measured["formula_flops_per_second"] / DAY
 
+    def roofline_seconds(self, device, count):
+        """The shortest time that a step can take on `count` devices: float.
 
-def roofline_seconds(plan, device, count):
-    """The shortest time that a step can take on `count` devices: float.
+        Each product takes FLOPs / peak, or the time to read its factors and write its
+        result once if that is longer (the roofline model, Williams et al., CACM 2009).
+        Normalization, activations, Adam and communication take no time. If the code
+        computes less than the formula, the time shrinks in proportion.
+        """
+        itemsize = 4 if self.dtype_policy == "float32" else 2
+        peak, images = device.peak(self.dtype_policy), self.images(count)
+        seconds = 0.0
+        for product, times in self.step_products:
+            weights = math.prod(product.kernel) if product.kernel else 0
+            moved = itemsize * (images * product.values + weights)
+            computing, moving = images * product.flops / peak, moved / device.bandwidth
+            seconds += times * max(computing, moving)
+        computed = min(1, self.computed_flops / sum(self.step_flops.values()))
+        return self.model.gradient_accumulation_steps * seconds * computed
 
-    Each product takes FLOPs / peak, or the time to read its factors and write its
-    result once if that is longer (the roofline model, Williams et al., CACM 2009).
-    Normalization, activations, Adam and communication take no time. If the code
-    computes less than the formula, the time shrinks in proportion.
-    """
-    itemsize = 4 if plan.dtype_policy == "float32" else 2
-    peak, images = device.peak(plan.dtype_policy), plan.images(count)
-    seconds = 0.0
-    for product, times in plan.step_products:
-        weights = math.prod(product.kernel) if product.kernel else 0
-        moved = itemsize * (images * product.values + weights)
-        seconds += times * max(images * product.flops / peak, moved / device.bandwidth)
-    computed = min(1, plan.computed_flops / sum(plan.step_flops.values()))
-    return plan.model.gradient_accumulation_steps * seconds * computed
+    def accumulation_that_fits(self, device, count):
+        """The fewest passes per update with which a replica fits into its device: int.
 
-
-def accumulation_that_fits(plan, device, count):
-    """The fewest passes per update with which a replica fits into its device: int.
-
-    It divides the replica's images. `None` if not even one image fits.
-    """
-    replica = -(-plan.batch_size // count)
-    divisors = (passes for passes in range(1, replica + 1) if replica % passes == 0)
-    return next((n for n in divisors if plan.fits(replica // n, device)), None)
+        It divides the replica's images. `None` if not even one image fits.
+        """
+        replica = -(-self.batch_size // count)
+        divisors = (passes for passes in range(1, replica + 1) if replica % passes == 0)
+        return next((n for n in divisors if self.fits(replica // n, device)), None)
 
 
 def read_measurement(path):
