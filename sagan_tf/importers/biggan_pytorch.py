@@ -5,8 +5,6 @@ alone, and batch normalization looks up a gain and a bias for each class.
 
 | there | here |
 | --- | --- |
-| kernels (c_out, c_in, kh, kw), linear (out, in) | (kh, kw, c_in, c_out), (in, out) |
-| the first layer's outputs as (C, 4, 4) | as (4, 4, C) |
 | gain e of a class, multiplied as 1 + e | gamma = 1 + e |
 | theta, phi, g, o of attention | query, key, value, output |
 | u0, iterated once at inference too | u |

@@ -3,8 +3,6 @@
 | there | here |
 | --- | --- |
 | images blue, green, red | red, green, blue |
-| kernels (c_out, c_in, kh, kw), linear (out, in) | (kh, kw, c_in, c_out), (in, out) |
-| the first layer's outputs as (C, 4, 4) | as (4, 4, C) |
 | gain of a class, as 1 + e (or e, with some initial values) | gamma |
 | it and the bias divided by their sigma, in most configs | stored divided |
 | theta, phi, g, o of attention | query, key, value, output |
@@ -57,19 +55,11 @@ _GAINS_FROM_ONE = ("BIGGAN", "STUDIO")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What no tensor tells. The defaults are those of mmgeneration's classes.
+    """What no tensor tells. The defaults are those of mmgeneration's classes."""
 
-    Args:
-        epsilon: float, of batch normalization.
-        gains_from_one: bool, whether a gain is 1 + e.
-        relu_in_place: bool, whether the discriminator's ReLU is in place.
-        ema_decay: float.
-        ema_start_step: int.
-    """
-
-    epsilon: float = 1e-4
-    gains_from_one: bool = True
-    relu_in_place: bool = False
+    epsilon: float = 1e-4  # Of batch normalization.
+    gains_from_one: bool = True  # Whether gamma is 1 + gain.
+    relu_in_place: bool = False  # The discriminator's.
     ema_decay: float = 0.999
     ema_start_step: int = 0
 

@@ -132,23 +132,28 @@ def official_paths(network, size=None):
 def translate(tensors, given):
     """See `importers.SOURCES`. Nothing has to be given."""
     del given
-    fields = {**infer_fields(tensors, _name), "batch_norm_epsilon": 1e-5}
-    return translation(tensors, fields, _weight, {}, _NOTES)
+    fields = {"batch_norm_epsilon": 1e-5}
+    return translation(tensors, _name, _weight, fields, {}, _NOTES)
 
 
-def translation(tensors, fields, weight, settings, notes):
+def translation(tensors, name_of, weight, fields, settings, notes, table_rank=2):
     """What is common to the official code and TF-GAN's example.
 
     Args:
         tensors: dict of name to array.
-        fields: dict, see `infer_fields`.
+        name_of: function of official scope and path to the name of a tensor.
         weight: function of `official_paths` and our variable's name, that returns its
             `Weight`.
-        settings, notes: see `Translation`.
+        fields, settings, notes: see `Translation`; fields that shapes cannot tell.
+        table_rank: int, axes of the conditional batch norms' tables.
 
     Returns:
         `Translation`.
+
+    Raises:
+        BadInput: a tensor that tells something is not there, or makes no sense.
     """
+    fields = {**_fields(tensors, name_of, table_rank), **fields}
     sizes = {"generator": fields["attention_resolution"]}
     if "discriminator_channels" in fields:
         sizes["discriminator"] = fields["discriminator_attention_resolution"]
@@ -177,20 +182,8 @@ def _weight(paths, ours):
     return Weight(_name(scope, path), convert=lambda values: values[cut])
 
 
-def infer_fields(tensors, name_of, table_rank=2):
-    """The fields of `Config` that tell the official networks.
-
-    Args:
-        tensors: dict of name to array.
-        name_of: function of official scope and path to the name of a tensor.
-        table_rank: int, axes of the conditional batch norms' tables.
-
-    Returns:
-        Dict. It has fields of the discriminator if there is one.
-
-    Raises:
-        BadInput: a tensor that tells something is not there, or makes no sense.
-    """
+def _fields(tensors, name_of, table_rank):
+    """The fields that shapes tell: those of the discriminator if there is one."""
 
     def shape(scope, path, rank, what):
         return shape_of(tensors, name_of(scope, path), rank, what)

@@ -128,11 +128,7 @@ def _networks(config, translation):
 
 
 def _assign(networks, translation, tensors):
-    """Gives all variables their values.
-
-    Returns:
-        Dict of network to a dict of our variable's name to its `Weight`.
-    """
+    """Gives all variables their values; returns the `Weight` of each by network."""
     variables = {item: variables_by_name(network) for item, network in networks.items()}
     weights = {
         item: {name: translation.networks[item](name) for name in named}
@@ -155,12 +151,8 @@ def _record(kind, layout, path, translation, weights):
         "from": kind,
         "written_by": layout.DESCRIPTION,
         "files": [
-            {
-                "name": file.name,
-                "bytes": file.stat().st_size,
-                "sha256": sha256_of_file(file),
-            }
-            for file in map(pathlib.Path, reader.files(path))
+            {"name": f.name, "bytes": f.stat().st_size, "sha256": sha256_of_file(f)}
+            for f in map(pathlib.Path, reader.files(path))
         ],
         "step": translation.step,
         "translated": {
@@ -194,8 +186,8 @@ def _write(workdir, config, networks, record, class_names):
 
 def _report(record, config, workdir):
     """What the user is told: list of lines."""
-    names = ", ".join(file["name"] for file in record["files"])
-    lines = [f"{names}: {record['written_by']}, step {record['step']:,}"]
+    files = ", ".join(file["name"] for file in record["files"])
+    lines = [f"{files}: {record['written_by']}, step {record['step']:,}"]
     for item, weights in record["translated"].items():
         tensors = {name for names in weights.values() for name in names}
         what = f"{len(weights)} variables from {len(tensors)} tensors"

@@ -6,8 +6,6 @@ the shortcut sees relu(x), where ours sees x.
 
 | there | here |
 | --- | --- |
-| kernels (c_out, c_in, kh, kw), linear (out, in) | (kh, kw, c_in, c_out), (in, out) |
-| the first layer's outputs as (C, 4, 4) | as (4, 4, C) |
 | gain e and bias of classes as linear layers (C, classes) | (classes, C) |
 | those divided by their sigma, and gain as 1 + e | gamma = 1 + e / sigma, beta |
 | conv2d0, conv2d1, conv2d2 | shortcut, convolution_1, convolution_2 |

@@ -37,14 +37,15 @@ _ALMOST_ZERO = 1e-20
 def translate(tensors, given):
     """See `importers.SOURCES`. Nothing has to be given."""
     del given
-    fields = official_tf1.infer_fields(tensors, _name, table_rank=4)
-    fields |= {"batch_norm_epsilon": 1e-3, "spectral_norm_clamp": True}
+    fields = {"batch_norm_epsilon": 1e-3, "spectral_norm_clamp": True}
     settings = {
         "batch_norm_momentum": 0.999,
         "final_batch_norm_momentum": 0.999,
         "spectral_norm_stop_gradient": True,
     }
-    return official_tf1.translation(tensors, fields, _weight, settings, [_LABELS])
+    return official_tf1.translation(
+        tensors, _name, _weight, fields, settings, [_LABELS], table_rank=4
+    )
 
 
 def _weight(paths, ours):

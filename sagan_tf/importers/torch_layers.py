@@ -3,6 +3,9 @@
 A layer is known by the name before its tensors: `blocks.0.0.conv1` of
 `blocks.0.0.conv1.weight`. The names after it show its style of spectral normalization,
 see `sigma.py`. BigGAN-PyTorch's `sv0` is the last sigma, for its log.
+
+PyTorch's kernels are (c_out, c_in, kh, kw), Keras' (kh, kw, c_in, c_out); linear layers
+(out, in) and (in, out); the first layer's outputs (C, 4, 4) and (4, 4, C).
 """
 
 import dataclasses
@@ -11,12 +14,11 @@ from collections.abc import Callable
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.importers.sigma import ITERATED, PLAIN, STORED
+from sagan_tf.importers.sigma import ITERATED, PLAIN, STORED, our_u, source_sigma
 from sagan_tf.importers.translation import Weight, shape_of
 
 
 def _convolution(weight):
-    # PyTorch's kernels are (c_out, c_in, kh, kw), Keras' (kh, kw, c_in, c_out).
     return np.transpose(weight, (2, 3, 1, 0))
 
 
@@ -62,7 +64,7 @@ class Layer:
         layout: `Layout`.
 
     Attributes:
-        style: the `Style` that the names of its tensors show.
+        style: `STORED`, `ITERATED` or `PLAIN`, as the names of its tensors show.
         names: tuple of str, its weight and the vectors of its spectral normalization.
         is_there: bool, whether the checkpoint has this layer.
     """
@@ -71,9 +73,9 @@ class Layer:
         self.source, self.layout, self._tensors = source, layout, tensors
         self.style = PLAIN
         for style in (ITERATED, STORED):
-            if any(f"{source}.{vector}" in tensors for vector in style.tensors[1:]):
+            if any(f"{source}.{vector}" in tensors for vector in style[1:]):
                 self.style = style
-        self.names = tuple(f"{source}.{part}" for part in self.style.tensors)
+        self.names = tuple(f"{source}.{part}" for part in self.style)
         self.is_there = any(name in tensors for name in self.names)
 
     def shape(self, rank, what):
@@ -83,15 +85,16 @@ class Layer:
     def effective(self, plus=0):
         """`Weight` of what the layer multiplies with at inference: W / sigma + plus."""
 
-        def convert(*arrays):
-            return self.layout.weight(self.style.effective(*arrays)) + plus
+        def convert(weight, *vectors):
+            divided = np.float64(weight) / source_sigma(weight, *vectors)
+            return self.layout.weight(divided) + plus
 
         return Weight(*self.names, convert=convert)
 
     def our_u(self):
         """Our `u`: `(1, outputs)` array, or `None` if there is none."""
         try:
-            u = self.style.our_u(*(self._tensors[name] for name in self.names))
+            u = our_u(*(self._tensors[name] for name in self.names))
             return None if u is None else self.layout.outputs(np.ravel(u))[None]
         except (KeyError, ValueError, IndexError):
             # A tensor is missing or has another shape: `translation.py` names it,

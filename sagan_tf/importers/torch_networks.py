@@ -36,48 +36,38 @@ class Names:
     """How a project names the parts of its networks, after the network's prefix.
 
     Names of parts of a block follow the block's name.
-
-    Args:
-        prefixes: dict of `"generator"`, `"ema_generator"`, `"discriminator"` to str,
-            the beginning of the names of the network's tensors.
-        blocks: str, regular expression of the names of blocks and attention layers; its
-            numbers tell the order.
-        convolutions: tuple of a block's first and second convolution and its shortcut.
-        attention: tuple of query, key, value, output and gamma.
-        linear: the generator's first layer.
-        image_convolution: the generator's last convolution.
-        image_norm: the generator's last batch normalization.
-        norms: tuple of a generator block's two batch normalizations.
-        class_tables: tuple of gain and bias by class.
-        last_linear: the discriminator's last layer.
-        embedding: the discriminator's embedding of classes.
-        from_image: `Layout` of the discriminator's first convolutions.
-        to_image: `Layout` of the generator's last convolution.
-        statistics: str, before "mean" and "var" in the names of moving averages.
-        plain_norm: what follows a name of `norms` in names without classes.
-        class_norm: the same, in names of moving averages, with classes.
-        table_layout: `Layout` of `class_tables`.
-        gains_from_one: bool, whether gamma is 1 + gain.
     """
 
+    # Of "generator", "ema_generator", "discriminator" to the beginning of all names.
     prefixes: dict
+    # Regular expression of the names of blocks and attention layers; its numbers tell
+    # the order.
     blocks: str
+    # A block's first and second convolution and its shortcut.
     convolutions: tuple[str, ...]
+    # Query, key, value, output and gamma.
     attention: tuple[str, ...]
+    # The generator's first layer, last convolution and last batch normalization.
     linear: str
     image_convolution: str
     image_norm: str
+    # A generator block's two batch normalizations; their gain and bias by class.
     norms: tuple[str, ...]
     class_tables: tuple[str, ...]
+    # The discriminator's last layer and its embedding of classes.
     last_linear: str = ""
     embedding: str = ""
+    # Of the discriminator's first convolutions, and of the generator's last one.
     from_image: Layout = CONVOLUTION
     to_image: Layout = CONVOLUTION
+    # Before "mean" and "var" in the names of moving averages.
     statistics: str = "running_"
+    # After a name of `norms`: in all names without classes, in those of moving averages
+    # with classes.
     plain_norm: str = ""
     class_norm: str = ""
     table_layout: Layout = EMBEDDING
-    gains_from_one: bool = True
+    gains_from_one: bool = True  # Whether gamma is 1 + gain.
 
 
 def generator(tensors, prefix, names):
@@ -207,13 +197,7 @@ def translate(
 
 
 def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0):
-    """`translate` for networks that were found.
-
-    Args:
-        tensors, epsilon, ema_decay, ema_start_step: see `translate`.
-        networks: dict of `"generator"`, `"ema_generator"`, `"discriminator"`, as far as
-            there are any, to what `generator` and `discriminator` return.
-    """
+    """`translate` for a dict of network to what `generator`, ... have returned."""
     fields, networks = {}, dict(networks)
     if "generator" not in networks:
         if "ema_generator" not in networks:
@@ -251,13 +235,9 @@ def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0):
 
 
 def _spectral_norm(networks):
-    """Agrees on the spectral normalization of all networks of a run.
+    """The field `spectral_norm` for a dict of network to `Layers`, and notes.
 
-    Args:
-        networks: dict of `"generator"`, ... to `Layers`; some of them are folded.
-
-    Returns:
-        Value of the field `spectral_norm`, and a list of notes.
+    The generators lose theirs, unless all networks of the run can have it.
     """
     if all(layers.normalized for layers in networks.values()):
         return "both", []
@@ -288,8 +268,7 @@ def _blocks(tensors, prefix, names):
     for part in sorted(parts, key=lambda p: [int(n) for n in re.findall(r"\d+", p)]):
         has_query = Layer(tensors, f"{part}{query}").is_there
         if not (has_query or f"{part}{gamma}" in tensors):
-            last = part
-            blocks[part] = None
+            blocks[part], last = None, part
         elif last is None or blocks[last]:
             raise BadInput(
                 "Attention must come after a block, once. Received: attention in "

@@ -22,27 +22,16 @@ DAY = 24 * 60 * 60  # Seconds.
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """What the maker publishes about one chip.
+    """What the maker publishes about one chip."""
 
-    Attributes:
-        key: str, its name in the flag `--KEY_price_per_hour`.
-        name: str.
-        float32, half: float, peak FLOP/s of matrix products without sparsity, for
-            float32 and for bfloat16.
-        memory: float, bytes.
-        bandwidth: float, bytes/s.
-        price: float, US dollars per hour: an assumption.
-        source: str, where the numbers come from.
-    """
-
-    key: str
+    key: str  # Its name in the flag `--KEY_price_per_hour`.
     name: str
-    float32: float
-    half: float
-    memory: float
-    bandwidth: float
-    price: float
-    source: str
+    float32: float  # Peak FLOP/s of matrix products without sparsity,
+    half: float  # the same in bfloat16.
+    memory: float  # Bytes.
+    bandwidth: float  # Bytes/s.
+    price: float  # US dollars per hour: an assumption.
+    source: str  # Where the numbers come from.
 
     def peak(self, dtype_policy):
         """FLOP/s under a Keras dtype policy."""
