@@ -19,11 +19,7 @@ from sagan_tf.exports.signatures import NO_TRUNCATION
 from sagan_tf.files import replacing
 from sagan_tf.model import latents
 from sagan_tf.model.generating import generate
-from sagan_tf.networks.attention_scores import (
-    attention_layers,
-    map_shape,
-    with_attention_scores,
-)
+from sagan_tf.networks import attention_scores
 from sagan_tf.progress import progress_bar
 
 # The largest difference of images, in [-1, 1], that another order of sums explains.
@@ -107,7 +103,9 @@ def _compare_signatures(generator, served, inputs, seeds):
     # The generator's maps are whole, also where it computes them in parts.
     size = _BATCH if _map_values(generator) <= _LARGEST_MAPS else 1
     inputs, seeds = _part(inputs, 0, size), _part(seeds, 0, size)
-    maps = dict(generate(with_attention_scores(generator), *inputs.values()))
+    maps = dict(
+        generate(attention_scores.with_attention_scores(generator), *inputs.values())
+    )
     expected = images.to_pixels(maps.pop("output")).numpy().astype(int)
     files = served.run("sample_png", seeds)["png_bytes"]
     answers = [
@@ -178,4 +176,7 @@ def write_warmup_requests(folder, requests):
 
 def _map_values(generator):
     """The number of values of an image's attention maps."""
-    return sum(math.prod(map_shape(layer)) for layer in attention_layers(generator))
+    return sum(
+        math.prod(attention_scores.map_shape(layer))
+        for layer in attention_scores.attention_layers(generator)
+    )

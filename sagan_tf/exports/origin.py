@@ -23,16 +23,14 @@ def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
     """
     has_ema = config.ema_decay is not None
     imported = _read_json(workdir, "import.json", None)
-    if imported is not None:
-        keys = ("from", "written_by", "files", "step", "notes")
-        imported = {key: imported[key] for key in keys}
+    keys = ("from", "written_by", "files", "step", "notes")
     return {
         "workdir": str(workdir),
         "checkpoint": str(checkpoint),
         "step": step,
         "ema": ema and has_ema,
         "data": _read_json(workdir, "data.json", {}).get("description"),
-        "imported": imported,
+        "imported": imported and {key: imported[key] for key in keys},
         "trained_with": _read_json(workdir, "versions.json", []),
         "evaluations": find_evaluations(workdir, step, ema and has_ema, has_ema),
         "config": json.loads(config.to_json()),

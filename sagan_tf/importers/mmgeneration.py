@@ -43,12 +43,7 @@ _NAMES = torch_networks.Names(
     plain_norm=".norm",
     class_norm=".norm",
 )
-_NETWORK_TYPES = (
-    "SAGANGenerator",
-    "SNGANGenerator",
-    "SAGANDiscriminator",
-    "ProjDiscriminator",
-)
+_NETWORK_TYPES = r"(SAGAN|SNGAN)Generator|(SAGAN|Proj)Discriminator"
 # With these initial values gains are 1 + e, otherwise e: SNConditionNorm.
 _GAINS_FROM_ONE = ("BIGGAN", "STUDIO")
 
@@ -145,7 +140,7 @@ def read_settings(text):
 def _check_network(name, network):
     """Refuses what our networks cannot be."""
     wrong = {}
-    if network.get("type", _NETWORK_TYPES[0]) not in _NETWORK_TYPES:
+    if not re.fullmatch(_NETWORK_TYPES, str(network.get("type", "SAGANGenerator"))):
         wrong["type"] = network["type"]
     activation = (network.get("act_cfg") or {}).get("type", "ReLU")
     if activation != "ReLU":

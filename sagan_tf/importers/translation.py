@@ -5,6 +5,7 @@ tensor is left over, none is missing and every shape fits, before anything is wr
 """
 
 import dataclasses
+import itertools
 import re
 
 import numpy as np
@@ -87,12 +88,12 @@ def variables_by_name(network):
     Returns:
         Dict of str to variable.
     """
-    named = {}
-    for variable in network.variables:
-        parts = variable.path.split("/")
-        kept = [part for part, last in zip(parts, [None, *parts]) if part != last]
-        named["/".join(kept)] = variable
-    return named
+    return {
+        "/".join(
+            part for part, _ in itertools.groupby(variable.path.split("/"))
+        ): variable
+        for variable in network.variables
+    }
 
 
 def shape_of(tensors, name, rank, what):

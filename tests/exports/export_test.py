@@ -111,7 +111,7 @@ def test_the_description_names_what_matters(exported):
 def test_a_warm_up_request_that_fails_leaves_nothing(generator, tmp_path, monkeypatch):
     # Labels from 0 to 4 are right.
     wrong = [("serving_default", {"z": Z, "labels": LABELS + 1})]
-    monkeypatch.setattr(export, "warm_up_requests", lambda *arguments: wrong)
+    monkeypatch.setattr(checks, "warm_up_requests", lambda *arguments: wrong)
     with pytest.raises(tf.errors.InvalidArgumentError, match="labels must be from 0"):
         export.export_generator(generator, tmp_path / "models" / "1", num_classes=5)
     assert not list(tmp_path.iterdir())
