@@ -88,12 +88,11 @@ def variables_by_name(network):
     Returns:
         Dict of str to variable.
     """
-    return {
-        "/".join(
-            part for part, _ in itertools.groupby(variable.path.split("/"))
-        ): variable
-        for variable in network.variables
-    }
+
+    def name(variable):
+        return "/".join(part for part, _ in itertools.groupby(variable.path.split("/")))
+
+    return {name(variable): variable for variable in network.variables}
 
 
 def shape_of(tensors, name, rank, what):
