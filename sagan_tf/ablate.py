@@ -26,7 +26,7 @@ import sys
 
 from absl import flags
 
-from sagan_tf.ablations import matrix, schedule
+from sagan_tf.ablations import matrix, processes
 from sagan_tf.errors import FINISHED
 from sagan_tf.settings.command import define_flags, load, required, run_command
 from sagan_tf.settings.config import Config
@@ -38,7 +38,7 @@ def _define(values):
         ("workdir", None, "folder of the ablation; each run has a folder in it"),
         ("matrix", "paper", matrices),
         ("cells", None, "some cells of the matrix: names, or a share such as 1/4"),
-        ("configs", schedule.relative(schedule.CONFIGS), "folder of the .flags files"),
+        ("configs", matrix.relative(matrix.CONFIGS), "folder of the .flags files"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
     flags.DEFINE_integer("seeds", 1, "runs of each cell", 1, flag_values=values)
@@ -53,9 +53,9 @@ def _define(values):
 
 
 def plan(values):
-    """What the parsed flags ask for, see `schedule.plan`."""
+    """What the parsed flags ask for, see `matrix.plan`."""
     given = [f.name for f in dataclasses.fields(Config) if values[f.name].present]
-    return schedule.plan(
+    return matrix.plan(
         pathlib.Path(required(values, "workdir", "runs/ablation")),
         values.matrix,
         values.cells,
@@ -69,7 +69,7 @@ def plan(values):
 def _ablate(values):
     cells, asked_for, left_out = plan(values)
     if values.dry_run:
-        schedule.print_commands(cells, left_out)
+        processes.print_commands(cells, left_out)
         return FINISHED
     # TensorFlow takes all of a GPU's memory, which the trainings need.
     load("tensorflow").config.set_visible_devices([], "GPU")
@@ -85,7 +85,7 @@ def _ablate(values):
         print(f"{name} is left out: {reason}.")
     if values.report_only:
         cells = []
-    status = schedule.train(cells, write_report)
+    status = processes.train_all(cells, write_report)
     print(f"Report: {write_report()}")
     return status
 

@@ -33,16 +33,10 @@ def _define(values):
         flags.DEFINE_string(name, default, about, flag_values=values)
     about = "how many points auto picks"
     flags.DEFINE_integer("num_queries", 5, about, 1, 7, flag_values=values)
-    for name, default, choices, about in (
-        (
-            "network",
-            None,
-            ["generator", "discriminator"],
-            "none: all that see the images",
-        ),
-        ("images", "generated", ["generated", "real"], "which images to look at"),
-    ):
-        flags.DEFINE_enum(name, default, choices, about, flag_values=values)
+    networks, about = ["generator", "discriminator"], "none: all that see the images"
+    flags.DEFINE_enum("network", None, networks, about, flag_values=values)
+    kinds, about = ["generated", "real"], "which images to look at"
+    flags.DEFINE_enum("images", "generated", kinds, about, flag_values=values)
     for name, default, about in (
         ("history", False, "add a table and curves over all checkpoints"),
         ("ema", True, "use the averaged weights, if the run has them"),

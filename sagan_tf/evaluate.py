@@ -9,6 +9,7 @@ and stored with each line of evaluations.jsonl. --checkpoint=all and --watch ski
 is in that file already.
 """
 
+import functools
 import sys
 
 from absl import flags
@@ -26,42 +27,32 @@ _CHANGES = ("num_fake", "standing_batches", "seed", "truncation", "ema")
 
 
 def _define(values):
-    for name, default, about in (
-        ("workdir", None, "folder of the run"),
-        ("checkpoint", "newest", "step, newest, best or all"),
-        ("feature_network", None, "inception, or folder of sagan_tf.train_classifier"),
-        ("inception", None, "unpacked folder or handle of TF-GAN's Inception module"),
-        ("reference_statistics", None, "file of sagan_tf.reference_statistics"),
-        ("samples", None, "images to score: folder:DIR, npz:FILE, or as --dataset"),
-        ("samples_split", None, "their split"),
-        ("saved_model", None, "folder of an exported generator to score"),
-        ("output", None, "where results go without --workdir: a .jsonl file"),
-    ):
-        flags.DEFINE_string(name, default, about, flag_values=values)
-    for name, default, least, about in (
-        ("num_fake", None, 2, "generated images, in place of the protocol's"),
-        ("standing_batches", None, 0, "batches for standing batch-norm statistics"),
-        ("seed", None, 0, "of z and labels, in place of the protocol's"),
-        ("batch_size", 64, 1, "images on one replica at a time"),
-    ):
-        flags.DEFINE_integer(name, default, about, least, flag_values=values)
-    for name, default, about in (
-        ("watch", False, "follow a training: evaluate each new checkpoint"),
-        ("intra_fid", False, "FID of each class too; mean over classes"),
-        ("self_check", False, "test the metrics themselves, and do nothing else"),
-        ("ema", None, "averaged weights, in place of the protocol's choice"),
-    ):
-        flags.DEFINE_bool(name, default, about, flag_values=values)
-    for name, default, choices, about in (
-        ("protocol", None, PROTOCOLS, "how to evaluate"),
-        ("strategy", "default", _STRATEGIES, "the devices that share the work"),
-    ):
-        flags.DEFINE_enum(name, default, choices, about, flag_values=values)
-    for name, default, about in (
-        ("truncation", None, "see sagan_tf.sample, in place of the protocol's"),
-        ("watch_seconds", 30.0, "seconds between two looks"),
-    ):
-        flags.DEFINE_float(name, default, about, lower_bound=0.0, flag_values=values)
+    text = functools.partial(flags.DEFINE_string, flag_values=values)
+    whole = functools.partial(flags.DEFINE_integer, flag_values=values)
+    real = functools.partial(flags.DEFINE_float, flag_values=values)
+    switch = functools.partial(flags.DEFINE_bool, flag_values=values)
+    choice = functools.partial(flags.DEFINE_enum, flag_values=values)
+    text("workdir", None, "folder of the run")
+    text("checkpoint", "newest", "step, newest, best or all")
+    text("feature_network", None, "inception, or folder of sagan_tf.train_classifier")
+    text("inception", None, "unpacked folder or handle of TF-GAN's Inception module")
+    text("reference_statistics", None, "file of sagan_tf.reference_statistics")
+    text("samples", None, "images to score: folder:DIR, npz:FILE, or as --dataset")
+    text("samples_split", None, "their split")
+    text("saved_model", None, "folder of an exported generator to score")
+    text("output", None, "where results go without --workdir: a .jsonl file")
+    whole("num_fake", None, "generated images, in place of the protocol's", 2)
+    whole("standing_batches", None, "batches for standing batch-norm statistics", 0)
+    whole("seed", None, "of z and labels, in place of the protocol's", 0)
+    whole("batch_size", 64, "images on one replica at a time", 1)
+    switch("watch", False, "follow a training: evaluate each new checkpoint")
+    switch("intra_fid", False, "FID of each class too; mean over classes")
+    switch("self_check", False, "test the metrics themselves, and do nothing else")
+    switch("ema", None, "averaged weights, in place of the protocol's choice")
+    choice("protocol", None, PROTOCOLS, "how to evaluate")
+    choice("strategy", "default", _STRATEGIES, "the devices that share the work")
+    real("truncation", None, "see sagan_tf.sample, in place of the protocol's", 0.0)
+    real("watch_seconds", 30.0, "seconds between two looks", 0.0)
 
 
 def _evaluate(values):
@@ -74,19 +65,20 @@ def _evaluate(values):
             "There is nothing to evaluate. Try --workdir=runs/digits, "
             "--samples=folder:DIR or --saved_model=DIR."
         )
-    wait_seconds = values.watch_seconds if values.watch else None
     if values.checkpoint != "all":
         parse_step(values.checkpoint)
     # TensorFlow takes seconds to load: flags are checked before.
     runs = load("sagan_tf.evaluation.runs")
-    how = runs.prepare(
+    strategies = load("sagan_tf.distribution.strategies")
+    if values.workdir and values.watch:
+        runs.wait_for_run(values.workdir, values.watch_seconds)
+    how = load("sagan_tf.evaluation.evaluator").open_how(
         values.workdir,
         given={name: values[name].value for name in _SETTINGS},
         changes={name: values[name].value for name in _CHANGES},
         intra_fid=values.intra_fid,
         batch_size=values.batch_size,
-        strategy=values.strategy,
-        wait_seconds=wait_seconds,
+        strategy=strategies.make_strategy(values.strategy),
     )
     runs.score(
         how,
@@ -96,7 +88,7 @@ def _evaluate(values):
         samples_split=values.samples_split,
         saved_model=values.saved_model,
         output=values.output,
-        watch_seconds=wait_seconds,
+        watch_seconds=values.watch_seconds if values.watch else None,
     )
     return FINISHED
 

@@ -159,15 +159,9 @@ def _rename_folder(temporary, path):
 
 
 def tidy_up(path):
-    """Removes what killed writers of `path` left, or moves back what they replaced.
-
-    Args:
-        path: `pathlib.Path`.
-    """
+    """Removes what killed writers of a path left, or moves back what they replaced."""
     name = re.compile(rf"{re.escape(path.name)}\.(old\.)?(\d+){re.escape(TEMPORARY)}")
-    if not path.parent.is_dir():
-        return
-    for entry in path.parent.iterdir():
+    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         match = name.fullmatch(entry.name)
         if match is None or _is_another_process(int(match[2])):
             continue
@@ -180,12 +174,10 @@ def tidy_up(path):
 
 def _is_another_process(pid):
     """Whether a process other than this one has this number."""
-    if pid == os.getpid():
-        return False
     try:
         os.kill(pid, 0)  # Signal 0 only asks.
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    return pid != os.getpid()

@@ -147,13 +147,8 @@ def center_crop_and_resize(pixels, resolution, method="antialiased_bilinear"):
 
     def resampled():
         kind, antialias = _RESIZE[method]
-        values = tf.image.resize(
-            tf.cast(square, tf.float32),
-            [resolution, resolution],
-            kind,
-            False,
-            antialias,
-        )
+        values, size = tf.cast(square, tf.float32), [resolution, resolution]
+        values = tf.image.resize(values, size, kind, antialias=antialias)
         return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8)
 
     result = tf.cond(tf.equal(side, resolution), lambda: square, resampled)

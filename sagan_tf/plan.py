@@ -13,28 +13,16 @@ from sagan_tf.settings.command import config_from_flags, define_flags, load, run
 
 
 def _define(values):
-    flags.DEFINE_multi_float(
-        "utilisation",
-        [0.1, 0.2, 0.4],
-        "share of the devices' peak, for the days and the cost; may be repeated",
-        flag_values=values,
-    )
+    about = "share of the devices' peak, for the days and the cost; may be repeated"
+    shares = [0.1, 0.2, 0.4]
+    flags.DEFINE_multi_float("utilisation", shares, about, flag_values=values)
     for key, name in (("h100", "an H100"), ("tpu_v5e", "a TPU v5e chip")):
-        flags.DEFINE_float(
-            f"{key}_price_per_hour",
-            None,
-            f"US dollars for {name}; none: an assumption",
-            flag_values=values,
-        )
-    flags.DEFINE_string(
-        "measured", None, "JSON of scripts/benchmark.py --json", flag_values=values
-    )
-    flags.DEFINE_bool(
-        "count",
-        True,
-        "let TensorFlow count the FLOPs of a step, too (takes 20 s)",
-        flag_values=values,
-    )
+        about = f"US dollars for {name}; none: an assumption"
+        flags.DEFINE_float(f"{key}_price_per_hour", None, about, flag_values=values)
+    about = "JSON of scripts/benchmark.py --json"
+    flags.DEFINE_string("measured", None, about, flag_values=values)
+    about = "let TensorFlow count the FLOPs of a step, too (takes 20 s)"
+    flags.DEFINE_bool("count", True, about, flag_values=values)
     define_flags(values)
 
 
@@ -55,15 +43,7 @@ def _plan(values):
         counting = load("sagan_tf.planning.counted_flops")
         counted = counting.step_count(whole, config.batch_size)
     plan = planning.Plan(
-        model.generator,
-        model.discriminator,
-        batch_size=config.batch_size,
-        total_steps=config.total_steps,
-        discriminator_steps=config.discriminator_steps,
-        gradient_accumulation_steps=config.gradient_accumulation_steps,
-        has_ema=config.ema_decay is not None,
-        dtype_policy=config.dtype_policy,
-        counted_flops=counted,
+        model, config.batch_size, config.total_steps, config.dtype_policy, counted
     )
     keys = [device.key for device in planning.DEVICES]
     prices = {key: values[f"{key}_price_per_hour"].value for key in keys}

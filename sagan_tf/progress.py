@@ -1,4 +1,7 @@
-"""The progress bar of long work."""
+"""What is shown of long work: a progress bar, and not TensorFlow's notices."""
+
+import contextlib
+import logging
 
 from tqdm import tqdm
 
@@ -26,3 +29,15 @@ def progress_bar(what, total, unit="images", initial=0, delay=2):
         leave=False,
         disable=None,  # Not in a log file.
     )
+
+
+@contextlib.contextmanager
+def without_notices():
+    """Hides what TensorFlow tells about itself: where it wrote what, what is old."""
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -21,14 +21,11 @@ from sagan_tf.settings import command
 
 def _define(values):
     flags.DEFINE_string("output", None, "the .npz file", flag_values=values)
-    flags.DEFINE_integer(
-        "keep_features",
-        10_000,
+    about = (
         "images whose features are kept: for KID, precision and recall the first "
-        "10,000, for intra-FID all",
-        lower_bound=1,
-        flag_values=values,
+        "10,000, for intra-FID all"
     )
+    flags.DEFINE_integer("keep_features", 10_000, about, 1, flag_values=values)
     command.define_flags(values)
 
 
@@ -46,7 +43,7 @@ def _make(values):
     reference = references.make_reference(
         config, protocol, network, output, values.keep_features
     )
-    print(f"{reference.about['description']}")
+    print(reference.about["description"])
     print(
         f"{reference.summary.count:,} real images of {config.resolution} pixels, "
         f"features of {network.name} ({network.hash[:12]})"

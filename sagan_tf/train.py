@@ -33,7 +33,8 @@ def _define(values):
     flags.DEFINE_bool(
         "dry_run",
         False,
-        "print config, data, networks and an estimate of the memory; write nothing",
+        "print config, data, networks and an estimate of the memory; train nothing. "
+        "With --augment, draw augmented.png in the workdir or the current folder",
         flag_values=values,
     )
     define_flags(values)
@@ -43,7 +44,7 @@ def _train(values):
     config = config_from_flags(values)
     # TensorFlow takes seconds to load: flags are checked before.
     if values.dry_run:
-        load("sagan_tf.training.dry_run").dry_run(config)
+        load("sagan_tf.training.dry_run").dry_run(config, values.workdir)
         return FINISHED
     workdir = required(values, "workdir", "runs/digits")
     return load("sagan_tf.training.loop").train_and_evaluate(config, workdir)

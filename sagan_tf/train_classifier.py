@@ -13,6 +13,7 @@ of digits, npz and folder data sets, or --held_out_dataset or --held_out_split.
 Exit status: 0 finished, 1 a bug, 2 bad input.
 """
 
+import functools
 import sys
 
 from absl import flags
@@ -22,39 +23,25 @@ from sagan_tf.settings.command import define_flags, load, required, run_command
 
 
 def _define(values):
-    def text(name, about):
-        flags.DEFINE_string(name, None, about, flag_values=values)
-
-    text("output", "the new folder to write")
-    text("name", "the name of its scores; none: of the data set, as digits-cnn")
-    text("held_out_dataset", "images for measuring; none: a part of --dataset")
-    text("held_out_split", "their split; none: test for digits, npz and folder")
-    flags.DEFINE_integer(
-        "epochs",
-        None,
-        "how often each image is seen; none: 10 to 30 times, by the number of images",
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "num_features",
-        64,
-        "length of the features: FID needs more images than that",
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "overwrite", False, "replace a classifier that is there", flag_values=values
-    )
+    text = functools.partial(flags.DEFINE_string, default=None, flag_values=values)
+    whole = functools.partial(flags.DEFINE_integer, lower_bound=1, flag_values=values)
+    text("output", help="the new folder to write")
+    text("name", help="the name of its scores; none: of the data set, as digits-cnn")
+    text("held_out_dataset", help="images for measuring; none: a part of --dataset")
+    text("held_out_split", help="their split; none: test for digits, npz and folder")
+    seen = "how often each image is seen; none: 10 to 30 times, by the number of images"
+    whole("epochs", None, seen)
+    whole("num_features", 64, "length of the features: FID needs more images than that")
+    about = "replace a classifier that is there"
+    flags.DEFINE_bool("overwrite", False, about, flag_values=values)
     define_flags(values)
 
 
 def _train(values):
     output = required(values, "output", "classifiers/digits-cnn")
     # TensorFlow takes seconds to load: flags are checked before.
-    data = load("sagan_tf.evaluation.features.classifier_data")
     training = load("sagan_tf.evaluation.features.classifier_training")
-    training_source, held_out, about = data.open_parts(
+    training_source, held_out, about = training.open_parts(
         values.dataset,
         split=values.split,
         held_out_dataset=values.held_out_dataset,
@@ -64,7 +51,7 @@ def _train(values):
         label_offset=values.label_offset,
         skip_bad_images=values.skip_bad_images,
     )
-    resolution, image_channels = data.natural_shape(training_source)
+    resolution, image_channels = training.natural_shape(training_source)
     if values["resolution"].present:
         resolution = values.resolution
     if values["image_channels"].present:
@@ -73,7 +60,7 @@ def _train(values):
         output,
         training_source,
         held_out,
-        name=values["name"].value or data.default_name(values.dataset),
+        name=values["name"].value or training.default_name(values.dataset),
         resolution=resolution,
         image_channels=image_channels,
         about=about,

@@ -28,13 +28,13 @@ ROOMS = {
     "model": "distribution layers networks",
     "run": "files settings distribution drawing networks data model",
     "planning": "layers networks model",
-    "evaluation": "files distribution images data model run",
+    "evaluation": "files images data model run",
     "attention_maps": "files settings layers images drawing networks data model run",
     "importers": "files networks run",
     "training": "files distribution layers images drawing data model run evaluation",
     "sampling": "files settings images drawing networks data model run evaluation",
     "exports": "files images networks model run evaluation",
-    "ablations": "files settings drawing model run planning training",
+    "ablations": "files settings images drawing model run planning training",
 }
 # They know `settings`, and name the room whose work they do (`settings.command.load`).
 COMMANDS = (

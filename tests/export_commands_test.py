@@ -23,7 +23,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from sagan_tf import export, images, sample
 from sagan_tf.evaluation.saved_generator import open_saved_generator
-from sagan_tf.exports import warmup
+from sagan_tf.exports import checks
 from sagan_tf.exports.served_model import ServedModel
 from sagan_tf.model import latents
 from sagan_tf.run import building
@@ -117,7 +117,7 @@ def test_the_weights_as_trained_of_an_earlier_step(run, tmp_path, capsys):
     assert "step 20, weights" in capsys.readouterr().out
     told = record(before)
     assert (told["step"], told["ema"], told["checkpoint"]) == (20, False, "20")
-    assert not (before / warmup.REQUESTS_PATH).exists()
+    assert not (before / checks.REQUESTS_PATH).exists()
     generator, *_ = building.load_generator(run, 20, ema=False)
     expected = generator([Z, LABELS], training=False)
     with ServedModel(before) as served:
@@ -182,7 +182,7 @@ def test_it_can_be_evaluated(exported, live):
 
 
 def test_warm_up_requests_are_of_every_signature(exported):
-    path = str(exported / warmup.REQUESTS_PATH)
+    path = str(exported / checks.REQUESTS_PATH)
     assert sum(1 for _ in tf.data.TFRecordDataset(path)) == 10
 
 

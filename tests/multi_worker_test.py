@@ -107,7 +107,7 @@ def test_a_loss_that_is_nan_on_one_worker_stops_all(seen):
     for report in seen:
         assert report["stopping"]["nan_step"] == 5
         assert report["stopping"]["reason"] == (
-            "A loss became NaN or infinite at step 5."
+            "An image, a loss or a weight is NaN or infinite at step 5."
         )
 
 

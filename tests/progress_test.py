@@ -1,10 +1,11 @@
-"""The bar of long work."""
+"""The bar of long work, and what is not shown."""
 
 import io
+import logging
 
 import pytest
 
-from sagan_tf.progress import progress_bar
+from sagan_tf.progress import progress_bar, without_notices
 
 
 class Terminal(io.StringIO):
@@ -21,3 +22,11 @@ def test_a_bar_is_shown_on_a_terminal_alone(monkeypatch, terminal, shown):
         bar.update(2)
         bar.refresh()
     assert ("Reading images" in terminal.getvalue()) is shown
+
+
+def test_notices_are_kept_back_for_a_while(caplog):
+    logger = logging.getLogger("tensorflow")
+    with without_notices():
+        logger.warning("not this")
+    logger.warning("this")
+    assert [record.message for record in caplog.records] == ["this"]

@@ -24,7 +24,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from sagan_tf import images
 from sagan_tf.exports import export
-from sagan_tf.exports.warmup import write_warmup_requests
+from sagan_tf.exports.checks import write_warmup_requests
 from sagan_tf.model import generating
 from sagan_tf.networks.builders import build_generator
 

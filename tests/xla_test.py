@@ -62,6 +62,8 @@ VALUES = (
     "jit_compile",
     "steps_per_execution",
     "class_loss_weight",
+    "mode_seeking_distance",
+    "augment_adaptation_images",
     "strategy",
     "worker_timeout_seconds",
     "tpu_name",
@@ -258,7 +260,7 @@ def test_configs_with_other_steps_are_not_taken_for_the_same():
 SMALL = {"resolution": 32, "image_channels": 1}
 
 # What no other config has. Between them: every loss, form of attention, head, kind of
-# table and kind of `u`.
+# table, kind of `u` and augmentation.
 OTHER_SETTINGS = {
     "all_at_once": {
         "discriminator_steps": 2,
@@ -282,6 +284,9 @@ OTHER_SETTINGS = {
     },
     "power_iterations": {
         "power_iterations": 2,
+        "mode_seeking_weight": 2.0,
+        "augment": ("flip", "colour", "translation", "cutout"),
+        "augment_target": 0.6,
         "loss": "kl",
         "attention_variant": "paper_icml",
         "attention_resolution": (16,),

@@ -2,8 +2,14 @@
 
 import dataclasses
 import pathlib
+import re
 
+from sagan_tf.ablations import processes, runs
 from sagan_tf.errors import BadInput
+from sagan_tf.settings.command import as_text, config_from_flags, define_flags, parse
+
+# Of the repository: the files of the cells are not part of the package.
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs" / "ablations"
 
 STABILIZATION = ("sn_d_only", "sn_both", "no_attention")
 ATTENTION = ("feat8", "feat16", "feat32", "feat64")
@@ -53,15 +59,84 @@ class Cell:
         name: str, the stem of its `.flags` file.
         seed: int.
         workdir: `pathlib.Path` of its run.
-        settings: dict, the fields of its `Config`.
+        config: `Config`, what it trains with.
         arguments: list of str, the command line of `sagan_tf.train`.
     """
 
     name: str
     seed: int
     workdir: pathlib.Path
-    settings: dict
+    config: object
     arguments: list
+
+    def run(self):
+        """What its training has left so far: `runs.Run`."""
+        return runs.Run(self.name, self.seed, self.workdir)
+
+
+def plan(workdir, matrices, chosen, seeds, configs, overrides, scale=1.0):
+    """Finds out what an ablation trains.
+
+    Args:
+        workdir: `pathlib.Path` of the ablation.
+        matrices, chosen: str, the flags `--matrix` and `--cells`; `None`: all cells.
+        seeds: sequence of ints.
+        configs: folder of the cells' `.flags` files.
+        overrides: dict of the fields of `Config` that are set for all cells.
+        scale: float, multiplies the learning rates.
+
+    Returns:
+        List of `Cell` that this process trains, list of (name, seed) of all processes,
+        and dict of names that are left out to the reason.
+
+    Raises:
+        BadInput: no cell can be trained, a setting is wrong, a file is missing, or a
+            folder has a run with other settings.
+    """
+    names = names_of(matrices, chosen)
+    files = {name: relative(pathlib.Path(configs, f"{name}.flags")) for name in names}
+    own = {name: _read(file) for name, file in files.items()}
+    _check_overrides(own.values(), overrides)
+    wanted = {n: _config_of(own[n], overrides, scale) for n in names}
+    reasons = {name: _obstacle(config) for name, config in wanted.items()}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    possible = tuple(name for name in names if name not in left_out)
+    if not possible:
+        raise BadInput(
+            "None of the cells can be trained. Received: "
+            f"--matrix={matrices}, but {names[0]}: {left_out[names[0]]}. Try another "
+            "--resolution or --matrix, or, if its cells have the same attention, "
+            "--attention_resolution=16."
+        )
+    cells = []
+    for seed in seeds:
+        for name in _share_of(possible, chosen):
+            config = dataclasses.replace(wanted[name], seed=seed).validate()
+            folder = runs.folder(workdir, name, seed)
+            flags = as_flags(vars(config), vars(own[name]))
+            arguments = [f"--flagfile={files[name]}", *flags, f"--seed={seed}"]
+            arguments.append(f"--workdir={folder}")
+            cell = Cell(name, seed, folder, config, arguments)
+            processes.check_unchanged(cell)
+            cells.append(cell)
+    return cells, [(name, seed) for seed in seeds for name in possible], left_out
+
+
+def relative(path):
+    """A path as a person in the current folder would type it: str."""
+    here = pathlib.Path.cwd()
+    path = pathlib.Path(path)
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _read(file):
+    if not pathlib.Path(file).is_file():
+        raise BadInput(
+            "configs must be a folder with a file for each cell. Received: "
+            f"{file} is missing. Try --configs=FOLDER, the repository's "
+            "configs/ablations."
+        )
+    return config_from_flags(parse(["ablate", f"--flagfile={file}"], define_flags))
 
 
 def names_of(matrix, cells=None):
@@ -69,64 +144,48 @@ def names_of(matrix, cells=None):
 
     Args:
         matrix: str, names of `MATRICES`, separated by commas.
-        cells: str, names separated by commas; `None` or a share such as 1/4 (see
-            `share_of`) chooses all of them.
+        cells: str, names separated by commas; `None` or a share such as 1/4 chooses
+            all of them.
 
     Raises:
         BadInput: an unknown matrix or cell.
     """
-    unknown = [name for name in matrix.split(",") if name not in MATRICES]
-    if unknown:
-        raise BadInput(
-            f"matrix must be among {', '.join(MATRICES)}, separated by commas. "
-            f"Received: {unknown[0]}. Try --matrix=paper."
-        )
-    names = tuple(
-        dict.fromkeys(name for part in matrix.split(",") for name in MATRICES[part])
-    )
-    if not cells or "/" in cells:
-        return names
-    wanted = cells.split(",")
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        raise BadInput(
-            f"cells must be among those of --matrix={matrix}: {', '.join(names)}. "
-            f"Received: {unknown[0]}. Try --cells={names[0]}, or a share, --cells=1/4."
-        )
+    names = {}
+    for part in matrix.split(","):
+        if part not in MATRICES:
+            raise BadInput(
+                f"matrix must be among {', '.join(MATRICES)}, separated by commas. "
+                f"Received: {part}. Try --matrix=paper."
+            )
+        names |= dict.fromkeys(MATRICES[part])
+    wanted = names if not cells or "/" in cells else cells.split(",")
+    for name in wanted:
+        if name not in names:
+            raise BadInput(
+                f"cells must be among those of --matrix={matrix}: {', '.join(names)}. "
+                f"Received: {name}. Try --cells={[*names][0]}, or a share, --cells=1/4."
+            )
     return tuple(name for name in names if name in wanted)
 
 
-def share_of(names, cells):
-    """The share of a tuple of names that `cells` asks for: `2/3` is the second third.
-
-    Raises:
-        BadInput: the share is impossible, or empty.
-    """
+def _share_of(names, cells):
+    """The share of the names that `cells` asks for: `2/3` is the second third."""
     if not cells or "/" not in cells:
         return names
-    share, _, shares = cells.partition("/")
-    if not (share.isdecimal() and shares.isdecimal()) or not (
-        1 <= int(share) <= int(shares) <= len(names)
-    ):
+    match = re.fullmatch(r"(\d+)/(\d+)", cells)
+    share, shares = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= share <= shares <= len(names):
         raise BadInput(
             "cells must be names separated by commas, or a share such as 1/4, one of "
             f"up to {len(names)} shares. Received: {cells}. Try --cells=1/1."
         )
-    return names[int(share) - 1 :: int(shares)]
+    return names[share - 1 :: shares]
 
 
-def check_overrides(own, overrides):
-    """Checks that the cells do not differ in what is set for all of them.
-
-    Args:
-        own: dict of cell to dict of the fields of its file.
-        overrides: dict of the fields that are set for all cells.
-
-    Raises:
-        BadInput: they do.
-    """
+def _check_overrides(own, overrides):
+    """Refuses what is set for all cells although their own configs differ in it."""
     for name in overrides:
-        values = {_as_text(name, fields[name]) for fields in own.values()}
+        values = {as_text(name, getattr(config, name)) for config in own}
         if len(values) > 1 and name not in _SCALE:
             raise BadInput(
                 f"--{name} must not be set for all cells, because they differ in it: "
@@ -135,73 +194,54 @@ def check_overrides(own, overrides):
             )
 
 
-def settings_of(own, overrides, learning_rate_scale=1.0):
-    """What a cell trains with: dict of all fields.
+def _config_of(own, overrides, learning_rate_scale):
+    """What a cell trains with: its own `Config` with what is set for all cells.
 
     Every run is evaluated. If `total_steps` is overridden, all intervals become a tenth
     of it.
-
-    Args:
-        own: dict of the fields of its file.
-        overrides: dict of the fields that are set for all cells.
-        learning_rate_scale: float, multiplies both learning rates.
     """
-    settings = {**own, **overrides}
-    if "dataset" in overrides and "num_classes" not in overrides:
-        settings["num_classes"] = None  # The number that the data set has.
-    unit = settings["steps_per_execution"]
-    every = max(1, settings["total_steps"] // _PARTS // unit) * unit
-    intervals = {"evaluate_every_steps": every}
+    changes = dict(overrides)
+    if "dataset" in overrides:
+        changes.setdefault("num_classes", None)  # The number that the data set has.
+    config = dataclasses.replace(own, **changes)
+    unit = config.steps_per_execution
+    every = max(1, config.total_steps // _PARTS // unit) * unit
+    changes.setdefault("evaluate_every_steps", every)
     if "total_steps" in overrides:
-        names = ("sample_every_steps", "checkpoint_every_steps", "watch_every_steps")
-        intervals |= dict.fromkeys(names, every)
-        intervals["log_every_steps"] = max(1, every // _PARTS // unit) * unit
-    settings |= {k: v for k, v in intervals.items() if k not in overrides}
+        for name in ("sample", "checkpoint", "watch"):
+            changes.setdefault(f"{name}_every_steps", every)
+        changes.setdefault("log_every_steps", max(1, every // _PARTS // unit) * unit)
     for name in ("generator_learning_rate", "discriminator_learning_rate"):
         # Rounded, because it is written on a command line.
-        settings[name] = float(f"{learning_rate_scale * settings[name]:.9g}")
-    return settings
+        changes[name] = float(f"{learning_rate_scale * getattr(config, name):.9g}")
+    return dataclasses.replace(own, **changes)
 
 
-def obstacle(settings):
-    """Why a cell with these settings cannot be trained: str, or `None` if it can."""
-    in_generator = settings["attention_resolution"]
-    in_discriminator = settings["discriminator_attention_resolution"]
-    if in_discriminator is None:
-        in_discriminator = in_generator
-    resolution = settings["resolution"]
+def _obstacle(config):
+    """Why a cell with this `Config` cannot be trained: str, or `None` if it can."""
     # The discriminator's first block halves the size.
     for network, sizes, largest in (
-        ("generator", in_generator, resolution),
-        ("discriminator", in_discriminator, resolution // 2),
+        ("generator", config.generator_attention, config.resolution),
+        ("discriminator", config.discriminator_attention, config.resolution // 2),
     ):
         size = max(sizes, default=0)
         if size > largest:
-            return f"at {resolution} pixels the {network} has no {size} x {size} maps"
-    if settings["num_classes"] == 0:
-        if settings["discriminator_head"] == "auxiliary_classifier":
+            where = f"at {config.resolution} pixels"
+            return f"{where} the {network} has no {size} x {size} maps"
+    if config.num_classes == 0:
+        if config.discriminator_head == "auxiliary_classifier":
             return "its classifier needs classes"
-        if settings["spectral_norm_conditional_batch_norm"]:
+        if config.spectral_norm_conditional_batch_norm:
             return "its tables of gains and biases need classes"
     return None
 
 
 def as_flags(settings, own):
     """The flags, except the seed, that turn `own` into `settings`: list of str."""
-    flags = []
-    for name, value in settings.items():
-        if name == "seed" or value == own[name]:
-            continue
-        if isinstance(value, bool):
-            flags.append(f"--{name}" if value else f"--no{name}")
-        else:
-            flags.append(f"--{name}={_as_text(name, value)}")
-    return flags
-
-
-def _as_text(name, value):
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    if value is None:
-        return "same" if name.startswith("discriminator_attention") else "none"
-    return str(value)
+    return [
+        f"--{'' if value else 'no'}{name}"
+        if isinstance(value, bool)
+        else f"--{name}={as_text(name, value)}"
+        for name, value in settings.items()
+        if name != "seed" and value != own[name]
+    ]

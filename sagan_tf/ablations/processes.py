@@ -1,21 +1,26 @@
 """Trains and evaluates the cells of an ablation, each in a process of its own."""
 
 import contextlib
+import dataclasses
+import datetime
 import fcntl
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import time
 
-from sagan_tf.ablations.runs import OUTCOME, Run, has_setup
+from sagan_tf.ablations.runs import OUTCOME, has_setup
 from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE, STOPPED, BadInput
 from sagan_tf.files import write_text
 
 LOCK = "training.lock"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Settings that may change when a run continues: its metrics stay comparable.
+# Settings that may change when a run continues, besides those of the run's files and of
+# its evaluations: its metrics stay comparable.
 _MAY_CHANGE = (
     "data_dir",
     "manual_dir",
@@ -26,19 +31,6 @@ _MAY_CHANGE = (
     "worker_timeout_seconds",
     "steps_per_execution",
     "attention_chunk_size",
-    "log_every_steps",
-    "sample_every_steps",
-    "checkpoint_every_steps",
-    "keep_checkpoints",
-    "watch_every_steps",
-    "on_collapse",
-    "samples_per_class",
-    "tensorboard",
-    "evaluate_every_steps",
-    "protocol",
-    "feature_network",
-    "inception",
-    "reference_statistics",
 )
 
 
@@ -52,14 +44,16 @@ def check_unchanged(cell):
     Raises:
         BadInput: it has other settings, or more steps.
     """
-    before = _run_of(cell).config
-    wanted = json.loads(json.dumps({**cell.settings, "seed": cell.seed}))
+    before = cell.run().config
+    wanted = json.loads(cell.config.to_json())
     if wanted["num_classes"] is None:
         wanted["num_classes"] = before.get("num_classes")
     changed = {
-        name: (before[name], value)
-        for name, value in wanted.items()
-        if name in before and before[name] != value and name not in _MAY_CHANGE
+        field.name: (before[field.name], wanted[field.name])
+        for field in dataclasses.fields(cell.config)
+        if before.get(field.name, wanted[field.name]) != wanted[field.name]
+        and field.metadata["group"] not in ("run", "evaluation")
+        and field.name not in _MAY_CHANGE
     }
     if "total_steps" in changed and changed["total_steps"][0] < wanted["total_steps"]:
         del changed["total_steps"]  # The run continues.
@@ -71,27 +65,23 @@ def check_unchanged(cell):
         )
 
 
-def _run_of(cell):
-    return Run(cell.name, cell.seed, cell.workdir)
-
-
 def is_trained(cell):
     """Whether the training of a `Cell` has ended, well or badly."""
-    run = _run_of(cell)
+    run = cell.run()
     if run.outcome is None:
         return False
     is_lost = run.state != "finished"
-    return is_lost or run.config["total_steps"] >= cell.settings["total_steps"]
+    return is_lost or run.config["total_steps"] >= cell.config.total_steps
 
 
 def is_done(cell):
     """Whether a `Cell` is trained and, if its training finished, evaluated."""
-    run, settings = _run_of(cell), cell.settings
+    run, config = cell.run(), cell.config
     if not is_trained(cell) or run.state != "finished":
         return is_trained(cell)
     return any(
-        record["step"] == settings["total_steps"]
-        and has_setup(record, settings["protocol"], settings["feature_network"])
+        record["step"] == config.total_steps
+        and has_setup(record, config.protocol, config.feature_network)
         for record in run.records
     )
 
@@ -129,11 +119,8 @@ def train(cell):
         if is_done(cell):
             return FINISHED
         names = ("protocol", "feature_network", "inception", "reference_statistics")
-        flags = [
-            f"--{name}={cell.settings[name]}"
-            for name in names
-            if cell.settings[name] is not None
-        ]
+        values = {name: getattr(cell.config, name) for name in names}
+        flags = [f"--{name}={v}" for name, v in values.items() if v is not None]
         command = ["-m", "sagan_tf.evaluate", f"--workdir={cell.workdir}", *flags]
         return _run(command, lock)[0]
 
@@ -182,3 +169,56 @@ def _run(arguments, lock):
         for number, handler in before.items():
             signal.signal(number, handler)
     return (128 - status if status < 0 else status), bool(received)
+
+
+def print_commands(cells, left_out):
+    """Prints the commands of the trainings that are left to do."""
+    for cell in cells:
+        if not is_done(cell):
+            print(shlex.join(["python", "-m", "sagan_tf.train", *cell.arguments]))
+    for name, reason in left_out.items():
+        print(f"# {name} is left out: {reason}")
+
+
+def train_all(cells, write_report):
+    """Trains the cells that are not done, one after another.
+
+    Args:
+        cells: list of `Cell`.
+        write_report: function of nothing, called after each cell.
+
+    Returns:
+        The exit status: 0, or that of the first training that failed.
+    """
+    seconds, skipped = [], 0
+    for number, cell in enumerate(cells, 1):
+        title = f"[{number}/{len(cells)}] {cell.name}, seed {cell.seed}"
+        if is_done(cell):
+            print(f"{title}: is done.", flush=True)
+            continue
+        left = sum(not is_done(each) for each in cells[number - 1 :])
+        estimate = ""
+        if seconds:
+            time_left = round(left * sum(seconds) / len(seconds))
+            time_left = datetime.timedelta(seconds=time_left)
+            estimate = f" (about {time_left} left for {left} runs)"
+        print(f"{title}{estimate}", flush=True)
+        start = time.monotonic()
+        try:
+            status = train(cell)
+        except InUse as other:
+            print(f"{title}: skipped, {other} is training it.", flush=True)
+            skipped += 1
+            continue
+        if status != FINISHED:
+            print(
+                f"{title}: ended with exit status {status}. Repeat the command to "
+                "continue.",
+                file=sys.stderr,
+            )
+            return status
+        seconds.append(time.monotonic() - start)
+        write_report()
+    if skipped:
+        print(f"{skipped} runs were skipped: other processes may still train them.")
+    return FINISHED

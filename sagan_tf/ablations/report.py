@@ -3,9 +3,14 @@
 import json
 import statistics
 
+import numpy as np
+from PIL import Image
+
+from sagan_tf import images
 from sagan_tf.ablations import runs as ablation_runs
 from sagan_tf.ablations import tables
-from sagan_tf.ablations.pictures import write_grids, write_means
+from sagan_tf.drawing import captions
+from sagan_tf.drawing.plots import write_curves
 from sagan_tf.files import write_text
 from sagan_tf.model.overview import count_values
 from sagan_tf.planning.flops import training_step_flops
@@ -13,6 +18,9 @@ from sagan_tf.run import building, directory
 from sagan_tf.training import complaints
 
 REPORT, CURVES, SAMPLES = "report.md", "stabilisation.png", "samples.png"
+# Sample grids in a row, and the largest width and height of one grid.
+_COLUMNS, _LARGEST = 4, (640, 1600)
+_GAP, _LETTERS = 16, 18
 
 
 def write_report(workdir, cells, left_out=None, *, protocol=None, feature_network=None):
@@ -88,15 +96,22 @@ def _scope(every_run, record):
 
 
 def _curves(workdir, runs, record):
-    variants = {
-        label: runs[name]
-        for name, label in tables.STABILIZATION.items()
-        if name in runs
-    }
+    """FID and IS over the steps: means over the seeds, deviations as bands."""
+    panels = {}
+    for panel, metric in (("FID", "fid"), ("IS", "inception_score")):
+        curves = panels[panel] = {}
+        for name in (name for name in tables.STABILIZATION if name in runs):
+            values = ablation_runs.over_steps(runs[name], metric)
+            if values:
+                means = map(statistics.fmean, values.values())
+                spreads = map(tables.deviation, values.values())
+                label = tables.STABILIZATION[name]
+                curves[label] = (list(values), list(means), list(spreads))
     title = "Stabilization"
     if record is not None:
         title += f", features of {record['network']['name']}"
-    if len(variants) > 1 and write_means(workdir / CURVES, variants, title):
+    if len(set(tables.STABILIZATION) & set(runs)) > 1 and any(panels.values()):
+        write_curves(workdir / CURVES, panels, title)
         yield f"![FID and IS over the steps]({CURVES})"
 
 
@@ -110,25 +125,21 @@ def _troubles(every_run, left_out):
 
 def _troubles_of(run):
     start = f"- {run.name}, seed {run.seed}:"
-    fids = {step: metrics.get("fid") for step, metrics in run.evaluations.items()}
-    steps = [step for step, fid in fids.items() if fid is not None]
+    fids = ablation_runs.over_steps([run], "fid")
     last = "Never evaluated."
-    if steps:
-        step = steps[-1]
-        last = f"Last evaluated at step {step:,}: FID {fids[step]:.2f}."
-    if run.state == "missing":
-        yield f"{start} not begun."
-    elif run.state == "begun":
-        yield f"{start} not finished (step {run.step:,}). {last}"
-    elif run.state == "diverged":
-        yield (
-            f"{start} **diverged**: a loss or weight became NaN or infinite after step "
-            f"{run.step:,}. {last}"
-        )
-    elif run.state == "collapsed":
-        yield f"{start} **collapsed** and was stopped at step {run.step:,}. {last}"
-    elif run.last("fid") is None:
-        yield f"{start} the last step has no evaluation of this kind. {last}"
+    if fids:
+        step = max(fids)
+        last = f"Last evaluated at step {step:,}: FID {fids[step][0]:.2f}."
+    troubles = {
+        "missing": "not begun.",
+        "begun": f"not finished (step {run.step:,}). {last}",
+        "diverged": "**diverged**: a loss or weight became NaN or infinite after step "
+        f"{run.step:,}. {last}",
+        "collapsed": f"**collapsed** and was stopped at step {run.step:,}. {last}",
+        "finished": f"the last step has no evaluation of this kind. {last}",
+    }
+    if run.last("fid") is None:
+        yield f"{start} {troubles[run.state]}"
     if run.looks and run.state in ("begun", "finished", "collapsed"):
         *earlier, look = map(complaints.values_of, run.looks)
         for each in complaints.complaints(look, earlier) if look else ():
@@ -138,13 +149,19 @@ def _troubles_of(run):
 
 
 def _samples(workdir, runs):
-    grids = {}
+    tiles = []
     for name, same_cell in runs.items():
-        grid = next((run.grid for run in same_cell if run.grid), None)
-        if grid is not None:
-            grids[f"{name}, step {int(grid.stem.removeprefix('step_')):,}"] = grid
-    if grids:
-        write_grids(workdir / SAMPLES, grids)
+        path = next((run.grid for run in same_cell if run.grid), None)
+        if path is not None:
+            with Image.open(path) as grid:
+                grid = grid.convert("RGB")
+            grid.thumbnail(_LARGEST)  # It only makes images smaller.
+            text = f"{name}, step {int(path.stem.removeprefix('step_')):,}"
+            tiles.append(captions.headed(np.asarray(grid), text, _LETTERS))
+    if tiles:
+        tiles = np.stack(captions.on_white(tiles))
+        sheet = images.grid(tiles, min(_COLUMNS, len(tiles)), _GAP)
+        images.write_png(workdir / SAMPLES, sheet)
         yield "## Samples"
         yield f"![Sample grids]({SAMPLES})"
         yield "The last grid of each cell's first seed, with a class in each row."

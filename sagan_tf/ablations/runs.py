@@ -1,6 +1,7 @@
 """What the runs of an ablation have left in their folders."""
 
 import collections
+import dataclasses
 import functools
 import json
 import pathlib
@@ -14,23 +15,21 @@ COSTS = "costs.json"
 _STATES = {FINISHED: "finished", NOT_FINITE: "diverged", COLLAPSED: "collapsed"}
 
 
+@dataclasses.dataclass
 class Run:
     """One cell with one seed. Its files are read once, when they are needed.
 
-    Args:
+    Attributes:
         name: str, the cell.
         seed: int.
         workdir: `pathlib.Path`, which need not exist.
-
-    Attributes:
         setup: what `choose_setup` chose; `None` before.
     """
 
-    def __init__(self, name, seed, workdir):
-        self.name = name
-        self.seed = seed
-        self.workdir = workdir
-        self.setup = None
+    name: str
+    seed: int
+    workdir: pathlib.Path
+    setup: tuple | None = None
 
     @functools.cached_property
     def outcome(self):
@@ -127,22 +126,30 @@ def find(workdir, cells):
     Returns:
         Dict of name to list of `Run` by seed.
     """
-    seeds = collections.defaultdict(set)
-    for name, seed in cells:
-        seeds[name].add(seed)
+    cells = list(cells)
     for path in sorted(workdir.glob("*/seed_*/config.json")):
         seed = path.parent.name.removeprefix("seed_")
         if seed.isdecimal():
-            seeds[path.parent.parent.name].add(int(seed))
-    return {
-        name: [Run(name, seed, folder(workdir, name, seed)) for seed in sorted(numbers)]
-        for name, numbers in seeds.items()
-    }
+            cells.append((path.parent.parent.name, int(seed)))
+    runs = {name: [] for name, _ in cells}
+    for name, seed in sorted(set(cells)):
+        runs[name].append(Run(name, seed, folder(workdir, name, seed)))
+    return runs
 
 
 def folder(workdir, name, seed):
     """The folder of a run: `pathlib.Path`."""
     return pathlib.Path(workdir) / name / f"seed_{seed}"
+
+
+def over_steps(runs, metric):
+    """The values of a metric: dict of rising steps to lists of floats, not empty."""
+    values = collections.defaultdict(list)
+    for run in runs:
+        for step, metrics in run.evaluations.items():
+            if metrics.get(metric) is not None:
+                values[step].append(metrics[metric])
+    return dict(sorted(values.items()))
 
 
 def choose_setup(runs, protocol=None, feature_network=None):

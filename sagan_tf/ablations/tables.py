@@ -3,7 +3,7 @@
 import statistics
 
 from sagan_tf.ablations import matrix
-from sagan_tf.ablations.pictures import deviation
+from sagan_tf.ablations.runs import over_steps
 
 STABILIZATION = {
     "sn_d_only": "SN on D",
@@ -70,12 +70,10 @@ def stabilization(runs):
     shown = sorted({earlier[len(earlier) * i // 4] for i in range(4) if earlier})
     rows = []
     for name in names:
-        row = [STABILIZATION[name]]
-        for step in shown:
-            fids = [run.evaluations.get(step, {}).get("fid") for run in runs[name]]
-            fids = [fid for fid in fids if fid is not None]
-            row.append(_mean(fids, 2) if fids else "-")
-        rows.append([*row, *_quality(runs[name]), _PAPER_FIDS[name]])
+        fids = over_steps(runs[name], "fid")
+        means = [_mean(fids[step], 2) if step in fids else "-" for step in shown]
+        quality = _quality(runs[name])
+        rows.append([STABILIZATION[name], *means, *quality, _PAPER_FIDS[name]])
     heads = [f"FID at {step:,}" for step in shown]
     heads += ["FID at the end", *_LABELS[1:], "*paper, FID*"]
     yield table(["system", *heads], rows)
@@ -128,6 +126,11 @@ def settings(runs):
     titles = {name: name.replace("_", " ") for name in names} | {"feat32": "nothing"}
     rows = [[titles[name], *_quality(runs[name])] for name in names]
     yield table(["changed", *_LABELS], rows)
+
+
+def deviation(values):
+    """The standard deviation of a sample (n - 1), 0 for a single value: float."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def _quality(runs):

@@ -43,7 +43,7 @@ def networks_to_look_at(networks, wanted, kind):
     there = {name: n for name, n in zip(NETWORKS, networks) if n is not None}
     possible = NETWORKS if kind == "generated" else ("discriminator",)
     names = (wanted,) if wanted else possible
-    if names == ("discriminator",) and "discriminator" not in there:
+    if not set(names) & set(there):
         raise BadInput(
             "The run must have a discriminator to look into. Received: a run that was "
             "imported without it. Try --network=generator."
@@ -57,12 +57,11 @@ def networks_to_look_at(networks, wanted, kind):
     if any(isinstance(layer, ResidualBottleneck) for layer in layers):
         instead, flag = "residual blocks in its place", "--attention_variant=official"
     other = next(iter(attending), None)
-    advice = f"a run that was trained with {flag}"
-    if other in possible:
-        advice = f"--network={other}"
+    trained = f"a run that was trained with {flag}"
     raise BadInput(
         f"There is no attention to look at: the {' and the '.join(names)} of this "
-        f"run {'has' if len(names) == 1 else 'have'} {instead}. Try {advice}."
+        f"run {'has' if len(names) == 1 else 'have'} {instead}. Try "
+        f"{f'--network={other}' if other in possible else trained}."
     )
 
 
@@ -98,14 +97,13 @@ def explore(networks, generator, chosen):
 
 
 def mean_values(views):
-    """Means over images of the values of each layer.
+    """The values of each layer, means over images.
 
     Args:
         views: iterable of `View`.
 
     Returns:
-        List of dicts, one for each layer: `network`, `layer`, `gamma`, `has_effect`,
-        and the means by name.
+        List of dicts: `network`, `layer`, `gamma`, `has_effect`, and the means by name.
     """
     groups = {}
     for view in views:
@@ -119,7 +117,7 @@ def mean_values(views):
     ]
 
 
-def history(workdir, config, chosen, wanted=None, ema=True):
+def history(workdir, config, networks, attending, chosen, ema=True):
     """The values of each attention layer at every checkpoint that the run has kept.
 
     A damaged checkpoint is named on stderr and left out.
@@ -127,18 +125,14 @@ def history(workdir, config, chosen, wanted=None, ema=True):
     Args:
         workdir: path of the run.
         config: its `Config`.
+        networks: its generator and discriminator, which get other weights.
+        attending: dict of name to network, see `networks_to_look_at`.
         chosen: `ChosenImages`, the same at each checkpoint.
-        wanted: see `networks_to_look_at`.
         ema: bool, whether to use the averaged generator, if there is one.
 
     Returns:
         List of `{"step": int, "layers": mean_values(...)}`, oldest first.
-
-    Raises:
-        BadInput: see `networks_to_look_at`.
     """
-    *networks, _, _, _ = building.load_networks(workdir, ema=ema)
-    attending = networks_to_look_at(networks, wanted, chosen.kind)
     records = []
     steps = building.checkpoint_steps(workdir)
     with progress_bar("Attention over training", len(steps), "checkpoints") as bar:
@@ -157,24 +151,22 @@ def history(workdir, config, chosen, wanted=None, ema=True):
     return records
 
 
-def training_gammas(workdir):
-    """Gamma of each attention layer from the run's metrics.jsonl.
-
-    Args:
-        workdir: path of the run.
+def training_gammas(workdir, networks=NETWORKS):
+    """Gamma of each attention layer of some networks, from a run's metrics.jsonl.
 
     Returns:
-        List of (network, layer, [(step, gamma), ...]): means over a log interval, of
+        Dict of (network, layer) to list of (step, gamma): means over a log interval, of
         the weights that are trained, not of their average.
 
     Raises:
         BadInput: the file is damaged.
     """
+    letters = {name[0]: name for name in networks}
     curves = {}
     for record in read_metrics(pathlib.Path(workdir) / "metrics.jsonl"):
         for name, value in record.items():
             letter, _, layer = name.removeprefix("gamma_").partition("_")
-            if name.startswith("gamma_") and value is not None:
-                network = {"g": "generator", "d": "discriminator"}[letter]
-                curves.setdefault((network, layer), []).append((record["step"], value))
-    return [(*key, points) for key, points in curves.items()]
+            if name.startswith("gamma_") and letter in letters and value is not None:
+                curve = curves.setdefault((letters[letter], layer), [])
+                curve.append((record["step"], value))
+    return curves

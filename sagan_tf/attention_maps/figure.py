@@ -7,14 +7,9 @@ its objects are used: no window opens, and the state of a notebook does not chan
 import itertools
 
 import numpy as np
+from PIL import Image
 
-from sagan_tf.attention_maps.overlay import (
-    QUERY_COLOURS,
-    blended,
-    enlarged,
-    ink_on,
-    overlay,
-)
+from sagan_tf.attention_maps.overlay import QUERY_COLOURS, blended, ink_on, overlay
 from sagan_tf.attention_maps.view import NO_EFFECT
 from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing
@@ -46,7 +41,7 @@ _PANELS = {
 MOST_ROWS = 150
 
 
-def draw_attention(views, title="", history=(), gammas=()):
+def draw_attention(views, title="", history=(), gammas=None):
     """Draws a row for each view: the image with its queries, then a map for each.
 
     A query is a ring with its own colour and number. Its map is over the darkened
@@ -79,7 +74,7 @@ def draw_attention(views, title="", history=(), gammas=()):
     for index, view in enumerate(views):
         _draw_row(page, view, _TITLE + index * row)
     if history:
-        _draw_history(page, history, gammas, _TITLE + len(views) * row)
+        _draw_history(page, history, gammas or {}, _TITLE + len(views) * row)
     return figure
 
 
@@ -92,7 +87,7 @@ def check_rows(count):
         )
 
 
-def write_attention(path, views, title="", history=(), gammas=()):
+def write_attention(path, views, title="", history=(), gammas=None):
     """Writes the figure of `draw_attention` as a PNG: whole, or not at all.
 
     Args:
@@ -124,13 +119,22 @@ class _Page:
 
 def _draw_row(page, view, top):
     layer = view.layer.removeprefix("attention_").replace("x", "\u00d7")
-    heading = f"{view.network}, attention {layer}"
-    heading = f"{view.title}, {heading}" if view.title else heading
+    heading = (
+        f"{view.title + ', ' if view.title else ''}{view.network}, attention {layer}"
+    )
     page.write(_MARGIN, top + 0.14, heading, size=9.5, weight="bold")
-    page.write(_MARGIN, top + 0.3, _means_text(view))
+    means = view.means
+    text = (
+        f"gamma {view.gamma:.3g}   entropy {means['entropy_bits']:.2f} of "
+        f"{means['max_entropy_bits']:.2f} bits ({means['entropy_share']:.0%})   "
+        f"mean attention distance {means['distance_pixels']:.1f} px "
+        f"(uniform: {means['uniform_distance_pixels']:.1f})"
+    )
+    page.write(_MARGIN, top + 0.3, text if view.has_effect else "gamma 0")
     top += _HEADING + _ABOVE
     image = page.axes(_MARGIN, top, _PANEL, _PANEL)
-    _show(image, enlarged(view.pixels, _PANEL_PIXELS), view)
+    pixels = Image.fromarray(view.pixels.repeat(3 // view.pixels.shape[2], axis=2))
+    _show(image, pixels.resize([_PANEL_PIXELS] * 2, Image.Resampling.NEAREST), view)
     left = _MARGIN + _PANEL + _GAP
     if not view.has_effect:
         words = NO_EFFECT.replace(". It", ".\nIt").replace("; its", ";\nits")
@@ -141,24 +145,11 @@ def _draw_row(page, view, top):
         _draw_map(page, view, index, query, left + index * (_PANEL + _GAP), top)
 
 
-def _means_text(view):
-    means = view.means
-    if not view.has_effect:
-        return "gamma 0"
-    return (
-        f"gamma {view.gamma:.3g}   entropy {means['entropy_bits']:.2f} of "
-        f"{means['max_entropy_bits']:.2f} bits ({means['entropy_share']:.0%})   "
-        f"mean attention distance {means['distance_pixels']:.1f} px "
-        f"(uniform: {means['uniform_distance_pixels']:.1f})"
-    )
-
-
 def _draw_map(page, view, index, query, left, top):
     colour = QUERY_COLOURS[index]
-    distance = query.distance_cells * len(view.pixels) / view.grid[0]
-    text = f"{index + 1}   {query.entropy_bits:.1f} bits, {distance:.0f} px"
+    bits, distance = f"{query.entropy_bits:.1f} bits", f"{query.distance_pixels:.0f} px"
     page.write(left, top - 0.07, "\u25cf", size=10, colour=colour)
-    page.write(left + 0.13, top - 0.06, text)
+    page.write(left + 0.13, top - 0.06, f"{index + 1}   {bits}, {distance}")
     axes = page.axes(left, top, _PANEL, _PANEL)
     _show(axes, overlay(view.pixels, query.scores, _PANEL_PIXELS), view)
     _draw_ring(axes, query, index, is_numbered=False)
@@ -169,16 +160,16 @@ def _draw_map(page, view, index, query, left, top):
     bar.imshow(blended(steps), aspect="auto", extent=(0, largest, 0, 1))
     bar.axvline(100 / query.scores.size, color="white", linewidth=1.2)
     bar.set(yticks=[], xticks=[0, largest / 2, largest])
-    labels = ["0", _percent(largest / 2), f"{_percent(largest)} %"]
-    for label, place in zip(bar.set_xticklabels(labels), ("left", "center", "right")):
+    # Two significant digits, without an exponent.
+    half, most = (
+        f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
+        for value in (largest / 2, largest)
+    )
+    labels = bar.set_xticklabels(["0", half, f"{most} %"])
+    for label, place in zip(labels, ("left", "center", "right")):
         label.set(fontsize=7, color=_TEXT, horizontalalignment=place)
     bar.tick_params(length=0, pad=2)
     bar.spines[:].set_visible(False)
-
-
-def _percent(value):
-    """Two significant digits, without an exponent."""
-    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
 
 
 def _show(axes, pixels, view):
@@ -191,7 +182,7 @@ def _show(axes, pixels, view):
 
 def _draw_ring(axes, query, index, is_numbered):
     """A dot with a white and a black ring, which is visible on every image."""
-    x, y = query.column + 0.5, query.row + 0.5
+    y, x = (place + 0.5 for place in query.cell)
     colour, size = QUERY_COLOURS[index], 11 if is_numbered else 7
     style = {"markeredgewidth": 0, "clip_on": False, "zorder": 3}
     for more, paint in ((3.6, "black"), (2.2, "white"), (0, colour)):
@@ -203,35 +194,35 @@ def _draw_ring(axes, query, index, is_numbered):
 
 def _draw_history(page, history, gammas, top):
     """Three small panels over steps: gamma, entropy, distance; a line a layer."""
-    names = [(each["network"], each["layer"]) for r in history for each in r["layers"]]
-    names = list(dict.fromkeys(names))
-    colours = dict(zip(names, itertools.cycle(_LINE_COLOURS)))
+    curves = {}
+    for record in history:
+        for each in record["layers"]:
+            name = each["network"], each["layer"]
+            curves.setdefault(name, []).append((record["step"], each))
+    colours = dict(zip(curves, itertools.cycle(_LINE_COLOURS)))
     width = (page.width - 2 * _MARGIN - 0.4 - 2 * 0.55) / 3
     steps = [record["step"] for record in history]
-    steps += [step for *_, points in gammas for step, _ in points]
+    steps += [step for points in gammas.values() for step, _ in points]
     margin = 0.03 * (max(steps) - min(steps)) or 1
     for index, (field, title) in enumerate(_PANELS.items()):
         left = _MARGIN + 0.4 + index * (width + 0.55)
         axes = page.axes(left, top + 0.45, width, _CURVES_HEIGHT - 0.95)
         _style(axes, title)
-        for *name, points in gammas if field == "gamma" else ():
-            colour = colours.get(tuple(name), _TEXT)
+        for name, points in gammas.items() if field == "gamma" else ():
+            colour = colours.get(name, _TEXT)
             axes.plot(*zip(*points), color=colour, alpha=0.35, linewidth=1)
         lines = []
-        for name in names:
-            points, style = _curve(history, name, field), {"color": colours[name]}
-            lines += axes.plot(*points, "o-", markersize=3, linewidth=1.3, **style)
+        for name, looks in curves.items():
+            # Without effect, a layer has no value but gamma.
+            shown = [(s, e) for s, e in looks if e["has_effect"] or field == "gamma"]
+            points = [s for s, _ in shown], [e[field] for _, e in shown]
+            style = {"color": colours[name], "markersize": 3, "linewidth": 1.3}
+            lines += axes.plot(*points, "o-", **style)
         axes.set_xlim(min(steps) - margin, max(steps) + margin)
-    page.figure.legend(
-        lines,
-        [f"{network}, {layer.removeprefix('attention_')}" for network, layer in names],
-        loc="upper left",
-        bbox_to_anchor=(_MARGIN / page.width, 1 - top / page.height),
-        ncols=len(names),
-        fontsize=8,
-        frameon=False,
-        borderpad=0,
-    )
+    place = _MARGIN / page.width, 1 - top / page.height
+    names = [f"{net}, {layer.removeprefix('attention_')}" for net, layer in curves]
+    style = {"loc": "upper left", "fontsize": 8, "frameon": False, "borderpad": 0}
+    page.figure.legend(lines, names, bbox_to_anchor=place, ncols=len(names), **style)
 
 
 def _style(axes, title):
@@ -242,15 +233,3 @@ def _style(axes, title):
     axes.tick_params(labelsize=7.5, labelcolor=_TEXT, length=0)
     axes.xaxis.get_major_locator().set_params(integer=True, nbins=4)
     axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
-
-
-def _curve(history, name, field):
-    """Steps and values of a layer. Without effect, it has no value but gamma."""
-    steps, values = [], []
-    for record in history:
-        for each in record["layers"]:
-            has_value = each["has_effect"] or field == "gamma"
-            if (each["network"], each["layer"]) == name and has_value:
-                steps.append(record["step"])
-                values.append(each[field])
-    return steps, values

@@ -64,19 +64,6 @@ def blended(values, grey=_DARKEST):
     return np.rint(255 * mixed).astype(np.uint8)
 
 
-def enlarged(pixels, size):
-    """An image in colour, each pixel a square: `(size, size, 3)` uint8 array.
-
-    Args:
-        pixels: `(R, R, C)` uint8 array, C 1 or 3.
-        size: int.
-    """
-    if pixels.shape[2] == 1:
-        pixels = np.repeat(pixels, 3, axis=2)
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(image.resize((size, size), Image.Resampling.NEAREST))
-
-
 def _resized(values, size, method):
     image = Image.fromarray(np.ascontiguousarray(values, np.float32))
     return np.asarray(image.resize((size, size), method))

@@ -5,8 +5,8 @@ import json
 import pathlib
 
 from sagan_tf.attention_maps import explorer, figure
+from sagan_tf.attention_maps.measures import cells_of_pixels, pick_queries
 from sagan_tf.attention_maps.page import Page
-from sagan_tf.attention_maps.queries import cells_of_pixels, pick_queries
 from sagan_tf.attention_maps.subjects import ChosenImages, generated_images, real_images
 from sagan_tf.attention_maps.view import make_view
 from sagan_tf.files import write_text
@@ -27,8 +27,7 @@ class Report:
         images: `ChosenImages`.
         views: list of (index of the image, `View`), image after image.
         layers: list of dicts, means over the images, see `explorer.mean_values`.
-        history: list of dicts, see `explorer.history`, or empty.
-        gammas: see `explorer.training_gammas`; empty without a history.
+        history, gammas: see `explorer`; empty without a history.
         page: `Page`, or `None`.
     """
 
@@ -39,7 +38,7 @@ class Report:
     views: list
     layers: list
     history: list
-    gammas: list
+    gammas: dict
     page: Page | None
 
     def text(self):
@@ -137,13 +136,12 @@ def make_report(
     Raises:
         BadInput: the run, its attention, the points or the images are not there.
     """
-    *networks, config, class_names, step = building.load_networks(
-        workdir, checkpoint, ema
-    )
+    loaded = building.load_networks(workdir, checkpoint, ema)
+    *networks, config, class_names, step = loaded
     attending = explorer.networks_to_look_at(networks, network, images)
     grids = [map_shape(a) for net in attending.values() for a in attention_layers(net)]
-    for grid in grids if points else ():
-        cells_of_pixels(points, config.resolution, grid)
+    fixed = grids if points is not None else ()
+    fixed = {grid: cells_of_pixels(points, config.resolution, grid) for grid in fixed}
     labels = arguments.parse_labels(labels, config.num_classes)
     count = len(seeds) * (len(labels) or 1)
     figure.check_rows(count * len(grids))
@@ -155,17 +153,18 @@ def make_report(
     with progress_bar("Looking at attention", count * len(grids), "maps") as bar:
         for index, pixels, attention_map in maps:
             scores = attention_map.scores
-            cells = _cells(points, num_queries, len(pixels), scores)
+            cells = fixed.get(scores.shape)
+            if cells is None:
+                cells = pick_queries(scores, min(num_queries, scores[..., 0, 0].size))
             view = make_view(pixels, attention_map, cells, chosen.titles[index])
             views.append((index, view))
             if page:
                 page.add(index, view, scores)
             bar.update()
-    history, gammas = [], []
+    history, gammas = [], {}
     if with_history:
-        history = explorer.history(workdir, config, chosen, network, ema)
-        shown = {(view.network, view.layer) for _, view in views}
-        gammas = [g for g in explorer.training_gammas(workdir) if g[:2] in shown]
+        history = explorer.history(workdir, config, networks, attending, chosen, ema)
+        gammas = explorer.training_gammas(workdir, attending)
     return Report(
         title=f"{pathlib.Path(workdir).resolve().name}, step {step:,}",
         step=step,
@@ -177,13 +176,6 @@ def make_report(
         gammas=gammas,
         page=page,
     )
-
-
-def _cells(points, num_queries, resolution, scores):
-    if points is not None:
-        return cells_of_pixels(points, resolution, scores.shape)
-    most = scores.shape[0] * scores.shape[1]
-    return pick_queries(scores, min(num_queries, most))
 
 
 def _line(layer):

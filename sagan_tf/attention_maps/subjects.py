@@ -7,7 +7,6 @@ import numpy as np
 from sagan_tf import data
 from sagan_tf.errors import BadInput
 from sagan_tf.model import generating
-from sagan_tf.progress import progress_bar
 from sagan_tf.run.building import open_source
 
 
@@ -62,7 +61,7 @@ def real_images(config, numbers, labels, class_names=()):
         numbers: list of ints: 0 is the first image that the run saw. With labels, the
             first one of the class.
         labels: list of ints, each with all numbers; empty for images of any class.
-        class_names: tuple of str by label, or empty.
+        class_names: see `generated_images`.
 
     Returns:
         `ChosenImages`.
@@ -71,67 +70,47 @@ def real_images(config, numbers, labels, class_names=()):
         BadInput: the data set cannot be read, or has too few images.
     """
     source = open_source(config)
-    buffer = config.shuffle_buffer_images
-    order = {"seed": config.seed, "shuffle_buffer_images": buffer}
     wanted = [(label, number) for label in labels or [None] for number in numbers]
-    with data.naming_bad_image(
-        source, remedy="training with --skip_bad_images", **order
+    found = {label: [] for label, _ in wanted}
+    for (image,), given, _ in data.read_once(
+        source,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        batch_size=1,
+        seed=config.seed,
+        shuffle_buffer_images=config.shuffle_buffer_images,
+        resize=config.resize,
+        labelled=config.num_classes > 0,
+        what="Looking for images",
+        remedy="training with --skip_bad_images",
     ):
-        found = _find(_stream(source, config, order), wanted)
+        label = int(given[0]) if config.num_classes else 0
+        group = found.get(label if labels else None)
+        if group is not None:
+            group.append((image, label) if len(group) in numbers else None)
+        if all(len(group) > max(numbers) for group in found.values()):
+            break
     for label, number in wanted:
-        if (label, number) not in found:
+        if number >= len(found[label]):
             group = "" if label is None else f" of {_class_text(label, class_names)}"
             raise BadInput(
                 f"There is no image {number}{group} in {source.description}. "
                 f"Received: seeds up to {max(numbers)}. Try --seeds=0-3."
             )
-    images, given = zip(*(found[key] for key in wanted))
+    images, given = zip(*(found[label][number] for label, number in wanted))
     given = np.int32(given) if config.num_classes else None
     numbers = [number for _, number in wanted]
     titles = _titles("image", numbers, given, class_names)
     return ChosenImages("real", numbers, titles, given, images=np.stack(images))
 
 
-def _stream(source, config, order):
-    """Images and labels (0 without classes), once, in the order of the run."""
-    batches = data.make_dataset(
-        source,
-        resolution=config.resolution,
-        image_channels=config.image_channels,
-        batch_size=1,
-        resize=config.resize,
-        repeat=False,
-        labelled=config.num_classes > 0,
-        cache_bytes=0,  # A few images: not all need to be decoded.
-        **order,
-    )
-    for batch in batches.as_numpy_iterator():
-        yield (batch[0][0], int(batch[1][0])) if config.num_classes else (batch[0], 0)
-
-
-def _find(images, wanted):
-    """Dict of (label or `None`, number) to image and label, of those that are there."""
-    found, counts = {}, {label: 0 for label, _ in wanted}
-    with progress_bar("Looking for images", None) as bar:
-        for image, label in images:
-            bar.update()
-            group = None if None in counts else label
-            if group not in counts:
-                continue
-            if (group, counts[group]) in wanted:
-                found[group, counts[group]] = image, label
-            counts[group] += 1
-            if len(found) == len(set(wanted)):
-                break
-    return found
-
-
 def _titles(word, numbers, labels, class_names):
-    titles = [f"{word} {number}" for number in numbers]
     if labels is None:
-        return titles
-    classes = [_class_text(int(label), class_names) for label in labels]
-    return [f"{title}, {text}" for title, text in zip(titles, classes)]
+        return [f"{word} {number}" for number in numbers]
+    return [
+        f"{word} {number}, {_class_text(int(label), class_names)}"
+        for number, label in zip(numbers, labels)
+    ]
 
 
 def _class_text(label, class_names):

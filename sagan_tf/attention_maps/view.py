@@ -19,19 +19,22 @@ class Query:
     """A location of the query grid, and what it looks at.
 
     Attributes:
-        row, column: int, the cell.
-        x, y: int, the pixel in the middle of the cell (right and below of it).
+        pixel: (x, y), ints: in the middle of the cell (right and below of it).
+        cell: (row, column), ints.
+        entropy_bits, distance_cells, distance_pixels: float, see `measures.py`.
+        largest_share: float, in 0..1.
+        largest_at: (row, column) of the key that has it, ints.
         scores: `(K, L)` float32 array, beta of eq. 1 for this query; its sum is 1.
-        entropy_bits, distance_cells: float, see `measures.py`.
     """
 
-    row: int
-    column: int
-    x: int
-    y: int
-    scores: np.ndarray
+    pixel: tuple
+    cell: tuple
     entropy_bits: float
     distance_cells: float
+    distance_pixels: float
+    largest_share: float
+    largest_at: tuple
+    scores: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,27 +62,17 @@ class View:
 
     def as_dict(self):
         """What attention.json says of the view: plain numbers and text."""
+        queries = [dataclasses.asdict(query) for query in self.queries]
+        for query in queries:
+            del query["scores"]
         return {
             "network": self.network,
             "layer": self.layer,
             "gamma": self.gamma,
             "has_effect": self.has_effect,
-            "queries_by_keys": [list(self.grid[:2]), list(self.grid[2:])],
+            "queries_by_keys": [self.grid[:2], self.grid[2:]],
             **self.means,
-            "queries": [self._query_as_dict(query) for query in self.queries],
-        }
-
-    def _query_as_dict(self, query):
-        row, column = np.unravel_index(query.scores.argmax(), query.scores.shape)
-        pixels = len(self.pixels) / self.grid[0]
-        return {
-            "pixel": [query.x, query.y],
-            "cell": [query.row, query.column],
-            "entropy_bits": query.entropy_bits,
-            "distance_cells": query.distance_cells,
-            "distance_pixels": query.distance_cells * pixels,
-            "largest_share": float(query.scores.max()),
-            "largest_at": [int(row), int(column)],
+            "queries": queries,
         }
 
 
@@ -90,7 +83,7 @@ def make_view(pixels, attention_map, cells, title=""):
         pixels: `(R, R, C)` uint8 array, C 1 or 3: the image that a generator made,
             or that a discriminator saw.
         attention_map: `AttentionMap`.
-        cells: list of (row, column), the queries: see `queries.py`.
+        cells: list of (row, column), the queries: see `pick_queries`.
         title: str, what the image is.
 
     Returns:
@@ -114,18 +107,10 @@ def make_view(pixels, attention_map, cells, title=""):
             )
     entropies = measures.entropy_bits(scores)
     distances = measures.attention_distance(scores)
-    high, wide = (pixels.shape[i] / scores.shape[i] for i in (0, 1))
+    size = [pixels.shape[i] / scores.shape[i] for i in (0, 1)]
     queries = [
-        Query(
-            row=int(row),
-            column=int(column),
-            x=int((column + 0.5) * wide),
-            y=int((row + 0.5) * high),
-            scores=scores[row, column].copy(),
-            entropy_bits=float(entropies[row, column]),
-            distance_cells=float(distances[row, column]),
-        )
-        for row, column in cells
+        _query((int(i), int(j)), scores[i, j], entropies[i, j], distances[i, j], size)
+        for i, j in cells
     ]
     return View(
         title=title,
@@ -137,4 +122,19 @@ def make_view(pixels, attention_map, cells, title=""):
         grid=scores.shape,
         means=measures.measure(scores, pixels.shape[0]),
         queries=tuple(queries),
+    )
+
+
+def _query(cell, shares, entropy, distance, cell_size):
+    (row, column), (high, wide) = cell, cell_size
+    largest_at = np.unravel_index(shares.argmax(), shares.shape)
+    return Query(
+        pixel=(int((column + 0.5) * wide), int((row + 0.5) * high)),
+        cell=cell,
+        entropy_bits=float(entropy),
+        distance_cells=float(distance),
+        distance_pixels=float(distance) * high,
+        largest_share=float(shares.max()),
+        largest_at=tuple(map(int, largest_at)),
+        scores=shares.copy(),
     )

@@ -1,5 +1,6 @@
 """Data sets: `open_source` finds one, `make_dataset` makes batches of it."""
 
+from sagan_tf.data.pairs import pair_distance
 from sagan_tf.data.pipeline import make_dataset
 from sagan_tf.data.reading import read_once
 from sagan_tf.data.source import Source
@@ -12,6 +13,7 @@ __all__ = [
     "make_dataset",
     "naming_bad_image",
     "open_source",
+    "pair_distance",
     "read_once",
     "resolve_num_classes",
 ]

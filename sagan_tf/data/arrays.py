@@ -9,35 +9,6 @@ from sagan_tf.data.source import RandomAccessSource
 from sagan_tf.errors import BadInput
 
 
-class ArraySource(RandomAccessSource):
-    """Images of one size in one array.
-
-    Args:
-      pixels: uint8 array `(N, H, W, C)`, C = 1, 2, 3 or 4.
-      labels: integer array `(N,)` in 0..num_classes-1, or None.
-      origin: how to call the data set.
-    """
-
-    def __init__(self, pixels, labels, origin, num_classes, class_names=()):
-        count, height, width, channels = pixels.shape
-        description = (
-            f"{origin}: {count:,} pictures of {height} x {width} x {channels}, "
-            + (f"{num_classes} classes" if num_classes else "no labels")
-        )
-        super().__init__(description, count, num_classes, class_names)
-        self.pixels = pixels
-        self.labels = np.zeros([count], np.int32) if labels is None else labels
-        self.labels = self.labels.astype(np.int32)
-        self._origin = origin
-
-    def decode(self, element):
-        image, label = self.row(self.pixels, element["index"])
-        return {"image": image, "label": label}
-
-    def name(self, index):
-        return f"{self._origin}, picture {index}"
-
-
 def open_digits():
     """scikit-learn's handwritten digits: 1,797 grey images of 8 x 8, 10 classes.
 
@@ -49,7 +20,7 @@ def open_digits():
     digits = load_digits()
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
     names = [str(name) for name in digits.target_names]
-    return ArraySource(pixels, digits.target, "digits", len(names), names)
+    return _source(pixels, digits.target, "digits", len(names), names)
 
 
 def open_npz(path, label_offset=0):
@@ -85,7 +56,21 @@ def open_npz(path, label_offset=0):
         labels = _checked_labels(path, labels, len(pixels), label_offset, len(names))
         num_classes = len(names) or int(labels.max()) + 1
     names = names if num_classes else ()
-    return ArraySource(pixels, labels, os.path.basename(path), num_classes, names)
+    return _source(pixels, labels, os.path.basename(path), num_classes, names)
+
+
+def _source(pixels, labels, origin, num_classes, class_names=()):
+    classes = f"{num_classes} classes" if num_classes else "no labels"
+    size = " x ".join(map(str, pixels.shape[1:]))
+    return RandomAccessSource(
+        f"{origin}: {len(pixels):,} pictures of {size}, {classes}",
+        pixels,
+        labels,
+        num_classes,
+        class_names,
+        read=lambda row: row,
+        name=lambda index: f"{origin}, picture {index}",
+    )
 
 
 def _load(path):

@@ -13,38 +13,6 @@ from sagan_tf.errors import BadInput
 _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
-class FolderSource(RandomAccessSource):
-    """Image files.
-
-    Args:
-      folder: the path that they share.
-      files: dictionary from class name to paths, or a list of paths without classes.
-      ignored: number of other files in the folder.
-    """
-
-    def __init__(self, folder, files, ignored):
-        names = sorted(files) if isinstance(files, dict) else []
-        self._paths = [path for name in names for path in files[name]] or list(files)
-        counts = [len(files[name]) for name in names] or [len(files)]
-        labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        description = f"{folder}: {len(self._paths):,} pictures, " + (
-            f"{len(names)} classes of {min(counts):,} to {max(counts):,}"
-            if names
-            else "no classes"
-        )
-        if ignored:
-            description += f" ({ignored:,} other files ignored)"
-        super().__init__(description, len(self._paths), len(names), names)
-        self.labels = labels
-
-    def decode(self, element):
-        path, label = self.row(self._paths, element["index"])
-        return {"image": decode_picture(tf.io.read_file(path)), "label": label}
-
-    def name(self, index):
-        return self._paths[index]
-
-
 def open_folder(folder):
     """Finds the images of a local folder and their classes.
 
@@ -74,11 +42,34 @@ def open_folder(folder):
             f"{len(subfolders)} folders and {ignored} other files."
         )
     if not any(classes.values()):
-        source = FolderSource(folder, sorted(pictures), ignored)
+        source = _source(folder, {None: sorted(pictures)}, ignored)
         source.neighbours = _neighbours(folder)
         return source
     _check_classes(folder, pictures, classes, nested_only)
-    return FolderSource(folder, classes, ignored)
+    return _source(folder, classes, ignored)
+
+
+def _source(folder, files, ignored):
+    """The source of a dictionary from class name, None for no classes, to paths."""
+    names = [] if None in files else sorted(files)
+    paths = [path for name in names or files for path in files[name]]
+    counts = [len(files[name]) for name in names or files]
+    description = f"{folder}: {len(paths):,} pictures, " + (
+        f"{len(names)} classes of {min(counts):,} to {max(counts):,}"
+        if names
+        else "no classes"
+    )
+    if ignored:
+        description += f" ({ignored:,} other files ignored)"
+    return RandomAccessSource(
+        description,
+        paths,
+        np.repeat(np.arange(len(counts)), counts),
+        len(names),
+        names,
+        read=lambda path: decode_picture(tf.io.read_file(path)),
+        name=paths.__getitem__,
+    )
 
 
 def _check_classes(folder, pictures, classes, nested_only):

@@ -3,8 +3,8 @@
 import os
 import re
 import struct
-from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
@@ -13,21 +13,19 @@ from sagan_tf.errors import BadInput
 
 # A record of a file: length (8 bytes), its checksum (4), the data, its checksum (4).
 _HEADER, _FOOTER = 12, 4
-
-
-class RecordSummary(NamedTuple):
-    """What a record holds, without decoding its image; None: no such feature."""
-
-    image_bytes: int | None
-    looks_like_picture: bool
-    label: int | None
+# In place of a number: a record has no such feature, or several values of it.
+MISSING = np.iinfo(np.int64).min
 
 
 def summarize_records(path, image_key, label_key):
-    """Yields a `RecordSummary` for each record of a TFRecord file.
+    """Yields what each record of a TFRecord file holds, without decoding its image.
 
     The lengths alone say where records are. Checksums are left to the reader that
     trains: a changed byte of an image is one bad image, not the end of the file.
+
+    Yields:
+      The bytes of the image (int or `MISSING`), whether they look like an image file,
+      and the label (int or `MISSING`).
 
     Raises:
       BadInput: on reaching a place where the file is damaged or ends too early.
@@ -43,12 +41,11 @@ def summarize_records(path, image_key, label_key):
             ) from error
         images = features[image_key].bytes_list.value
         labels = features[label_key].int64_list.value
-        image = images[0] if len(images) == 1 else None
-        yield RecordSummary(
-            None if image is None else len(image),
-            image is not None and looks_like_picture(image),
-            labels[0] if len(labels) == 1 else None,
-        )
+        label = labels[0] if len(labels) == 1 else MISSING
+        if len(images) == 1:
+            yield len(images[0]), looks_like_picture(images[0]), label
+        else:
+            yield MISSING, False, label
 
 
 def _records(path):

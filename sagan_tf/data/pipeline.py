@@ -8,12 +8,11 @@ what an uninterrupted one would have seen.
 import numpy as np
 import tensorflow as tf
 
+from sagan_tf.data.source import FLIP, seed_pair
 from sagan_tf.data.verification import naming_bad_image
 from sagan_tf.errors import BadInput
 from sagan_tf.images import adapt_channels, center_crop_and_resize, from_pixels
 from sagan_tf.progress import progress_bar
-
-_FLIP = 11  # What the random number is for; see `source.py`.
 
 
 def make_dataset(
@@ -73,7 +72,12 @@ def make_dataset(
         elements = _with_flips(elements, seed, start_image)
     elements = elements.shard(num_input_pipelines, input_pipeline_index)
 
-    decode = _decoder(source, resolution, image_channels, resize)
+    def decode(element):
+        decoded = source.decode(element)
+        pixels = adapt_channels(decoded["image"], image_channels)
+        pixels = center_crop_and_resize(pixels, resolution, resize)
+        return {**element, "pixels": pixels, "label": decoded["label"]}
+
     share = batch_size // num_input_pipelines
     size = source.total * resolution**2 * image_channels
     if source.random_access and size <= cache_bytes:
@@ -84,7 +88,13 @@ def make_dataset(
         batches = pictures.batch(share, drop_remainder)
     finish = _finisher(flip, labelled and source.num_classes, with_indices)
     batches = batches.map(finish, tf.data.AUTOTUNE, deterministic=True)
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
+    options = tf.data.Options()
+    options.deterministic = True
+    # The pipelines share among themselves, equally for any number of them.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def _check(source, batch_size, num_input_pipelines, start_image):
@@ -105,26 +115,13 @@ def _check(source, batch_size, num_input_pipelines, start_image):
 
 def _with_flips(elements, seed, start_image):
     """Adds "flip", a random bool for each place in the stream."""
-    pair = tf.stack([tf.cast(seed, tf.int64), tf.constant(_FLIP, tf.int64)])
 
     def toss(position, element):
-        coin_seed = tf.random.fold_in(pair, position, alg="philox")
-        coin = tf.random.stateless_uniform([], coin_seed, alg="philox") < 0.5
+        pair = seed_pair(seed, FLIP, position)
+        coin = tf.random.stateless_uniform([], pair, alg="philox") < 0.5
         return {**element, "flip": coin}
 
     return elements.enumerate(start_image).map(toss)
-
-
-def _decoder(source, resolution, image_channels, resize):
-    """Element -> element with "pixels" uint8 `(R, R, C)` and "label"."""
-
-    def decode(element):
-        decoded = source.decode(element)
-        pixels = adapt_channels(decoded["image"], image_channels)
-        pixels = center_crop_and_resize(pixels, resolution, resize)
-        return {**element, "pixels": pixels, "label": decoded["label"]}
-
-    return decode
 
 
 def _finisher(flip, labelled, with_indices):
@@ -135,11 +132,9 @@ def _finisher(flip, labelled, with_indices):
         if flip:
             mirrored = tf.reverse(images, axis=[2])
             images = tf.where(batch["flip"][:, None, None, None], mirrored, images)
-        parts = (images,)
-        if labelled:
-            parts += (batch["label"],)
-        if with_indices:
-            parts += (batch["index"],)
+        labels = [batch["label"]] if labelled else []
+        indices = [batch["index"]] if with_indices else []
+        parts = (images, *labels, *indices)
         return parts if len(parts) > 1 else images
 
     return finish
@@ -166,13 +161,3 @@ def _decode_all(source, decode, shape):
         return {**batch, "pixels": images, "label": given}
 
     return look_up
-
-
-def _options():
-    options = tf.data.Options()
-    options.deterministic = True
-    # `make_dataset` shares among pipelines, equally for any number of them.
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.OFF
-    )
-    return options

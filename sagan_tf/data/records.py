@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from sagan_tf.data.decoding import decode_picture
-from sagan_tf.data.source import Source, error_text, order_seed, permutation
+from sagan_tf.data.source import ORDER, Source, error_text, permutation, seed_pair
 
 # Files that are read in turn when shuffling, one record from each.
 _FILES_AT_ONCE = 16
@@ -64,27 +64,22 @@ class RecordSource(Source):
             # of this function only.
             tf.compat.v1.get_default_graph().seed = None
             order = tf.range(len(self._files), dtype=tf.int64)
-            pair = order_seed(seed, epoch)
+            pair = seed_pair(seed, ORDER, epoch)
             if shuffle:
                 order = permutation(len(self._files), pair)
             files = tf.data.Dataset.from_tensor_slices(order)
+            at_once = min(_FILES_AT_ONCE, len(self._files)) if shuffle else 1
             records = files.interleave(
-                self._read,
-                cycle_length=min(_FILES_AT_ONCE, len(self._files)) if shuffle else 1,
-                num_parallel_calls=tf.data.AUTOTUNE,
-                deterministic=True,
+                self._read, at_once, None, tf.data.AUTOTUNE, deterministic=True
             )
             if not self.kept.all():
                 kept = tf.constant(self.kept)
                 records = records.filter(lambda item: tf.gather(kept, item["index"]))
             if shuffle:
-                records = records.shuffle(
-                    shuffle_buffer_images,
-                    seed=tf.random.stateless_uniform(
-                        [], pair, 1, 2**31 - 1, tf.int64, alg="philox"
-                    ),
-                    reshuffle_each_iteration=False,
+                buffer_seed = tf.random.stateless_uniform(
+                    [], pair, 1, 2**31 - 1, tf.int64, alg="philox"
                 )
+                records = records.shuffle(shuffle_buffer_images, buffer_seed, False)
             return records
 
         return tf.data.Dataset.from_tensors(tf.cast(epoch, tf.int64)).flat_map(elements)
@@ -115,11 +110,11 @@ class RecordSource(Source):
             image = tf.reshape(flat, self._raw_shape)
         else:
             image = decode_picture(features[self._image_key])
-        if not self.num_classes:
-            return {"image": image, "label": tf.zeros([], tf.int32)}
-        # The look-up fails for a label that is not valid.
-        valid = tf.range(self.num_classes)
-        label = tf.gather(valid, features[self._label_key] + self._label_offset)
+        label = tf.zeros([], tf.int32)
+        if self.num_classes:
+            # The look-up fails for a label that is not valid.
+            given = features[self._label_key] + self._label_offset
+            label = tf.gather(tf.range(self.num_classes), given)
         return {"image": image, "label": label}
 
     def name(self, index):

@@ -13,7 +13,7 @@ import tensorflow as tf
 from sagan_tf.errors import BadInput
 
 # Folded into the seed: each purpose has random numbers of its own.
-_ORDER = 10
+ORDER, FLIP = 10, 11
 
 # The seed of a run does not decide the splits: they are the same in every run.
 SPLITS = ("train", "test")
@@ -23,10 +23,10 @@ _SPLIT_SEED = 1805_08318
 MAX_CLASSES = 1_000_000
 
 
-def order_seed(seed, epoch):
-    """The seed pair for the order of one epoch: int64 tensor `(2,)`."""
-    pair = tf.stack([tf.cast(seed, tf.int64), tf.constant(_ORDER, tf.int64)])
-    return tf.random.fold_in(pair, tf.cast(epoch, tf.int64), alg="philox")
+def seed_pair(seed, purpose, number):
+    """The seed pair of an epoch (ORDER) or a place of the stream (FLIP): `(2,)`."""
+    pair = tf.stack([tf.cast(seed, tf.int64), tf.constant(purpose, tf.int64)])
+    return tf.random.fold_in(pair, tf.cast(number, tf.int64), alg="philox")
 
 
 def permutation(count, seed):
@@ -162,18 +162,35 @@ class Source(abc.ABC):
 class RandomAccessSource(Source):
     """A source whose elements are indices, all shuffled.
 
-    Subclasses have `labels`, an int32 array by index (0 without labels).
+    Args:
+      values: an array or list with a row for each image: its pixels, or its path.
+      labels: integer array `(N,)` in 0..num_classes-1, or None.
+      description, num_classes, class_names: see `Source`.
+      read: function of a row that returns the pixels, uint8 `(H, W, C)`; graph mode.
+      name: function of an index that returns the name of the image.
     """
 
     random_access = True
     _tensors = None
 
-    def row(self, values, index):
-        """The row of `values` (array or list, always the same), and the label."""
+    def __init__(
+        self, description, values, labels, num_classes, class_names, *, read, name
+    ):
+        super().__init__(description, len(values), num_classes, class_names)
+        self.values = values
+        labels = np.zeros([len(values)]) if labels is None else labels
+        self.labels = labels.astype(np.int32)
+        self._read, self._name = read, name
+
+    def decode(self, element):
         if self._tensors is None:
             with tf.init_scope():  # Constants of the program, not of one graph.
-                self._tensors = tf.constant(values), tf.constant(self.labels)
-        return [tf.gather(tensor, index) for tensor in self._tensors]
+                self._tensors = tf.constant(self.values), tf.constant(self.labels)
+        row, label = (tf.gather(tensor, element["index"]) for tensor in self._tensors)
+        return {"image": self._read(row), "label": label}
+
+    def name(self, index):
+        return self._name(index)
 
     def keep_split(self, split):
         """Keeps the images of a split, one of `SPLITS`.
@@ -197,6 +214,6 @@ class RandomAccessSource(Source):
     def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
         indices = tf.constant(np.flatnonzero(self.kept), tf.int64)
         if shuffle:
-            order = permutation(self.num_images, order_seed(seed, epoch))
+            order = permutation(self.num_images, seed_pair(seed, ORDER, epoch))
             indices = tf.gather(indices, order)
         return tf.data.Dataset.from_tensor_slices({"index": indices})

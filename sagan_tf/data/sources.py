@@ -47,8 +47,17 @@ def open_source(
       BadInput: the data set cannot be opened.
     """
     kind, colon, place = dataset.partition(":")
-    if kind not in ("digits", "npz", "folder", "tfrecord", "tfds") or (
-        (kind == "digits") == bool(colon) or (colon and not place)
+    openers = {
+        "digits": open_digits,
+        "npz": lambda: open_npz(place, label_offset),
+        "folder": lambda: open_folder(place),
+        "tfrecord": lambda: open_tfrecord(place, label_offset, skip_bad_images),
+        "tfds": lambda: open_tfds(place, split, data_dir, manual_dir, label_offset),
+    }
+    if (
+        kind not in openers
+        or bool(colon) == (kind == "digits")
+        or (colon and not place)
     ):
         kinds = "; ".join(f"{form} ({text})" for form, text in DATASET_KINDS.items())
         raise BadInput(
@@ -71,16 +80,7 @@ def open_source(
             f"Received: dataset={dataset!r}, split={split!r}. Try --split=train, or "
             "without it for all images."
         )
-    if kind == "digits":
-        source = open_digits()
-    elif kind == "npz":
-        source = open_npz(place, label_offset)
-    elif kind == "folder":
-        source = open_folder(place)
-    elif kind == "tfrecord":
-        source = open_tfrecord(place, label_offset, skip_bad_images)
-    else:
-        source = open_tfds(place, split, data_dir, manual_dir, label_offset)
+    source = openers[kind]()
     if skip_bad_images:
         skip_bad(source)
     if split and kind != "tfds":
@@ -100,6 +100,8 @@ def resolve_num_classes(source, num_classes=None):
         a larger data set.
     """
     known = source.num_classes
+    if num_classes == 0:
+        return 0
     if num_classes is None and not known and source.neighbours:
         parent = os.path.dirname(source.neighbours[0])
         raise BadInput(
@@ -108,8 +110,8 @@ def resolve_num_classes(source, num_classes=None):
             f"--dataset=folder:{parent} for all classes, or --num_classes=0 to train "
             "on this folder alone, without labels."
         )
-    if num_classes is None or num_classes == 0:
-        return known if num_classes is None else 0
+    if num_classes is None:
+        return known
     # Without names there may be more classes than the largest label says.
     may_be_more = known and not source.class_names
     if num_classes < known or (num_classes > known and not may_be_more):

@@ -4,7 +4,6 @@ A record is a `tf.train.Example` with `image_raw` (the uint8 values of a square,
 official code reads them, or a JPEG, PNG, ... file) and `label` (int64).
 """
 
-import array
 import collections
 import logging
 import math
@@ -12,13 +11,12 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from sagan_tf.data.framing import summarize_records
+from sagan_tf.data.framing import MISSING, summarize_records
 from sagan_tf.data.records import RecordFile, RecordSource
 from sagan_tf.errors import BadInput
 from sagan_tf.progress import progress_bar
 
 _IMAGE, _LABEL = "image_raw", "label"
-_MISSING = np.iinfo(np.int64).min
 
 
 def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
@@ -39,23 +37,28 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
             f"No file matches tfrecord:{pattern}. Try quotes around the glob, as in "
             "--dataset='tfrecord:/data/train-*'."
         )
-    files, sizes, labels, is_picture = _look_through(paths, skip_bad_images)
+    files = []
+    columns = np.dtype([("size", "i8"), ("is_picture", "?"), ("label", "i8")])
+    records = np.fromiter(_look_through(paths, skip_bad_images, files), columns)
+    sizes, is_picture, labels = (records[column] for column in columns.names)
     if not files:
         raise BadInput(f"{pattern} holds no records. Received: {len(paths)} files.")
 
     raw_shape = _raw_shape(sizes, is_picture)
-    labelled = bool(np.any(labels != _MISSING))
+    labelled = bool(np.any(labels != MISSING))
     good = sizes == math.prod(raw_shape) if raw_shape else is_picture
     if labelled:
-        good &= (labels != _MISSING) & (labels + label_offset >= 0)
-    used = labels[good] + label_offset
+        good &= (labels != MISSING) & (labels + label_offset >= 0)
+    used = labels[good & labelled] + label_offset
     stored = "raw {} x {} x {}".format(*raw_shape) if raw_shape else "picture files"
-    classes = f"labels {used.min()}..{used.max()}" if labelled and used.size else "none"
+    classes = "none" if labelled else "no labels"
+    if used.size:
+        classes = f"labels {used.min()}..{used.max()}"
     source = RecordSource(
         files,
         f"{pattern}: {len(sizes):,} pictures ({stored}) in {len(files)} files, "
-        + (classes if labelled else "no labels"),
-        int(used.max()) + 1 if labelled and used.size else 0,
+        + classes,
+        int(used.max(initial=-1)) + 1,
         image_key=_IMAGE,
         label_key=_LABEL,
         label_offset=label_offset,
@@ -69,27 +72,22 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
     return source
 
 
-def _look_through(paths, skip_bad_images):
-    """The files with their number of records, and three arrays over all records."""
-    files = []
-    # Compact arrays: there may be millions of records.
-    sizes, labels, is_picture = array.array("q"), array.array("q"), array.array("b")
+def _look_through(paths, skip_bad_images, files):
+    """Yields what each record holds, and adds the files with records to `files`."""
     with progress_bar("Counting records", len(paths), "files") as progress:
         for path in paths:
-            start = len(sizes)
+            count = 0
             try:
-                for size, is_file, label in summarize_records(path, _IMAGE, _LABEL):
-                    sizes.append(-1 if size is None else size)
-                    labels.append(_MISSING if label is None else label)
-                    is_picture.append(is_file)
+                for summary in summarize_records(path, _IMAGE, _LABEL):
+                    yield summary
+                    count += 1
             except BadInput as error:
                 if not skip_bad_images:
                     raise
                 logging.warning("The rest of a file is not used: %s", error)
-            if len(sizes) > start:
-                files.append(RecordFile(path, len(sizes) - start))
+            if count:
+                files.append(RecordFile(path, count))
             progress.update()
-    return files, np.array(sizes), np.array(labels), np.array(is_picture, bool)
 
 
 def _raw_shape(sizes, is_picture):
@@ -113,7 +111,7 @@ def _problem(size, label, raw_shape, label_offset):
             + " x ".join(map(str, raw_shape))
             + f"), as most records here. Received: {size} bytes."
         )
-    if label == _MISSING:
+    if label == MISSING:
         return f"there is no feature '{_LABEL}' with one int64, as other records have."
     if label + label_offset < 0:
         return (

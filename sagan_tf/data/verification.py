@@ -40,22 +40,14 @@ def naming_bad_image(
         yield
     except tf.errors.OpError as error:
         stream = source.stream(seed, start_image, shuffle, shuffle_buffer_images)
-        problem = _first_problem(source, stream, count)
+        read = stream.take(source.num_images if count is None else count)
+        try:
+            problem = next(filter(None, (failure(source, each) for each in read)), None)
+        except tf.errors.OpError as damage:  # The file itself, not an image.
+            problem = source.damaged_file() or error_text(damage)
         if problem is None:
             raise
         raise BadInput(f"{problem} Try replacing it, or {remedy}.") from error
-
-
-def _first_problem(source, elements, count):
-    """The line about the first bad image of `count`; None if all are good."""
-    try:
-        for element in elements.take(source.num_images if count is None else count):
-            problem = failure(source, element)
-            if problem:
-                return problem
-    except tf.errors.OpError as error:  # The file itself is damaged, not an image.
-        return source.damaged_file() or error_text(error)
-    return None
 
 
 def skip_bad_images(source):
@@ -77,7 +69,7 @@ def skip_bad_images(source):
         return element["index"], used
 
     attempts = elements.map(attempt, tf.data.AUTOTUNE, deterministic=False)
-    attempts = attempts.apply(_ignore_errors).prefetch(tf.data.AUTOTUNE)
+    attempts = attempts.ignore_errors(log_warning=False).prefetch(tf.data.AUTOTUNE)
     with progress_bar("Checking images", source.total) as progress:
         for index, _ in attempts.as_numpy_iterator():
             good[index] = True
@@ -98,10 +90,6 @@ def skip_bad_images(source):
     return reasons
 
 
-def _ignore_errors(dataset):
-    return dataset.ignore_errors(log_warning=False)
-
-
 def _reasons(source, indices):
     """For each index a line with the image and what is wrong with it."""
     reasons = dict.fromkeys(int(index) for index in indices)
@@ -109,7 +97,7 @@ def _reasons(source, indices):
         elements = source.epoch(0, 0, shuffle=False).filter(
             lambda element: tf.reduce_any(tf.equal(element["index"], list(reasons)))
         )
-        for element in elements.apply(_ignore_errors):
+        for element in elements.ignore_errors(log_warning=False):
             reasons[int(element["index"])] = failure(source, element)
     return {
         index: reason or f"{source.name(index)}: the file is damaged before or here."

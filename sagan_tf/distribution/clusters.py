@@ -91,20 +91,16 @@ def _read_slurm():
             "strategy=multi_worker was started inside SLURM, whose variables must list "
             f"the workers. Received: {error} Try srun, or TF_CONFIG."
         ) from error
-    _check_node(cluster[job][index])
-    return cluster, job, index
-
-
-def _check_node(address):
     # TensorFlow sorts n10 before n2, as text. SLURM sorts by number.
     here = os.environ.get("SLURMD_NODENAME")
-    there = address.rpartition(":")[0]
+    there = cluster[job][index].rpartition(":")[0]
     if here and here != there:
         raise BadInput(
             "TensorFlow numbers the nodes of a SLURM step in the order of their names. "
             f"Received: task {os.environ['SLURM_PROCID']} on {here}, expected on "
             f"{there}. Try nodes whose names have equally many digits, or TF_CONFIG."
         )
+    return cluster, job, index
 
 
 def describe(resolver):

@@ -110,14 +110,13 @@ def _tpu_strategy(name, zone, project):
 
 def _check_answers(resolver):
     """Opens a connection to each machine: TensorFlow would wait forever."""
-    for addresses in resolver.cluster_spec().as_dict().values():
-        for address in addresses:
-            host, _, port = address.rpartition(":")
-            try:
-                with socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER):
-                    pass
-            except OSError as error:
-                raise OSError(f"no answer from {address}: {error}") from error
+    cluster = resolver.cluster_spec().as_dict()
+    for address in [each for several in cluster.values() for each in several]:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()
+        except OSError as error:
+            raise OSError(f"no answer from {address}: {error}") from error
 
 
 def leave_graphs_as_they_are_on_cpus():

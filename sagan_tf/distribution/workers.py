@@ -33,10 +33,8 @@ class Workers:
     """
 
     def __init__(self, index=0, count=1, strategy=None):
-        self.index = index
-        self.count = count
+        self.index, self.count, self._strategy = index, count, strategy
         self.is_chief = index == 0
-        self._strategy = strategy
 
     @classmethod
     def of(cls, strategy):
@@ -89,8 +87,7 @@ class Workers:
             str, or `None` for any other error.
         """
         message = error.message or ""
-        known = isinstance(error, _LOST) or _ABORTED in message
-        if self.count == 1 or not known:
+        if self.count == 1 or not (isinstance(error, _LOST) or _ABORTED in message):
             return None
         reason = message.split(_ABORTED)[-1].strip()
         lost = set(re.findall(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)", reason))

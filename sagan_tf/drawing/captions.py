@@ -39,11 +39,9 @@ def beside(image, texts, size, gap=0, side="left"):
     font, margin = _font(letter_height(size)), size // 8
     texts = [_shortened(text, font, _WIDEST * size) for text in texts]
     width = max(_measure(text, font)[0] for text in texts) + 2 * margin
-    strip, draw = _paper(len(image), width)
-    for row, text in enumerate(texts):
-        place = (width - margin if side == "left" else margin, row * (size + gap))
-        _write(draw, place, size, text, font, "right" if side == "left" else "left")
-    strip = _like(strip, image)
+    x, align = (width - margin, "right") if side == "left" else (margin, "left")
+    places = [(x, row * (size + gap), size) for row in range(len(texts))]
+    strip = _strip(image, len(image), width, texts, font, places, align)
     return np.concatenate([strip, image] if side == "left" else [image, strip], 1)
 
 
@@ -52,22 +50,18 @@ def above(image, texts, size, gap=0, left=0):
 
     Args:
         image: uint8 `(H, W, C)`, a grid, with or without captions beside it.
-        texts: sequence of str, a caption for each column.
-        size: int, width of a column.
-        gap: int, pixels between columns.
+        texts, size, gap: see `beside`, with columns for rows.
         left: int, where the first column begins.
 
     Returns:
         uint8 `(H + height of the captions, W, C)`.
     """
-    font = _fitting_font(texts, letter_height(size), size + gap // 2)
-    texts = [_shortened(text, font, size + gap // 2) for text in texts]
+    texts, font = _fitted(texts, letter_height(size), size + gap // 2)
     height = max(_measure(text, font)[1] for text in texts) + size // 8
-    strip, draw = _paper(height, image.shape[1])
-    for column, text in enumerate(texts):
-        center = left + column * (size + gap) + size / 2
-        _write(draw, (center, 0), height, text, font, "center")
-    return np.concatenate([_like(strip, image), image])
+    centers = [left + i * (size + gap) + size / 2 for i in range(len(texts))]
+    places = [(center, 0, height) for center in centers]
+    strip = _strip(image, height, image.shape[1], texts, font, places, "center")
+    return np.concatenate([strip, image])
 
 
 def below_each(images, texts):
@@ -81,15 +75,13 @@ def below_each(images, texts):
         uint8 `(N, H + height of the captions, W, C)`.
     """
     size, width = images.shape[1:3]
-    font = _fitting_font(texts, letter_height(size), width - 2)
-    texts = [_shortened(text, font, width - 2) for text in texts]
-    height = max(_measure(text, font)[1] for text in texts) + size // 12
-    strips = []
-    for text, image in zip(texts, images, strict=True):
-        strip, draw = _paper(height, width)
-        lines = _measure(text, font)[1]
-        _write(draw, (width / 2, size // 24), lines, text, font, "center")
-        strips.append(_like(strip, image))
+    texts, font = _fitted(texts, letter_height(size), width - 2)
+    lines = [_measure(text, font)[1] for text in texts]
+    height = max(lines) + size // 12
+    strips = [
+        _strip(image, height, width, [text], font, [(width / 2, size // 24, line)])
+        for image, text, line in zip(images, texts, lines, strict=True)
+    ]
     return np.concatenate([images, np.stack(strips)], axis=1)
 
 
@@ -106,11 +98,25 @@ def headed(image, text, size):
     """
     width = image.shape[1]
     height, left = size + 2 * (size // 3), min(size // 3, width // 20)
-    font = _fitting_font([text], size, width - 2 * left)
-    strip, draw = _paper(height, width)
-    text = _shortened(text, font, width - 2 * left)
-    _write(draw, (left, 0), height, text, font, "left")
-    return np.concatenate([_like(strip, image), image])
+    texts, font = _fitted([text], size, width - 2 * left)
+    strip = _strip(image, height, width, texts, font, [(left, 0, height)], "left")
+    return np.concatenate([strip, image])
+
+
+def on_white(images):
+    """Images in white frames of one size, with one number of channels.
+
+    Args:
+        images: list of uint8 `(H, W, C)`, of any sizes. They get the upper left corner.
+
+    Returns:
+        List of uint8 arrays of one shape.
+    """
+    shape = tuple(np.max([image.shape for image in images], axis=0))
+    frames = [np.full(shape, WHITE, np.uint8) for _ in images]
+    for frame, image in zip(frames, images):
+        frame[: image.shape[0], : image.shape[1]] = image
+    return frames
 
 
 @functools.cache
@@ -121,20 +127,25 @@ def _font(size):
     return ImageFont.truetype(os.path.join(folder, "DejaVuSans.ttf"), size)
 
 
-def _fitting_font(texts, size, width):
-    """The largest font that can be read in which all texts fit into a width."""
+def _fitted(texts, size, width):
+    """The texts, and the largest font that can be read in which they fit into a width.
+
+    If there is none, they are shortened in the font of the given size.
+    """
     for smaller in range(size, min(size, _SMALLEST) - 1, -1):
-        if all(_measure(text, _font(smaller))[0] <= width for text in texts):
-            return _font(smaller)
-    return _font(size)
+        font = _font(smaller)
+        if all(_measure(text, font)[0] <= width for text in texts):
+            break
+    else:
+        font = _font(size)
+    return [_shortened(text, font, width) for text in texts], font
 
 
 def _measure(text, font):
     """Width and height of a text in pixels."""
     if not text:
         return 0, 0
-    _, draw = _paper(1, 1)
-    spacing = font.size // 6
+    draw, spacing = ImageDraw.Draw(Image.new("L", (1, 1))), font.size // 6
     right = draw.multiline_textbbox((0, 0), text, font=font, spacing=spacing)[2]
     # The height of the font, not of these letters: neighbours stand on one line.
     lines = text.count("\n") + 1
@@ -143,40 +154,29 @@ def _measure(text, font):
 
 
 def _shortened(text, font, width):
-    return "\n".join(_shortened_line(line, font, width) for line in text.split("\n"))
+    """The text, each line that is too long with an ellipsis at its end."""
+    if "\n" in text:
+        return "\n".join(_shortened(line, font, width) for line in text.split("\n"))
+    lengths = range(len(text) - 1, 0, -1)
+    candidates = [text, *(text[:length].rstrip(" ,") + "…" for length in lengths)]
+    return next((each for each in candidates if font.getlength(each) <= width), "")
 
 
-def _shortened_line(line, font, width):
-    if font.getlength(line) <= width:
-        return line
-    for length in range(len(line) - 1, 0, -1):
-        shorter = line[:length].rstrip(" ,") + "…"
-        if font.getlength(shorter) <= width:
-            return shorter
-    return ""
+def _strip(image, height, width, texts, font, places, align="center"):
+    """Paper with texts on it and an image's channels: uint8 `(height, width, C)`.
 
-
-def _paper(height, width):
-    """An empty strip, and the object that draws on it."""
+    A place is where a text is aligned, the top of its line, and the line's height.
+    """
     strip = Image.new("L", (width, height), WHITE)
-    return strip, ImageDraw.Draw(strip)
-
-
-def _write(draw, place, height, text, font, align):
-    """Writes text at `place`: where it is aligned, and the top of its line."""
-    x, top = place
-    width, lines = _measure(text, font)
-    x -= {"left": 0, "center": width / 2, "right": width}[align]
-    draw.multiline_text(
-        (round(x), round(top + (height - lines) / 2)),
-        text,
-        font=font,
-        fill=0,
-        spacing=font.size // 6,
-        align=align,
-    )
-
-
-def _like(strip, image):
-    """A strip as an array with the image's channels."""
+    for text, (x, top, line) in zip(texts, places):
+        wide, high = _measure(text, font)
+        x -= {"left": 0, "center": wide / 2, "right": wide}[align]
+        ImageDraw.Draw(strip).multiline_text(
+            (round(x), round(top + (line - high) / 2)),
+            text,
+            font=font,
+            fill=0,
+            spacing=font.size // 6,
+            align=align,
+        )
     return np.repeat(np.asarray(strip)[..., None], image.shape[-1], axis=-1)

@@ -4,7 +4,7 @@ Matplotlib is imported when something is drawn, so that commands start quickly. 
 objects are used: no window opens, and the settings of a notebook stay as they are.
 """
 
-import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -51,18 +51,18 @@ _DISTANCES = ("FID", "KID", "Intra-FID")
 _INCEPTION = "Inception"
 
 
-@dataclasses.dataclass
 class _Line:
-    """Steps `(N,)`, values `(N,)` with NaN for none, and how they look.
+    """Values over steps; those that are no finite numbers leave gaps.
 
-    `spread` `(N,)`: half the width of a band around the values, or `None`.
+    `spread`: half the width of a band around the values, one for each; or `None`.
     """
 
-    steps: np.ndarray
-    values: np.ndarray
-    label: str
-    colour: str
-    spread: np.ndarray | None = None
+    def __init__(self, label, steps, values, spread=None, colour=None):
+        self.label, self.colour = label, colour
+        self.steps, self.values = np.array(steps), np.array(values, float)
+        self.values[np.isinf(self.values)] = math.nan
+        self.spread = None if spread is None else np.array(spread, float)
+        self.is_empty = np.isnan(self.values).all()
 
 
 def write_metrics_plot(path, metrics, evaluations=(), title=""):
@@ -106,23 +106,18 @@ def write_curves(path, panels, title="", logarithmic=_DISTANCES):
     Raises:
         OSError: it cannot be written.
     """
-    drawn = {}
-    for name, curves in panels.items():
-        lines = []
-        for label, (steps, values, *spreads) in curves.items():
-            values = np.array([_number(value) for value in values])
-            spread = np.array(spreads[0], float) if spreads else None
-            if np.isfinite(values).any():
-                colour = LINES[len(lines) % len(LINES)]
-                lines.append(_Line(np.array(steps), values, label, colour, spread))
-        drawn[name] = lines
+    drawn = {
+        name: [_Line(label, *curve) for label, curve in curves.items()]
+        for name, curves in panels.items()
+    }
     _write_panels(path, drawn, title, logarithmic)
 
 
 def _write_panels(path, panels, title, logarithmic):
     from matplotlib.figure import Figure
 
-    panels = {name: lines for name, lines in panels.items() if lines}
+    drawn = {n: [line for line in panels[n] if not line.is_empty] for n in panels}
+    panels = {name: lines for name, lines in drawn.items() if lines}
     rows = max(1, math.ceil(len(panels) / _COLUMNS))
     figure = Figure(
         figsize=(_WIDTH_INCHES, 0.5 + rows * _PANEL_INCHES),
@@ -133,6 +128,8 @@ def _write_panels(path, panels, title, logarithmic):
     figure.suptitle(title if panels else f"{title} (nothing to draw yet)", fontsize=14)
     steps = [step for lines in panels.values() for line in lines for step in line.steps]
     for index, (name, lines) in enumerate(panels.items(), 1):
+        for line, colour in zip(lines, itertools.cycle(LINES)):
+            line.colour = line.colour or colour
         axes = figure.add_subplot(rows, _COLUMNS, index)
         _draw(axes, name, lines, (min(steps), max(steps)), name in logarithmic)
         if index > len(panels) - _COLUMNS:
@@ -146,63 +143,44 @@ def _training_panels(metrics):
     found = {name for r in metrics for name in r if name.startswith("gamma_")}
     gammas = {}
     # The generator's first, as above.
-    for index, name in enumerate(sorted(found, reverse=True)):
+    for name, colour in zip(sorted(found, reverse=True), itertools.cycle(LINES)):
         _, network, layer = name.split("_", 2)
         label = f"{_NETWORKS[network]}, {layer.removeprefix('attention_')}"
-        gammas[name] = (label, LINES[index % len(LINES)])
-    panels = {}
-    for title, names in (*_TRAINING, ("Gammas of attention", gammas)):
-        lines = [_line(metrics, metrics, name, *style) for name, style in names.items()]
-        panels[title] = [line for line in lines if line is not None]
-    return panels
+        gammas[name] = (label, colour)
+    by_step = {record["step"]: record for record in metrics}
+    return {
+        title: [_line(by_step, name, *style) for name, style in names.items()]
+        for title, names in (*_TRAINING, ("Gammas of attention", gammas))
+    }
 
 
 def _evaluation_panels(evaluations):
     """Dict of title to lines: one for each protocol and name."""
-    panels = {}
-    records = [record for record in evaluations if record["step"] is not None]
-    for network in _names(records, "network"):
-        ours = [record for record in records if record["network"]["name"] == network]
+    panels, networks = {}, {}
+    for record in evaluations:
+        if record["step"] is not None:
+            network, protocol = record["network"]["name"], record["protocol"]["name"]
+            by_step = networks.setdefault(network, {}).setdefault(protocol, {})
+            by_step[record["step"]] = record["metrics"]
+    for network, protocols in networks.items():
         space = "" if network == _INCEPTION else f" in the feature space of {network}"
         for title, names, best in _EVALUATION:
-            panels[title + space] = _evaluation_lines(ours, names, best)
+            lines = panels[title + space] = []
+            for protocol, by_step in protocols.items():
+                for name, label in names.items():
+                    label = f"{label}, {protocol}" if label else protocol
+                    lines.append(_line(by_step, name, label, best=best))
     return panels
 
 
-def _names(records, kind):
-    return dict.fromkeys(record[kind]["name"] for record in records)
-
-
-def _evaluation_lines(records, names, best):
-    lines = []
-    for protocol in _names(records, "protocol"):
-        ours = [record for record in records if record["protocol"]["name"] == protocol]
-        metrics = [record["metrics"] for record in ours]
-        for name, label in names.items():
-            label = f"{label}, {protocol}" if label else protocol
-            line = _line(ours, metrics, name, label, LINES[len(lines) % len(LINES)])
-            if line is None:
-                continue
-            if best is not None:
-                at = best(line.values)
-                line.label += f", best {line.values[at]:.4g} at {line.steps[at]:,}"
-            lines.append(line)
-    return lines
-
-
-def _line(records, metrics, name, label, colour):
-    """The values of one name at the steps of the records; `None` if it has none."""
-    values = {r["step"]: _number(m.get(name)) for r, m in zip(records, metrics)}
-    steps = np.array(sorted(values))
-    values = np.array([values[step] for step in steps])
-    if not np.isfinite(values).any():
-        return None
-    return _Line(steps, values, label, colour)
-
-
-def _number(value):
-    is_number = isinstance(value, (int, float)) and math.isfinite(value)
-    return float(value) if is_number else math.nan
+def _line(by_step, name, label, colour=None, best=None):
+    """The values of one name; `by_step`: dict of step to dict of values by name."""
+    steps = sorted(by_step)
+    line = _Line(label, steps, [by_step[s].get(name) for s in steps], colour=colour)
+    if best is not None and not line.is_empty:
+        at = best(line.values)
+        line.label += f", best {line.values[at]:.4g} at {line.steps[at]:,}"
+    return line
 
 
 def _draw(axes, title, lines, span, may_be_logarithmic):
@@ -255,8 +233,7 @@ def _draw_line(axes, line):
     axes.plot(steps, values, color=line.colour, linewidth=1.5, label=line.label)
     marked = np.isfinite(values)
     if count > _FEW_POINTS:  # A point between two gaps has no line.
-        beside = np.concatenate([[False], marked, [False]])
-        marked = marked & ~beside[:-2] & ~beside[2:]
+        marked &= np.convolve(marked, np.ones(3), "same") == 1
     axes.plot(steps[marked], values[marked], "o", color=line.colour, markersize=3.5)
 
 

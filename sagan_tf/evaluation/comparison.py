@@ -23,7 +23,9 @@ TITLES = {
 _KID_BLOCK = 1000
 
 
-def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
+def compare(
+    fake, real, network, num_classes=0, max_neighbour_images=10_000, intra_fid=False
+):
     """Measures one set of images against another.
 
     Args:
@@ -34,9 +36,13 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
             accuracy is measured.
         max_neighbour_images: int, images of each side for precision, recall, density,
             coverage and KID.
+        intra_fid: bool, whether FID is measured for each class too.
 
     Returns:
         Dict of metric to float, see `TITLES`; what cannot be measured is absent.
+
+    Raises:
+        BadInput: see `check_for_intra_fid`; or a class has fewer than 2 images.
     """
     metrics = {"fid": frechet.frechet_distance(real.moments, fake.moments)}
     pair = real.features[:max_neighbour_images], fake.features[:max_neighbour_images]
@@ -45,41 +51,26 @@ def compare(fake, real, network, num_classes=0, max_neighbour_images=10_000):
         metrics["kid"], error = tfgan.kernel_distance(*pair, block_size=_KID_BLOCK)
         if np.isfinite(error):  # A single block has no error.
             metrics["kid_standard_error"] = error
-    metrics["inception_score"], _ = frechet.inception_score(fake.logits)
+    metrics["inception_score"], _ = tfgan.inception_score(fake.logits)
     if len(fake.logits) >= 10:
-        mean, sd = frechet.inception_score(fake.logits, splits=10)
+        mean, sd = tfgan.inception_score(fake.logits, splits=10)
         metrics |= {"inception_score_10": mean, "inception_score_10_sd": sd}
     if fewer > 5:
-        metrics |= neighbours.neighbour_scores(*pair)._asdict()
+        metrics |= neighbours.neighbour_scores(*pair)
     is_classifier = not network.is_inception and network.num_logits == num_classes
     if is_classifier and fake.labels is not None:
         metrics["class_accuracy"] = frechet.class_accuracy(fake.logits, fake.labels)
+    if intra_fid:
+        check_for_intra_fid("generated", fake, num_classes)
+        check_for_intra_fid("real", real, num_classes)
+        metrics["intra_fid"], _ = frechet.intra_frechet_distance(
+            real.features, real.labels, fake.features, fake.labels, num_classes
+        )
     return {name: float(value) for name, value in metrics.items()}
 
 
-def intra_fid(fake, real, num_classes):
-    """FID of each class.
-
-    Returns:
-        Mean over classes, and `(num_classes,)` float64.
-
-    Raises:
-        BadInput: see `check_for_intra_fid`; or a class has fewer than 2 images.
-    """
-    check_for_intra_fid("generated", fake, num_classes)
-    check_for_intra_fid("real", real, num_classes)
-    return frechet.intra_frechet_distance(
-        real.features, real.labels, fake.features, fake.labels, num_classes
-    )
-
-
 def check_for_intra_fid(what, summary, num_classes):
-    """Checks that a set of images has what intra-FID needs.
-
-    Args:
-        what: str, "generated" or "real".
-        summary: `Summary` of the images.
-        num_classes: int.
+    """Checks that the `Summary` of "generated" or "real" images will do for intra-FID.
 
     Raises:
         BadInput: labels, or features of some images, are missing.

@@ -22,6 +22,7 @@ from sagan_tf.evaluation.saved_generator import open_saved_generator
 from sagan_tf.files import append_lines
 from sagan_tf.model import generating
 from sagan_tf.run import versions
+from sagan_tf.run.directory import read_config
 from sagan_tf.run.records import json_line, read_metrics
 
 _WITHOUT_RUN = {
@@ -63,27 +64,20 @@ class How:
 
     def record(self):
         """What a record says about it: dict."""
-        about = self.reference.about
-        keys = ("description", "dataset", "split", "content_hash")
+        of_network = ("name", "hash", "is_inception", "num_features")
+        of_images = ("description", "dataset", "split", "content_hash")
+        images = {key: self.reference.about[key] for key in of_images}
         return {
             "protocol": dataclasses.asdict(self.protocol),
-            "network": {
-                "name": self.network.name,
-                "hash": self.network.hash,
-                "is_inception": self.network.is_inception,
-                "num_features": self.network.num_features,
-            },
-            "reference": {
-                "path": self.reference.path,
-                **{key: about[key] for key in keys},
-            },
+            "network": {key: getattr(self.network, key) for key in of_network},
+            "reference": {"path": self.reference.path, **images},
             "intra_fid": self.intra_fid,
         }
 
 
 def open_how(
-    config=None,
     workdir=None,
+    config=None,
     *,
     given=None,
     changes=None,
@@ -91,26 +85,27 @@ def open_how(
     batch_size=64,
     strategy=None,
 ):
-    """Opens the protocol, the feature network and the reference.
+    """Opens the protocol, the feature network and the reference: `How`.
 
     Args:
-        config: `Config` of a run, whose data set is the reference, or `None`.
-        workdir: path of that run, or `None`: its reference is kept in `reference/`.
+        workdir: path of a run, whose data set is the reference, or `None`. The
+            reference is kept in its folder `reference/`.
+        config: `Config` of that run; `None` to read it.
         given: dict of `protocol`, `feature_network`, `inception` or
             `reference_statistics` to what replaces the run's setting, or `None`.
         changes: dict of field of `Protocol` to value, see `Protocol.changed`.
         intra_fid, batch_size, strategy: see `How`.
 
-    Returns:
-        `How`.
-
     Raises:
-        BadInput: the network or the reference cannot be opened, or they do not fit.
+        BadInput: run, network or reference cannot be opened, or they do not fit.
     """
-    settings = dict(_WITHOUT_RUN)
-    if config is not None:
-        settings = {name: getattr(config, name) for name in settings}
-    settings |= {name: value for name, value in (given or {}).items() if value}
+    given = given or {}
+    if workdir is not None and config is None:
+        config = read_config(workdir)
+    settings = {
+        name: given.get(name) or getattr(config, name, default)
+        for name, default in _WITHOUT_RUN.items()
+    }
     path = settings["reference_statistics"]
     if config is None and path is None:
         raise BadInput(
@@ -156,6 +151,11 @@ def score_samples(dataset, how, split=None):
     """
     about = how.reference.about
     source = data.open_source(dataset, split=split)
+    names = list(source.class_names)
+    # Whether labels of the images mean what those of the reference mean.
+    same_classes = source.num_classes == about["num_classes"]
+    if names and about["class_names"]:
+        same_classes = names == about["class_names"]
     batches = data.read_once(
         source,
         resolution=about["resolution"],
@@ -163,7 +163,7 @@ def score_samples(dataset, how, split=None):
         count=how.protocol.num_fake,
         batch_size=how.batch_size,
         resize=how.protocol.resize,
-        labelled=_same_classes(source, about),
+        labelled=same_classes,
         remedy="removing it",
     )
     subject = dataset if split is None else f"{dataset} ({split})"
@@ -171,7 +171,7 @@ def score_samples(dataset, how, split=None):
 
 
 def score(images_or_generator, how, num_classes, subject, step=None):
-    """Measures images against the reference.
+    """Measures images against the reference: the record, a dict (see above).
 
     Args:
         images_or_generator: batches of images, see `scoring.summarize_images`; or a
@@ -181,21 +181,16 @@ def score(images_or_generator, how, num_classes, subject, step=None):
         subject: str, what the record calls them.
         step: int, of the weights, or `None`.
 
-    Returns:
-        The record: dict, see above.
-
     Raises:
         BadInput: they cannot be read or scored.
     """
     start = time.monotonic()
     fake = _summarize(images_or_generator, how, num_classes)
     summarized = time.monotonic()
-    real = how.reference.summary
+    real, limit = how.reference.summary, how.protocol.max_neighbour_images
     metrics = comparison.compare(
-        fake, real, how.network, num_classes, how.protocol.max_neighbour_images
+        fake, real, how.network, num_classes, limit, how.intra_fid
     )
-    if how.intra_fid:
-        metrics["intra_fid"], _ = comparison.intra_fid(fake, real, num_classes)
     end = time.monotonic()
     warnings = comparison.warnings(fake, real, how.network)
     if fake.count < how.protocol.num_fake:
@@ -239,20 +234,8 @@ def _summarize(images_or_generator, how, num_classes):
     )
 
 
-def _same_classes(source, about):
-    """Whether labels of images mean what those of the reference mean."""
-    names = list(source.class_names)
-    if names and about["class_names"]:
-        return names == about["class_names"]
-    return source.num_classes == about["num_classes"]
-
-
 def write_record(record, log):
-    """Adds a line to evaluations.jsonl and, for a step, scalars for TensorBoard.
-
-    Args:
-        record: dict, of `score`.
-        log: path of the file.
+    """Adds a line to a log, evaluations.jsonl, and a step's scalars for TensorBoard.
 
     Raises:
         OSError: it cannot be written.
@@ -263,30 +246,22 @@ def write_record(record, log):
     prefix = f"evaluation/{record['protocol']['name']}/{record['network']['name']}"
     folder = pathlib.Path(log).parent / "tensorboard"
     writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default():
+    with writer.as_default(record["step"]):
         for name, value in record["metrics"].items():
-            tf.summary.scalar(f"{prefix}/{name}", value, record["step"])
+            tf.summary.scalar(f"{prefix}/{name}", value)
     writer.close()
 
 
 def recorded(log, how):
     """Records of checkpoints that were scored exactly like this, by step: dict.
 
-    The path of the reference does not matter. The last record of a step counts.
-
-    Args:
-        log: path of evaluations.jsonl, which need not exist.
-        how: `How`.
+    The path of the reference does not matter. The last record of a step counts. The
+    log, evaluations.jsonl, need not exist.
     """
-    wanted = _without_path(how.record())
-    return {
-        record["step"]: record
-        for record in read_metrics(pathlib.Path(log))
-        if record["subject"] == "checkpoint"
-        and _without_path({key: record.get(key) for key in wanted}) == wanted
-    }
-
-
-def _without_path(how):
-    reference = {k: v for k, v in (how["reference"] or {}).items() if k != "path"}
-    return {**how, "reference": reference}
+    wanted = how.record() | {"subject": "checkpoint"}
+    records = {}
+    for record in read_metrics(pathlib.Path(log)):
+        reference = {**(record.get("reference") or {}), "path": how.reference.path}
+        if wanted.items() <= {**record, "reference": reference}.items():
+            records[record["step"]] = record
+    return records

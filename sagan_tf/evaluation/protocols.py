@@ -8,8 +8,6 @@ import dataclasses
 
 from sagan_tf.errors import BadInput
 
-SPLITS = ("train", "validation")
-
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
@@ -36,6 +34,9 @@ class Protocol:
         seed: int, of z and fake labels. Which real images are taken never changes.
         max_neighbour_images: int, the first images of each side, of which precision,
             recall, density, coverage and KID are computed.
+
+    Raises:
+        BadInput: a number is out of range.
     """
 
     name: str
@@ -52,29 +53,7 @@ class Protocol:
     seed: int = 0
     max_neighbour_images: int = 10_000
 
-    def changed(self, changes):
-        """The same protocol with other values, which become a part of its name.
-
-        Args:
-            changes: dict of field to value; `None` and present values are ignored.
-
-        Raises:
-            BadInput: a value is out of range.
-        """
-        new = {
-            key: value
-            for key, value in changes.items()
-            if value is not None and value != getattr(self, key)
-        }
-        name = "".join(f"+{key}={value}" for key, value in new.items())
-        return dataclasses.replace(self, name=self.name + name, **new).validate()
-
-    def validate(self):
-        """Checks the numbers.
-
-        Raises:
-            BadInput: a number is out of range.
-        """
+    def __post_init__(self):
         for key, least in (("num_fake", 2), ("standing_batches", 0), ("seed", 0)):
             if getattr(self, key) < least:
                 raise BadInput(
@@ -85,25 +64,34 @@ class Protocol:
                 f"truncation must be above 0. Received: {self.truncation}. "
                 "Try --truncation=0.5."
             )
-        return self
+
+    def changed(self, changes):
+        """The same protocol with other values, which become a part of its name.
+
+        Args:
+            changes: dict of field to value; `None` and present values are ignored.
+
+        Raises:
+            BadInput: a value is out of range.
+        """
+        new = {k: v for k, v in changes.items() if v not in (None, getattr(self, k))}
+        name = "".join(f"+{key}={value}" for key, value in new.items())
+        return dataclasses.replace(self, name=self.name + name, **new)
 
     def describe(self):
         """The protocol in words: list of lines."""
         real = "all" if self.num_real is None else f"{self.num_real:,}"
-        norm = (
-            f"standing statistics of {self.standing_batches} batches of "
-            f"{self.standing_batch_size}"
-            if self.standing_batches
-            else "moving averages"
-        )
-        truncation = "none" if self.truncation is None else self.truncation
+        norm = "moving averages"
+        if self.standing_batches:
+            batches = f"{self.standing_batches} batches of {self.standing_batch_size}"
+            norm = f"standing statistics of {batches}"
         return [
             f"{self.name}: {self.num_fake:,} generated images, {real} real ones of the "
             f"{self.split} split ({self.source})",
             f"resize {self.resize}; generated images "
             f"{'rounded to' if self.quantize else 'not rounded to'} 256 values; "
             f"{'EMA weights if there are any' if self.ema else 'no EMA'}; truncation "
-            f"{truncation}; batch norm: {norm}; seed {self.seed}",
+            f"{self.truncation or 'none'}; batch norm: {norm}; seed {self.seed}",
         ]
 
 

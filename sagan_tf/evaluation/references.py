@@ -1,29 +1,40 @@
-"""Statistics of real images, computed once and kept in a file."""
+"""Statistics of real images, computed once and kept in a file.
 
+A reference file is a NumPy .npz: `count`, `mean`, `covariance` (float64) over all N
+images, `features` (K, D), `logits` (K, L) (float32) and `labels` (K,) (int32) of the
+first K, and `about`, JSON with what they were made from.
+"""
+
+import collections
 import dataclasses
-import pathlib
+import hashlib
+import json
+import os
+import zipfile
 
-from sagan_tf import data
+import numpy as np
+
+from sagan_tf import data, files
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import scoring
-from sagan_tf.evaluation.metrics import summary as statistics
+from sagan_tf.evaluation.metrics.moments import Moments
+from sagan_tf.evaluation.scoring import Summary
+from sagan_tf.images import to_pixels
 from sagan_tf.run import versions
 from sagan_tf.run.building import open_source
-
-KEEP_FEATURES = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
     """Real images: their `Summary`, what they are, and the path of the file."""
 
-    summary: statistics.Summary
+    summary: Summary
     about: dict
     path: str
 
 
-def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
-    """The statistics of real images: read from a file, or computed and written there.
+def make_reference(config, protocol, network, path, keep=10_000):
+    """The `Reference` of a data set: read from a file, or computed and written there.
 
     Args:
         config: `Config`, for the data set, resolution and channels.
@@ -33,12 +44,10 @@ def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
             its content hash; the feature network does not run.
         keep: int, images whose features are kept, for KID, precision and recall.
 
-    Returns:
-        `Reference`.
-
     Raises:
         BadInput: the file is of other images, another treatment or network; or the
             data set cannot be used.
+        OSError: the file cannot be written.
     """
     source = open_source(config)
     count = min(protocol.num_real or source.num_images, source.num_images)
@@ -51,27 +60,26 @@ def make_reference(config, protocol, network, path, keep=KEEP_FEATURES):
         resize=protocol.resize,
         what="Reading real images",
     )
+    digest = hashlib.sha256()
+    batches = hashed(batches, digest)
     wanted = _wanted(config, protocol, network)
     wanted |= {"dataset": config.dataset, "split": config.split, "num_real": count}
-    content = statistics.ContentHash()
-    if pathlib.Path(path).exists():
-        summary, about = statistics.read_reference(path)
-        statistics.check_same(path, about, wanted)
-        for images, labels, _ in batches:
-            content.add(images, labels)
-        statistics.check_same(path, about, {"content_hash": content.hexdigest()})
-        return Reference(summary, about, str(path))
-    summary = scoring.summarize_images(batches, network, keep=keep, content=content)
+    if os.path.exists(path):
+        reference = _read(path, wanted)
+        collections.deque(batches, maxlen=0)
+        _check_same(path, reference.about, {"content_hash": digest.hexdigest()})
+        return reference
+    summary = scoring.summarize_images(batches, network, keep=keep)
     about = {
         **wanted,
-        "content_hash": content.hexdigest(),
+        "content_hash": digest.hexdigest(),
         "description": source.description,
         "num_classes": source.num_classes,
         "class_names": list(source.class_names),
         "network": network.name,
         "versions": versions.versions(),
     }
-    statistics.write_reference(path, summary, about)
+    _write(path, summary, about)
     return Reference(summary, about, str(path))
 
 
@@ -79,11 +87,26 @@ def read_reference(path, protocol, network, config=None):
     """Reads a reference file, without the images.
 
     Raises:
-        BadInput: it does not fit the protocol, the network or the `Config` (if given).
+        BadInput: it is missing or damaged, or does not fit the protocol, the network or
+            the `Config` (if given).
     """
-    summary, about = statistics.read_reference(path)
-    statistics.check_same(path, about, _wanted(config, protocol, network))
-    return Reference(summary, about, str(path))
+    return _read(path, _wanted(config, protocol, network))
+
+
+def hashed(batches, digest):
+    """Yields batches after a hash has got the pixels and labels of their images.
+
+    Args:
+        batches: of images `(n, R, R, C)` float32 in [-1, 1] and labels `(n,)` or
+            `None`, ...; what comes after is left out.
+        digest: of `hashlib`.
+    """
+    for images, labels, *_ in batches:
+        for index, image in enumerate(to_pixels(images)):
+            digest.update(np.int64(image.shape).tobytes() + image.tobytes())
+            if labels is not None:
+                digest.update(np.int32(labels[index]).tobytes())
+        yield images, labels
 
 
 def for_protocol(config, protocol):
@@ -92,10 +115,9 @@ def for_protocol(config, protocol):
     Raises:
         BadInput: the name of that split is not known.
     """
-    is_tfds = config.dataset.startswith("tfds:")
     if protocol.split == "train":
         return config
-    if is_tfds:
+    if config.dataset.startswith("tfds:"):
         return dataclasses.replace(config, split="validation")
     if config.split == "train":
         return dataclasses.replace(config, split="test")
@@ -104,6 +126,12 @@ def for_protocol(config, protocol):
         "names none. Try python -m sagan_tf.reference_statistics with the data set "
         "that is the validation split, and --reference_statistics=FILE here."
     )
+
+
+def file_name(protocol, network):
+    """The name of a run's own reference file: what decides it, besides the data."""
+    part = f"{protocol.split}-{protocol.num_real or 'all'}-{protocol.resize}"
+    return f"{part}-{network.name}-{network.hash[:8]}.npz"
 
 
 def _wanted(config, protocol, network):
@@ -120,8 +148,57 @@ def _wanted(config, protocol, network):
     return wanted
 
 
-def file_name(protocol, network):
-    """The name of a run's own reference file: what decides it, besides the data."""
-    count = "all" if protocol.num_real is None else protocol.num_real
-    part = f"{protocol.split}-{count}-{protocol.resize}"
-    return f"{part}-{network.name}-{network.hash[:8]}.npz"
+def _write(path, summary, about):
+    labels = np.zeros([0], np.int32) if summary.labels is None else summary.labels
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            count=np.int64(summary.count),
+            mean=summary.moments.mean,
+            covariance=summary.moments.covariance,
+            features=summary.features,
+            logits=summary.logits,
+            labels=labels,
+            about=np.array(json.dumps(about)),
+        )
+
+
+def _read(path, wanted):
+    if not os.path.isfile(path):
+        raise BadInput(
+            f"There is no reference file {path}. Try python -m "
+            f"sagan_tf.reference_statistics --dataset=... --output={path}."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            moments = Moments.from_statistics(
+                int(file["count"]), file["mean"], file["covariance"]
+            )
+            features, logits, labels = (
+                file[name] for name in ("features", "logits", "labels")
+            )
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInput(
+            f"{path} is not a whole reference file: {error}. Try removing it and "
+            "python -m sagan_tf.reference_statistics."
+        ) from error
+    _check_same(path, about, wanted)
+    summary = Summary(moments, features, logits, labels if len(labels) else None)
+    return Reference(summary, about, str(path))
+
+
+def _check_same(path, about, wanted):
+    """Refuses a file whose `about` differs from what is wanted; names all entries."""
+    differences = [
+        f"{key} is {about.get(key)!r}, needed {value!r}"
+        for key, value in wanted.items()
+        if about.get(key) != value
+    ]
+    if differences:
+        raise BadInput(
+            f"The reference statistics in {path} are of something else: "
+            f"{'; '.join(differences)}. Try another file, or remove this one: the next "
+            "evaluation computes it again."
+        )

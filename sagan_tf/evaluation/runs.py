@@ -6,48 +6,17 @@ import time
 
 import tensorflow as tf
 
-from sagan_tf.distribution import strategies
 from sagan_tf.errors import BadInput
-from sagan_tf.evaluation import evaluator, report
+from sagan_tf.evaluation import evaluator
+from sagan_tf.evaluation.comparison import TITLES
 from sagan_tf.run import building, directory
 from sagan_tf.run.checkpoints import CheckpointError
 from sagan_tf.run.records import EVALUATIONS, draw_metrics
 
-
-def prepare(
-    workdir, *, given, changes, intra_fid, batch_size, strategy, wait_seconds=None
-):
-    """Opens feature network and reference, and prints how values are computed.
-
-    Args:
-        workdir: path of a run, or `None`.
-        wait_seconds: float, to wait for a run that has not begun; `None` not to.
-        strategy: str, its name.
-        given, changes, intra_fid, batch_size: see `evaluator.open_how`.
-
-    Returns:
-        `How`.
-
-    Raises:
-        BadInput: network, reference or run cannot be used.
-    """
-    config = None
-    if workdir is not None:
-        if wait_seconds is not None:
-            _wait_for_run(workdir, wait_seconds)
-        config = directory.read_config(workdir)
-    how = evaluator.open_how(
-        config,
-        workdir,
-        given=given,
-        changes=changes,
-        intra_fid=intra_fid,
-        batch_size=batch_size,
-        strategy=strategies.make_strategy(strategy),
-    )
-    heading = report.heading(how.protocol, how.network, how.reference)
-    print("\n".join(heading), flush=True)
-    return how
+_PER_BLOCK = 3
+_WIDTH, _LONGEST_HEAD = 13, 24
+# Small numbers: KID is about a thousandth of FID.
+_DIGITS = {"kid": 6, "kid_standard_error": 6}
 
 
 def score(
@@ -61,7 +30,7 @@ def score(
     output=None,
     watch_seconds=None,
 ):
-    """Scores what is given, and prints a table.
+    """Scores what is given; prints how, and a table. Returns a list of the records.
 
     Args:
         how: `How`.
@@ -71,38 +40,46 @@ def score(
         workdir, checkpoint, samples, samples_split, saved_model: the flags of these
             names.
 
-    Returns:
-        List of the records.
-
     Raises:
         BadInput: something cannot be read or scored.
     """
+    print("\n".join(heading(how)), flush=True)
     log = output if workdir is None else _log(workdir)
     records = []
+
+    def add(record):
+        records.append(record)
+        if log is not None:
+            evaluator.write_record(record, log)
+
     if samples is not None:
-        record = evaluator.score_samples(samples, how, samples_split)
-        records.append(_written(record, log))
+        add(evaluator.score_samples(samples, how, samples_split))
     if saved_model is not None:
-        record = evaluator.score_saved_model(saved_model, how)
-        records.append(_written(record, log))
+        add(evaluator.score_saved_model(saved_model, how))
     if workdir is not None:
         records += _score_run(how, workdir, checkpoint, watch_seconds)
-    print("\n".join(report.table(records, how.network.describe)))
+    print("\n".join(table(records, how.network.describe)))
     for warning in dict.fromkeys(w for record in records for w in record["warnings"]):
         print(f"warning: {warning}", file=sys.stderr)
     return records
 
 
+def wait_for_run(workdir, seconds):
+    """Returns when a run has begun; looks every so many seconds."""
+    path = pathlib.Path(workdir) / "config.json"
+    if not path.exists():
+        print(f"Waiting for {path}", file=sys.stderr)
+    while not path.exists():
+        time.sleep(seconds)
+
+
 def evaluate_checkpoint(how, workdir, checkpoint):
-    """Scores one checkpoint of a run, and adds the record to its evaluations.jsonl.
+    """Scores one checkpoint of a run; returns the record, and adds it to the log.
 
     Args:
         how: `How`.
         workdir: path of the run.
         checkpoint: step, `"newest"` or `"best"`.
-
-    Returns:
-        The record.
 
     Raises:
         BadInput: there is no such checkpoint, or it is damaged.
@@ -112,7 +89,7 @@ def evaluate_checkpoint(how, workdir, checkpoint):
             workdir, checkpoint, how.protocol.ema
         )
     record = evaluator.score_network(generator, how, config.num_classes, step)
-    _written(record, _log(workdir))
+    evaluator.write_record(record, _log(workdir))
     draw_metrics(workdir)
     return record
 
@@ -158,41 +135,75 @@ def _log(workdir):
     return pathlib.Path(workdir) / EVALUATIONS
 
 
-def _written(record, log):
-    """Writes a record to a log, if there is one, and returns it."""
-    if log is not None:
-        evaluator.write_record(record, log)
-    return record
-
-
 def _score_run(how, workdir, checkpoint, watch_seconds):
-    if watch_seconds is None and checkpoint != "all":
-        return [evaluate_checkpoint(how, workdir, checkpoint)]
+    """Scores one checkpoint, or several with a line for each: list of records."""
     if watch_seconds is not None:
-        records = watch(how, workdir, watch_seconds)
+        scored = watch(how, workdir, watch_seconds)
+    elif checkpoint != "all":
+        return [evaluate_checkpoint(how, workdir, checkpoint)]
+    elif steps := building.checkpoint_steps(workdir):
+        scored = evaluate_all(how, workdir, steps)
     else:
-        steps = building.checkpoint_steps(workdir)
-        if not steps:
-            raise BadInput(
-                f"{workdir} has no checkpoints yet. Try --watch to wait for them."
-            )
-        records = evaluate_all(how, workdir, steps)
-    return [_print_short(how, record) for record in records]
+        raise BadInput(
+            f"{workdir} has no checkpoints yet. Try --watch to wait for them."
+        )
+    records = []
+    for record in scored:
+        values = [
+            f"{how.network.describe(title)} {record['metrics'][name]:.4g}"
+            for name, title in (("fid", "FID"), ("inception_score", "IS"))
+        ]
+        print(f"step {record['step']:,}: {', '.join(values)}", flush=True)
+        records.append(record)
+    return records
 
 
-def _print_short(how, record):
-    """Prints FID and IS of a record, and returns it."""
-    values = [
-        f"{how.network.describe(title)} {record['metrics'][name]:.4g}"
-        for name, title in (("fid", "FID"), ("inception_score", "IS"))
+def heading(how):
+    """Lines that name the protocol, the feature network and the real images."""
+    network, about = how.network, how.reference.about
+    return [
+        *how.protocol.describe(),
+        f"feature network: {network.name}, {network.num_features:,} features, sha256 "
+        f"{network.hash[:12]}",
+        f"real images: {how.reference.summary.count:,} of {about['description']}, "
+        f"{about['resolution']} pixels, sha256 {about['content_hash'][:12]}",
     ]
-    print(f"step {record['step']:,}: {', '.join(values)}", flush=True)
-    return record
 
 
-def _wait_for_run(workdir, seconds):
-    path = pathlib.Path(workdir) / "config.json"
-    if not path.exists():
-        print(f"Waiting for {path}", file=sys.stderr)
-    while not path.exists():
-        time.sleep(seconds)
+def table(records, describe):
+    """Lines of a table: a metric a row, a scored set of images a column.
+
+    Args:
+        records: list of dicts, see `evaluator.py`.
+        describe: `FeatureNetwork.describe`, of the title "FID" for example.
+    """
+    starts = range(0, len(records), _PER_BLOCK)
+    blocks = [_block(records[first : first + _PER_BLOCK], describe) for first in starts]
+    return sum(blocks, [])
+
+
+def _block(records, describe):
+    heads = [_head(record) for record in records]
+    rows = [("", heads), ("images", [f"{r['num_fake']:,}" for r in records])]
+    for name, title in TITLES.items():
+        values = [r["metrics"].get(name) for r in records]
+        if any(value is not None for value in values):
+            digits = _DIGITS.get(name, 4)
+            shown = ["-" if v is None else f"{v:.{digits}f}" for v in values]
+            rows.append((describe(title), shown))
+    rows.append(("images/s", [f"{r['images_per_second']:,.1f}" for r in records]))
+    widths = [max(_WIDTH, len(head) + 2) for head in heads]
+    name_width = max(len(name) for name, _ in rows)
+    lines = [""]
+    for name, cells in rows:
+        padded = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
+        lines.append(name.ljust(name_width) + padded)
+    return lines
+
+
+def _head(record):
+    if record["step"] is not None:
+        return f"step {record['step']:,}"
+    subject = str(record["subject"])
+    is_long = len(subject) > _LONGEST_HEAD
+    return "..." + subject[3 - _LONGEST_HEAD :] if is_long else subject

@@ -28,15 +28,12 @@ def open_saved_generator(folder, num_classes=0):
         BadInput: it cannot be loaded, or has other inputs or outputs.
     """
     folder = pathlib.Path(folder)
-    if not (folder / "saved_model.pb").is_file():
-        raise BadInput(
-            f"{folder} is no SavedModel: it has no saved_model.pb. Try the folder that "
-            "holds that file."
-        )
     try:
         model = tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise BadInput(f"{folder} cannot be loaded: {error}") from error
+        raise BadInput(
+            f"{folder} cannot be loaded: {error}. Try the folder with saved_model.pb."
+        ) from error
     if "serving_default" not in model.signatures:
         raise BadInput(
             f"{folder} must have the signature serving_default. Received: "
@@ -65,10 +62,9 @@ def _inputs(folder, serve):
     specs = serve.structured_input_signature[1]
     floats = [n for n, spec in specs.items() if spec.dtype.is_floating]
     integers = [n for n, spec in specs.items() if spec.dtype.is_integer]
-    known = len(floats) == 1 and specs[floats[0]].shape.rank == 2
-    known = known and specs[floats[0]].shape[-1] is not None
-    one_output = len(serve.structured_outputs) == 1
-    if not known or len(integers) > 1 or not one_output:
+    shapes = [specs[n].shape for n in floats]
+    has_z = [s.rank == 2 and s[-1] is not None for s in shapes] == [True]
+    if not has_z or len(integers) > 1 or len(serve.structured_outputs) != 1:
         inputs = ", ".join(f"{n} {s.dtype.name} {s.shape}" for n, s in specs.items())
         raise BadInput(
             f"{folder}: serving_default must take z (N, z_dim) float, perhaps labels "

@@ -4,16 +4,17 @@ It compares real images with themselves, with others of their kind, and with deg
 ones, and our values with those of other packages.
 """
 
-import dataclasses
 import pathlib
 import tempfile
+from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from sagan_tf import data
 from sagan_tf.errors import FINISHED, SELF_CHECK_FAILED, BadInput
-from sagan_tf.evaluation import degradations, scoring
-from sagan_tf.evaluation.features import classifier_data, classifier_training
+from sagan_tf.evaluation import scoring
+from sagan_tf.evaluation.features import classifier_training
 from sagan_tf.evaluation.features.network import open_feature_network
 from sagan_tf.evaluation.metrics import frechet, peers, tfgan
 
@@ -25,8 +26,7 @@ _SHARES_OF_CLASSES = (0.8, 0.6, 0.4, 0.2)
 _WIDTH = 62
 
 
-@dataclasses.dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """A line of the table: what is checked, the values, whether they are right."""
 
     name: str
@@ -52,7 +52,16 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
     with tempfile.TemporaryDirectory() as folder:
         if feature_network is None:
             feature_network = pathlib.Path(folder) / "classifier"
-            _train(feature_network, dataset, resolution)
+            training, held_out, about = classifier_training.open_parts(dataset)
+            classifier_training.train_classifier(
+                feature_network,
+                training,
+                held_out,
+                name=classifier_training.default_name(dataset),
+                resolution=resolution,
+                image_channels=1,
+                about=about,
+            )
         network = open_feature_network(str(feature_network), inception)
         images, labels = _read(dataset, resolution, network)
         print(f"{len(images):,} images of {dataset}, feature network {network.name}")
@@ -70,15 +79,17 @@ def peer_checks():
     checks = []
     for figure in peers.figures():
         ours = peers.measure(figure)
-        difference = _relative(ours, figure.value)
-        title = figure.metric.replace("_", " ")
         settings = ", ".join(
-            f"{value}" if key not in ("splits", "neighbours") else f"{key} {value}"
-            for key, value in figure.settings.items()
+            f"{key} {figure[key]}"
+            if key in ("splits", "neighbours")
+            else f"{figure[key]}"
+            for key in peers.SETTINGS
+            if key in figure
         )
-        name = f"{title} as {figure.package} {figure.version} ({settings})"
-        agrees = peers.agrees(figure, ours)
-        checks.append(Check(name, f"differs by {difference:.1e}", agrees))
+        title = figure["metric"].replace("_", " ")
+        name = f"{title} as {figure['package']} {figure['version']} ({settings})"
+        values = f"differs by {_relative(ours, figure['value']):.1e}"
+        checks.append(Check(name, values, peers.agrees(figure, ours)))
     return checks
 
 
@@ -91,19 +102,19 @@ def image_checks(images, labels, network):
         network: `FeatureNetwork`.
     """
     half = len(images) // 2
-    real = _summary(images[:half], network)
     rest, rest_labels = images[half:], labels[half:]
-    others = _summary(rest, network)
+    noise = np.random.default_rng(0).uniform(-1, 1, rest.shape).astype(np.float32)
+    real, others, of_noise = (
+        _summary(batch, network) for batch in (images[:half], rest, noise)
+    )
     num_classes = int(labels.max()) + 1
     kept = [max(1, round(share * num_classes)) for share in _SHARES_OF_CLASSES]
     series = {
-        "blur": [degradations.blur(rest, sigma) for sigma in _BLURS],
-        "noise": [degradations.add_noise(rest, sd) for sd in _NOISES],
-        "lost classes": [
-            degradations.drop_modes(rest, rest_labels, number)[0] for number in kept
-        ],
+        "blur": [blur(rest, sigma) for sigma in _BLURS],
+        "noise": [add_noise(rest, sd) for sd in _NOISES],
+        "lost classes": [drop_modes(rest, rest_labels, number)[0] for number in kept],
     }
-    checks = [*_distance_checks(real, others, rest.shape, network)]
+    checks = _distance_checks(real, others, of_noise)
     for name, worse in series.items():
         summaries = [others, *(_summary(batch, network) for batch in worse)]
         for title, measure in (("FID", _fid), ("KID", _kid)):
@@ -114,37 +125,31 @@ def image_checks(images, labels, network):
     return checks
 
 
-def _distance_checks(real, others, shape, network):
+def _distance_checks(real, others, noise):
     """FID of equal sets, of like sets and of noise; and as TF-GAN has it."""
-    noise = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    itself, of_half = _fid(real, real), _fid(real, others)
-    of_noise = _fid(real, _summary(noise, network))
+    itself, of_half, of_noise = (_fid(real, s) for s in (real, others, noise))
     size = float(np.trace(real.moments.covariance))
-    yield Check("FID of a set with itself is 0", f"{itself:.1e}", abs(itself) < 1e-6)
-    yield Check(
-        "FID of two halves is small: below a tenth of the variance",
-        f"{of_half:.4g} of {size:.4g}",
-        of_half < size / 10,
-    )
-    yield Check(
-        "FID of noise is large: above ten times that of two halves",
-        f"{of_noise:.4g}",
-        of_noise > 10 * of_half,
-    )
-    yield _same_as_tfgan(real, others)
-
-
-def _same_as_tfgan(real, others):
-    ours = _fid(real, others)
-    pair = (s.features.astype(np.float64) for s in (real, others))
-    theirs = tfgan.frechet_distance(*pair)
+    theirs = tfgan.frechet_distance(real.features, others.features)
     tolerance = 5e-5 if real.count <= real.features.shape[1] else 1e-9
-    difference = _relative(ours, theirs)
-    return Check(
-        "FID from streamed statistics as TF-GAN's from features",
-        f"differs by {difference:.1e}",
-        difference < tolerance,
-    )
+    difference = _relative(of_half, theirs)
+    return [
+        Check("FID of a set with itself is 0", f"{itself:.1e}", abs(itself) < 1e-6),
+        Check(
+            "FID of two halves is small: below a tenth of the variance",
+            f"{of_half:.4g} of {size:.4g}",
+            of_half < size / 10,
+        ),
+        Check(
+            "FID of noise is large: above ten times that of two halves",
+            f"{of_noise:.4g}",
+            of_noise > 10 * of_half,
+        ),
+        Check(
+            "FID from streamed statistics as TF-GAN's from features",
+            f"differs by {difference:.1e}",
+            difference < tolerance,
+        ),
+    ]
 
 
 def _relative(ours, theirs):
@@ -164,8 +169,7 @@ def _fid(real, fake):
 
 
 def _kid(real, fake):
-    pair = real.features, fake.features
-    return tfgan.kernel_distance(*pair, block_size=_MOST_IMAGES)[0]
+    return tfgan.kernel_distance(real.features, fake.features, _MOST_IMAGES)[0]
 
 
 def _read(dataset, resolution, network):
@@ -186,14 +190,46 @@ def _read(dataset, resolution, network):
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _train(folder, dataset, resolution):
-    training, held_out, about = classifier_data.open_parts(dataset)
-    classifier_training.train_classifier(
-        folder,
-        training,
-        held_out,
-        name=classifier_data.default_name(dataset),
-        resolution=resolution,
-        image_channels=1,
-        about=about,
-    )
+def blur(images, sigma):
+    """Convolves with a Gaussian, continued beyond the border by the border's values.
+
+    Images stay `(N, R, R, C)` float32 in [-1, 1]. `sigma`, at least 0, is the standard
+    deviation in pixels.
+    """
+    _check_amount("sigma", sigma)
+    blurred = ndimage.gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest")
+    return np.clip(blurred, -1, 1)
+
+
+def add_noise(images, sd, seed=0):
+    """Adds normal noise, independent in every pixel and channel, and clips.
+
+    `sd`, at least 0, is the standard deviation before clipping. With the same seed, a
+    greater one gives more of the same noise. Images are as those of `blur`.
+    """
+    _check_amount("sd", sd)
+    noise = np.random.default_rng(seed).standard_normal(images.shape, np.float32)
+    return np.clip(images + np.float32(sd) * noise, -1, 1)
+
+
+def drop_modes(images, labels, num_kept_classes, seed=0):
+    """Replaces images of all but the first classes; returns images and labels.
+
+    Images of the classes 0 to `num_kept_classes` - 1 stay where they are; each of the
+    others becomes one of these, drawn with replacement. Images are as those of `blur`.
+    """
+    kept = np.flatnonzero(labels < num_kept_classes)
+    if not kept.size:
+        raise BadInput(
+            "drop_modes needs an image of a class below num_kept_classes. Received: "
+            f"num_kept_classes={num_kept_classes}, {len(labels)} labels, none of them "
+            "below it. Try more classes."
+        )
+    source = np.random.default_rng(seed).choice(kept, len(labels))
+    source[kept] = kept
+    return images[source], labels[source]
+
+
+def _check_amount(name, value):
+    if not value >= 0:
+        raise BadInput(f"{name} must be 0 or greater. Received: {value}. Try 1.")

@@ -1,25 +1,32 @@
-"""Does an export draw what the generator draws? And requests to try it with."""
+"""Does an export draw what the generator draws? And requests to try it with.
+
+The first request of each signature and size pays for what TensorFlow does lazily:
+graph optimization, memory, on a GPU the choice of kernels. TensorFlow Serving
+therefore replays the requests in the model's folder before it answers any other
+(tensorflow.org/tfx/serving/saved_model_warmup).
+"""
 
 import math
+import pathlib
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from sagan_tf import images
 from sagan_tf.errors import BadInput
 from sagan_tf.exports.signatures import NO_TRUNCATION
+from sagan_tf.files import replacing
 from sagan_tf.model import latents
 from sagan_tf.model.generating import generate
-from sagan_tf.networks.attention_scores import (
-    attention_layers,
-    map_shape,
-    with_attention_scores,
-)
+from sagan_tf.networks import attention_scores
 from sagan_tf.progress import progress_bar
 
 # The largest difference of images, in [-1, 1], that another order of sums explains.
 # Adjacent levels of a pixel are 80 times further apart.
 TOLERANCE = 1e-4
+# Where TensorFlow Serving looks for warm-up requests, inside the SavedModel.
+REQUESTS_PATH = pathlib.PurePosixPath("assets.extra/tf_serving_warmup_requests")
 
 _BATCH = 8
 _FEWEST_IMAGES, _MOST_IMAGES = 16, 64
@@ -69,13 +76,8 @@ def compare(generator, served, num_classes=0):
             f"{difference:.1e}, and {levels} levels. The export was removed. Try an "
             "earlier step with --checkpoint."
         )
-    return {
-        "images": difference,
-        "levels": levels,
-        "attention": attention,
-        "num_images": count,
-        "tolerance": TOLERANCE,
-    }
+    found = {"images": difference, "levels": levels, "attention": attention}
+    return {**found, "num_images": count, "tolerance": TOLERANCE}
 
 
 def _inputs(generator, count, num_classes):
@@ -101,7 +103,9 @@ def _compare_signatures(generator, served, inputs, seeds):
     # The generator's maps are whole, also where it computes them in parts.
     size = _BATCH if _map_values(generator) <= _LARGEST_MAPS else 1
     inputs, seeds = _part(inputs, 0, size), _part(seeds, 0, size)
-    maps = dict(generate(with_attention_scores(generator), *inputs.values()))
+    maps = dict(
+        generate(attention_scores.with_attention_scores(generator), *inputs.values())
+    )
     expected = images.to_pixels(maps.pop("output")).numpy().astype(int)
     files = served.run("sample_png", seeds)["png_bytes"]
     answers = [
@@ -127,8 +131,8 @@ def warm_up_requests(generator, num_classes=0):
         num_classes: int, 0 for an unconditional generator.
 
     Returns:
-        List of (signature, dict of input name to array), see `warmup.py`. `attention`
-        is among them if its maps are small.
+        List of (signature, dict of input name to array). `attention` is among them if
+        its maps are small.
     """
     from_z = ["serving_default", "images"]
     if 0 < _map_values(generator) <= _LARGEST_MAPS:
@@ -141,6 +145,38 @@ def warm_up_requests(generator, num_classes=0):
     return requests
 
 
+def write_warmup_requests(folder, requests):
+    """Writes the warm-up requests of a SavedModel, in place of those it had.
+
+    Args:
+        folder: path of the SavedModel.
+        requests: list of (signature name, dict of input name to array), at most 1000.
+            The server refuses a model with more, or with a request that fails.
+
+    Returns:
+        `pathlib.Path` of the file: TFRecords of `PredictionLog`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = pathlib.Path(folder) / REQUESTS_PATH
+    path.parent.mkdir(exist_ok=True)
+    with replacing(path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
+        for name, inputs in requests:
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            # The server does not compare it with the name under which it serves.
+            request.model_spec.name = "sagan"
+            request.model_spec.signature_name = name
+            for key, array in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(array))
+            writer.write(log.SerializeToString())
+    return path
+
+
 def _map_values(generator):
     """The number of values of an image's attention maps."""
-    return sum(math.prod(map_shape(layer)) for layer in attention_layers(generator))
+    return sum(
+        math.prod(attention_scores.map_shape(layer))
+        for layer in attention_scores.attention_layers(generator)
+    )

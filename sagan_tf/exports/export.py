@@ -17,15 +17,15 @@ import keras
 import tensorflow as tf
 
 from sagan_tf.errors import BadInput
-from sagan_tf.exports import warmup
-from sagan_tf.exports.checks import compare, warm_up_requests
+from sagan_tf.exports import checks
 from sagan_tf.exports.folder import RECORD, export_folder
 from sagan_tf.exports.model_card import model_card
 from sagan_tf.exports.origin import origin_in_memory, origin_of_run
-from sagan_tf.exports.served_model import ServedModel, without_notices
+from sagan_tf.exports.served_model import ServedModel
 from sagan_tf.exports.signatures import make_signatures
 from sagan_tf.files import sha256_of_file, write_text
 from sagan_tf.networks.folding import fold_generator
+from sagan_tf.progress import without_notices
 from sagan_tf.run import building, versions
 
 CARD = "model_card.md"
@@ -119,15 +119,15 @@ def _check(generator, num_classes):
 
 def _export(generator, folder, num_classes, about, warm):
     """Writes everything into an empty folder; returns the content of export.json."""
-    requests = warm_up_requests(generator, num_classes)
+    requests = checks.warm_up_requests(generator, num_classes)
     _write_saved_model(generator, folder, num_classes)
     with ServedModel(folder) as served:
         signatures = served.signatures()
-        difference = compare(generator, served, num_classes)
+        difference = checks.compare(generator, served, num_classes)
         for name, inputs in requests:  # A server refuses a model if one fails.
             served.run(name, inputs)
     if warm:
-        warmup.write_warmup_requests(folder, requests)
+        checks.write_warmup_requests(folder, requests)
     record = {
         **about,
         "parameters": sum(math.prod(w.shape) for w in generator.trainable_weights),

@@ -6,7 +6,7 @@ import signal
 import threading
 
 from sagan_tf.errors import BadInput
-from sagan_tf.files import replacing_folder, tidy_up
+from sagan_tf.files import replacing_folder
 
 # What makes a folder an export.
 RECORD, MODEL = "export.json", "saved_model.pb"
@@ -30,8 +30,9 @@ def export_folder(path, overwrite=False):
         BadInput: see `check_output`.
         OSError: it cannot be written.
     """
-    check_output(path, overwrite)
     with _ended_by_sigterm(), replacing_folder(path) as temporary:
+        # Not before: an export that a killed process had moved is back now.
+        check_output(path, overwrite)
         yield temporary
 
 
@@ -42,7 +43,6 @@ def check_output(path, overwrite=False):
         BadInput: the path exists, and `overwrite` is not set or it is no export.
     """
     path = pathlib.Path(path)
-    tidy_up(path)
     if not path.exists():
         return
     other = path.with_name(str(int(path.name) + 1 if path.name.isdecimal() else 1))

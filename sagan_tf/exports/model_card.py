@@ -12,6 +12,24 @@ A generator of a Self-Attention GAN (Zhang et al., arXiv 1805.08318), which
 float32. Spectral normalization is part of the weights, and batch normalization uses
 moving averages.
 """
+_SIGNATURES = """## Signatures
+
+| signature | inputs | outputs |
+| --- | --- | --- |
+{rows}
+
+N, the number of images, is 1 or more, and the same for all inputs. `sample` and
+`sample_png` draw z from the seed. The same {same} the same image, bit by bit on one
+machine, whatever the other images of the request are. It is the image of
+`python -m sagan_tf.sample`, except that rounding may move a value by one level of 256.
+A `truncation` of 0 is none, z ~ N(0, I). Above 0, z comes from a normal distribution
+cut at two standard deviations, times `truncation`. For a z of zeros, use
+`serving_default`. A row of TensorFlow Serving's JSON is:
+
+    {{"signature_name": "sample_png", "instances": [{row}]}}
+
+Other inputs are an `InvalidArgument` error.
+"""
 _LIMITS = """## Limits
 
 - The images do not show real people or objects. They resemble the training images and
@@ -33,16 +51,18 @@ def model_card(record):
         Text.
     """
     config = record["config"]
-    size, channels = config["resolution"], config["image_channels"]
-    colours = "grey" if channels == 1 else "RGB"
-    classes = config["num_classes"]
+    size, classes = config["resolution"], config["num_classes"]
+    colours = "grey" if config["image_channels"] == 1 else "RGB"
     kind = f"{classes:,} classes" if classes else "unconditional"
+    evaluations = [line for each in record["evaluations"] for line in _evaluation(each)]
     lines = [
         f"# SAGAN generator, {size} x {size} {colours}, {kind}",
+        _INTRODUCTION,
         *_about(record),
-        *_signatures(record),
-        *_classes(record),
-        *_evaluations(record["evaluations"]),
+        _signatures(record),
+        *_classes(record["class_names"], classes),
+        "## Evaluation\n",
+        *(evaluations or ["These weights have not been evaluated.\n"]),
         _LIMITS,
     ]
     return "\n".join(lines) + "\n"
@@ -50,10 +70,14 @@ def model_card(record):
 
 def _about(record):
     config, imported = record["config"], record["imported"]
-    difference = record["difference"]
+    difference, step = record["difference"], record["step"]
+    weights = "of a generator in memory"
+    if step is not None:
+        kind = "averaged weights (EMA)" if record["ema"] else "weights as trained"
+        weights = f"{kind} of step {step:,}"
     rows = {
         "learned from": record["data"] or config.get("dataset"),
-        "weights": f"{record['parameters']:,} parameters, {_weights(record)}",
+        "weights": f"{record['parameters']:,} parameters, {weights}",
         "network": _network(config),
         "imported from": imported and _imported(imported),
         # Nobody knows how an import was trained.
@@ -67,14 +91,7 @@ def _about(record):
         ),
     }
     table = [f"| {name} | {value} |" for name, value in rows.items() if value]
-    return [_INTRODUCTION, "| | |", "| --- | --- |", *table, ""]
-
-
-def _weights(record):
-    if record["step"] is None:
-        return "of a generator in memory"
-    kind = "averaged weights (EMA)" if record["ema"] else "weights as trained"
-    return f"{kind} of step {record['step']:,}"
+    return ["| | |", "| --- | --- |", *table, ""]
 
 
 def _imported(imported):
@@ -130,49 +147,17 @@ def _signatures(record):
     same, label = "seed gives", ""
     if record["config"]["num_classes"]:
         same, label = "seed and label give", '"labels": 0, '
-    return [
-        "## Signatures",
-        "",
-        "| signature | inputs | outputs |",
-        "| --- | --- | --- |",
-        *rows,
-        "",
-        "N, the number of images, is 1 or more, and the same for all inputs. "
-        f"`sample` and `sample_png` draw z from the seed. The same {same} the same "
-        "image, bit by bit on one machine, whatever the other images of the request "
-        "are. It is the image of `python -m sagan_tf.sample`, except that rounding may "
-        "move a value by one level of 256. A `truncation` of 0 is none, z ~ N(0, I). "
-        "Above 0, z comes from a normal distribution cut at two standard deviations, "
-        "times `truncation`. For a z of zeros, use `serving_default`. A row of "
-        "TensorFlow Serving's JSON is:",
-        "",
-        '    {"signature_name": "sample_png", "instances": '
-        f'[{{{label}"seeds": 7, "truncation": 0.0}}]}}',
-        "",
-        "Other inputs are an `InvalidArgument` error.",
-        "",
-    ]
+    row = f'{{{label}"seeds": 7, "truncation": 0.0}}'
+    return _SIGNATURES.format(rows="\n".join(rows), same=same, row=row)
 
 
-def _classes(record):
-    names, count = record["class_names"], record["config"]["num_classes"]
-    if not count:
-        return []
+def _classes(names, count):
     text = ", ".join(f"{i} {name}" for i, name in enumerate(names)) + "."
     if not names:
         text = f"Labels 0 to {count - 1}, without names."
     elif len(names) > _MOST_CLASSES:
         text = f"Labels 0 to {count - 1}; export.json has the names."
-    return ["## Classes", "", text, ""]
-
-
-def _evaluations(records):
-    lines = ["## Evaluation", ""]
-    if not records:
-        return [*lines, "These weights have not been evaluated.", ""]
-    for record in records:
-        lines += [*_evaluation(record), ""]
-    return lines
+    return ["## Classes", "", text, ""] if count else []
 
 
 def _evaluation(record):
@@ -194,4 +179,5 @@ def _evaluation(record):
             if record["metrics"].get(name) is not None
         ),
         *(f"\n{warning}" for warning in record["warnings"]),
+        "",
     ]

@@ -6,20 +6,6 @@ import pathlib
 from sagan_tf.errors import BadInput
 from sagan_tf.run.records import EVALUATIONS, read_metrics
 
-# What nobody knows of a generator without a run.
-_UNKNOWN = {
-    "workdir": None,
-    "checkpoint": None,
-    "step": None,
-    "ema": None,
-    "config": None,
-    "data": None,
-    "class_names": [],
-    "trained_with": [],
-    "imported": None,
-    "evaluations": [],
-}
-
 
 def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
     """What the directory of a run tells.
@@ -37,21 +23,18 @@ def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
     """
     has_ema = config.ema_decay is not None
     imported = _read_json(workdir, "import.json", None)
-    if imported is not None:
-        keys = ("from", "written_by", "files", "step", "notes")
-        imported = {key: imported[key] for key in keys}
+    keys = ("from", "written_by", "files", "step", "notes")
     return {
-        **_UNKNOWN,
         "workdir": str(workdir),
         "checkpoint": str(checkpoint),
         "step": step,
         "ema": ema and has_ema,
-        "config": json.loads(config.to_json()),
         "data": _read_json(workdir, "data.json", {}).get("description"),
-        "class_names": list(class_names),
+        "imported": imported and {key: imported[key] for key in keys},
         "trained_with": _read_json(workdir, "versions.json", []),
-        "imported": imported,
         "evaluations": find_evaluations(workdir, step, ema and has_ema, has_ema),
+        "config": json.loads(config.to_json()),
+        "class_names": list(class_names),
     }
 
 
@@ -73,7 +56,13 @@ def origin_in_memory(generator, num_classes, class_names):
         "num_classes": num_classes,
         "z_dim": generator.inputs[0].shape[-1],
     }
-    return {**_UNKNOWN, "config": config, "class_names": list(class_names)}
+    return {
+        **dict.fromkeys(("workdir", "checkpoint", "step", "ema", "data", "imported")),
+        "trained_with": [],
+        "evaluations": [],
+        "config": config,
+        "class_names": list(class_names),
+    }
 
 
 def find_evaluations(workdir, step, averaged, has_ema):
@@ -95,10 +84,8 @@ def find_evaluations(workdir, step, averaged, has_ema):
     for record in read_metrics(pathlib.Path(workdir) / EVALUATIONS):
         protocol = record["protocol"]
         weights = record["subject"], record["step"], protocol["ema"] and has_ema
-        if (
-            weights == ("checkpoint", step, averaged)
-            and not protocol["standing_batches"]
-        ):
+        is_exported = weights == ("checkpoint", step, averaged)
+        if is_exported and not protocol["standing_batches"]:
             hashes = record["network"]["hash"], record["reference"]["content_hash"]
             newest[(protocol["name"], *hashes)] = record
     return list(newest.values())

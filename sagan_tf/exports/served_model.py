@@ -5,10 +5,9 @@ its graph. `tf.saved_model.load` restores them through its objects, and so opens
 that no server opens (github.com/keras-team/keras/issues/19274).
 """
 
-import contextlib
-import logging
-
 import tensorflow as tf
+
+from sagan_tf.progress import without_notices
 
 # A signature for the loader itself, and the one that is listed first.
 _HIDDEN, _DEFAULT = "__saved_model_init_op", "serving_default"
@@ -81,15 +80,3 @@ def _tensors(infos):
         }
         for name, info in sorted(infos.items())
     }
-
-
-@contextlib.contextmanager
-def without_notices():
-    """Hides TensorFlow's notices about where it wrote what."""
-    logger = tf.get_logger()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -124,22 +124,21 @@ def _checked(inputs, specs, num_classes):
     names = [spec.name for spec in specs]
     counts = tf.stack([tf.shape(x)[0] for x in inputs])
     fine = (counts == counts[0]) & (counts[0] > 0)
-    limits = f"{', '.join(names)} must be equally many, 1 or more."
-    checks = [_require(fine, limits, counts)]
+    rules = [(fine, f"{', '.join(names)} must be equally many, 1 or more.", counts)]
     for name, x in zip(names, inputs):
         if name == "labels":
             limits = f"labels must be from 0 to {num_classes - 1}."
-            checks.append(_require((x >= 0) & (x < num_classes), limits, x))
+            rules.append(((x >= 0) & (x < num_classes), limits, x))
         elif name == "truncation":
             limits = f"truncation must be above 0, or {NO_TRUNCATION:g} for none."
-            checks.append(_require((x >= 0) & tf.math.is_finite(x), limits, x))
+            rules.append(((x >= 0) & tf.math.is_finite(x), limits, x))
         elif name == "z":
-            fine = tf.math.is_finite(x)
-            checks.append(_require(fine, "z must be finite numbers.", x))
+            rules.append((tf.math.is_finite(x), "z must be finite numbers.", x))
+    checks = [
+        tf.debugging.Assert(
+            tf.reduce_all(fine), [f"{limits} Received:", x], summarize=16
+        )
+        for fine, limits, x in rules
+    ]
     with tf.control_dependencies(checks):
         return [tf.identity(x) for x in inputs]
-
-
-def _require(fine, limits, received):
-    data = [f"{limits} Received:", received]
-    return tf.debugging.Assert(tf.reduce_all(fine), data, summarize=16)

@@ -1,31 +1,35 @@
 """Checkpoints of other implementations, translated for our networks."""
 
+import re
+
 from sagan_tf.errors import BadInput
 from sagan_tf.importers import (
     biggan_pytorch,
     mmgeneration,
     official_tf1,
     studiogan,
+    tf1_files,
     tfgan_example,
+    torch_files,
 )
 
-# What `--from` understands: the layouts of each kind of checkpoint. A layout is a
-# module with
-#   FORMAT              module that reads such files:
-#       INPUT           str, what `--input` has to be
-#       files(path)     list of the files that would be read, empty if there are none of
+# What `--from` understands: a module that reads such files, and the layouts that they
+# may have. The reader has
+#   INPUT               str, what `--input` has to be
+#   files(path)         list of the files that would be read, empty if there are none of
 #                       this format; looks at names alone
-#       read(path)      dict of tensor name to array; BadInput if they are damaged
+#   read(path)          dict of tensor name to array; BadInput if they are damaged
+# A layout is a module with
 #   DESCRIPTION         str, whose code writes such checkpoints
 #   OPTIONS             tuple of str, flags of `import_weights` for this layout alone
-#   recognizes(names)   whether there are names of this layout's tensors among these
+#   TELLING             str, regular expression of names that only its tensors have
 #   translate(tensors, given)   `Translation`; given: dict of the flags that were given
 #                       (fields of `Config`, OPTIONS), for what shapes cannot tell
 SOURCES = {
-    "official-tf1": (official_tf1, tfgan_example),
-    "biggan-pytorch": (biggan_pytorch,),
-    "mmgeneration": (mmgeneration,),
-    "studiogan": (studiogan,),
+    "official-tf1": (tf1_files, (official_tf1, tfgan_example)),
+    "biggan-pytorch": (torch_files, (biggan_pytorch,)),
+    "mmgeneration": (torch_files, (mmgeneration,)),
+    "studiogan": (torch_files, (studiogan,)),
 }
 
 
@@ -42,15 +46,14 @@ def read(kind, path):
     Raises:
         BadInput: it cannot be read, or is of another kind, perhaps of one known here.
     """
-    layouts = SOURCES[kind]
-    reader = layouts[0].FORMAT
+    reader, layouts = SOURCES[kind]
     if not reader.files(path):
         raise BadInput(
             f"--input must be {reader.INPUT}. Received: {path}. {_hint(kind, path)}"
         )
     tensors = reader.read(path)
     for layout in layouts:
-        if layout.recognizes(tensors):
+        if recognizes(layout, tensors):
             return layout, tensors
     wanted = " or ".join(layout.DESCRIPTION for layout in layouts)
     raise BadInput(
@@ -59,16 +62,19 @@ def read(kind, path):
     )
 
 
+def recognizes(layout, names):
+    """Whether there are names of a layout's tensors among these."""
+    return any(re.fullmatch(layout.TELLING, name) for name in names)
+
+
 def _hint(kind, path):
     """What to try, if a path is no checkpoint of a kind."""
-    for other, layouts in SOURCES.items():
-        reader, tensors = layouts[0].FORMAT, {}
+    for other, (reader, layouts) in SOURCES.items():
         try:
-            if other != kind and reader.files(path):
-                tensors = reader.read(path)
+            tensors = reader.read(path) if other != kind and reader.files(path) else {}
         except BadInput:
             continue
         for layout in layouts:
-            if layout.recognizes(tensors):
+            if recognizes(layout, tensors):
                 return f"It looks like {layout.DESCRIPTION}. Try --from={other}."
     return "Try another --input."

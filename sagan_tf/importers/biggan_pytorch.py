@@ -5,8 +5,6 @@ alone, and batch normalization looks up a gain and a bias for each class.
 
 | there | here |
 | --- | --- |
-| kernels (c_out, c_in, kh, kw), linear (out, in) | (kh, kw, c_in, c_out), (in, out) |
-| the first layer's outputs as (C, 4, 4) | as (4, 4, C) |
 | gain e of a class, multiplied as 1 + e | gamma = 1 + e |
 | theta, phi, g, o of attention | query, key, value, output |
 | u0, iterated once at inference too | u |
@@ -15,31 +13,26 @@ alone, and batch normalization looks up a gain and a bias for each class.
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.importers import torch_files
-from sagan_tf.importers.torch_networks import (
-    Names,
-    discriminator,
-    generator,
-    translation,
-)
+from sagan_tf.importers import torch_networks
 from sagan_tf.importers.translation import Weight
 
-FORMAT = torch_files
 OPTIONS = ()
 DESCRIPTION = "BigGAN-PyTorch (ajbrock/BigGAN-PyTorch)"
+TELLING = r"G(_ema)?/output_layer\.2\.weight|D/embed\.weight"
 
-_NETWORKS = {"G": "generator", "G_ema": "ema_generator", "D": "discriminator"}
-_NAMES = Names(
+_NAMES = torch_networks.Names(
+    prefixes={"generator": "G/", "ema_generator": "G_ema/", "discriminator": "D/"},
     blocks=r"blocks\.\d+\.\d+",
     convolutions=(".conv1", ".conv2", ".conv_sc"),
     attention=(".theta", ".phi", ".g", ".o", ".gamma"),
     linear="linear",
-    embedding="embed",
     image_convolution="output_layer.2",
     image_norm="output_layer.0",
     norms=(".bn1", ".bn2"),
-    statistics="stored_",
     class_tables=(".gain", ".bias"),
+    last_linear="linear",
+    embedding="embed",
+    statistics="stored_",
 )
 
 # `layers.bn` has it, whatever --BN_eps is; and the script's --BN_eps.
@@ -55,54 +48,33 @@ _OTHER_SETTINGS = {
 }
 
 
-def recognizes(names):
-    """Whether these are names of networks of BigGAN-PyTorch."""
-    telling = ("G/output_layer.2.weight", "G_ema/output_layer.2.weight")
-    return any(name in names for name in (*telling, "D/embed.weight"))
-
-
 def translate(tensors, given):
     """See `importers.SOURCES`.
 
-    Args:
-        tensors: dict of name to array, from `torch_files.read`.
-        given: dict; `batch_norm_epsilon`, which no tensor tells, is 1e-5 by default, as
-            in the script.
-
-    Returns:
-        `Translation`.
+    `batch_norm_epsilon`, which no tensor tells, is 1e-5 by default, as in the script.
 
     Raises:
         BadInput: it was trained with settings that make other networks than ours.
     """
-    for role in _NETWORKS:
+    for prefix in _NAMES.prefixes.values():
         for name, setting in _OTHER_SETTINGS.items():
-            if f"{role}/{name}" in tensors:
+            if f"{prefix}{name}" in tensors:
                 raise BadInput(
                     "The checkpoint must be of the settings of BigGAN-PyTorch's SAGAN "
-                    f"script. Received: {role}/{name}, which comes from {setting}. "
+                    f"script. Received: {prefix}{name}, which comes from {setting}. "
                     "Our networks have no such layer; nothing was written."
                 )
     epsilon = given.get("batch_norm_epsilon", _LAST_EPSILON)
-    networks = {}
-    for role, network in _NETWORKS.items():
-        if any(name.startswith(f"{role}/") for name in tensors):
-            find = discriminator if role == "D" else generator
-            networks[network] = find(tensors, f"{role}/", _NAMES)
-            if role != "D":
-                _, layers = networks[network]
-                layers.weights["batch_norm/gamma"] = _last_gain(role, epsilon)
-    return translation(tensors, networks, epsilon, 0.9999, ema_start_step=2000)
+    result = torch_networks.translate(tensors, _NAMES, epsilon, 0.9999, 2000)
 
-
-def _last_gain(role, epsilon):
-    """`Weight` of the last gain: no setting changes that layer's epsilon there.
-
-    Here it has the blocks' epsilon. The gain makes up for it: exact at inference.
-    """
-
+    # No setting changes the last epsilon there. Here it is the blocks' epsilon. The
+    # gain makes up for it: exact at inference.
     def gamma(gain, variance):
         return gain * np.sqrt((variance + epsilon) / (variance + _LAST_EPSILON))
 
-    last = f"{role}/{_NAMES.image_norm}"
-    return Weight((f"{last}.gain", f"{last}.stored_var"), gamma)
+    for layers in result.networks.values():
+        if "batch_norm/gamma" in layers.parts:
+            last = layers.parts["batch_norm/beta"].names[0].removesuffix(".bias")
+            names = f"{last}.gain", f"{last}.stored_var"
+            layers.parts["batch_norm/gamma"] = Weight(*names, convert=gamma)
+    return result

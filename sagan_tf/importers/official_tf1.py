@@ -5,28 +5,33 @@ of ours; the moving statistics of the blocks have shape (1, 1, 1, C) there.
 """
 
 import functools
-import re
 
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.importers import tf1_files
 from sagan_tf.importers.translation import Translation, Weight, shape_of
 
-FORMAT = tf1_files
 DESCRIPTION = "the official code (brain-research/self-attention-gan)"
 OPTIONS = ()
+TELLING = r"model/[gd]_.*/(w|Matrix)"
 
-# Official names of layers that are no blocks -> ours.
-_LAYERS = {
+# Height of the output of each block. The official networks have one size.
+_GENERATOR_SIZES = {f"g_block{i}": 4 * 2**i for i in range(1, 6)}
+_DISCRIMINATOR_SIZES = {
+    "d_optimized_block1": 64,
+    **{f"d_block{i}": 128 // 2**i for i in range(2, 6)},
+    "d_block6": 4,
+}
+
+# Official names of layers, their parts and variables -> ours. Others are the same.
+_OURS = {
+    **{scope: f"block_{size}x{size}" for scope, size in _GENERATOR_SIZES.items()},
+    **{scope: f"block_{scope[-1]}" for scope in _DISCRIMINATOR_SIZES},
     "g_snh0": "linear",
     "g_bn": "batch_norm",
     "g_snconv_last": "image_convolution",
     "d_sn_linear": "projection_head/linear",
     "d_embedding": "projection_head/embedding",
-}
-# Official names of the parts of layers, and of variables -> ours. Others are the same.
-_PARTS = {
     "cbn_0": "batch_norm_1",
     "cbn_1": "batch_norm_2",
     "snconv1": "convolution_1",
@@ -48,18 +53,9 @@ _PARTS = {
     "var": "moving_variance",
 }
 
-# Height of the output of each block. The official networks have one size.
-_GENERATOR_SIZES = {f"g_block{i}": 4 * 2**i for i in range(1, 6)}
-_DISCRIMINATOR_SIZES = {
-    "d_optimized_block1": 64,
-    **{f"d_block{i}": 128 // 2**i for i in range(2, 6)},
-    "d_block6": 4,
-}
-
 # The variables of each kind of layer.
-_LINEAR = ["Matrix", "u", "bias"]
-_CONVOLUTION = ["w", "u", "biases"]
-_CLASS_BATCH_NORM = ["gamma", "beta", "mean", "var"]
+_LINEAR, _CONVOLUTION = ("Matrix", "u", "bias"), ("w", "u", "biases")
+_CLASS_BATCH_NORM = ("gamma", "beta", "mean", "var")
 _GENERATOR_BLOCK = [f"cbn_{i}/{v}" for i in (0, 1) for v in _CLASS_BATCH_NORM]
 _GENERATOR_BLOCK += [f"snconv{i}/{v}" for i in (1, 2, 3) for v in _CONVOLUTION]
 _DISCRIMINATOR_BLOCK = [f"sn_conv{i}/{v}" for i in (1, 2, 3) for v in _CONVOLUTION]
@@ -71,14 +67,14 @@ _GENERATOR = {
     "g_snh0": _LINEAR,
     **{scope: _GENERATOR_BLOCK for scope in _GENERATOR_SIZES},
     "g_non_local": _ATTENTION,
-    "g_bn": ["gamma", "beta", "moving_mean", "moving_variance"],
+    "g_bn": ("gamma", "beta", "moving_mean", "moving_variance"),
     "g_snconv_last": _CONVOLUTION,
 }
 _DISCRIMINATOR = {
     **{scope: _DISCRIMINATOR_BLOCK for scope in _DISCRIMINATOR_SIZES},
     "d_non_local": _ATTENTION,
     "d_sn_linear": _LINEAR,
-    "d_embedding": ["embedding_map", "u"],
+    "d_embedding": ("embedding_map", "u"),
 }
 
 # Tensors that are not needed, and what they are.
@@ -97,37 +93,20 @@ _NOTES = (
 )
 
 
-def our_part(path):
-    """Our name of something inside a layer.
+def our_name(path, size=None):
+    """Our name of something in the official networks.
 
     Args:
-        path: str, the official one: `"snconv1/w"`, `"cbn_0"`, `"sigma_ratio"`, `""`.
-
-    Returns:
-        str, `"convolution_1/kernel"`.
-    """
-    return "/".join(_PARTS.get(name, name) for name in filter(None, path.split("/")))
-
-
-def our_layer(scope, size=None):
-    """Our name of a layer.
-
-    Args:
-        scope: str, the official one: `"g_block3"`, `"d_non_local"`.
+        path: str, the official one: `"g_block3/snconv1/w"`, `"cbn_0"`, `"d_non_local"`.
         size: int, height of the feature map that this network's attention looks at,
-            which the scope does not tell.
+            which no path tells.
 
     Returns:
-        str, `"block_32x32"`.
+        str, `"block_32x32/convolution_1/kernel"`.
     """
-    if scope in ("g_non_local", "d_non_local"):
-        return f"attention_{size}x{size}"
-    if scope in _GENERATOR_SIZES:
-        height = _GENERATOR_SIZES[scope]
-        return f"block_{height}x{height}"
-    if scope in _DISCRIMINATOR_SIZES:
-        return f"block_{scope[-1]}"
-    return _LAYERS[scope]
+    attention = f"attention_{size}x{size}"
+    ours = {**_OURS, "g_non_local": attention, "d_non_local": attention}
+    return "/".join(ours.get(part, part) for part in path.split("/"))
 
 
 def official_paths(network, size=None):
@@ -135,7 +114,7 @@ def official_paths(network, size=None):
 
     Args:
         network: `"generator"` or `"discriminator"`.
-        size: see `our_layer`.
+        size: see `our_name`.
 
     Returns:
         Dict of our variable's name to its official scope and path inside it:
@@ -144,37 +123,37 @@ def official_paths(network, size=None):
     """
     scopes = _GENERATOR if network == "generator" else _DISCRIMINATOR
     return {
-        f"{our_layer(scope, size)}/{our_part(path)}": (scope, path)
+        our_name(f"{scope}/{path}", size): (scope, path)
         for scope, paths in scopes.items()
         for path in paths
     }
 
 
-def recognizes(names):
-    """Whether these are names of the official code's variables."""
-    return any(re.fullmatch(r"model/[gd]_.*/(w|Matrix)", name) for name in names)
-
-
 def translate(tensors, given):
     """See `importers.SOURCES`. Nothing has to be given."""
     del given
-    fields = {**infer_fields(tensors, _name), "batch_norm_epsilon": 1e-5}
-    return translation(tensors, fields, _weight, {}, _NOTES)
+    fields = {"batch_norm_epsilon": 1e-5}
+    return translation(tensors, _name, _weight, fields, {}, _NOTES)
 
 
-def translation(tensors, fields, weight, settings, notes):
+def translation(tensors, name_of, weight, fields, settings, notes, table_rank=2):
     """What is common to the official code and TF-GAN's example.
 
     Args:
         tensors: dict of name to array.
-        fields: dict, see `infer_fields`.
+        name_of: function of official scope and path to the name of a tensor.
         weight: function of `official_paths` and our variable's name, that returns its
             `Weight`.
-        settings, notes: see `Translation`.
+        fields, settings, notes: see `Translation`; fields that shapes cannot tell.
+        table_rank: int, axes of the conditional batch norms' tables.
 
     Returns:
         `Translation`.
+
+    Raises:
+        BadInput: a tensor that tells something is not there, or makes no sense.
     """
+    fields = {**_fields(tensors, name_of, table_rank), **fields}
     sizes = {"generator": fields["attention_resolution"]}
     if "discriminator_channels" in fields:
         sizes["discriminator"] = fields["discriminator_attention_resolution"]
@@ -186,8 +165,7 @@ def translation(tensors, fields, weight, settings, notes):
         settings = {**settings, "dataset": "tfds:imagenet2012"}
     step = int(np.max(tensors.get("global_step", 0)))
     result = Translation(fields, networks, settings, step=step, notes=list(notes))
-    for pattern, reason in _NOT_NEEDED.items():
-        result.ignore(tensors, pattern, reason)
+    result.ignore(tensors, _NOT_NEEDED)
     return result
 
 
@@ -200,24 +178,12 @@ def _weight(paths, ours):
     """The `Weight` of one of our variables; `paths`: see `official_paths`."""
     scope, path = paths[ours]
     # (1, 1, 1, C) to (C,).
-    cut = (lambda v: v[0, 0, 0]) if path.endswith(("/mean", "/var")) else None
-    return Weight(_name(scope, path), cut)
+    cut = (0, 0, 0) if path.endswith(("/mean", "/var")) else ...
+    return Weight(_name(scope, path), convert=lambda values: values[cut])
 
 
-def infer_fields(tensors, name_of, table_rank=2):
-    """The fields of `Config` that tell the official networks.
-
-    Args:
-        tensors: dict of name to array.
-        name_of: function of official scope and path to the name of a tensor.
-        table_rank: int, axes of the conditional batch norms' tables.
-
-    Returns:
-        Dict. It has fields of the discriminator if there is one.
-
-    Raises:
-        BadInput: a tensor that tells something is not there, or makes no sense.
-    """
+def _fields(tensors, name_of, table_rank):
+    """The fields that shapes tell: those of the discriminator if there is one."""
 
     def shape(scope, path, rank, what):
         return shape_of(tensors, name_of(scope, path), rank, what)
@@ -225,19 +191,18 @@ def infer_fields(tensors, name_of, table_rank=2):
     def attention(scope, blocks, path):
         if not any(name_of(scope, inner) in tensors for inner in _ATTENTION):
             return ()
-        query = name_of(scope, "sn_conv_theta/w")
         # The queries' kernel is (1, 1, C, C // 8).
-        wanted = shape_of(tensors, query, 4, "where the attention is")[2]
-        kernels = {block: tensors.get(name_of(block, path)) for block in blocks}
-        widths = {b: np.shape(k)[-1] for b, k in kernels.items() if np.ndim(k) == 4}
-        attended = [block for block, width in widths.items() if width == wanted]
+        wanted = shape(scope, "sn_conv_theta/w", 4, "where the attention is")[2]
+        kernels = {b: np.shape(tensors.get(name_of(b, path), ())) for b in blocks}
+        widths = {b: kernel[-1] for b, kernel in kernels.items() if len(kernel) == 4}
+        attended = [blocks[block] for block, width in widths.items() if width == wanted]
         if len(attended) != 1:
             raise BadInput(
                 "The attention must have the channels of one block. Received: "
-                f"{query} of {wanted} channels, blocks of {list(widths.values())}. "
-                "Nothing was written."
+                f"{name_of(scope, 'sn_conv_theta/w')} of {wanted} channels, blocks of "
+                f"{list(widths.values())}. Nothing was written."
             )
-        return (blocks[attended[0]],)
+        return tuple(attended)
 
     *_, width, image_channels = shape("g_snconv_last", "w", 4, "the channels")
     fields = {
@@ -251,8 +216,8 @@ def infer_fields(tensors, name_of, table_rank=2):
         "spectral_norm": "both",
         "power_iterations": 1,
     }
-    paths = [(scope, path) for scope, parts in _DISCRIMINATOR.items() for path in parts]
-    if any(name_of(scope, path) in tensors for scope, path in paths):
+    paths = official_paths("discriminator").values()
+    if any(name_of(*path) in tensors for path in paths):
         width = shape("d_optimized_block1", "sn_conv1/w", 4, "its channels")[-1]
         fields["discriminator_channels"] = width
         fields["discriminator_attention_resolution"] = attention(

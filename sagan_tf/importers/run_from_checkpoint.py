@@ -15,7 +15,7 @@ import keras
 from sagan_tf import importers
 from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing_folder, sha256_of_file, write_text
-from sagan_tf.importers.translation import check_names, convert, variables_by_name
+from sagan_tf.importers.translation import convert, variables_by_name
 from sagan_tf.run import building, directory, versions
 
 # `dataset` of an imported run whose data set nobody knows. No kind of data set has this
@@ -128,25 +128,22 @@ def _networks(config, translation):
 
 
 def _assign(networks, translation, tensors):
-    """Gives all variables their values.
-
-    Returns:
-        Dict of network to a dict of our variable's name to its `Weight`.
-    """
+    """Gives all variables their values; returns the `Weight` of each by network."""
     variables = {item: variables_by_name(network) for item, network in networks.items()}
     weights = {
         item: {name: translation.networks[item](name) for name in named}
         for item, named in variables.items()
     }
-    check_names(tensors, weights, translation.ignored)
-    for item, values in convert(tensors, weights, variables).items():
-        for name, value in values.items():
-            variables[item][name].assign(value)
+    values = convert(tensors, weights, variables, translation.ignored)
+    for item, named in variables.items():
+        for name, variable in named.items():
+            variable.assign(values[item][name])
     return weights
 
 
 def _record(kind, layout, path, translation, weights):
     """What import.json says: dict."""
+    reader, _ = importers.SOURCES[kind]
     ignored = collections.defaultdict(list)
     for name, reason in sorted(translation.ignored.items()):
         ignored[reason].append(name)
@@ -154,16 +151,12 @@ def _record(kind, layout, path, translation, weights):
         "from": kind,
         "written_by": layout.DESCRIPTION,
         "files": [
-            {
-                "name": file.name,
-                "bytes": file.stat().st_size,
-                "sha256": sha256_of_file(file),
-            }
-            for file in map(pathlib.Path, layout.FORMAT.files(path))
+            {"name": f.name, "bytes": f.stat().st_size, "sha256": sha256_of_file(f)}
+            for f in map(pathlib.Path, reader.files(path))
         ],
         "step": translation.step,
         "translated": {
-            item: {ours: list(weight.sources()) for ours, weight in each.items()}
+            item: {ours: list(weight.names) for ours, weight in each.items()}
             for item, each in weights.items()
         },
         "ignored": ignored,
@@ -193,8 +186,8 @@ def _write(workdir, config, networks, record, class_names):
 
 def _report(record, config, workdir):
     """What the user is told: list of lines."""
-    names = ", ".join(file["name"] for file in record["files"])
-    lines = [f"{names}: {record['written_by']}, step {record['step']:,}"]
+    files = ", ".join(file["name"] for file in record["files"])
+    lines = [f"{files}: {record['written_by']}, step {record['step']:,}"]
     for item, weights in record["translated"].items():
         tensors = {name for names in weights.values() for name in names}
         what = f"{len(weights)} variables from {len(tensors)} tensors"

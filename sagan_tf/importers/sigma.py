@@ -10,9 +10,6 @@ With W the weight as a matrix (outputs, inputs), projects have three styles:
 * `PLAIN`: no spectral normalization.
 """
 
-import dataclasses
-from collections.abc import Callable
-
 import numpy as np
 
 # `SpectralNormalization` divides by |W^T u| + epsilon.
@@ -23,54 +20,43 @@ TOLERANCE = 1e-6
 _POWER_ITERATIONS = 100
 
 
-@dataclasses.dataclass(frozen=True)
-class Style:
-    """How a project stores a weight and computes its sigma at inference.
-
-    `sigma` and `our_u` are functions of the arrays of these tensors. The first axis of
-    W is the outputs.
-
-    Args:
-        tensors: tuple of str, the names of W and of the vectors that belong to it.
-        sigma: function that returns what W is divided by: float.
-        our_u: function that returns the u of `SpectralNormalization` for the same
-            sigma, an array of as many values as outputs, or `None` if there is none.
-    """
-
-    tensors: tuple[str, ...]
-    sigma: Callable
-    our_u: Callable
-
-    def effective(self, weight, *vectors):
-        """W / sigma, what the source multiplies with at inference: float64 array."""
-        return np.asarray(weight, np.float64) / self.sigma(weight, *vectors)
+# The names of a weight and of the vectors that belong to it.
+STORED = ("weight_orig", "weight_u", "weight_v")
+ITERATED = ("weight", "u0")
+PLAIN = ("weight",)
 
 
-def iterated_sigma(weight, u):
-    """Sigma after one power iteration from u.
+def source_sigma(weight, *vectors):
+    """What a source divides a weight by at inference: float.
 
     Args:
         weight: array, first axis the outputs.
-        u: array of as many values as outputs.
+        vectors: arrays, those of the weight's style.
+    """
+    sigma = (lambda weight: 1.0, iterated_sigma, stored_sigma)[len(vectors)]
+    return sigma(weight, *vectors)
+
+
+def our_u(weight, *vectors):
+    """The u of `SpectralNormalization` for the sigma that `source_sigma` returns.
 
     Returns:
-        float.
+        Array of as many values as outputs, `None` if there is none.
     """
+    if len(vectors) < 2:
+        return vectors[0] if vectors else None
+    return matching_u(weight, vectors[0], stored_sigma(weight, *vectors))
+
+
+def iterated_sigma(weight, u):
+    """Sigma after one power iteration from u, see `matching_u`: float."""
     matrix = _as_matrix(weight)
     v = matrix.T @ np.ravel(u).astype(np.float64)
     return float(np.linalg.norm(matrix @ v) / (np.linalg.norm(v) + EPSILON))
 
 
 def stored_sigma(weight, u, v):
-    """Sigma = u^T W v.
-
-    Args:
-        weight: array, first axis the outputs.
-        u, v: arrays of as many values as outputs, inputs.
-
-    Returns:
-        float.
-    """
+    """Sigma = u^T W v, with a v of as many values as inputs: float."""
     return float(np.float64(u) @ _as_matrix(weight) @ np.float64(v))
 
 
@@ -118,14 +104,3 @@ def _as_matrix(weight):
     """A weight whose first axis is the outputs as (outputs, inputs), float64."""
     weight = np.asarray(weight, np.float64)
     return weight.reshape(weight.shape[0], -1)
-
-
-STORED = Style(
-    tensors=("weight_orig", "weight_u", "weight_v"),
-    sigma=stored_sigma,
-    our_u=lambda weight, u, v: matching_u(weight, u, stored_sigma(weight, u, v)),
-)
-ITERATED = Style(
-    tensors=("weight", "u0"), sigma=iterated_sigma, our_u=lambda weight, u: u
-)
-PLAIN = Style(tensors=("weight",), sigma=lambda weight: 1.0, our_u=lambda weight: None)

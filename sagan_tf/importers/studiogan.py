@@ -6,8 +6,6 @@ the shortcut sees relu(x), where ours sees x.
 
 | there | here |
 | --- | --- |
-| kernels (c_out, c_in, kh, kw), linear (out, in) | (kh, kw, c_in, c_out), (in, out) |
-| the first layer's outputs as (C, 4, 4) | as (4, 4, C) |
 | gain e and bias of classes as linear layers (C, classes) | (classes, C) |
 | those divided by their sigma, and gain as 1 + e | gamma = 1 + e / sigma, beta |
 | conv2d0, conv2d1, conv2d2 | shortcut, convolution_1, convolution_2 |
@@ -15,27 +13,20 @@ the shortcut sees relu(x), where ours sees x.
 | epsilon 1e-4 of batch normalization | the same |
 """
 
-from sagan_tf.importers import torch_files
 from sagan_tf.importers.torch_layers import LINEAR
-from sagan_tf.importers.torch_networks import (
-    Names,
-    generator,
-    translation,
-)
+from sagan_tf.importers.torch_networks import Names
+from sagan_tf.importers.torch_networks import translate as translate_networks
 
-FORMAT = torch_files
 OPTIONS = ()
 DESCRIPTION = "PyTorch-StudioGAN (POSTECH-CVLab/PyTorch-StudioGAN)"
+TELLING = r"G(_ema)?/conv2d5\.bias|D/linear1\.bias"
 
-_NETWORKS = {"G/": "generator", "G_ema/": "ema_generator"}
 _NAMES = Names(
+    prefixes={"generator": "G/", "ema_generator": "G_ema/", "discriminator": "D/"},
     blocks=r"blocks\.\d+\.0",
     convolutions=(".conv2d1", ".conv2d2", ".conv2d0"),
     attention=(
-        ".conv1x1_theta",
-        ".conv1x1_phi",
-        ".conv1x1_g",
-        ".conv1x1_attn",
+        *(f".conv1x1_{part}" for part in ("theta", "phi", "g", "attn")),
         ".sigma",
     ),
     linear="linear0",
@@ -48,29 +39,13 @@ _NAMES = Names(
 )
 
 
-def recognizes(names):
-    """Whether these are names of networks of StudioGAN."""
-    telling = ("G/conv2d5.bias", "G_ema/conv2d5.bias", "D/linear1.bias")
-    return any(name in names for name in telling)
-
-
 def translate(tensors, given):
-    """See `importers.SOURCES`.
+    """See `importers.SOURCES`: without a discriminator.
 
-    Args:
-        tensors: dict of name to array, from `torch_files.read`.
-        given: dict; `batch_norm_epsilon` is StudioGAN's 1e-4 by default.
-
-    Returns:
-        `Translation`, without a discriminator.
+    `batch_norm_epsilon` is StudioGAN's 1e-4 by default.
 
     Raises:
         BadInput: its networks are others than ours.
     """
-    networks = {
-        network: generator(tensors, prefix, _NAMES)
-        for prefix, network in _NETWORKS.items()
-        if any(name.startswith(prefix) for name in tensors)
-    }
     epsilon = given.get("batch_norm_epsilon", 1e-4)
-    return translation(tensors, networks, epsilon, ema_decay=0.9999, left_out="D/")
+    return translate_networks(tensors, _NAMES, epsilon, 0.9999, relu_in_place=True)

@@ -68,16 +68,14 @@ def _prefix(path):
 
 
 def _newest(folder):
-    state = folder / "checkpoint"
-    if state.is_file():
-        line = r'^model_checkpoint_path: "(.+)"'
-        named = re.search(line, state.read_text("utf-8"), re.MULTILINE)
-        # It may name the folder in which the checkpoint was before it was moved.
-        prefix = folder / pathlib.Path(named[1]).name if named else None
-        if prefix and _index(prefix).is_file():
-            return prefix
-    indices = list(folder.glob("*.index"))
-    return indices[0].with_suffix("") if len(indices) == 1 else None
+    state, only = folder / "checkpoint", list(folder.glob("*.index"))
+    text = state.read_text("utf-8") if state.is_file() else ""
+    # It may name the folder in which the checkpoint was before it was moved.
+    named = re.search(r'^model_checkpoint_path: "(.+)"', text, re.MULTILINE)
+    prefix = folder / pathlib.Path(named[1]).name if named else None
+    if prefix and _index(prefix).is_file():
+        return prefix
+    return only[0].with_suffix("") if len(only) == 1 else None
 
 
 def _index(prefix):

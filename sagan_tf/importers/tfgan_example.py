@@ -14,13 +14,13 @@ import functools
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.importers import official_tf1, tf1_files
+from sagan_tf.importers import official_tf1
 from sagan_tf.importers.sigma import iterated_sigma, matching_u
 from sagan_tf.importers.translation import Weight
 
-FORMAT = tf1_files
 DESCRIPTION = "TF-GAN's example (tensorflow_gan/examples/self_attention_estimator)"
 OPTIONS = ()
+TELLING = r"(Generator/generator|Discriminator/discriminator)/.*"
 
 _PREFIXES = {"g": "Generator/generator", "d": "Discriminator/discriminator"}
 # Official names of scopes and variables -> those of the example.
@@ -34,23 +34,18 @@ _LABELS = "labels are those of TFDS's imagenet2012 (0 to 999), as in the example
 _ALMOST_ZERO = 1e-20
 
 
-def recognizes(names):
-    """Whether these are names of the example's variables."""
-    prefixes = tuple(f"{prefix}/" for prefix in _PREFIXES.values())
-    return any(name.startswith(prefixes) for name in names)
-
-
 def translate(tensors, given):
     """See `importers.SOURCES`. Nothing has to be given."""
     del given
-    fields = official_tf1.infer_fields(tensors, _name, table_rank=4)
-    fields |= {"batch_norm_epsilon": 1e-3, "spectral_norm_clamp": True}
+    fields = {"batch_norm_epsilon": 1e-3, "spectral_norm_clamp": True}
     settings = {
         "batch_norm_momentum": 0.999,
         "final_batch_norm_momentum": 0.999,
         "spectral_norm_stop_gradient": True,
     }
-    return official_tf1.translation(tensors, fields, _weight, settings, [_LABELS])
+    return official_tf1.translation(
+        tensors, _name, _weight, fields, settings, [_LABELS], table_rank=4
+    )
 
 
 def _weight(paths, ours):
@@ -59,19 +54,20 @@ def _weight(paths, ours):
     if variable == "u":
         kind = "kernel" if f"{layer}/kernel" in paths else "embeddings"
         name = _name(*paths[f"{layer}/{kind}"])
-        return Weight((name, _name_of_u(name)), functools.partial(_our_u, name))
+        convert = functools.partial(_our_u, name)
+        return Weight(name, _name_of_u(name), convert=convert)
     scope, path = paths[ours]
     if variable not in ("gamma", "beta") or scope in _ATTENTION:
         return Weight(_name(scope, path))
     # (1, 1, 1, C) to (C,), or (classes, 1, 1, C) to (classes, C).
     cut = (0, 0, 0) if scope == "g_bn" else (slice(None), 0, 0)
-    return Weight(_name(scope, path), lambda values: values[cut])
+    return Weight(_name(scope, path), convert=lambda values: values[cut])
 
 
 def _name(scope, path):
     """The example's name of a variable that has an official scope and path."""
     *parts, variable = path.split("/")
-    name = official_tf1.our_part(variable) if variable in _OURS else variable
+    name = official_tf1.our_name(variable) if variable in _OURS else variable
     if scope in _ATTENTION:
         name = "weights" if variable == "w" else name
     elif variable in ("w", "biases"):

@@ -3,6 +3,9 @@
 A layer is known by the name before its tensors: `blocks.0.0.conv1` of
 `blocks.0.0.conv1.weight`. The names after it show its style of spectral normalization,
 see `sigma.py`. BigGAN-PyTorch's `sv0` is the last sigma, for its log.
+
+PyTorch's kernels are (c_out, c_in, kh, kw), Keras' (kh, kw, c_in, c_out); linear layers
+(out, in) and (in, out); the first layer's outputs (C, 4, 4) and (4, 4, C).
 """
 
 import dataclasses
@@ -11,16 +14,11 @@ from collections.abc import Callable
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.importers.sigma import ITERATED, PLAIN, STORED
-from sagan_tf.importers.translation import Weight
-
-
-def _same(values):
-    return values
+from sagan_tf.importers.sigma import ITERATED, PLAIN, STORED, our_u, source_sigma
+from sagan_tf.importers.translation import Weight, shape_of
 
 
 def _convolution(weight):
-    # PyTorch's kernels are (c_out, c_in, kh, kw), Keras' (kh, kw, c_in, c_out).
     return np.transpose(weight, (2, 3, 1, 0))
 
 
@@ -41,13 +39,13 @@ class Layout:
     """
 
     weight: Callable
-    outputs: Callable = _same
+    outputs: Callable = np.asarray
 
 
 CONVOLUTION = Layout(_convolution)
 LINEAR = Layout(np.transpose)
 # Classes are an embedding's outputs: u has a value for each.
-EMBEDDING = Layout(_same)
+EMBEDDING = Layout(np.asarray)
 # The generator's first layer, whose outputs become a 4x4 map.
 LINEAR_TO_MAP = Layout(lambda weight: _map_last(weight).T, _map_last)
 # Of networks that draw blue, green, red: the last convolution, and the first ones.
@@ -57,48 +55,51 @@ TO_BGR = Layout(
 FROM_BGR = Layout(lambda weight: _convolution(weight)[:, :, ::-1])
 
 
-@dataclasses.dataclass(frozen=True)
 class Layer:
     """A convolution, linear layer or embedding of a PyTorch network.
 
     Args:
+        tensors: dict of name to array.
         source: str, the name before its tensors.
         layout: `Layout`.
+
+    Attributes:
+        style: `STORED`, `ITERATED` or `PLAIN`, as the names of its tensors show.
+        names: tuple of str, its weight and the vectors of its spectral normalization.
+        is_there: bool, whether the checkpoint has this layer.
     """
 
-    source: str
-    layout: Layout = CONVOLUTION
+    def __init__(self, tensors, source, layout=CONVOLUTION):
+        self.source, self.layout, self._tensors = source, layout, tensors
+        self.style = PLAIN
+        for style in (ITERATED, STORED):
+            if any(f"{source}.{vector}" in tensors for vector in style[1:]):
+                self.style = style
+        self.names = tuple(f"{source}.{part}" for part in self.style)
+        self.is_there = any(name in tensors for name in self.names)
 
-    def style(self, tensors):
-        """The `Style` that the names of its tensors show."""
-        for style in (STORED, ITERATED):
-            vectors = [part for part in style.tensors if part != "weight"]
-            if any(f"{self.source}.{part}" in tensors for part in vectors):
-                return style
-        return PLAIN
+    def shape(self, rank, what):
+        """The weight's shape, see `shape_of`."""
+        return shape_of(self._tensors, self.names[0], rank, what)
 
-    def names(self, tensors):
-        """Names of the weight and the vectors of its spectral normalization: tuple."""
-        return tuple(f"{self.source}.{part}" for part in self.style(tensors).tensors)
-
-    def is_there(self, tensors):
-        """Whether the checkpoint has this layer."""
-        return any(name in tensors for name in self.names(tensors))
-
-    def effective(self, tensors, plus=0):
+    def effective(self, plus=0):
         """`Weight` of what the layer multiplies with at inference: W / sigma + plus."""
-        style = self.style(tensors)
 
-        def convert(*arrays):
-            return self.layout.weight(style.effective(*arrays)) + plus
+        def convert(weight, *vectors):
+            divided = np.float64(weight) / source_sigma(weight, *vectors)
+            return self.layout.weight(divided) + plus
 
-        return Weight(self.names(tensors), convert)
+        return Weight(*self.names, convert=convert)
 
-    def our_u(self, tensors):
+    def our_u(self):
         """Our `u`: `(1, outputs)` array, or `None` if there is none."""
-        arrays = [tensors[name] for name in self.names(tensors)]
-        u = self.style(tensors).our_u(*arrays)
-        return None if u is None else self.layout.outputs(np.ravel(u))[None]
+        try:
+            u = our_u(*(self._tensors[name] for name in self.names))
+            return None if u is None else self.layout.outputs(np.ravel(u))[None]
+        except (KeyError, ValueError, IndexError):
+            # A tensor is missing or has another shape: `translation.py` names it,
+            # because no variable has the shape of this.
+            return np.empty(0)
 
 
 class Layers:
@@ -109,68 +110,47 @@ class Layers:
     Otherwise, the weights are the source's W / sigma.
 
     Args:
-        tensors: dict of name to array.
-        layers: dict of the path of our layer, "block_8x8/convolution_1", to `Layer`.
-        weights: dict of our variable's name to `Weight`, of all other variables.
-        normalized: bool, `False` if there must be no spectral normalization.
+        parts: dict of the path of our layer, "block_8x8/convolution_1", to `Layer`, and
+            of the names of all other variables to `Weight`.
+
+    Attributes:
+        parts: the same dict.
+        normalized: bool, whether they are spectrally normalized here; may be set to
+            False.
+        without_u: list of str, the source's names of the layers without such a `u`.
+        source_is_normalized: bool, whether any layer is normalized in the source.
 
     Raises:
         BadInput: a layer has lost its u.
     """
 
-    def __init__(self, tensors, layers, weights, normalized=True):
-        self._tensors = tensors
-        self._layers = layers
-        self.weights = weights
-        self._check_iterated()
-        self._u = {}
-        if normalized:
-            self._u = {path: self._find_u(layer) for path, layer in layers.items()}
+    def __init__(self, parts):
+        self.parts = parts
+        layers = {path: p for path, p in parts.items() if isinstance(p, Layer)}
+        styles = [layer.style for layer in layers.values()]
+        for layer in layers.values():
+            if ITERATED in styles and layer.style is PLAIN and layer.is_there:
+                raise BadInput(
+                    "A layer beside others with u0 must have it too. Received: "
+                    f"{layer.source}.weight without {layer.source}.u0. Nothing was "
+                    "written."
+                )
+        self._u = {path: layer.our_u() for path, layer in layers.items()}
         self.without_u = [
             layers[path].source for path, u in self._u.items() if u is None
         ]
-        self.normalized = normalized and not self.without_u
-
-    @property
-    def source_is_normalized(self):
-        """Whether a layer is spectrally normalized in the source."""
-        layers = self._layers.values()
-        return any(layer.style(self._tensors) is not PLAIN for layer in layers)
-
-    def folded(self):
-        """The same layers without spectral normalization."""
-        return Layers(self._tensors, self._layers, self.weights, normalized=False)
+        self.normalized = not self.without_u
+        self.source_is_normalized = any(style is not PLAIN for style in styles)
 
     def __call__(self, name):
-        if name in self.weights:
-            return self.weights[name]
+        if name in self.parts:
+            return self.parts[name]
         path, _, variable = name.rpartition("/")
-        layer = self._layers[path]
+        layer = self.parts[path]
         if variable == "bias":
-            return Weight(f"{layer.source}.bias", layer.layout.outputs)
+            return Weight(f"{layer.source}.bias", convert=layer.layout.outputs)
         if variable == "u":
-            return Weight(layer.names(self._tensors), lambda *_: self._u[path])
+            return Weight(*layer.names, convert=lambda *_: self._u[path])
         if self.normalized:
-            return Weight(layer.names(self._tensors)[0], layer.layout.weight)
-        return layer.effective(self._tensors)
-
-    def _check_iterated(self):
-        """If one layer has a `u0`, all without another spectral norm need one."""
-        styles = {
-            layer.source: layer.style(self._tensors) for layer in self._layers.values()
-        }
-        for source, style in styles.items():
-            is_plain = style is PLAIN and f"{source}.weight" in self._tensors
-            if is_plain and ITERATED in styles.values():
-                raise BadInput(
-                    "A layer beside others with u0 must have it too. Received: "
-                    f"{source}.weight without {source}.u0. Nothing was written."
-                )
-
-    def _find_u(self, layer):
-        try:
-            return layer.our_u(self._tensors)
-        except (KeyError, ValueError, IndexError):
-            # A tensor is missing or has another shape: `translation.py` names it,
-            # because no variable has the shape of this.
-            return np.empty(0)
+            return Weight(layer.names[0], convert=layer.layout.weight)
+        return layer.effective()

@@ -8,6 +8,8 @@ layer.
 import dataclasses
 import re
 
+import numpy as np
+
 from sagan_tf.errors import BadInput
 from sagan_tf.importers.torch_layers import (
     CONVOLUTION,
@@ -18,7 +20,7 @@ from sagan_tf.importers.torch_layers import (
     Layers,
     Layout,
 )
-from sagan_tf.importers.translation import Translation, Weight, shape_of
+from sagan_tf.importers.translation import Translation, Weight
 from sagan_tf.networks.builders import DISCRIMINATOR_BLOCKS, GENERATOR_WIDTHS
 
 # Tensors that are not needed, and what they are.
@@ -31,46 +33,41 @@ _NOT_NEEDED = {
 
 @dataclasses.dataclass(frozen=True)
 class Names:
-    """How a project names the parts of a network, after the network's prefix.
+    """How a project names the parts of its networks, after the network's prefix.
 
     Names of parts of a block follow the block's name.
-
-    Args:
-        blocks: str, regular expression of the names of blocks and attention layers; its
-            numbers tell the order.
-        convolutions: tuple of a block's first and second convolution and its shortcut.
-        attention: tuple of query, key, value, output and gamma.
-        linear: the generator's first layer, or the discriminator's last.
-        embedding: the discriminator's embedding of classes.
-        from_image: `Layout` of the discriminator's first convolutions.
-        image_convolution: the generator's last convolution.
-        to_image: its `Layout`.
-        image_norm: the generator's last batch normalization.
-        norms: tuple of a generator block's two batch normalizations.
-        statistics: str, before "mean" and "var" in the names of moving averages.
-        plain_norm: what follows a name of `norms` in names without classes.
-        class_norm: the same, in names of moving averages, with classes.
-        class_tables: tuple of gain and bias by class.
-        table_layout: `Layout` of these two.
-        gains_from_one: bool, whether gamma is 1 + gain.
     """
 
+    # Of "generator", "ema_generator", "discriminator" to the beginning of all names.
+    prefixes: dict
+    # Regular expression of the names of blocks and attention layers; its numbers tell
+    # the order.
     blocks: str
+    # A block's first and second convolution and its shortcut.
     convolutions: tuple[str, ...]
+    # Query, key, value, output and gamma.
     attention: tuple[str, ...]
+    # The generator's first layer, last convolution and last batch normalization.
     linear: str
+    image_convolution: str
+    image_norm: str
+    # A generator block's two batch normalizations; their gain and bias by class.
+    norms: tuple[str, ...]
+    class_tables: tuple[str, ...]
+    # The discriminator's last layer and its embedding of classes.
+    last_linear: str = ""
     embedding: str = ""
+    # Of the discriminator's first convolutions, and of the generator's last one.
     from_image: Layout = CONVOLUTION
-    image_convolution: str = ""
     to_image: Layout = CONVOLUTION
-    image_norm: str = ""
-    norms: tuple[str, ...] = ()
+    # Before "mean" and "var" in the names of moving averages.
     statistics: str = "running_"
+    # After a name of `norms`: in all names without classes, in those of moving averages
+    # with classes.
     plain_norm: str = ""
     class_norm: str = ""
-    class_tables: tuple[str, ...] = ()
     table_layout: Layout = EMBEDDING
-    gains_from_one: bool = True
+    gains_from_one: bool = True  # Whether gamma is 1 + gain.
 
 
 def generator(tensors, prefix, names):
@@ -87,40 +84,39 @@ def generator(tensors, prefix, names):
     Raises:
         BadInput: it has another form than ours.
     """
-    blocks, attention = _blocks(tensors, prefix, names)
-    outputs, z_dim = _shape(tensors, f"{prefix}{names.linear}", 2, "z_dim")
+    blocks = _blocks(tensors, prefix, names)
+    linear = Layer(tensors, f"{prefix}{names.linear}", LINEAR_TO_MAP)
+    last = Layer(tensors, f"{prefix}{names.image_convolution}", names.to_image)
+    outputs, z_dim = linear.shape(2, "z_dim")
     widths = [outputs // 16, *_widths(tensors, names, blocks)]
     resolution, channels = _find_widths(widths, GENERATOR_WIDTHS, "generator")
-    last = f"{prefix}{names.image_convolution}"
-    layers = {
-        "linear": Layer(f"{prefix}{names.linear}", LINEAR_TO_MAP),
-        "image_convolution": Layer(last, names.to_image),
-    }
-    weights = _norm("batch_norm", f"{prefix}{names.image_norm}", names)
-    norms = [f"{block}{norm}" for block in blocks for norm in names.norms]
-    has_classes = any(t.is_there(tensors) for n in norms for t in _tables(n, names))
-    attended = []
-    for index, block in enumerate(blocks):
+    parts = {"linear": linear, "image_convolution": last}
+    parts |= _norm("batch_norm", f"{prefix}{names.image_norm}", names)
+    norms, attention = {}, {}
+    for index, (block, attended) in enumerate(blocks.items()):
         size = 8 * 2**index
-        ours = f"block_{size}x{size}"
-        layers |= _convolutions(ours, block, names.convolutions)
+        if attended:
+            attention[size] = attended
+        parts |= _convolutions(tensors, f"block_{size}x{size}", block, names)
         for number, norm in enumerate(names.norms, start=1):
-            our_norm, norm = f"{ours}/batch_norm_{number}", f"{block}{norm}"
-            weights |= _block_norm(tensors, our_norm, norm, names, has_classes)
-        if block in attention:
-            attended.append(size)
-            _add_attention(layers, weights, size, attention[block], names)
+            norms[f"block_{size}x{size}/batch_norm_{number}"] = f"{block}{norm}"
+    tables = {
+        ours: [Layer(tensors, norm + t, names.table_layout) for t in names.class_tables]
+        for ours, norm in norms.items()
+    }
+    has_classes = any(table.is_there for pair in tables.values() for table in pair)
+    after = names.class_norm if has_classes else names.plain_norm
+    for ours, norm in norms.items():
+        parts |= _norm(ours, norm + after, names, tables[ours] if has_classes else ())
     fields = {
         "resolution": resolution,
-        "image_channels": _shape(tensors, last, 4, "the number of image channels")[0],
-        "num_classes": 0,
+        "image_channels": last.shape(4, "the number of image channels")[0],
+        "num_classes": _num_classes(tables["block_8x8/batch_norm_1"][0], has_classes),
         "z_dim": z_dim,
         "generator_channels": channels,
-        "attention_resolution": tuple(attended),
+        "attention_resolution": tuple(attention),
     }
-    if has_classes:
-        fields["num_classes"] = _num_classes(tensors, _tables(norms[0], names)[0])
-    return fields, Layers(tensors, layers, weights)
+    return fields, Layers(parts | _attention(tensors, names, attention))
 
 
 def discriminator(tensors, prefix, names):
@@ -128,61 +124,80 @@ def discriminator(tensors, prefix, names):
 
     Args, Returns, Raises: as `generator`.
     """
-    blocks, attention = _blocks(tensors, prefix, names)
+    blocks = _blocks(tensors, prefix, names)
     tables = {
         resolution: [width for width, _ in blocks_of_ours]
         for resolution, blocks_of_ours in DISCRIMINATOR_BLOCKS.items()
     }
     widths = _widths(tensors, names, blocks)
     resolution, channels = _find_widths(widths, tables, "discriminator")
-    layers = {"projection_head/linear": Layer(f"{prefix}{names.linear}", LINEAR)}
-    weights, attended, size = {}, [], resolution
-    for index, block in enumerate(blocks):
+    linear = f"{prefix}{names.last_linear}"
+    parts = {"projection_head/linear": Layer(tensors, linear, LINEAR)}
+    attention, size, layout = {}, resolution, names.from_image
+    for index, (block, attended) in enumerate(blocks.items()):
+        parts |= _convolutions(tensors, f"block_{index + 1}", block, names, layout)
         _, halves = DISCRIMINATOR_BLOCKS[resolution][index]
-        size //= 2 if halves else 1
-        layout = CONVOLUTION if index else names.from_image
-        layers |= _convolutions(f"block_{index + 1}", block, names.convolutions, layout)
-        if block in attention:
-            if not halves:
-                raise BadInput(
-                    "The discriminator's attention must come after a block that halves "
-                    f"the map. Received: {attention[block]} after another. Our "
-                    "networks have no such layer; nothing was written."
-                )
-            attended.append(size)
-            _add_attention(layers, weights, size, attention[block], names)
+        size, layout = size // (2 if halves else 1), CONVOLUTION
+        if attended and not halves:
+            raise BadInput(
+                "The discriminator's attention must come after a block that halves "
+                f"the map. Received: {attended} after another. Our networks have no "
+                "such layer; nothing was written."
+            )
+        if attended:
+            attention[size] = attended
+    embedding = Layer(tensors, f"{prefix}{names.embedding}", EMBEDDING)
+    if embedding.is_there:
+        parts["projection_head/embedding"] = embedding
     fields = {
         "resolution": resolution,
-        "num_classes": 0,
+        "num_classes": _num_classes(embedding, embedding.is_there),
         "discriminator_channels": channels,
-        "discriminator_attention_resolution": tuple(attended),
+        "discriminator_attention_resolution": tuple(attention),
     }
-    embedding = Layer(f"{prefix}{names.embedding}", EMBEDDING)
-    if embedding.is_there(tensors):
-        layers["projection_head/embedding"] = embedding
-        fields["num_classes"] = _num_classes(tensors, embedding)
-    return fields, Layers(tensors, layers, weights)
+    return fields, Layers(parts | _attention(tensors, names, attention))
 
 
-def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0, left_out=None):
-    """What is common to the checkpoints of PyTorch projects.
+def translate(
+    tensors, names, epsilon, ema_decay, ema_start_step=0, relu_in_place=False
+):
+    """Translates the checkpoint of a PyTorch project.
 
     Args:
         tensors: dict of name to array.
-        networks: dict of `"generator"`, `"ema_generator"`, `"discriminator"`, as far as
-            there are any, to what `generator` and `discriminator` return. An averaged
-            generator alone becomes the generator.
+        names: `Names`.
         epsilon: float, of batch normalization.
         ema_decay, ema_start_step: float and int, of the averaged generator.
-        left_out: str, regular expression of the names of a discriminator that is left
-            out because its ReLU in place makes it another function.
+        relu_in_place: bool, whether the discriminator's ReLU is in place. It is another
+            function then, and is left out.
 
     Returns:
-        `Translation`.
+        `Translation`. An averaged generator alone becomes the generator.
 
     Raises:
-        BadInput: there is no generator, or they do not belong together.
+        BadInput: the networks are others than ours, there is no generator, or they do
+            not belong together.
     """
+    found, left_out = {}, None
+    for network, prefix in names.prefixes.items():
+        if not any(name.startswith(prefix) for name in tensors):
+            continue
+        if network != "discriminator":
+            found[network] = generator(tensors, prefix, names)
+        elif relu_in_place:
+            left_out = prefix
+        else:
+            found[network] = discriminator(tensors, prefix, names)
+    result = translation(tensors, found, epsilon, ema_decay, ema_start_step)
+    if left_out:
+        reason = "the discriminator, whose ReLU in place makes it another function"
+        result.ignore(tensors, {f"{re.escape(left_out)}.*": reason})
+        result.notes.append(f"left out: {reason} (shortcuts see relu(x), ours see x).")
+    return result
+
+
+def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0):
+    """`translate` for a dict of network to what `generator`, ... have returned."""
     fields, networks = {}, dict(networks)
     if "generator" not in networks:
         if "ema_generator" not in networks:
@@ -215,69 +230,27 @@ def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0, left_ou
         settings["ema_start_step"] = ema_start_step
     step = int(tensors.get("meta.iter", 0))
     result = Translation(fields, layers, settings, step=step, notes=notes)
-    for pattern, reason in _NOT_NEEDED.items():
-        result.ignore(tensors, pattern, reason)
-    if left_out and any(re.match(left_out, name) for name in tensors):
-        reason = "the discriminator, whose ReLU in place makes it another function"
-        result.ignore(tensors, f"{left_out}.*", reason)
-        result.notes.append(f"left out: {reason} (shortcuts see relu(x), ours see x).")
+    result.ignore(tensors, _NOT_NEEDED)
     return result
 
 
-def _norm(ours, source, names):
-    """A batch normalization without classes: dict of our variable to `Weight`."""
-    return {
-        f"{ours}/gamma": Weight(f"{source}.weight"),
-        f"{ours}/beta": Weight(f"{source}.bias"),
-        f"{ours}/moving_mean": Weight(f"{source}.{names.statistics}mean"),
-        f"{ours}/moving_variance": Weight(f"{source}.{names.statistics}var"),
-    }
-
-
-def _block_norm(tensors, ours, source, names, has_classes):
-    """A block's batch normalization: dict of our variable to `Weight`."""
-    if not has_classes:
-        return _norm(ours, f"{source}{names.plain_norm}", names)
-    gain, bias = _tables(source, names)
-    return {
-        **_norm(ours, f"{source}{names.class_norm}", names),
-        f"{ours}/gamma": gain.effective(tensors, plus=int(names.gains_from_one)),
-        f"{ours}/beta": bias.effective(tensors),
-    }
-
-
-def _tables(source, names):
-    return [
-        Layer(f"{source}{table}", names.table_layout) for table in names.class_tables
-    ]
-
-
 def _spectral_norm(networks):
-    """Agrees on the spectral normalization of all networks of a run.
+    """The field `spectral_norm` for a dict of network to `Layers`, and notes.
 
-    Args:
-        networks: dict of `"generator"`, ... to `Layers`; some of them are replaced by
-            their `folded` ones.
-
-    Returns:
-        Value of the field `spectral_norm`, and a list of notes.
+    The generators lose theirs, unless all networks of the run can have it.
     """
     if all(layers.normalized for layers in networks.values()):
         return "both", []
-    causes = [
-        cause
-        for layers in networks.values()
-        if layers.source_is_normalized
-        for cause in layers.without_u
-    ]
-    for name, layers in networks.items():
-        if name != "discriminator":
-            networks[name] = layers.folded()
     judge = networks.get("discriminator")
+    value, folded = "none", "networks are"
     if judge is None or judge.normalized:
         value, folded = "discriminator", "generator is"
-    else:
-        value, folded = "none", "networks are"
+    causes = []
+    for name, layers in networks.items():
+        if layers.source_is_normalized:
+            causes += layers.without_u
+        if name != "discriminator":
+            layers.normalized = False
     note = (
         f"the {folded} stored without spectral normalization, weights divided by the "
         f"source's sigma: {', '.join(causes[:1])} has no spectral normalization there, "
@@ -287,42 +260,28 @@ def _spectral_norm(networks):
 
 
 def _blocks(tensors, prefix, names):
-    """List of the names of blocks, and dict of block to its attention's name."""
+    """Dict of the name of each block to that of the attention after it, or `None`."""
     pattern = re.escape(prefix) + names.blocks
-    matches = (re.match(pattern, name) for name in tensors)
-    parts = {match[0] for match in matches if match}
-    blocks, attention = [], {}
+    parts = {match[0] for name in tensors if (match := re.match(pattern, name))}
     query, *_, gamma = names.attention
+    blocks, last = {}, None
     for part in sorted(parts, key=lambda p: [int(n) for n in re.findall(r"\d+", p)]):
-        has_query = Layer(f"{part}{query}").is_there(tensors)
+        has_query = Layer(tensors, f"{part}{query}").is_there
         if not (has_query or f"{part}{gamma}" in tensors):
-            blocks.append(part)
-        elif not blocks or blocks[-1] in attention:
+            blocks[part], last = None, part
+        elif last is None or blocks[last]:
             raise BadInput(
                 "Attention must come after a block, once. Received: attention in "
                 f"{part}. Our networks have no such layer; nothing was written."
             )
         else:
-            attention[blocks[-1]] = part
-    return blocks, attention
-
-
-def _shape(tensors, source, rank, what):
-    return shape_of(tensors, Layer(source).names(tensors)[0], rank, what)
-
-
-def _num_classes(tensors, table):
-    """The length of our table of classes."""
-    weight = table.names(tensors)[0]
-    shape_of(tensors, weight, 2, "num_classes")
-    return len(table.layout.weight(tensors[weight]))
+            blocks[last] = part
+    return blocks
 
 
 def _widths(tensors, names, blocks):
-    first = names.convolutions[0]
-    return [
-        _shape(tensors, f"{b}{first}", 4, "the width of a block")[0] for b in blocks
-    ]
+    firsts = [Layer(tensors, f"{block}{names.convolutions[0]}") for block in blocks]
+    return [first.shape(4, "the width of a block")[0] for first in firsts]
 
 
 def _find_widths(widths, tables, network):
@@ -342,20 +301,46 @@ def _find_widths(widths, tables, network):
     )
 
 
-def _convolutions(ours, block, convolutions, layout=CONVOLUTION):
+def _num_classes(table, has_classes):
+    """The length of our table of classes."""
+    if not has_classes:
+        return 0
+    return len(table.layout.weight(np.empty(table.shape(2, "num_classes"))))
+
+
+def _norm(ours, source, names, tables=()):
+    """A batch normalization: dict of our variable to `Weight`."""
+    weights = {
+        f"{ours}/gamma": Weight(f"{source}.weight"),
+        f"{ours}/beta": Weight(f"{source}.bias"),
+        f"{ours}/moving_mean": Weight(f"{source}.{names.statistics}mean"),
+        f"{ours}/moving_variance": Weight(f"{source}.{names.statistics}var"),
+    }
+    if tables:
+        gain, bias = tables
+        weights[f"{ours}/gamma"] = gain.effective(plus=int(names.gains_from_one))
+        weights[f"{ours}/beta"] = bias.effective()
+    return weights
+
+
+def _convolutions(tensors, ours, block, names, layout=CONVOLUTION):
     """The layers of a block; `layout` is that of what sees the block's input."""
-    first, second, shortcut = (f"{block}{name}" for name in convolutions)
+    first, second, shortcut = (f"{block}{name}" for name in names.convolutions)
     return {
-        f"{ours}/convolution_1": Layer(first, layout),
-        f"{ours}/convolution_2": Layer(second),
-        f"{ours}/shortcut": Layer(shortcut, layout),
+        f"{ours}/convolution_1": Layer(tensors, first, layout),
+        f"{ours}/convolution_2": Layer(tensors, second),
+        f"{ours}/shortcut": Layer(tensors, shortcut, layout),
     }
 
 
-def _add_attention(layers, weights, size, source, names):
-    ours = f"attention_{size}x{size}"
-    *convolutions, gamma = (f"{source}{name}" for name in names.attention)
-    for our_name, name in zip(("query", "key", "value", "output"), convolutions):
-        layers[f"{ours}/{our_name}"] = Layer(name)
-    # A scalar here, of shape () or (1,) there.
-    weights[f"{ours}/gamma"] = Weight(gamma, lambda values: values.reshape(()))
+def _attention(tensors, names, attention):
+    """The parts of attention: dict of the size of a map to its layer's name there."""
+    parts = {}
+    for size, source in attention.items():
+        *convolutions, gamma = (f"{source}{name}" for name in names.attention)
+        for part, name in zip(("query", "key", "value", "output"), convolutions):
+            parts[f"attention_{size}x{size}/{part}"] = Layer(tensors, name)
+        # A scalar here, of shape () or (1,) there.
+        scalar = Weight(gamma, convert=lambda values: values.reshape(()))
+        parts[f"attention_{size}x{size}/gamma"] = scalar
+    return parts

@@ -5,8 +5,8 @@ tensor is left over, none is missing and every shape fits, before anything is wr
 """
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Callable
 
 import numpy as np
 
@@ -17,29 +17,22 @@ from sagan_tf.progress import progress_bar
 _LISTED = 3
 
 
-@dataclasses.dataclass(frozen=True)
 class Weight:
     """Where one of our variables comes from.
 
     Args:
-        names: str or tuple of str, tensors of the source. One tensor may be used for
-            several variables.
-        convert: function of their arrays, in that order, that returns ours; `None` for
-            one tensor that is taken as it is.
+        names: str, tensors of the source. One tensor may be used for several variables.
+        convert: function of their arrays, in that order, that returns ours; without it
+            one tensor is taken as it is.
     """
 
-    names: str | tuple[str, ...]
-    convert: Callable | None = None
-
-    def sources(self):
-        """Tuple of str, the names of the tensors."""
-        return (self.names,) if isinstance(self.names, str) else tuple(self.names)
+    def __init__(self, *names, convert=np.asarray):
+        self.names, self._convert = names, convert
 
     def value(self, tensors):
         """The float32 array for our variable, from a dict of name to array."""
-        arrays = [np.asarray(tensors[name]) for name in self.sources()]
-        ours = arrays[0] if self.convert is None else self.convert(*arrays)
-        return np.asarray(ours, np.float32)
+        arrays = [np.asarray(tensors[name]) for name in self.names]
+        return np.asarray(self._convert(*arrays), np.float32)
 
 
 @dataclasses.dataclass
@@ -55,29 +48,30 @@ class Translation:
             `fields` has an `ema_decay`.
         settings: dict of `Config` field to value: how the source was trained, as far as
             that is known. Flags change it.
-        ignored: dict of tensor name to the reason why it is not needed.
         step: int, generator updates that the weights have seen.
         notes: list of str, sentences for the user: what was assumed, what differs.
+        ignored: dict of tensor name to the reason why it is not needed.
     """
 
     fields: dict
     networks: dict
-    settings: dict = dataclasses.field(default_factory=dict)
-    ignored: dict = dataclasses.field(default_factory=dict)
+    settings: dict
     step: int = 0
     notes: list = dataclasses.field(default_factory=list)
+    ignored: dict = dataclasses.field(default_factory=dict)
 
-    def ignore(self, tensors, pattern, reason):
+    def ignore(self, tensors, reasons):
         """Ignores the tensors whose whole name matches a regular expression.
 
         Args:
             tensors: iterable of str, names.
-            pattern: str.
-            reason: str, what they are: "moments of Adam".
+            reasons: dict of regular expression to str, what they are: "moments of
+                Adam". The first that matches counts.
         """
-        for name in tensors:
-            if re.fullmatch(pattern, name):
-                self.ignored.setdefault(name, reason)
+        for pattern, reason in reasons.items():
+            for name in tensors:
+                if re.fullmatch(pattern, name):
+                    self.ignored.setdefault(name, reason)
 
 
 def variables_by_name(network):
@@ -94,12 +88,11 @@ def variables_by_name(network):
     Returns:
         Dict of str to variable.
     """
-    named = {}
-    for variable in network.variables:
-        parts = variable.path.split("/")
-        kept = [part for part, last in zip(parts, [None, *parts]) if part != last]
-        named["/".join(kept)] = variable
-    return named
+
+    def name(variable):
+        return "/".join(part for part, _ in itertools.groupby(variable.path.split("/")))
+
+    return {name(variable): variable for variable in network.variables}
 
 
 def shape_of(tensors, name, rank, what):
@@ -117,72 +110,54 @@ def shape_of(tensors, name, rank, what):
     Raises:
         BadInput: it is not there, or has another number of axes.
     """
-    if name not in tensors:
+    shape = np.shape(tensors[name]) if name in tensors else None
+    if shape is None or len(shape) != rank:
+        received = f"{len(tensors)} tensors without it" if shape is None else shape
         raise BadInput(
-            f"The checkpoint must have the tensor {name}, which tells {what}. "
-            f"Received: {len(tensors)} tensors without it. Nothing was written."
-        )
-    shape = np.shape(tensors[name])
-    if len(shape) != rank:
-        raise BadInput(
-            f"{name}, which tells {what}, must have {rank} axes. Received: shape "
-            f"{shape}. Nothing was written."
+            f"The checkpoint must have the tensor {name}, which tells {what}, of "
+            f"{rank} axes. Received: {received}. Nothing was written."
         )
     return shape
 
 
-def check_names(tensors, networks, ignored):
-    """Checks that every tensor is used or ignored, and that none is missing.
+def convert(tensors, networks, variables, ignored=()):
+    """The values of all our variables.
 
     Args:
         tensors: dict of name to array.
         networks: dict of network to a dict of our variable's name to its `Weight`.
+        variables: the same with the variables in place of the weights.
         ignored: names of tensors that are not needed.
-
-    Raises:
-        BadInput: names what is missing or left over.
-    """
-    used = dict.fromkeys(
-        name
-        for weights in networks.values()
-        for weight in weights.values()
-        for name in weight.sources()
-    )
-    missing = [name for name in used if name not in tensors]
-    left = [name for name in tensors if name not in used and name not in ignored]
-    unknown = [f"{name} {np.shape(tensors[name])}" for name in left]
-    _complain({"missing": missing, "unknown": unknown})
-
-
-def convert(tensors, networks, variables):
-    """The values of all our variables.
-
-    Args:
-        tensors, networks: see `check_names`, which has passed.
-        variables: dict of network to a dict of our variable's name to the variable.
 
     Returns:
         Dict of network to a dict of our variable's name to its array, float32.
 
     Raises:
-        BadInput: tensors have other shapes, or values that are not finite.
+        BadInput: tensors are missing or left over, have other shapes, or values that
+            are not finite.
     """
-    values, wrong, broken = {}, [], []
-    total = sum(len(weights) for weights in networks.values())
-    with progress_bar("Translating", total, unit="variables") as bar:
-        for network, weights in networks.items():
-            values[network] = {}
-            for ours, weight in weights.items():
-                shape = tuple(variables[network][ours].shape)
-                value = _value(weight, tensors)
-                sources = (f"{n} {np.shape(tensors[n])}" for n in weight.sources())
-                received = ", ".join(sources)
-                if value is None or value.shape != shape:
-                    wrong.append(f"{received} for {ours} {shape}")
-                elif not np.all(np.isfinite(value)):
-                    broken.append(received)
-                values[network][ours] = value
-                bar.update()
+    weights = [
+        (variables[network][ours], network, ours, weight)
+        for network, named in networks.items()
+        for ours, weight in named.items()
+    ]
+    used = dict.fromkeys(name for *_, weight in weights for name in weight.names)
+    missing = [name for name in used if name not in tensors]
+    left = [name for name in tensors if name not in used and name not in ignored]
+    unknown = [f"{name} {np.shape(tensors[name])}" for name in left]
+    _complain({"missing": missing, "unknown": unknown})
+    values, wrong, broken = {network: {} for network in networks}, [], []
+    with progress_bar("Translating", len(weights), unit="variables") as bar:
+        for variable, network, ours, weight in weights:
+            value, shape = _value(weight, tensors), tuple(variable.shape)
+            sources = (f"{n} {np.shape(tensors[n])}" for n in weight.names)
+            received = ", ".join(sources)
+            if value is None or value.shape != shape:
+                wrong.append(f"{received} for {ours} {shape}")
+            elif not np.all(np.isfinite(value)):
+                broken.append(received)
+            values[network][ours] = value
+            bar.update()
     _complain({"of another shape": wrong, "not finite": broken})
     return values
 

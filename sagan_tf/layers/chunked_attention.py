@@ -16,11 +16,7 @@ LARGEST_PART = 2**20
 
 
 def automatic_chunk_size(num_queries, num_keys):
-    """Queries at a time for a map of this size, or `None` for all of them.
-
-    Args:
-        num_queries, num_keys: int.
-    """
+    """Queries at a time for a map of this size, or `None` for all of them."""
     if num_queries * num_keys <= LARGEST_WHOLE_MAP:
         return None
     return largest_divisor(num_queries, max(LARGEST_PART // num_keys, 1))

@@ -78,16 +78,26 @@ class ConditionalBatchNorm(keras.layers.Layer):
     def build(self, inputs_shape, labels_shape=None):
         channels = inputs_shape[-1]
         self._build_tables(channels)
-        self.moving_mean = self._add_statistic(channels, "zeros", "moving_mean")
-        self.moving_variance = self._add_statistic(channels, "ones", "moving_variance")
+        self.moving_mean = self._add("moving_mean", "zeros", (channels,), moves=True)
+        self.moving_variance = self._add(
+            "moving_variance", "ones", (channels,), moves=True
+        )
 
     def _build_tables(self, channels):
-        classes = () if self.num_classes is None else (self.num_classes,)
-        self.gamma = self.add_weight(
-            shape=(*classes, channels), initializer="ones", autocast=False, name="gamma"
+        shape = (
+            (channels,) if self.num_classes is None else (self.num_classes, channels)
         )
-        self.beta = self.add_weight(
-            shape=(*classes, channels), initializer="zeros", autocast=False, name="beta"
+        self.gamma = self._add("gamma", "ones", shape)
+        self.beta = self._add("beta", "zeros", shape)
+
+    def _add(self, name, initializer, shape, moves=False):
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            trainable=not moves,
+            autocast=False,
+            aggregation="mean" if moves else "none",
+            name=name,
         )
 
     def call(self, inputs, labels=None, training=False):
@@ -114,26 +124,14 @@ class ConditionalBatchNorm(keras.layers.Layer):
         both = ops.take(ops.concatenate([gamma, beta], -1), labels, axis=0)
         return ops.split(both[:, None, None, :], 2, axis=-1)
 
-    def _add_statistic(self, channels, initializer, name):
-        return self.add_weight(
-            shape=(channels,),
-            initializer=initializer,
-            trainable=False,
-            autocast=False,
-            aggregation="mean",
-            name=name,
-        )
-
     def _batch_statistics(self, x):
         mean, variance = ops.moments(x, (0, 1, 2), synchronized=self.synchronized)
-        moving_variance = variance
+        stored = variance
         if self.unbiased_moving_variance:
             n = ops.cast(ops.prod(ops.shape(x)[:3]), x.dtype)
-            moving_variance = variance * (n / ops.maximum(n - 1, 1))
-        for moving, batch in (
-            (self.moving_mean, mean),
-            (self.moving_variance, moving_variance),
-        ):
+            stored = variance * (n / ops.maximum(n - 1, 1))
+        statistics = (self.moving_mean, self.moving_variance)
+        for moving, batch in zip(statistics, (mean, stored)):
             moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         return mean, variance
 

@@ -43,16 +43,8 @@ class ProjectionHead(SpectrallyNormalizedLayer):
         self.linear.build(inputs_shape)
         self.embedding = None
         if self.num_classes is not None:
-            self.embedding = self.normalized(
-                keras.layers.Embedding(
-                    self.num_classes,
-                    inputs_shape[-1],
-                    embeddings_initializer=self.fresh_initializer(),
-                    dtype=self.dtype_policy,
-                    name="embedding",
-                )
-            )
-            self.embedding.build((None,))
+            channels = inputs_shape[-1]
+            self.embedding = self.table(self.num_classes, channels, "embedding")
 
     def call(self, inputs, labels=None, training=False):
         check_labels(self, labels)

@@ -123,13 +123,7 @@ class PoolingConvolution(_ResamplingConvolution):
     a convolution with stride 2. The result equals `downsample(conv(x))` up to the order
     of the sums.
 
-    Args:
-        filters: int, channels of the output.
-        kwargs: see `keras.layers.Conv2D`. The kernel is 3x3, the stride 1, the padding
-            SAME, channels are last.
-
-    Call arguments:
-        inputs: `(B, H, W, C)` float tensor.
+    Args, Call arguments: see `UpsamplingConvolution`.
 
     Returns:
         `(B, H // 2, W // 2, filters)` tensor.

@@ -107,7 +107,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
             spectral_normalization=self.spectral_normalization,
             power_iterations=self.power_iterations,
             stop_gradient=self.stop_gradient,
-            kernel_initializer=self.fresh_initializer(),
+            kernel_initializer=self._initializer(),
             **options,
         )
 
@@ -127,39 +127,34 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
-class DiscriminatorBlock(SpectrallyNormalizedLayer):
-    """A residual block of the discriminator.
+class DiscriminatorOptimizedBlock(SpectrallyNormalizedLayer):
+    """The discriminator's first residual block, which sees the image.
 
-        h = conv3x3(relu(conv3x3(relu(x)))),   y = down(h) + conv1x1(down(x))
+        y = down(conv3x3(relu(conv3x3(x)))) + conv1x1(down(x))
 
-    `down` is a 2x2 average pool, absent without `downsample`. The shortcut starts from
-    the raw x; it is the identity when the block neither pools nor changes the number of
-    channels.
-
-    Differs from the official code in the order of the sums alone: there the shortcut
-    convolves before it pools, which gives the same at four times the cost, and
-    down(conv3x3(.)) is not joined as in `PoolingConvolution`.
+    No activation comes before the first convolution, and the shortcut pools before it
+    convolves. `down` is a 2x2 average pool.
 
     Args:
         filters: int, channels of the output.
-        downsample: bool, whether height and width are halved.
         kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
-        inputs: `(B, H, W, C)` float tensor.
+        inputs: `(B, H, W, C)` float tensor; here images.
         training: bool, whether `u` moves.
 
     Returns:
-        `(B, H // 2, W // 2, filters)` tensor, or `(B, H, W, filters)` without
-        `downsample`.
+        `(B, H // 2, W // 2, filters)` tensor.
 
-    Reference: self-attention-gan `discriminator.py`: `block`
+    Reference: self-attention-gan `discriminator.py`: `optimized_block`
     """
 
-    def __init__(self, filters, downsample=True, **kwargs):
+    downsample = True
+    _first_activation = staticmethod(lambda x: x)
+
+    def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
-        self.downsample = downsample
 
     def build(self, input_shape):
         self.convolution_1 = self.convolution(self.filters, 3, "convolution_1")
@@ -175,7 +170,7 @@ class DiscriminatorBlock(SpectrallyNormalizedLayer):
             self.shortcut.build(input_shape)
 
     def call(self, inputs, training=False):
-        x = self.convolution_1(ops.relu(inputs), training=training)
+        x = self.convolution_1(self._first_activation(inputs), training=training)
         x = self.convolution_2(ops.relu(x), training=training)
         shortcut = downsample(inputs) if self.downsample else inputs
         if self.shortcut is not None:
@@ -188,57 +183,39 @@ class DiscriminatorBlock(SpectrallyNormalizedLayer):
         return (*input_shape[:-1], self.filters)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "downsample": self.downsample,
-        }
+        return {**super().get_config(), "filters": self.filters}
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
-class DiscriminatorOptimizedBlock(SpectrallyNormalizedLayer):
-    """The discriminator's first residual block, which sees the image.
+class DiscriminatorBlock(DiscriminatorOptimizedBlock):
+    """A residual block of the discriminator.
 
-        y = down(conv3x3(relu(conv3x3(x)))) + conv1x1(down(x))
+        h = conv3x3(relu(conv3x3(relu(x)))),   y = down(h) + conv1x1(down(x))
 
-    No activation comes before the first convolution, and the shortcut pools before it
-    convolves. `down` is a 2x2 average pool.
+    `down` is a 2x2 average pool, absent without `downsample`. The shortcut starts from
+    the raw x; it is the identity when the block neither pools nor changes the number of
+    channels.
+
+    Differs from the official code in the order of the sums alone: there the shortcut
+    convolves before it pools, which gives the same at four times the cost, and
+    down(conv3x3(.)) is not joined as in `PoolingConvolution`.
 
     Args:
-        filters: int, channels of the output.
-        kwargs: see `SpectrallyNormalizedLayer`.
-
-    Call arguments:
-        inputs: images, `(B, H, W, C)` float tensor.
-        training: bool, whether `u` moves.
+        downsample: bool, whether height and width are halved.
+        filters, kwargs: see `DiscriminatorOptimizedBlock`, also for the call.
 
     Returns:
-        `(B, H // 2, W // 2, filters)` tensor.
+        `(B, H // 2, W // 2, filters)` tensor, or `(B, H, W, filters)` without
+        `downsample`.
 
-    Reference: self-attention-gan `discriminator.py`: `optimized_block`
+    Reference: self-attention-gan `discriminator.py`: `block`
     """
 
-    def __init__(self, filters, **kwargs):
-        super().__init__(**kwargs)
-        self.filters = filters
+    _first_activation = staticmethod(ops.relu)
 
-    def build(self, input_shape):
-        self.convolution_1 = self.convolution(self.filters, 3, "convolution_1")
-        self.convolution_1.build(input_shape)
-        self.convolution_2 = self.convolution(
-            self.filters, 3, "convolution_2", kind=PoolingConvolution
-        )
-        self.convolution_2.build((*input_shape[:-1], self.filters))
-        self.shortcut = self.convolution(self.filters, 1, "shortcut")
-        self.shortcut.build(input_shape)
-
-    def call(self, inputs, training=False):
-        x = ops.relu(self.convolution_1(inputs, training=training))
-        x = self.convolution_2(x, training=training)
-        return x + self.shortcut(downsample(inputs), training=training)
-
-    def compute_output_shape(self, input_shape):
-        return downsampled_shape(input_shape, self.filters)
+    def __init__(self, filters, downsample=True, **kwargs):
+        super().__init__(filters, **kwargs)
+        self.downsample = downsample
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters}
+        return {**super().get_config(), "downsample": self.downsample}

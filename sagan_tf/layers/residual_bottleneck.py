@@ -38,16 +38,16 @@ class ResidualBottleneck(SpectrallyNormalizedLayer):
     def build(self, input_shape):
         channels = input_shape[-1]
         first, second = bottleneck_widths(channels)
-        self.convolution_1 = self.convolution(first, 1, "convolution_1", use_bias=False)
-        self.convolution_2 = self.convolution(
-            second, 3, "convolution_2", use_bias=False
-        )
-        self.convolution_3 = self.convolution(
-            channels, 1, "convolution_3", use_bias=False
-        )
-        self.convolution_1.build(input_shape)
-        self.convolution_2.build((*input_shape[:-1], first))
-        self.convolution_3.build((*input_shape[:-1], second))
+        self.convolution_1, self.convolution_2, self.convolution_3 = convolutions = [
+            self.convolution(filters, size, f"convolution_{number}", use_bias=False)
+            for number, filters, size in (
+                (1, first, 1),
+                (2, second, 3),
+                (3, channels, 1),
+            )
+        ]
+        for convolution, depth in zip(convolutions, (channels, first, second)):
+            convolution.build((*input_shape[:-1], depth))
         self.gamma = self.add_weight(shape=(), initializer="zeros", name="gamma")
 
     def call(self, inputs, training=False):

@@ -83,9 +83,7 @@ class SpectralNormalization(keras.layers.Wrapper):
                 "layer must be a keras.layers.Layer. "
                 f"Received: {layer!r}. Try keras.layers.Dense(10)."
             )
-        if dtype is None:
-            dtype = layer.dtype_policy
-        super().__init__(layer, dtype=dtype, **kwargs)
+        super().__init__(layer, dtype=dtype or layer.dtype_policy, **kwargs)
         self.power_iterations = power_iterations
         self.stop_gradient = stop_gradient
         self.epsilon = epsilon
@@ -94,7 +92,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     def build(self, input_shape=None):
         super().build(input_shape)
         self.u = self.add_weight(
-            shape=(1, self._output_size()),
+            shape=(1, self.weight.shape[-2 if self._has_outputs_before_last() else -1]),
             initializer=keras.initializers.TruncatedNormal(stddev=1.0),
             dtype=self._sigma_dtype(),
             trainable=False,
@@ -178,39 +176,25 @@ class SpectralNormalization(keras.layers.Wrapper):
             return ops.stop_gradient(ops.convert_to_tensor(self.u))
 
     def _as_matrix(self, weight):
-        if self._is_embedding():
-            return ops.transpose(weight)
-        if self._is_transposed_convolution():
+        if self._has_outputs_before_last():
             weight = ops.swapaxes(weight, -1, -2)
-        return ops.reshape(weight, (-1, self._output_size()))
+        return ops.reshape(weight, (-1, weight.shape[-1]))
 
     def _as_weight(self, matrix):
         """The inverse of `_as_matrix`."""
-        if self._is_embedding():
-            return ops.transpose(matrix)
         shape = tuple(self.weight.shape)
-        if self._is_transposed_convolution():
-            shape = (*shape[:-2], shape[-1], shape[-2])
-            return ops.swapaxes(ops.reshape(matrix, shape), -1, -2)
-        return ops.reshape(matrix, shape)
+        if not self._has_outputs_before_last():
+            return ops.reshape(matrix, shape)
+        return ops.swapaxes(ops.reshape(matrix, (*shape[:-2], *shape[:-3:-1])), -1, -2)
 
-    def _output_size(self):
-        if self._is_embedding():
-            return self.weight.shape[0]
-        return self.weight.shape[-2 if self._is_transposed_convolution() else -1]
-
-    def _is_embedding(self):
-        return not hasattr(self.layer, "kernel")
-
-    def _is_transposed_convolution(self):
-        return isinstance(
-            self.layer,
-            (
-                keras.layers.Conv1DTranspose,
-                keras.layers.Conv2DTranspose,
-                keras.layers.Conv3DTranspose,
-            ),
+    def _has_outputs_before_last(self):
+        """Whether the weight's last axis but one is that of u, as the class says."""
+        transposed = (
+            keras.layers.Conv1DTranspose,
+            keras.layers.Conv2DTranspose,
+            keras.layers.Conv3DTranspose,
         )
+        return not hasattr(self.layer, "kernel") or isinstance(self.layer, transposed)
 
     def _sigma_dtype(self):
         return keras.backend.result_type(self.layer.variable_dtype, "float32")

@@ -20,11 +20,6 @@ def normalized(
     )
 
 
-def fresh(initializer):
-    """A copy of an initializer: one object draws the same values at each use."""
-    return initializer.__class__.from_config(initializer.get_config())
-
-
 class SpectrallyNormalizedLayer(keras.layers.Layer):
     """A layer that makes its parts with settings that all of them share.
 
@@ -55,14 +50,14 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
     ):
         """A SAME convolution with stride 1, normalized if this layer is."""
-        return self.normalized(
+        return self._normalized(
             kind(
                 filters,
                 kernel_size,
                 padding="same",
                 data_format="channels_last",
                 use_bias=use_bias,
-                kernel_initializer=self.fresh_initializer(),
+                kernel_initializer=self._initializer(),
                 dtype=self.dtype_policy,
                 name=name,
             )
@@ -70,17 +65,30 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
 
     def dense(self, units, name):
         """A dense layer, normalized if this layer is."""
-        return self.normalized(
+        return self._normalized(
             keras.layers.Dense(
                 units,
-                kernel_initializer=self.fresh_initializer(),
+                kernel_initializer=self._initializer(),
                 dtype=self.dtype_policy,
                 name=name,
             )
         )
 
-    def normalized(self, layer):
-        """`layer`, wrapped in `SpectralNormalization` if this layer is normalized."""
+    def table(self, classes, channels, name, dtype=None):
+        """A built embedding with a row for each class, normalized if this layer is."""
+        table = self._normalized(
+            keras.layers.Embedding(
+                classes,
+                channels,
+                embeddings_initializer=self._initializer(),
+                dtype=dtype or self.dtype_policy,
+                name=name,
+            )
+        )
+        table.build((None,))
+        return table
+
+    def _normalized(self, layer):
         return normalized(
             layer,
             self.spectral_normalization,
@@ -89,9 +97,9 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
             self.clamp_sigma,
         )
 
-    def fresh_initializer(self):
-        """A copy of the initializer, for one part."""
-        return fresh(self.kernel_initializer)
+    def _initializer(self):
+        # One object would give the same values to each part.
+        return self.kernel_initializer.clone()
 
     def get_config(self):
         return {

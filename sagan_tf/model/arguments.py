@@ -40,6 +40,7 @@ def check_arguments(model):
     classes = getattr(head_of(model.discriminator), "num_classes", None)
     z_dim = model.generator.inputs[0].shape[-1]
     steps = model.discriminator_steps, model.gradient_accumulation_steps
+    seeking = model.mode_seeking_weight, model.mode_seeking_distance
     checks = {
         f"num_classes must be that of the discriminator, {classes}. "
         f"Received: {model.num_classes}.": classes in (None, model.num_classes),
@@ -51,6 +52,9 @@ def check_arguments(model):
         f"Received: {steps}.": min(steps) >= 1,
         f"class_loss_weight must be at least 0. Received: {model.class_loss_weight}. "
         "Try 1.0.": 0 <= model.class_loss_weight < float("inf"),
+        "mode_seeking_weight must be at least 0 and mode_seeking_distance above 0. "
+        f"Received: {seeking}. Try 2.0 and 0.4.": 0 <= seeking[0] < float("inf")
+        and 0 < seeking[1] < float("inf"),
         "ema_decay must be between 0 and 1, or None for no average. "
         f"Received: {model.ema_decay}. Try 0.9999.": model.ema_decay is None
         or 0 < model.ema_decay < 1,

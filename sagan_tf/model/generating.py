@@ -4,6 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from sagan_tf.model import latents
+from sagan_tf.model.adversarial_losses import call
+from sagan_tf.model.arguments import check_labels
 from sagan_tf.progress import progress_bar
 
 
@@ -73,3 +75,54 @@ def generate(network, z, *labels):
     """Calls a network of z, or of a list of z and perhaps labels, for inference."""
     inputs = [z, *labels] if isinstance(network.input, list) else z
     return network(inputs, training=False)
+
+
+class Generating:
+    """How a `SAGAN` generates images: what its `generate`, `sample` and call do."""
+
+    def generate(self, z, labels=None, ema=True):
+        """Generates images in inference mode.
+
+        Args:
+            z: `(N, z_dim)` float array or tensor.
+            labels: `(N,)` ints in [0, num_classes), or `None` when unconditional.
+            ema: bool, whether to use the averaged generator, if there is one.
+
+        Returns:
+            Images, `(N, R, R, C)` float32 in [-1, 1].
+
+        Raises:
+            BadInput: labels are missing, superfluous or out of range.
+        """
+        averaged = ema and self.ema_generator is not None
+        network = self.ema_generator if averaged else self.generator
+        z = tf.convert_to_tensor(z, network.inputs[0].dtype)
+        if labels is not None:
+            labels = tf.convert_to_tensor(labels, tf.int32)
+        check_labels(labels, self.num_classes)
+        return call(network, z, labels, training=False)
+
+    def sample(self, count, labels=None, seed=0, ema=True, truncation=None):
+        """Generates `count` images. Image i depends on `(seed, i)` alone.
+
+        Args:
+            count: int, number of images.
+            labels: one int for all, `(count,)` ints, or `None` to draw them.
+            seed: int.
+            ema: see `generate`.
+            truncation: see `latents.draw_z`.
+
+        Returns:
+            Images, `(count, R, R, C)` float32 in [-1, 1].
+        """
+        indices = range(count)
+        z = latents.draw_z(indices, self.z_dim, seed, truncation)
+        if self.num_classes is not None and labels is None:
+            labels = latents.draw_labels(indices, self.num_classes, seed)
+        elif labels is not None:
+            labels = tf.broadcast_to(tf.convert_to_tensor(labels, tf.int32), [count])
+        return self.generate(z, labels, ema)
+
+    def call(self, inputs, training=False):
+        """The generator: `[z, labels] -> images`."""
+        return self.generator(inputs, training=training)

@@ -7,8 +7,10 @@ Under XLA (`jit_compile`) TensorFlow derives other numbers from it than without.
 
 import tensorflow as tf
 
+from sagan_tf.networks.augmentation import NUM_UNIFORMS
+
 # Numbers drawn for two purposes under one seed must not be the same numbers.
-_Z, _LABELS, _TRAINING = 0, 1, 2
+_Z, _LABELS, _TRAINING, _AUGMENTATION = 0, 1, 2, 3
 
 
 def _fold(seed, *numbers):
@@ -88,6 +90,26 @@ def _draw_labels(indices, num_classes, seed):
         return _uniform_int([], _fold(seed, _LABELS, index), num_classes)
 
     return tf.map_fn(one, indices, fn_output_signature=tf.int32)
+
+
+def draw_training_uniforms(seed, step, draw, count):
+    """Draws numbers for the augmentation of one pass of a step, on this replica.
+
+    As `draw_training_latents`, they are a slice of those of the global batch.
+
+    Args:
+        seed, step, count: see `draw_training_latents`.
+        draw: int, the number of the pass, and of the part of its images.
+
+    Returns:
+        `(count, NUM_UNIFORMS)` float32 tensor in [0, 1).
+    """
+    replica = tf.distribute.get_replica_context()
+    total = count * replica.num_replicas_in_sync
+    first = count * tf.cast(replica.replica_id_in_sync_group, tf.int32)
+    pair = _fold(seed, _AUGMENTATION, step, draw)
+    numbers = tf.random.stateless_uniform([total, NUM_UNIFORMS], pair, alg="philox")
+    return tf.slice(numbers, [first, 0], [count, NUM_UNIFORMS])
 
 
 def draw_training_latents(seed, step, draw, count, z_dim, dtype, limit):

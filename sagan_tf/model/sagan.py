@@ -5,17 +5,17 @@ import tensorflow as tf
 
 from sagan_tf.distribution.keras_fit import MultiWorkerFit
 from sagan_tf.errors import BadInput
-from sagan_tf.model import latents, step_metrics
+from sagan_tf.model import step_metrics
 from sagan_tf.model.adam import official_adam, with_loss_scale
+from sagan_tf.model.adversarial_losses import Losses, call, count_of
 from sagan_tf.model.arguments import (
     check_arguments,
-    check_labels,
-    has_classifier,
     head_of,
     split_batch,
 )
+from sagan_tf.model.generating import Generating
 from sagan_tf.model.moving_average import update_average
-from sagan_tf.networks.losses import LOSSES, class_cross_entropy
+from sagan_tf.networks.losses import LOSSES
 
 _ARGUMENTS = (
     "name",
@@ -27,6 +27,9 @@ _ARGUMENTS = (
     "gradient_accumulation_steps",
     "fake_labels",
     "class_loss_weight",
+    "mode_seeking_weight",
+    "mode_seeking_distance",
+    "augmentation",
     "ema_decay",
     "ema_start_step",
     "seed",
@@ -34,7 +37,7 @@ _ARGUMENTS = (
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
-class SAGAN(MultiWorkerFit, keras.Model):
+class SAGAN(MultiWorkerFit, Generating, Losses, keras.Model):
     """A generator G and a discriminator D that are trained against each other.
 
     One training step is, as in the official program,
@@ -66,6 +69,10 @@ class SAGAN(MultiWorkerFit, keras.Model):
             batch, y ~ p_data as in the paper.
         class_loss_weight: float >= 0, weight of the class losses of both networks if
             D has an `AuxiliaryClassifierHead`: for D, that of real plus fake images.
+        mode_seeking_weight: float >= 0, weight of `losses.mode_seeking` in the
+            generator's loss. Above 0, the labels of a generator step come in pairs.
+        mode_seeking_distance: float > 0, the distance that its pairs shall have.
+        augmentation: `Augmentation` of real and generated images before D, or `None`.
         ema_decay: float in (0, 1) for a moving average of the generator's weights, or
             `None`. Weights and batch-norm statistics are averaged, `u` is copied.
         ema_start_step: int, before which the average is a copy.
@@ -75,7 +82,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
         ema_generator: the averaged generator, `None` without `ema_decay`.
         step: int64 variable, generator updates done.
         first_nonfinite_step: int64 variable, the first step with a NaN or infinite
-            loss; -1 if there was none.
+            image, loss or weight; -1 if there was none.
 
     Raises:
         BadInput: an argument is out of range, or does not fit the networks.
@@ -93,6 +100,9 @@ class SAGAN(MultiWorkerFit, keras.Model):
         gradient_accumulation_steps=1,
         fake_labels="uniform",
         class_loss_weight=1.0,
+        mode_seeking_weight=0.0,
+        mode_seeking_distance=0.4,
+        augmentation=None,
         ema_decay=None,
         ema_start_step=0,
         seed=0,
@@ -109,6 +119,10 @@ class SAGAN(MultiWorkerFit, keras.Model):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.fake_labels = fake_labels
         self.class_loss_weight = class_loss_weight
+        self.mode_seeking_weight = mode_seeking_weight
+        self.mode_seeking_distance = mode_seeking_distance
+        self.augmentation = augmentation
+        self.adapts_augmentation = getattr(augmentation, "target", None) is not None
         self.ema_decay = ema_decay
         self.ema_start_step = ema_start_step
         self.seed = seed
@@ -125,9 +139,7 @@ class SAGAN(MultiWorkerFit, keras.Model):
         self.first_nonfinite_step = self.add_weight(
             (), minus_one, name="first_nonfinite_step", **counter
         )
-        self._trackers = step_metrics.make_trackers(
-            self.gammas(), has_classifier(discriminator)
-        )
+        self._trackers = step_metrics.make_trackers(self)
         self.built = True
 
     def compile(
@@ -190,7 +202,8 @@ class SAGAN(MultiWorkerFit, keras.Model):
             self.discriminator_step(passes[first : first + count])
             for first in range(0, len(passes), count)
         ]
-        self._note_nonfinite(g_loss, *d_losses)
+        images = keras.utils.unpack_x_y_sample_weight(data)[0]
+        self._note_nonfinite(images, [g_loss, *d_losses])
         self.step.assign(self.step + 1)
         if self.ema_generator is not None:
             started = self.step.value > self.ema_start_step
@@ -212,8 +225,9 @@ class SAGAN(MultiWorkerFit, keras.Model):
         """
 
         def loss_of(draw, images, real_labels):
-            z, labels = self.draw_latents(draw, _count(images), real_labels)
-            loss = self.generator_loss(z, labels)
+            pairs = self.mode_seeking_weight > 0
+            z, labels = self.draw_latents(draw, count_of(images), real_labels, pairs)
+            loss = self.generator_loss(z, labels, draw)
             self._trackers["g_loss"].update_state(loss)
             return loss
 
@@ -225,18 +239,28 @@ class SAGAN(MultiWorkerFit, keras.Model):
         The generator's `u` and moving statistics move, as in the official program.
         Argument and result are those of `generator_step`.
         """
+        signs = []
 
         def loss_of(draw, images, real_labels):
-            z, labels = self.draw_latents(draw, _count(images), real_labels)
-            fakes = tf.stop_gradient(_call(self.generator, z, labels))
+            z, labels = self.draw_latents(draw, count_of(images), real_labels)
+            fakes = tf.stop_gradient(call(self.generator, z, labels))
             if labels is not None:
                 labels = tf.concat([tf.cast(real_labels, tf.int32), labels], 0)
-            loss, *logits = self.discriminator_loss(images, fakes, labels)
+            loss, *logits = self.discriminator_loss(images, fakes, labels, draw)
             step_metrics.track_discriminator(self._trackers, loss, *logits, labels)
+            signs.append(tf.sign(tf.cast(tf.split(logits[0], 2)[0], tf.float32)))
             return loss
 
         network, optimizer = self.discriminator, self.discriminator_optimizer
-        return self._update(network, optimizer, loss_of, passes)
+        loss = self._update(network, optimizer, loss_of, passes)
+        if self.adapts_augmentation:
+            replica = tf.distribute.get_replica_context()
+            sign = replica.all_reduce("mean", tf.reduce_mean(tf.concat(signs, 0)))
+            count = sum(count_of(images) for _, (images, _) in passes)
+            self.augmentation.adapt(sign, count * replica.num_replicas_in_sync)
+            probability = self.augmentation.probability
+            self._trackers["augment_probability"].update_state(probability)
+        return loss
 
     def _update(self, network, optimizer, loss_of, passes):
         """One update with the mean of the gradients of `loss_of` over all passes."""
@@ -258,110 +282,6 @@ class SAGAN(MultiWorkerFit, keras.Model):
         loss = loss / (replicas * self.gradient_accumulation_steps)
         return optimizer.scale_loss(loss)
 
-    def generator_loss(self, z, labels):
-        """The generator's loss on D(G(z)). D's `u` stay as they are.
-
-        Args:
-            z: `(B, z_dim)` float tensor.
-            labels: `(B,)` int32 tensor, or `None` when unconditional.
-
-        Returns:
-            Scalar tensor.
-        """
-        fakes = _call(self.generator, z, labels)
-        # The scope discards what D would assign to its `u`.
-        with keras.StatelessScope():
-            logits, class_logits = self._judge(fakes, labels)
-        loss = LOSSES[self.loss_name][1](logits)
-        return loss + self._class_loss(class_logits, labels)
-
-    def discriminator_loss(self, images, fakes, labels):
-        """The discriminator's loss, on one pass over real and fake together.
-
-        Args:
-            images, fakes: `(B, R, R, C)` float tensors, real and generated.
-            labels: `(2 B,)` int32 tensor, those of both, or `None` when unconditional.
-
-        Returns:
-            Scalar tensor; logits `(2 B, 1)`, the real images' first; class logits
-            `(2 B, num_classes)`, or `None` without a classifier.
-        """
-        both = tf.concat([tf.cast(images, fakes.dtype), fakes], 0)
-        logits, class_logits = self._judge(both, labels)
-        loss = sum(LOSSES[self.loss_name][0](*tf.split(logits, 2)))
-        # Twice the mean over all is the mean over real plus the mean over fake images.
-        loss += 2 * self._class_loss(class_logits, labels)
-        return loss, logits, class_logits
-
-    def draw_latents(self, draw, count, real_labels=None):
-        """Draws z and fake labels for one pass of the current step.
-
-        Args:
-            draw: int, number of the pass within the step.
-            count: int or int tensor, images on this replica.
-            real_labels: `(count,)` int32 tensor, used if `fake_labels` is `"data"`.
-
-        Returns:
-            z `(count, z_dim)`, labels `(count,)` int32 or `None` when unconditional.
-        """
-        from_data = self.fake_labels == "data"
-        # Labels from the data are drawn as places in the batch.
-        limit = count if from_data else self.num_classes
-        dtype = self.generator.inputs[0].dtype
-        z, labels = latents.draw_training_latents(
-            self.seed, self.step.value, draw, count, self.z_dim, dtype, limit
-        )
-        if self.num_classes is None:
-            return z, None
-        return z, tf.gather(real_labels, labels) if from_data else labels
-
-    def generate(self, z, labels=None, ema=True):
-        """Generates images in inference mode.
-
-        Args:
-            z: `(N, z_dim)` float array or tensor.
-            labels: `(N,)` ints in [0, num_classes), or `None` when unconditional.
-            ema: bool, whether to use the averaged generator, if there is one.
-
-        Returns:
-            Images, `(N, R, R, C)` float32 in [-1, 1].
-
-        Raises:
-            BadInput: labels are missing, superfluous or out of range.
-        """
-        averaged = ema and self.ema_generator is not None
-        network = self.ema_generator if averaged else self.generator
-        z = tf.convert_to_tensor(z, network.inputs[0].dtype)
-        if labels is not None:
-            labels = tf.convert_to_tensor(labels, tf.int32)
-        check_labels(labels, self.num_classes)
-        return _call(network, z, labels, training=False)
-
-    def sample(self, count, labels=None, seed=0, ema=True, truncation=None):
-        """Generates `count` images. Image i depends on `(seed, i)` alone.
-
-        Args:
-            count: int, number of images.
-            labels: one int for all, `(count,)` ints, or `None` to draw them.
-            seed: int.
-            ema: see `generate`.
-            truncation: see `latents.draw_z`.
-
-        Returns:
-            Images, `(count, R, R, C)` float32 in [-1, 1].
-        """
-        indices = range(count)
-        z = latents.draw_z(indices, self.z_dim, seed, truncation)
-        if self.num_classes is not None and labels is None:
-            labels = latents.draw_labels(indices, self.num_classes, seed)
-        elif labels is not None:
-            labels = tf.broadcast_to(tf.convert_to_tensor(labels, tf.int32), [count])
-        return self.generate(z, labels, ema)
-
-    def call(self, inputs, training=False):
-        """The generator: `[z, labels] -> images`."""
-        return self.generator(inputs, training=training)
-
     @property
     def metrics(self):
         """Means since the last reset, in the order of the logs: see `step_metrics`."""
@@ -377,21 +297,17 @@ class SAGAN(MultiWorkerFit, keras.Model):
         names += ["discriminator_optimizer", "step", "first_nonfinite_step"]
         if self.ema_generator is not None:
             names.append("ema_generator")
+        if self.adapts_augmentation:
+            names.append("augmentation")
         return {name: getattr(self, name) for name in names}
 
-    def _judge(self, images, labels):
-        """The discriminator's logits, and its class logits or `None`."""
-        if has_classifier(self.discriminator):
-            return tf.split(_call(self.discriminator, images, None), [1, -1], axis=1)
-        return _call(self.discriminator, images, labels), None
-
-    def _class_loss(self, class_logits, labels):
-        if class_logits is None:
-            return 0.0
-        return self.class_loss_weight * class_cross_entropy(class_logits, labels)
-
-    def _note_nonfinite(self, *losses):
-        finite = tf.reduce_all([tf.math.is_finite(loss) for loss in losses])
+    def _note_nonfinite(self, images, losses):
+        # The losses alone do not show it: oneDNN's convolution with a ReLU makes 0 of
+        # NaN. A sum is not finite if one of its terms is not.
+        weights = self.generator.variables + self.discriminator.variables
+        values = [images, *losses, *(tf.convert_to_tensor(each) for each in weights)]
+        sums = [tf.reduce_sum(each) for each in values if each.dtype.is_floating]
+        finite = tf.reduce_all([tf.math.is_finite(each) for each in sums])
         noted = self.first_nonfinite_step.value
         is_first = tf.logical_and(~finite, noted < 0)
         self.first_nonfinite_step.assign(tf.where(is_first, self.step.value + 1, noted))
@@ -419,12 +335,3 @@ class SAGAN(MultiWorkerFit, keras.Model):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-
-
-def _count(images):
-    """The size of the batch: an int if it is known when the step is traced."""
-    return tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
-
-
-def _call(network, inputs, labels, training=True):
-    return network(inputs if labels is None else [inputs, labels], training=training)

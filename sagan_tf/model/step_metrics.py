@@ -3,6 +3,8 @@
 `g_loss`, `d_loss`; `real_logits`, `fake_logits` and `d_accuracy` (share of real logits
 above and fake logits below 0) as D sees them in its own step; with an auxiliary
 classifier its `real_class_accuracy` and `fake_class_accuracy`;
+with mode seeking `pair_distance`, see `losses.mode_seeking`; with an adaptive
+augmentation its `augment_probability`;
 `gamma_<network>_<layer>` of each attention layer.
 """
 
@@ -10,22 +12,26 @@ import keras
 import tensorflow as tf
 
 from sagan_tf.layers import ResidualBottleneck, SelfAttention
+from sagan_tf.model.arguments import has_classifier
 
 _ALWAYS = ("g_loss", "d_loss", "real_logits", "fake_logits", "d_accuracy")
 _CLASS_ACCURACIES = ("real_class_accuracy", "fake_class_accuracy")
 
 
-def make_trackers(gamma_names, has_classifier):
-    """One `keras.metrics.Mean` for each metric, in the order of the logs.
-
-    Args:
-        gamma_names: names of the metrics of attention, the keys of `gammas`.
-        has_classifier: bool, whether the discriminator has an auxiliary classifier.
+def make_trackers(model):
+    """One `keras.metrics.Mean` for each metric of a `SAGAN`, in the order of the logs.
 
     Returns:
         Dict of name to metric.
     """
-    names = [*_ALWAYS, *(_CLASS_ACCURACIES if has_classifier else ()), *gamma_names]
+    names = list(_ALWAYS)
+    if has_classifier(model.discriminator):
+        names += _CLASS_ACCURACIES
+    if model.mode_seeking_weight:
+        names.append("pair_distance")
+    if model.adapts_augmentation:
+        names.append("augment_probability")
+    names += model.gammas()
     return {name: keras.metrics.Mean(name=name) for name in names}
 
 

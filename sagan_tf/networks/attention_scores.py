@@ -108,19 +108,15 @@ def _maps_of_each(network, layers, arrays):
             ops.convert_to_tensor(array[index : index + 1], tensor.dtype)
             for array, tensor in zip(arrays, network.inputs)
         ]
-        outputs = model(one if len(one) > 1 else one[0], training=False)
-        outputs = {name: _to_array(value) for name, value in outputs.items()}
-        yield (
-            outputs["output"],
-            [
-                AttentionMap(network.name, layer.name, gamma, outputs[layer.name])
-                for layer, gamma in zip(layers, gammas)
-            ],
-        )
-
-
-def _to_array(values):
-    return ops.convert_to_numpy(values)[0].astype(np.float32, copy=False)
+        outputs = {
+            name: ops.convert_to_numpy(values)[0].astype(np.float32, copy=False)
+            for name, values in model(one, training=False).items()
+        }
+        maps = [
+            AttentionMap(network.name, layer.name, gamma, outputs[layer.name])
+            for layer, gamma in zip(layers, gammas)
+        ]
+        yield outputs["output"], maps
 
 
 class _AttentionMap(keras.layers.Layer):

@@ -32,18 +32,13 @@ GENERATOR_WIDTHS = {
 
 # (width, downsample) of each block; the first is the `DiscriminatorOptimizedBlock`.
 DISCRIMINATOR_BLOCKS = {
-    32: ((4, True), (4, True), (4, False), (4, False)),
-    64: ((1, True), (2, True), (4, True), (8, True), (16, False)),
-    128: ((1, True), (2, True), (4, True), (8, True), (16, True), (16, False)),
-    256: (
-        (1, True),
-        (2, True),
-        (4, True),
-        (8, True),
-        (8, True),
-        (16, True),
-        (16, False),
-    ),
+    resolution: tuple((width, n < halving) for n, width in enumerate(widths))
+    for resolution, halving, widths in (
+        (32, 2, (4, 4, 4, 4)),
+        (64, 4, (1, 2, 4, 8, 16)),
+        (128, 5, (1, 2, 4, 8, 16, 16)),
+        (256, 6, (1, 2, 4, 8, 8, 16, 16)),
+    )
 }
 
 RESOLUTIONS = tuple(GENERATOR_WIDTHS)
@@ -154,7 +149,6 @@ def build_generator(
 
     Reference: self-attention-gan `generator.py`: `generator_test`
     """
-    attention_resolution = tuple(attention_resolution)
     _check(resolution, attention_resolution, resolution, channels)
     settings = {
         "spectral_normalization": spectral_norm,
@@ -250,7 +244,6 @@ def build_discriminator(
 
     Reference: self-attention-gan `discriminator.py`: `discriminator_test`
     """
-    attention_resolution = tuple(attention_resolution)
     _check(resolution, attention_resolution, resolution // 2, channels)
     settings = {
         "spectral_normalization": spectral_norm,

@@ -49,9 +49,8 @@ def blend_classes(generator, shares):
                 variable.assign(shares @ tables[variable.name])
             else:
                 variable.assign(getattr(old, variable.name))
-    for old, new in zip(
-        _outside(generator, old_layers), _outside(blended, new_layers), strict=True
-    ):
+    others = _outside(generator, old_layers), _outside(blended, new_layers)
+    for old, new in zip(*others, strict=True):
         new.assign(old)
     return blended
 

@@ -28,16 +28,8 @@ class Affine(keras.layers.Layer):
     Args:
         num_classes: int, or `None` for one scale and shift for all.
 
-    Call arguments:
-        inputs: `(B, H, W, C)` float tensor.
-        labels: `(B,)` int tensor in [0, num_classes); only with classes.
-        training: bool, without effect.
-
-    Returns:
-        `(B, H, W, C)` tensor.
-
-    Raises:
-        BadInput: labels are missing although there are classes, or the reverse.
+    Call arguments, Returns, Raises: see `ConditionalBatchNorm`; `training` has no
+        effect.
     """
 
     def __init__(self, num_classes=None, **kwargs):
@@ -70,14 +62,7 @@ class Affine(keras.layers.Layer):
 class FoldedUpsamplingConvolution(keras.layers.Layer):
     """An `UpsamplingConvolution` that stores its kernel turned.
 
-    Args:
-        filters: int, channels of the output.
-
-    Call arguments:
-        inputs: `(B, H, W, C)` float tensor.
-
-    Returns:
-        `(B, 2H, 2W, filters)` tensor.
+    Args, Call arguments, Returns: see `UpsamplingConvolution`.
     """
 
     def __init__(self, filters, **kwargs):
@@ -133,11 +118,9 @@ class FoldedGeneratorBlock(GeneratorBlock):
         self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
     ):
         """A convolution as in the `GeneratorBlock`, ready for use."""
-        if kind is UpsamplingConvolution:
-            return FoldedUpsamplingConvolution(
-                filters, dtype=self.dtype_policy, name=name
-            )
-        return super().convolution(filters, kernel_size, name, use_bias, kind)
+        if kind is not UpsamplingConvolution:
+            return super().convolution(filters, kernel_size, name, use_bias, kind)
+        return FoldedUpsamplingConvolution(filters, dtype=self.dtype_policy, name=name)
 
     def _batch_norm(self, name):
         if name == "batch_norm_2" and self.num_classes is None:
@@ -164,13 +147,15 @@ def fold_generator(generator, label=None):
     Raises:
         BadInput: `label` is not a class of the generator.
     """
+    blocks = (each for each in generator.layers if isinstance(each, GeneratorBlock))
+    classes = next(blocks).num_classes
+    if label is not None and not 0 <= label < (classes or 0):
+        allowed = f"in [0, {classes})" if classes else "None for this generator"
+        raise BadInput(f"label must be {allowed}. Received: label={label}.")
     inputs = [
         keras.Input(each.shape[1:], dtype=each.dtype, name=each.name)
-        for each in generator.inputs
+        for each in (generator.inputs if label is None else generator.inputs[:1])
     ]
-    if label is not None:
-        _check_label(generator, label)
-        inputs = inputs[:1]
     x, *labels = inputs
     for layer in generator.layers:
         if isinstance(layer, GeneratorBlock):
@@ -221,17 +206,6 @@ def _scale_and_shift(batch_norm, label):
         gamma, beta = gamma[label], beta[label]
     scale = gamma / np.sqrt(variance + batch_norm.epsilon)
     return scale, beta - mean * scale
-
-
-def _check_label(generator, label):
-    classes = next(
-        layer.num_classes
-        for layer in generator.layers
-        if isinstance(layer, GeneratorBlock)
-    )
-    if classes is None or not 0 <= label < classes:
-        allowed = f"in [0, {classes})" if classes else "None for this generator"
-        raise BadInput(f"label must be {allowed}. Received: label={label}.")
 
 
 def without_spectral_normalization(layer):

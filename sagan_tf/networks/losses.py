@@ -60,6 +60,31 @@ def class_cross_entropy(class_logits, labels):
     return ops.mean(each)
 
 
+def mode_seeking(images, distance):
+    """`mean max(0, distance - d)` over pairs of images, `d` their distance.
+
+    A pair are the images 2 i and 2 i + 1, of one label and different z; `d` is the root
+    of the mean square of their difference. So a generator pays for drawing nearly the
+    same image for two z, until the pair is as far apart as it shall be. Mode seeking
+    (Mao et al., arXiv 1903.05628) has no such end, and divides by the distance of z.
+
+    Args:
+        images: `(B, R, R, C)` float tensor, B at least 2. An odd last image is left
+            out.
+        distance: float > 0.
+
+    Returns:
+        The loss, and the mean of d: float32 scalars.
+    """
+    pairs = images.shape[0] // 2 if images.shape[0] else ops.shape(images)[0] // 2
+    images = ops.cast(images, "float32")
+    first, second = images[: 2 * pairs : 2], images[1 : 2 * pairs : 2]
+    squares = ops.mean(ops.square(first - second), axis=(1, 2, 3))
+    # The root has no gradient at 0.
+    distances = ops.sqrt(squares + 1e-8)
+    return ops.mean(ops.relu(distance - distances)), ops.mean(distances)
+
+
 # "kl" is the official code's name for cross entropy in the discriminator and a linear
 # loss in the generator.
 LOSSES = {

@@ -1,9 +1,10 @@
 """FLOPs of traced functions, as TensorFlow's own profiler counts them."""
 
 import collections
-import logging
 
 import tensorflow as tf
+
+from sagan_tf.progress import without_notices
 
 # The operations (and their gradients) whose FLOPs the formulas calculate, too.
 _PRODUCTS = ("Conv2D", "MatMul", "BatchMatMul")
@@ -105,10 +106,5 @@ def _profile(graph):
     """The root of the profiler's tree, without its warnings about TensorFlow 1."""
     builder = tf.compat.v1.profiler.ProfileOptionBuilder
     options = builder(builder.float_operation()).with_empty_output().build()
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
+    with without_notices():
         return tf.compat.v1.profiler.profile(graph, cmd="scope", options=options)
-    finally:
-        logger.setLevel(level)

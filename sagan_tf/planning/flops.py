@@ -14,18 +14,8 @@ import math
 import keras
 import tensorflow as tf
 
+from sagan_tf import layers
 from sagan_tf.errors import BadInput
-from sagan_tf.layers import (
-    AuxiliaryClassifierHead,
-    ConditionalBatchNorm,
-    DiscriminatorBlock,
-    DiscriminatorOptimizedBlock,
-    GeneratorBlock,
-    ProjectionHead,
-    ResidualBottleneck,
-    SelfAttention,
-    SpectralNormalization,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +155,7 @@ def power_iteration_flops(network):
     """
     forward = gradient = 0
     for layer in network._flatten_layers():
-        if isinstance(layer, SpectralNormalization):
+        if isinstance(layer, layers.SpectralNormalization):
             size = math.prod(layer.weight.shape)
             forward += 4 * size * layer.power_iterations
             through_iterations = 6 + 8 * (layer.power_iterations - 1)
@@ -175,33 +165,33 @@ def power_iteration_flops(network):
 
 def _products_of(layer, shape, on_input):
     """The products of one layer with an input of this shape: list."""
-    plain = layer.layer if isinstance(layer, SpectralNormalization) else layer
+    plain = layer.layer if isinstance(layer, layers.SpectralNormalization) else layer
     height, width = shape[1:3] if len(shape) == 4 else (1, 1)
     if isinstance(plain, keras.layers.Dense):
         return [_dense(_kernel(layer), on_input)]
     if isinstance(plain, keras.layers.Conv2D) and plain.strides == (1, 1):
         return [_convolution(layer, *layer.output.shape[1:3], on_input)]
-    if isinstance(layer, GeneratorBlock):
+    if isinstance(layer, layers.GeneratorBlock):
         return _block(layer, 2 * height, 2 * width, on_input)
-    if isinstance(layer, DiscriminatorBlock):
+    if isinstance(layer, layers.DiscriminatorBlock):
         return _block(layer, height, width, on_input)
-    if isinstance(layer, DiscriminatorOptimizedBlock):
+    if isinstance(layer, layers.DiscriminatorOptimizedBlock):
         return _block(layer, height, width, on_input, shortcut_scale=2)
-    if isinstance(layer, SelfAttention):
+    if isinstance(layer, layers.SelfAttention):
         return _attention(layer, height, width, on_input)
-    if isinstance(layer, ProjectionHead):
+    if isinstance(layer, layers.ProjectionHead):
         linear = _dense((shape[-1], 1), on_input)
         return [linear] if layer.num_classes is None else [linear, linear]
-    if isinstance(layer, AuxiliaryClassifierHead):
+    if isinstance(layer, layers.AuxiliaryClassifierHead):
         kernels = _kernel(layer.linear), _kernel(layer.classifier)
         return [_dense(kernel, on_input) for kernel in kernels]
-    if isinstance(layer, ResidualBottleneck):
+    if isinstance(layer, layers.ResidualBottleneck):
         return [
             _convolution(layer.convolution_1, height, width, on_input),
             _convolution(layer.convolution_2, height, width),
             _convolution(layer.convolution_3, height, width),
         ]
-    if layer.trainable_variables and not isinstance(layer, ConditionalBatchNorm):
+    if layer.trainable_variables and not isinstance(layer, layers.ConditionalBatchNorm):
         raise BadInput(
             "The formulas are for this package's layers, Dense and Conv2D (stride 1). "
             f"Received: {layer.name}, a {type(layer).__name__}. Try counted_flops on a "
@@ -248,5 +238,5 @@ def _convolution(layer, height, width, on_input=False):
 
 
 def _kernel(layer):
-    plain = layer.layer if isinstance(layer, SpectralNormalization) else layer
+    plain = layer.layer if isinstance(layer, layers.SpectralNormalization) else layer
     return tuple(plain.kernel.shape)

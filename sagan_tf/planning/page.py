@@ -1,18 +1,12 @@
 """The page that `sagan_tf.plan` prints about a `Plan`."""
 
+import itertools
 import math
 
 from sagan_tf.errors import BadInput
 from sagan_tf.model import overview
 from sagan_tf.planning import flops
-from sagan_tf.planning.plan import (
-    DEVICE_COUNTS,
-    DEVICES,
-    SECONDS_PER_DAY,
-    UTILIZATIONS,
-    accumulation_that_fits,
-    roofline_seconds,
-)
+from sagan_tf.planning.plan import DAY, DEVICE_COUNTS, DEVICES, UTILIZATIONS
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
@@ -69,7 +63,7 @@ def amount(value, unit):
 
 
 def _work_text(plan):
-    forward = [flops.forward_flops(n) for n in (plan.generator, plan.discriminator)]
+    forward = [flops.forward_flops(n) for n in plan.networks]
     step = plan.step_flops
     total = sum(step.values())
     rows = [
@@ -96,7 +90,7 @@ def _work_text(plan):
 def _attention_text(plan):
     images = plan.images(1)
     lines = [f"Attention: one map of {images} images, float32"]
-    for network in (plan.generator, plan.discriminator):
+    for network in plan.networks:
         for name, queries, keys, together in overview.attention_maps(network):
             size = 4 * images * (together or queries) * keys / 2**20
             title = f"{network.name} {name}, {queries:,} x {keys:,}"
@@ -106,40 +100,29 @@ def _attention_text(plan):
 
 
 def _devices_text(plan, prices, utilizations):
-    heads = [f"{100 * share:.3g} % of peak" for share in utilizations]
+    heads = "".join(f"{f'{100 * share:.3g} % of peak':>20}" for share in utilizations)
     lines = [
         f"Days and US dollars of {plan.total_steps:,} steps, {plan.dtype_policy}",
-        f"  {'':<14}{'images':>7}{'memory':>9}{'roofline':>11}"
-        + "".join(f"{text:>20}" for text in heads),
+        f"  {'':<14}{'images':>7}{'memory':>9}{'roofline':>11}{heads}",
     ]
     notes = []
-    for device in DEVICES:
-        for count in DEVICE_COUNTS:
-            lines.append(_device_line(plan, device, count, prices, utilizations))
-            if sum(plan.memory(plan.images(count)).values()) > device.memory:
-                notes.append(_too_large(plan, device, count))
+    for device, count in itertools.product(DEVICES, DEVICE_COUNTS):
+        name, images = f"{count} x {device.name}", plan.images(count)
+        size = sum(plan.memory(images).values()) / 1e9
+        seconds = plan.total_steps * plan.roofline_seconds(device, count)
+        line = f"  {name:<14}{images:>7,}{size:>6,.0f} GB{seconds / DAY:>9,.2f} d"
+        for share in utilizations:
+            days = plan.days(count * share * device.peak(plan.dtype_policy))
+            dollars = 24 * days * count * _price(device, prices)[0]
+            line += f"{days:>9,.2f} d{dollars:>7,.0f} $"
+        lines.append(line)
+        if not plan.fits(images, device):
+            passes = plan.accumulation_that_fits(device, count)
+            advice = f". Try --gradient_accumulation_steps={passes}."
+            if passes is None:
+                advice = ", even with one image in a pass."
+            notes.append(f"  {name}: exceeds its {device.memory / 1e9:.0f} GB{advice}")
     return "\n".join([*lines, *notes])
-
-
-def _device_line(plan, device, count, prices, utilizations):
-    images = plan.images(count)
-    size = sum(plan.memory(images).values())
-    bound = plan.total_steps * roofline_seconds(plan, device, count) / SECONDS_PER_DAY
-    name = f"{count} x {device.name}"
-    line = f"  {name:<14}{images:>7,}{size / 1e9:>6,.0f} GB{bound:>9,.2f} d"
-    price = _price(device, prices)[0]
-    for share in utilizations:
-        days = plan.days(count * share * device.peak(plan.dtype_policy))
-        line += f"{days:>9,.2f} d{24 * days * count * price:>7,.0f} $"
-    return line
-
-
-def _too_large(plan, device, count):
-    passes = accumulation_that_fits(plan, device, count)
-    text = f"  {count} x {device.name}: exceeds its {device.memory / 1e9:.0f} GB"
-    if passes is None:
-        return f"{text}, even with one image in a pass."
-    return f"{text}. Try --gradient_accumulation_steps={passes}."
 
 
 def _sources_text(plan, prices):
@@ -192,7 +175,7 @@ def _measured_text(plan, measured):
     for device in DEVICES:
         for share in UTILIZATIONS:
             needed = share * device.peak(plan.dtype_policy) / per_image
-            needed *= plan.discriminator_steps
+            needed *= plan.model.discriminator_steps
             lines.append(
                 f"    1 x {device.name} at {100 * share:.0f} % of peak takes "
                 f"{needed:,.0f} images/s: {needed / rate:.1f} such cores."

@@ -4,7 +4,7 @@
 
 The FLOPs are those that a step really computes (`counted_flops`), or by formula if they
 were not counted. The utilization, their share of the peak, has to be measured;
-`roofline_seconds` gives its limit.
+`Plan.roofline_seconds` gives its limit.
 """
 
 import dataclasses
@@ -17,32 +17,21 @@ from sagan_tf.errors import BadInput
 from sagan_tf.model import overview
 from sagan_tf.planning import flops
 
-SECONDS_PER_DAY = 24 * 60 * 60
+DAY = 24 * 60 * 60  # Seconds.
 
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """What the maker publishes about one chip.
+    """What the maker publishes about one chip."""
 
-    Attributes:
-        key: str, its name in the flag `--KEY_price_per_hour`.
-        name: str.
-        float32, half: float, peak FLOP/s of matrix products without sparsity, for
-            float32 and for bfloat16.
-        memory: float, bytes.
-        bandwidth: float, bytes/s.
-        price: float, US dollars per hour: an assumption.
-        source: str, where the numbers come from.
-    """
-
-    key: str
+    key: str  # Its name in the flag `--KEY_price_per_hour`.
     name: str
-    float32: float
-    half: float
-    memory: float
-    bandwidth: float
-    price: float
-    source: str
+    float32: float  # Peak FLOP/s of matrix products without sparsity,
+    half: float  # the same in bfloat16.
+    memory: float  # Bytes.
+    bandwidth: float  # Bytes/s.
+    price: float  # US dollars per hour: an assumption.
+    source: str  # Where the numbers come from.
 
     def peak(self, dtype_policy):
         """FLOP/s under a Keras dtype policy."""
@@ -79,37 +68,35 @@ UTILIZATIONS = (0.1, 0.2, 0.4)
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A run: two networks, and how they are trained.
+    """A run: a model, and how it is trained.
 
     Attributes:
-        generator, discriminator: functional `keras.Model`.
+        model: `SAGAN`, of functional networks.
         batch_size: int, global.
         total_steps: int.
-        discriminator_steps, gradient_accumulation_steps: int, see `SAGAN`.
-        has_ema: bool.
         dtype_policy: str, Keras' policy under which the networks were built.
         counted_flops: int, see `counted_flops.step_count`; `None` if not counted.
     """
 
-    generator: object
-    discriminator: object
+    model: object
     batch_size: int
     total_steps: int
-    discriminator_steps: int = 1
-    gradient_accumulation_steps: int = 1
-    has_ema: bool = False
     dtype_policy: str = "float32"
     counted_flops: int | None = None
+
+    @property
+    def networks(self):
+        """The generator and the discriminator."""
+        return self.model.generator, self.model.discriminator
 
     @functools.cached_property
     def step_flops(self):
         """Dict of the parts of a step's FLOPs, see `flops.training_step_flops`."""
         return flops.training_step_flops(
-            self.generator,
-            self.discriminator,
+            *self.networks,
             self.batch_size,
-            self.discriminator_steps,
-            self.gradient_accumulation_steps,
+            self.model.discriminator_steps,
+            self.model.gradient_accumulation_steps,
         )
 
     @property
@@ -120,69 +107,65 @@ class Plan:
     @functools.cached_property
     def step_products(self):
         """List of (`flops.Product`, times) of a whole step, for one image."""
-        parts = flops.step_products(
-            self.generator, self.discriminator, self.discriminator_steps
-        )
-        return [pair for part in parts for pair in part]
+        steps = self.model.discriminator_steps
+        return sum(flops.step_products(*self.networks, steps), [])
 
     @functools.cached_property
     def memory_of_one(self):
         """`overview.memory_estimate` for one image."""
-        return overview.memory_estimate(
-            self.generator, self.discriminator, 1, self.has_ema
-        )
+        has_ema = self.model.ema_decay is not None
+        return overview.memory_estimate(*self.networks, 1, has_ema)
 
     def images(self, count):
         """Images of one pass on each of `count` devices, rounded up."""
-        return -(-self.batch_size // (count * self.gradient_accumulation_steps))
+        return -(-self.batch_size // (count * self.model.gradient_accumulation_steps))
 
     def memory(self, images):
         """Dict of names to bytes on a device with this many images in a pass."""
         one = self.memory_of_one
         return {**one, "activations": images * one["activations"]}
 
+    def fits(self, images, device):
+        """Whether a pass of this many images fits into a `Device`: bool."""
+        return sum(self.memory(images).values()) <= device.memory
+
     def days(self, flops_per_second):
         """Days of training, without checkpoints and evaluations: float."""
         flops = self.total_steps * self.computed_flops
-        return flops / flops_per_second / SECONDS_PER_DAY
+        return flops / flops_per_second / DAY
 
     def days_where(self, measured):
         """Days on the machine of a `read_measurement`."""
         flops = self.total_steps * sum(self.step_flops.values())
-        return flops / measured["formula_flops_per_second"] / SECONDS_PER_DAY
+        return flops / measured["formula_flops_per_second"] / DAY
 
+    def roofline_seconds(self, device, count):
+        """The shortest time that a step can take on `count` devices: float.
 
-def roofline_seconds(plan, device, count):
-    """The shortest time that a step can take on `count` devices: float.
+        Each product takes FLOPs / peak, or the time to read its factors and write its
+        result once if that is longer (the roofline model, Williams et al., CACM 2009).
+        Normalization, activations, Adam and communication take no time. If the code
+        computes less than the formula, the time shrinks in proportion.
+        """
+        itemsize = 4 if self.dtype_policy == "float32" else 2
+        peak, images = device.peak(self.dtype_policy), self.images(count)
+        seconds = 0.0
+        for product, times in self.step_products:
+            weights = math.prod(product.kernel) if product.kernel else 0
+            moved = itemsize * (images * product.values + weights)
+            computing, moving = images * product.flops / peak, moved / device.bandwidth
+            seconds += times * max(computing, moving)
+        computed = min(1, self.computed_flops / sum(self.step_flops.values()))
+        return self.model.gradient_accumulation_steps * seconds * computed
 
-    Each product takes FLOPs / peak, or the time to read its factors and write its
-    result once if that is longer (the roofline model, Williams et al., CACM 2009).
-    Normalization, activations, Adam and communication take no time. If the code
-    computes less than the formula, the time shrinks in proportion.
-    """
-    itemsize = 4 if plan.dtype_policy == "float32" else 2
-    peak, images = device.peak(plan.dtype_policy), plan.images(count)
-    seconds = 0.0
-    for product, times in plan.step_products:
-        weights = math.prod(product.kernel) if product.kernel else 0
-        moved = itemsize * (images * product.values + weights)
-        slowest = max(images * product.flops / peak, moved / device.bandwidth)
-        seconds += times * slowest
-    computed = min(1, plan.computed_flops / sum(plan.step_flops.values()))
-    return plan.gradient_accumulation_steps * seconds * computed
+    def accumulation_that_fits(self, device, count):
+        """The fewest passes per update with which a replica fits into its device: int.
 
-
-def accumulation_that_fits(plan, device, count):
-    """The fewest passes per update with which a replica fits into its device: int.
-
-    It divides the replica's images. `None` if not even one image fits.
-    """
-    replica = -(-plan.batch_size // count)
-    for passes in range(1, replica + 1):
-        if replica % passes == 0:
-            if sum(plan.memory(replica // passes).values()) <= device.memory:
-                return passes
-    return None
+        It divides the replica's images. `None` if not even one image fits.
+        """
+        replica = -(-self.batch_size // count)
+        divisors = (passes for passes in range(1, replica + 1) if replica % passes == 0)
+        return next((n for n in divisors if self.fits(replica // n, device)), None)
 
 
 def read_measurement(path):
@@ -200,14 +183,11 @@ def read_measurement(path):
     try:
         report = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         step, settings = report["results"]["train_step"], report["settings"]
-        text = (
-            f"{report['machine']['processor']}, {report['machine']['cores']} cores, "
-            f"{settings['resolution']} pixels, batch {settings['batch_size']}, "
-            f"{settings['dtype_policy']}"
-        )
         folders = report["results"].get("data", {}).get("folder", [])
         return {
-            "text": text,
+            "text": f"{report['machine']['processor']}, {report['machine']['cores']} "
+            f"cores, {settings['resolution']} pixels, batch {settings['batch_size']}, "
+            f"{settings['dtype_policy']}",
             "utilization": step["counted_share_of_matmul"],
             "formula_flops_per_second": step["flops_per_second"],
             "images_per_core_second": max(

@@ -1,14 +1,19 @@
 """From a `Config` to its data set, its networks and its model."""
 
+import dataclasses
 import pathlib
 
 from sagan_tf import data
 from sagan_tf.errors import BadInput
 from sagan_tf.model.adam import Adam
 from sagan_tf.model.sagan import SAGAN
+from sagan_tf.networks.augmentation import Augmentation
 from sagan_tf.networks.builders import build_discriminator, build_generator
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.run.directory import BEST, read_class_names, read_config
+
+# Of the mean distance of two real images of a class.
+_SHARE_OF_REAL_DISTANCE = 0.9
 
 
 def open_source(config):
@@ -39,6 +44,27 @@ def open_data(config):
     source = open_source(config)
     num_classes = data.resolve_num_classes(source, config.num_classes)
     return source, config.replace(num_classes=num_classes)
+
+
+def with_pair_distance(config, source):
+    """The config with `mode_seeking_distance` as a number, if it seeks modes.
+
+    Measured on the data, it is 0.9 of the mean distance of two real images of a class.
+    """
+    if not config.mode_seeking_weight or config.mode_seeking_distance is not None:
+        return config
+    mean = data.pair_distance(
+        source, config.resolution, config.image_channels, config.resize, config.seed
+    )
+    # Rounded, so that a machine that sums in another order finds the same.
+    distance = round(_SHARE_OF_REAL_DISTANCE * mean, 4)
+    if distance <= 0:
+        raise BadInput(
+            "mode_seeking_distance cannot be measured: the real images of a class are "
+            f"all the same. Received: {source.description}. Try without "
+            "--mode_seeking_weight."
+        )
+    return dataclasses.replace(config, mode_seeking_distance=distance)
 
 
 def describe_data(source):
@@ -109,12 +135,8 @@ def load_generator(workdir, checkpoint="newest", ema=True):
     Raises:
         BadInput: there is no run, no checkpoint, or it is damaged.
     """
-    workdir = pathlib.Path(workdir)
-    config = read_config(workdir)
-    checkpoints, step = _find(workdir, config, checkpoint)
-    generator, _ = networks_from_config(config)
-    _restore(checkpoints, step, config, (generator, None), ema)
-    return generator, config, read_class_names(workdir), step
+    generator, _, *others = _load(workdir, checkpoint, ema, with_discriminator=False)
+    return generator, *others
 
 
 def load_networks(workdir, checkpoint="newest", ema=True):
@@ -130,11 +152,14 @@ def load_networks(workdir, checkpoint="newest", ema=True):
     Raises:
         BadInput: see `load_generator`.
     """
-    workdir = pathlib.Path(workdir)
+    return _load(workdir, checkpoint, ema, with_discriminator=True)
+
+
+def _load(workdir, checkpoint, ema, with_discriminator):
     config = read_config(workdir)
     checkpoints, step = _find(workdir, config, checkpoint)
     generator, discriminator = networks_from_config(config)
-    if "discriminator" not in checkpoints.items(step):
+    if not with_discriminator or "discriminator" not in checkpoints.items(step):
         discriminator = None
     _restore(checkpoints, step, config, (generator, discriminator), ema)
     return generator, discriminator, config, read_class_names(workdir), step
@@ -155,7 +180,7 @@ def restore_networks(workdir, config, networks, checkpoint="newest", ema=True):
     Raises:
         BadInput: see `load_generator`.
     """
-    checkpoints, step = _find(pathlib.Path(workdir), config, checkpoint)
+    checkpoints, step = _find(workdir, config, checkpoint)
     _restore(checkpoints, step, config, networks, ema)
     return step
 
@@ -171,32 +196,34 @@ def _restore(checkpoints, step, config, networks, ema):
 
 def _find(workdir, config, checkpoint):
     """The `Checkpoints` that have a checkpoint, and its step."""
-    checkpoints, best = (Checkpoints(workdir / name) for name in ("checkpoints", BEST))
+    checkpoints, best = _checkpoints(workdir)
+    if checkpoint not in ("best", "newest"):
+        step = int(checkpoint)
+        is_only_best = step in best.steps() and step not in checkpoints.steps()
+        return (best if is_only_best else checkpoints), step
+    chosen = best if checkpoint == "best" else checkpoints
+    step = chosen.newest_good()
+    if step is not None:
+        return chosen, step
     if checkpoint == "best":
-        step = best.newest_good()
-        if step is None:
-            raise BadInput(
-                f"{workdir} has no best checkpoint. Try training with "
-                "--evaluate_every_steps, or --checkpoint=newest."
-            )
-        return best, step
-    if checkpoint == "newest":
-        step = checkpoints.newest_good()
-        if step is None:
-            raise BadInput(
-                f"{workdir} has no checkpoints yet. Try again when the run has written "
-                f"one (every {config.checkpoint_every_steps} steps and at the end)."
-            )
-        return checkpoints, step
-    step = int(checkpoint)
-    is_only_best = step in best.steps() and step not in checkpoints.steps()
-    return (best if is_only_best else checkpoints), step
+        raise BadInput(
+            f"{workdir} has no best checkpoint. Try training with "
+            "--evaluate_every_steps, or --checkpoint=newest."
+        )
+    raise BadInput(
+        f"{workdir} has no checkpoints yet. Try again when the run has written "
+        f"one (every {config.checkpoint_every_steps} steps and at the end)."
+    )
 
 
 def checkpoint_steps(workdir):
     """Steps of a run's checkpoints, the best one included, oldest first."""
+    return sorted({step for kept in _checkpoints(workdir) for step in kept.steps()})
+
+
+def _checkpoints(workdir):
     folders = (pathlib.Path(workdir) / name for name in ("checkpoints", BEST))
-    return sorted({step for folder in folders for step in Checkpoints(folder).steps()})
+    return [Checkpoints(folder) for folder in folders]
 
 
 def make_model(config):
@@ -211,6 +238,9 @@ def make_model(config):
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         fake_labels=config.fake_labels,
         class_loss_weight=config.class_loss_weight,
+        mode_seeking_weight=config.mode_seeking_weight,
+        mode_seeking_distance=config.mode_seeking_distance or 1.0,
+        augmentation=make_augmentation(config),
         ema_decay=config.ema_decay,
         ema_start_step=config.ema_start_step,
         seed=config.seed,
@@ -227,3 +257,16 @@ def make_model(config):
         steps_per_execution=config.steps_per_execution,
     )
     return model
+
+
+def make_augmentation(config):
+    """The `Augmentation` of a config, `None` if it has none."""
+    if not config.augment:
+        return None
+    return Augmentation(
+        config.augment,
+        config.augment_fill,
+        config.augment_target,
+        config.augment_adaptation_images,
+        name="augmentation",
+    )

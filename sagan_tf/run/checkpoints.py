@@ -40,9 +40,8 @@ class Checkpoints:
 
     def steps(self):
         """The steps of all checkpoints, good and bad, oldest first."""
-        if not self._folder.is_dir():
-            return []
-        matches = (re.fullmatch(r"step_(\d+)", p.name) for p in self._folder.iterdir())
+        names = (path.name for path in self._folder.glob("step_*"))
+        matches = (re.fullmatch(r"step_(\d+)", name) for name in names)
         return sorted(int(match[1]) for match in matches if match)
 
     def path(self, step):
@@ -99,7 +98,11 @@ class Checkpoints:
         final = aside.path(step)
         if not aside._has_copy_of(self.path(step), step):
             with replacing_folder(final, flush=True) as temporary:
-                _link_files(self.path(step), temporary)
+                for path in self.path(step).iterdir():
+                    try:
+                        os.link(path, temporary / path.name)
+                    except OSError:  # Another file system, or one without hard links.
+                        shutil.copyfile(path, temporary / path.name)
         for other in aside.steps():
             if other != step:
                 _remove(aside.path(other))
@@ -138,8 +141,7 @@ class Checkpoints:
             path = folder / name
             if not path.is_file():
                 raise CheckpointError(f"{path} is missing.")
-            size = path.stat().st_size
-            if size != entry["bytes"]:
+            if (size := path.stat().st_size) != entry["bytes"]:
                 raise CheckpointError(f"{path} has {size} bytes, not {entry['bytes']}.")
             if sha256_of_file(path) != entry["sha256"]:
                 raise CheckpointError(f"{path} is damaged: its SHA-256 differs.")
@@ -157,10 +159,9 @@ class Checkpoints:
         for step in reversed(steps):
             try:
                 self.check(step)
+                return step
             except CheckpointError as error:
                 print(f"warning: skipping a bad checkpoint: {error}", file=sys.stderr)
-            else:
-                return step
         if steps:
             raise CheckpointError(
                 f"None of the checkpoints in {self._folder} is good. Received: steps "
@@ -229,16 +230,6 @@ def _write_manifest(folder, step):
     }
     text = json.dumps({"step": step, "files": files}, indent=2) + "\n"
     (folder / "checkpoint.json").write_text(text)
-
-
-def _link_files(source, target):
-    """Gives the files of one folder a second name in another, or copies them."""
-    for path in source.iterdir():
-        try:
-            os.link(path, target / path.name)
-        except OSError:
-            # Another file system, or one without hard links.
-            shutil.copyfile(path, target / path.name)
 
 
 def _remove(path):

@@ -38,15 +38,10 @@ def json_line(record):
 
 
 def draw_metrics(workdir):
-    """Draws metrics.png of a run, if it has metrics or evaluations.
-
-    Args:
-        workdir: path.
-    """
+    """Draws metrics.png of a run, if it has metrics or evaluations."""
     workdir = pathlib.Path(workdir)
     metrics = read_metrics(workdir / "metrics.jsonl")
     evaluations = read_metrics(workdir / EVALUATIONS)
     if metrics or evaluations:
-        plots.write_metrics_plot(
-            workdir / "metrics.png", metrics, evaluations, workdir.name
-        )
+        path = workdir / "metrics.png"
+        plots.write_metrics_plot(path, metrics, evaluations, workdir.name)

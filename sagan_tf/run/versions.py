@@ -41,18 +41,17 @@ def git_state():
 
     Both are `None` for an installed package, and where there is no git.
     """
-    package = pathlib.Path(__file__).parent.parent
 
     def git(*arguments):
-        command = ["git", "-C", str(package), *arguments]
-        return subprocess.check_output(
-            command, stderr=subprocess.DEVNULL, text=True
-        ).strip()
+        command = ["git", "-C", str(pathlib.Path(__file__).parent.parent), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout
 
     try:
         # A package installed inside another project's checkout is not part of it.
         git("ls-files", "--error-unmatch", __file__)
-        commit = git("rev-parse", "HEAD")
+        commit = git("rev-parse", "HEAD").strip()
         changed = bool(git("status", "--porcelain", "--", "."))
     except (OSError, subprocess.CalledProcessError):
         return {"git_commit": None, "git_changed": None}

@@ -37,9 +37,8 @@ class Drawing:
         seeds = arguments.parse_numbers(seeds, "seeds")
         truncations = arguments.parse_truncations(truncation)
         checkpoint = arguments.parse_step(checkpoint)
-        self._generator, self._config, names, self.step = building.load_generator(
-            workdir, checkpoint, ema
-        )
+        loaded = building.load_generator(workdir, checkpoint, ema)
+        self._generator, self._config, names, self.step = loaded
         num_classes = self._config.num_classes
         self.choice = rows.Choice(
             seeds,
@@ -93,7 +92,10 @@ class Drawing:
         is_walk = interpolate or interpolate_labels
         if is_walk:
             frames = columns or (_MOVING_FRAMES if moves else _STILL_FRAMES)
-            drawn = self._walks(interpolate, interpolate_labels, frames, moves)
+            # The words of an animation name one class for all of its frames.
+            drawn = rows.rows_of_walks(
+                self.choice, frames, interpolate_labels, interpolate, keep_class=moves
+            )
         else:
             drawn = rows.rows_of_seeds(self.choice)
         pixels = rows.draw(self._generator, drawn)
@@ -122,14 +124,6 @@ class Drawing:
                 f"{error} Or take a classifier of these classes, from python -m "
                 "sagan_tf.train_classifier: --feature_network=DIR."
             ) from error
-
-    def _walks(self, in_z, in_classes, frames, moves):
-        if in_z and in_classes:
-            return rows.double_walks(self.choice, frames)
-        if in_classes:
-            return rows.class_walks(self.choice, frames)
-        # The words of an animation name one class for all of its frames.
-        return rows.z_walks(self.choice, frames, keep_class=moves)
 
     def _write_neighbours(self, output, network, count, num_images, columns, captions):
         pixels = rows.draw(self._generator, rows.rows_of_seeds(self.choice))

@@ -1,6 +1,8 @@
 """Images laid out in one image, or in the frames of an animation.
 
-Images are enlarged by repeating pixels. Words stand beside them, never on them.
+Images are enlarged by repeating pixels. Words stand beside them, never on them, if
+`captioned` says so. `pixels` are uint8 `(rows, F, R, R, C)`, the images of a list of
+`Row`; what is laid out is uint8 `(H, W, C)`.
 """
 
 import math
@@ -20,11 +22,10 @@ _STOP_SECONDS = 0.6
 
 
 def seed_rows(rows, pixels, choice, columns=None, captioned=False):
-    """The rows of `rows_of_seeds` as one image: uint8 `(H, W, C)`.
+    """The rows of `rows_of_seeds` as one image.
 
     Args:
-        rows: list of `Row`.
-        pixels: uint8 `(rows, F, R, R, C)`.
+        rows, pixels: see above.
         choice: `Choice`, which the rows come from.
         columns: int, images side by side; `None` for one row under the other, or for a
             square if there is only one row, without a name.
@@ -50,13 +51,7 @@ def seed_rows(rows, pixels, choice, columns=None, captioned=False):
 
 
 def still_walks(rows, pixels, captioned=False):
-    """Walks as one image, with a row from each stop to the next: uint8 `(H, W, C)`.
-
-    Args:
-        rows: list of `Row`.
-        pixels: uint8 `(rows, F, R, R, C)`.
-        captioned: bool.
-    """
+    """Walks as one image, with a row from each stop to the next."""
     enlarged, size, gap = _enlarged(pixels)
     frames = pixels.shape[1] // (len(rows[0].stops) - 1)
     sheet = images.grid(enlarged, frames, gap)
@@ -71,13 +66,11 @@ def moving_walks(rows, pixels, frame_seconds, captioned=False):
     """The frames of an animation that shows all walks side by side.
 
     Args:
-        rows: list of `Row` with the same number of stops.
-        pixels: uint8 `(rows, F, R, R, C)`.
+        rows, pixels: see above; all rows have the same number of stops.
         frame_seconds: float, the time of a frame; a stop takes longer.
-        captioned: bool.
 
     Returns:
-        List of uint8 `(H, W, C)`, and list of as many floats, the seconds of each.
+        List of frames, and list of as many floats, the seconds of each.
     """
     columns = math.isqrt(len(rows) - 1) + 1
     legs = len(rows[0].stops) - 1
@@ -108,7 +101,7 @@ def _place(stops, leg, done):
 
 
 def neighbour_blocks(samples, neighbours, texts=None, columns=None):
-    """Samples as one image, each with its neighbours on the right: uint8 `(H, W, C)`.
+    """Samples as one image, each with its neighbours on the right.
 
     Args:
         samples: uint8 `(N, R, R, C)`.
@@ -122,12 +115,11 @@ def neighbour_blocks(samples, neighbours, texts=None, columns=None):
     enlarged, size, gap = _enlarged(everything)
     if texts is not None:
         enlarged = captions.below_each(enlarged, texts)
-    blocks = []
-    for start in range(0, len(enlarged), count + 1):
-        sample = enlarged[start]
-        others = images.grid(enlarged[start + 1 : start + 1 + count], count, gap)
-        space = np.full_like(sample[:, : size // 8], captions.WHITE)
-        blocks.append(np.concatenate([sample, space, others], axis=1))
+    space = np.full_like(enlarged[0][:, : size // 8], captions.WHITE)
+    blocks = [
+        np.concatenate([sample, space, images.grid(others, count, gap)], axis=1)
+        for sample, *others in enlarged.reshape(-1, count + 1, *enlarged.shape[1:])
+    ]
     if columns is None:
         height, width = blocks[0].shape[:2]
         columns = max(1, round(math.sqrt(len(blocks) * height / width)))

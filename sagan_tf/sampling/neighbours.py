@@ -9,7 +9,7 @@ from scipy import stats
 
 from sagan_tf import data, images
 from sagan_tf.errors import BadInput
-from sagan_tf.evaluation.metrics.nearest import NearestRows
+from sagan_tf.evaluation.metrics.neighbours import NearestRows
 from sagan_tf.run.building import open_data
 
 # The number of training images whose own nearest neighbours show what is usual.
@@ -89,17 +89,14 @@ class Neighbours:
         Args:
             samples: N dicts, the description of each generated image.
         """
-        records = []
-        for row, sample in enumerate(samples):
-            near = [
-                {"distance": float(distance), "picture": name}
-                for distance, name in zip(self.distances[row], self.names[row])
-            ]
-            if self.labels is not None:
-                for neighbour, label in zip(near, self.labels[row]):
-                    neighbour["label"] = int(label)
-            suspicious = bool(self.suspicious[row])
-            records.append({**sample, "suspicious": suspicious, "neighbours": near})
+        columns = {"distance": self.distances.tolist(), "picture": self.names}
+        if self.labels is not None:
+            columns["label"] = self.labels.tolist()
+        near = [
+            [dict(zip(columns, each)) for each in zip(*row)]
+            for row in zip(*columns.values())
+        ]
+        suspicious = self.suspicious.tolist()
         about = {
             "report": self.report(),
             "data": self.description,
@@ -109,7 +106,10 @@ class Neighbours:
             "training": _quantiles(self.real_distances),
             "num_training": len(self.real_distances),
             "threshold": self.threshold,
-            "samples": records,
+            "samples": [
+                {**sample, "suspicious": is_suspicious, "neighbours": neighbours}
+                for sample, is_suspicious, neighbours in zip(samples, suspicious, near)
+            ],
         }
         return json.dumps(about, indent=2) + "\n"
 
@@ -157,7 +157,6 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
         run(tf.constant(images.from_pixels(generated[first : first + _BATCH])))[0]
         for first in range(0, len(generated), _BATCH)
     ]
-    search = _Search(np.concatenate(queries), neighbours, min(_TYPICAL_IMAGES, total))
     batches = data.read_once(
         source,
         resolution=config.resolution,
@@ -170,57 +169,44 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
         what="Searching training images",
         remedy="--skip_bad_images in training",
     )
-    for batch, labels, indices in batches:
-        features, _ = run(tf.constant(batch))
-        search.add(features.numpy(), batch, labels, indices)
-    pixels, labels, indices = search.results()
+    nearest = NearestRows(np.concatenate(queries), neighbours)
+    typical, found = _search(batches, run, nearest, min(_TYPICAL_IMAGES, total))
+    pixels, labels, indices = map(np.array, found)
     return Neighbours(
-        distances=search.nearest.distances,
-        pixels=pixels,
+        distances=nearest.distances,
+        pixels=images.to_pixels(pixels),
         labels=labels if config.num_classes else None,
         names=[[source.name(int(index)) for index in row] for row in indices],
-        real_distances=search.typical.distances[:, 0],
+        real_distances=typical.distances[:, 0],
         num_images=total,
         description=source.description,
         space=f"the feature space of {network.name} ({network.hash[:12]})",
     )
 
 
-class _Search:
-    """The neighbours of generated images and of the first training images."""
+def _search(batches, run, nearest, num_typical):
+    """Shows batches of training images to `nearest`.
 
-    def __init__(self, queries, neighbours, num_typical):
-        self.nearest = NearestRows(queries, neighbours)
-        self.typical = None
-        self._num_typical = num_typical
-        self._waiting = []
-        self._kept = {}
-
-    def add(self, features, batch, labels, indices):
-        """Searches a batch. Only the images that are nearest so far are kept."""
-        first = self.nearest.count
-        self.nearest.add(features)
-        places = range(first, first + len(features))
+    Returns:
+        `NearestRows` of the first `num_typical` images; and images, labels and indices
+        of the rows that are nearest at the end, each as N lists of K.
+    """
+    typical, waiting, kept = None, [], {}
+    for batch, labels, indices in batches:
+        features = run(tf.constant(batch))[0].numpy()
         labels = indices if labels is None else labels
-        self._kept |= zip(places, zip(batch, labels, indices))
-        nearest = np.unique(self.nearest.positions)
-        self._kept = {i: self._kept[i] for i in nearest.tolist() if i in self._kept}
-        if self.typical is not None:
-            self.typical.add(features)
-            return
-        # The search for the first training images begins when all of them are known.
-        self._waiting.append(features)
-        together = np.concatenate(self._waiting)
-        if len(together) >= self._num_typical:
-            queries = together[: self._num_typical]
-            self.typical = NearestRows(queries, 1, np.arange(len(queries)))
-            self.typical.add(together)
-
-    def results(self):
-        """Pixels, labels and indices of the neighbours."""
-        kept = [[self._kept[place] for place in row] for row in self.nearest.positions]
-        batch, labels, indices = (
-            np.array([[each[part] for each in row] for row in kept])
-            for part in range(3)
-        )
-        return images.to_pixels(batch), labels, indices
+        kept |= enumerate(zip(batch, labels, indices), nearest.count)
+        nearest.add(features)
+        # Only the images that are nearest so far are kept.
+        kept = {i: kept[i] for i in kept.keys() & set(nearest.positions.flat)}
+        if typical is None:
+            # This search begins when all images that it is for are known.
+            waiting.append(features)
+            features = np.concatenate(waiting)
+            if len(features) < num_typical:
+                continue
+            own = np.arange(num_typical)
+            typical = NearestRows(features[:num_typical], 1, own)
+        typical.add(features)
+    rows = [[kept[i] for i in row] for row in nearest.positions.tolist()]
+    return typical, [[[each[i] for each in row] for row in rows] for i in range(3)]

@@ -57,7 +57,7 @@ def write_progress(
             "training with --sample_every_steps."
         )
     steps = spread_steps(sorted(paths), max_frames or len(paths))
-    grids = _same_shape([_read(paths[step]) for step in steps])
+    grids = captions.on_white([_read(paths[step]) for step in steps])
     if captioned is not False:
         letters = captions.letter_height(grids[0].shape[1] // 3)
         grids = [
@@ -110,12 +110,3 @@ def _read(path):
             f"{path} must be an image. Received: {error}. Try without it: remove the "
             "file."
         ) from error
-
-
-def _same_shape(grids):
-    """The grids in white frames of one size, with one number of channels."""
-    shape = tuple(np.max([grid.shape for grid in grids], axis=0))
-    frames = [np.full(shape, captions.WHITE, np.uint8) for _ in grids]
-    for frame, grid in zip(frames, grids):
-        frame[: grid.shape[0], : grid.shape[1]] = grid
-    return frames

@@ -108,17 +108,34 @@ def describe_seeds(choice):
     return descriptions
 
 
-def z_walks(choice, frames, keep_class=False):
-    """Walks from seed to seed: list of `Row`.
+def rows_of_walks(choice, frames, in_classes=False, in_z=True, keep_class=False):
+    """Walks as a list of `Row`.
+
+    They go from seed to seed, for each label and truncation; or from label to label,
+    for each seed, whose z stays, and truncation; or both at the same time.
 
     Args:
-        choice: `Choice`. Without labels the class changes at each seed to its own.
+        choice: `Choice`. Without labels the class is each seed's own. If it does not
+            walk, it changes at each seed.
         frames: int >= 2, images from stop to stop, both stops included.
+        in_classes, in_z: bool, whether classes and z change on the way.
         keep_class: bool, whether without labels the first seed's class stays.
 
     Raises:
-        BadInput: there are too few seeds or frames.
+        BadInput: there are too few seeds, labels or frames, the model has no classes,
+            or both change and there is not one label for each seed.
     """
+    if not in_classes:
+        return _z_walks(choice, frames, keep_class)
+    if not choice.num_classes:
+        raise BadInput(
+            "interpolate_labels needs a model with classes. Received: an unconditional "
+            "model. Try --interpolate."
+        )
+    return _double_walks(choice, frames) if in_z else _class_walks(choice, frames)
+
+
+def _z_walks(choice, frames, keep_class):
     stops = tuple(f"seed {seed}" for seed in choice.seeds)
     rows = []
     for label, truncation, name in choice.cases():
@@ -132,15 +149,7 @@ def z_walks(choice, frames, keep_class=False):
     return rows
 
 
-def class_walks(choice, frames):
-    """Walks from label to label, for each seed, whose z stays.
-
-    Args and returns: see `z_walks`.
-
-    Raises:
-        BadInput: the model has no classes, or there are too few labels or frames.
-    """
-    _check_has_classes(choice)
+def _class_walks(choice, frames):
     if len(choice.labels) < 2 or frames < 2:
         raise BadInput(
             "interpolate_labels needs at least two labels and two columns. Received: "
@@ -158,16 +167,7 @@ def class_walks(choice, frames):
     return rows
 
 
-def double_walks(choice, frames):
-    """Walks from seed to seed on which the class changes at the same time.
-
-    Args and returns: see `z_walks`; there is one label for each seed, or none at all.
-
-    Raises:
-        BadInput: the model has no classes, there are too few seeds or frames, or the
-            number of labels differs from the number of seeds.
-    """
-    _check_has_classes(choice)
+def _double_walks(choice, frames):
     if len(choice.labels) not in (0, len(choice.seeds)):
         raise BadInput(
             "interpolate with interpolate_labels needs one label for each seed. "
@@ -185,14 +185,6 @@ def double_walks(choice, frames):
         path = walks.class_path(labels, frames, choice.num_classes)
         rows.append(Row(z, path, choice.truncation_name(truncation), stops))
     return rows
-
-
-def _check_has_classes(choice):
-    if not choice.num_classes:
-        raise BadInput(
-            "interpolate_labels needs a model with classes. Received: an unconditional "
-            "model. Try --interpolate."
-        )
 
 
 def draw(generator, rows):

@@ -63,7 +63,7 @@ def class_path(labels, frames, num_classes):
 
     Args:
         labels: sequence of at least two ints.
-        frames: int >= 2, from label to label, both ends included.
+        frames: see `z_path`.
         num_classes: int.
 
     Returns:

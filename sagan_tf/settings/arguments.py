@@ -84,12 +84,11 @@ def parse_truncations(text):
     Raises:
         BadInput: the text is something else.
     """
-    truncations = []
-    for part in (text or "none").lower().split(","):
-        try:
-            truncations.append(None if part.strip() == "none" else float(part))
-        except ValueError:
-            truncations.append(math.nan)
+    parts = (text or "none").lower().split(",")
+    try:
+        truncations = [None if p.strip() == "none" else float(p) for p in parts]
+    except ValueError:
+        truncations = [math.nan]
     if not all(value is None or 0 <= value < math.inf for value in truncations):
         raise BadInput(
             "truncation must be a number from 0 on or none, or several with commas. "

@@ -17,6 +17,7 @@ SEED = ("at least 0 and below 2147483648", lambda value: 0 <= value < 2**31)
 _CLASSES = ("above 0, or none", lambda value: value != 0)
 _WITH_CLASSES = "without it, or a data set with classes and --num_classes=none"
 _ONE_MACHINE = ("other than multi_worker", lambda value: value != "multi_worker")
+_SOME = ("one name or more", bool)
 _TPU = ("tpu", lambda value: value == "tpu")
 # A field, another field that it needs when it is not at its default, the limits of that
 # other field, and what to try.
@@ -34,6 +35,20 @@ _NEEDS = (
         "ema_decay",
         ("a number", lambda value: value is not None),
         "--ema_decay=0.9999",
+    ),
+    ("augment_fill", "augment", _SOME, "--augment=translation,cutout"),
+    ("augment_target", "augment", _SOME, "--augment=translation,cutout"),
+    (
+        "augment_adaptation_images",
+        "augment_target",
+        ("a number", lambda value: value is not None),
+        "--augment_target=0.6",
+    ),
+    (
+        "mode_seeking_distance",
+        "mode_seeking_weight",
+        ABOVE_0,
+        "--mode_seeking_weight=2",
     ),
     ("on_collapse", "watch_every_steps", ABOVE_0, "--watch_every_steps=1000"),
     # XLA has no deterministic gradient of max pooling. Keras would silently not use it.
@@ -85,12 +100,17 @@ def value_type(field):
     return field.type, False
 
 
+def item_type(kind):
+    """The type of the items of `tuple[..., ...]`, `None` for a kind without items."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
+
+
 def _check_type(field, value):
     kind, optional = value_type(field)
     if value is None and optional:
         return
-    if kind == tuple[int, ...]:
-        fits = isinstance(value, tuple) and all(type(size) is int for size in value)
+    if item := item_type(kind):
+        fits = isinstance(value, tuple) and all(type(each) is item for each in value)
     else:
         # To Python a bool is an int; here it is not. 1 is a fine float, 1.0 no int.
         fits = type(value) is kind or (kind is float and type(value) is int)
@@ -103,8 +123,10 @@ def _check_type(field, value):
 def _check_limits(field, value):
     choices = field.metadata["choices"]
     if choices:
-        allowed = f"one of {', '.join(str(choice) for choice in choices)}"
-        fits = value in choices
+        values = value if type(value) is tuple else (value,)
+        several = "different names among" if type(value) is tuple else "one of"
+        allowed = f"{several} {', '.join(str(choice) for choice in choices)}"
+        fits = set(values) <= set(choices) and len(set(values)) == len(values)
     elif type(value) in (int, float):
         allowed, is_within = field.metadata["limits"] or ABOVE_0
         fits = is_within(value)
@@ -112,7 +134,8 @@ def _check_limits(field, value):
         return
     if fits:
         return
-    default = "none" if field.default is None else field.default
+    default = "none" if field.default in (None, ()) else field.default
+    value = ",".join(value) if type(value) is tuple else value
     raise BadInput(
         f"{field.name} must be {allowed}. Received: {value}. "
         f"Try --{field.name}={default}."
@@ -120,15 +143,11 @@ def _check_limits(field, value):
 
 
 def _check_attention(config):
-    networks = (
-        ("attention_resolution", config.generator_attention, config.resolution),
-        (
-            "discriminator_attention_resolution",
-            config.discriminator_attention,
-            config.resolution // 2,
-        ),
-    )
-    for name, sizes, largest in networks:
+    resolution, discriminator = config.resolution, config.discriminator_attention
+    for name, sizes, largest in (
+        ("attention_resolution", config.generator_attention, resolution),
+        ("discriminator_attention_resolution", discriminator, resolution // 2),
+    ):
         allowed = [2**k for k in range(3, 9) if 2**k <= largest]
         if any(size not in allowed for size in sizes) or len(set(sizes)) < len(sizes):
             raise BadInput(

@@ -10,10 +10,9 @@ import textwrap
 from absl import flags
 
 from sagan_tf.errors import BAD_INPUT, BROKEN_PIPE, FINISHED, INTERRUPTED, BadInput
-from sagan_tf.settings.checks import value_type
-from sagan_tf.settings.config import Config
+from sagan_tf.settings.checks import item_type, value_type
+from sagan_tf.settings.config import GROUPS, Config
 
-_GROUPS = ("data", "networks", "training", "evaluation", "run")
 _NAME_WIDTH = 44
 
 
@@ -30,16 +29,17 @@ class _FieldParser(flags.ArgumentParser):
         if not isinstance(argument, str):
             return argument
         text = argument.strip().lower()
-        is_sizes = self._kind == tuple[int, ...]
+        item = item_type(self._kind)
         # For sizes, `none` means "no attention", and `same` that they are not set.
-        if self._optional and text == ("same" if is_sizes else "none"):
+        if self._optional and text == ("same" if item else "none"):
             return None
         try:
-            if not is_sizes:
+            if not item:
                 return self._kind(argument.strip())
-            return () if text in ("none", "") else tuple(map(int, text.split(",")))
+            parts = [] if text in ("none", "") else text.split(",")
+            return tuple(item(part.strip()) for part in parts)
         except ValueError:
-            wanted = "numbers with commas" if is_sizes else self._kind.__name__
+            wanted = "numbers with commas" if item else self._kind.__name__
             raise BadInput(
                 f"must be {wanted}{' or none' if self._optional else ''}. "
                 f"Received: {argument!r}."
@@ -188,9 +188,9 @@ def help_text(define, about):
     values = flags.FlagValues()
     define(values)
     modules = values.flags_by_module_dict()
-    own = [name for name in modules if name not in _GROUPS]
+    own = [name for name in modules if name not in GROUPS]
     lines = [about.strip()]
-    for module in own + [group for group in _GROUPS if group in modules]:
+    for module in own + [group for group in GROUPS if group in modules]:
         lines += ["", f"{'this command' if module in own else module}:"]
         for flag in modules[module]:
             lines += _flag_lines(flag)
@@ -200,11 +200,11 @@ def help_text(define, about):
 
 def _flag_lines(flag):
     if flag.boolean:
-        default = {None: "none", True: "yes", False: "no"}[flag.default]
-        name = f"--[no]{flag.name} ({default})"
+        word = {None: "none", True: "yes", False: "no"}[flag.default]
+        name = f"[no]{flag.name} ({word})"
     else:
-        name = f"--{flag.name}={_as_text(flag)}"
-    head, margin = f"  {name}".ljust(_NAME_WIDTH), " " * _NAME_WIDTH
+        name = f"{flag.name}={as_text(flag.name, flag.default)}"
+    head, margin = f"  --{name}".ljust(_NAME_WIDTH), " " * _NAME_WIDTH
     fits = len(head) == _NAME_WIDTH
     text = textwrap.wrap(
         flag.help,
@@ -216,10 +216,10 @@ def _flag_lines(flag):
     return text if fits else [head, *text]
 
 
-def _as_text(flag):
-    default = flag.default
-    if isinstance(default, tuple):
-        return ",".join(str(size) for size in default)
-    if default is None:
-        return "same" if flag.name.startswith("discriminator_attention") else "none"
-    return str(default)
+def as_text(name, value):
+    """The value of a flag as it is typed: str."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    if value is None:
+        return "same" if name.startswith("discriminator_attention") else "none"
+    return str(value)

@@ -41,11 +41,10 @@ def _option(group, default, text, choices=None, limits=None):
     return dataclasses.field(default=default, metadata=metadata)
 
 
-_data = functools.partial(_option, "data")
-_networks = functools.partial(_option, "networks")
-_training = functools.partial(_option, "training")
-_evaluation = functools.partial(_option, "evaluation")
-_run = functools.partial(_option, "run")
+GROUPS = ("data", "networks", "training", "evaluation", "run")
+_data, _networks, _training, _evaluation, _run = (
+    functools.partial(_option, group) for group in GROUPS
+)
 
 # A run cannot go on with another value of one of these: the weights would not fit, or
 # would mean something else.
@@ -166,6 +165,37 @@ class Config:
         1.0,
         "weight of both class losses, with discriminator_head=auxiliary_classifier",
         limits=AT_LEAST_0,
+    )
+    mode_seeking_weight: float = _training(
+        0.0,
+        "weight of capped mode seeking: the generator pays when two images of one "
+        "label are more similar than mode_seeking_distance. Try 2 if it draws few "
+        "different images of a class",
+        limits=AT_LEAST_0,
+    )
+    mode_seeking_distance: float | None = _training(
+        None,
+        "distance of two images of one label, as the root mean square difference of "
+        "their values; none: measured on real images and recorded in config.json",
+    )
+    augment: tuple[str, ...] = _training(
+        (),
+        "differentiable augmentations of real and generated images, before the "
+        "discriminator, with commas",
+        ("flip", "colour", "translation", "cutout"),
+    )
+    augment_fill: str = _training(
+        "zero", "value of pixels that augment shifts in or cuts out", ("zero", "black")
+    )
+    augment_target: float | None = _training(
+        None,
+        "adapt the probability of augment: it rises while the mean sign of the logits "
+        "of real images is above this; the paper: 0.6; none: always applied",
+        limits=("above -1 and below 1", lambda value: -1 < value < 1),
+    )
+    augment_adaptation_images: int = _training(
+        500_000,
+        "with augment_target: images in which the probability can rise from 0 to 1",
     )
     generator_learning_rate: float = _training(
         1e-4, "Adam's learning rate for the generator"
@@ -317,19 +347,18 @@ class Config:
     def difference(self, other):
         """Dict of field name to (our value, the other's), where they differ."""
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
-        return {
-            name: (mine[name], theirs[name])
-            for name in mine
-            if mine[name] != theirs[name]
-        }
+        changed = [name for name in mine if mine[name] != theirs[name]]
+        return {name: (mine[name], theirs[name]) for name in changed}
 
     def network_difference(self, other):
         """`difference` of the fields that decide the weights' shapes and meaning.
 
-        A decay may change during a run, but a moving average cannot appear or vanish.
+        A decay may change during a run, but a moving average cannot appear or vanish;
+        nor can the state of an adaptive augmentation.
         """
         changes = self.difference(other)
         names = set(NETWORK_FIELDS)
-        if None in changes.get("ema_decay", ()):
-            names.add("ema_decay")
+        for name in ("ema_decay", "augment_target"):
+            if None in changes.get(name, ()):
+                names.add(name)
         return {name: values for name, values in changes.items() if name in names}

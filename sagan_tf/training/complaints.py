@@ -17,6 +17,9 @@ LEAST_SIGMA = 0.8
 LARGEST_GRADIENT = 100.0
 LEAST_GRADIENT_SHARE = 0.03
 LEAST_GRADIENT = 1e-3
+_MORE_VARIETY = (
+    "--mode_seeking_weight=2; with few images --augment=translation,cutout too"
+)
 # Looks before a run is judged: a new generator draws nearly the same for every z, and
 # a new discriminator's logits mean nothing.
 PATIENCE_LOOKS = 3
@@ -95,7 +98,7 @@ def _about_diversity(values, earlier, is_young):
     best = max((look["diversity"] for look in earlier), default=0.0)
     text = (
         f"{seen} The generator has collapsed, or never learned: the most was "
-        f"{best:.3f}. Try --spectral_norm=both, a larger "
+        f"{best:.3f}. Try {_MORE_VARIETY}; --spectral_norm=both, a larger "
         "--discriminator_learning_rate, more --discriminator_channels, or a larger "
         "--batch_size."
     )
@@ -110,8 +113,9 @@ def _about_nearest(values, is_young):
     text = (
         "The generator draws a few images of each class again and again: the most "
         f"similar of eight are {nearest:.3f} as far apart as real images (below "
-        f"{LEAST_NEAREST}). Try a larger --discriminator_learning_rate, more "
-        "--discriminator_steps, or more --discriminator_channels."
+        f"{LEAST_NEAREST}). Try {_MORE_VARIETY}; a larger "
+        "--discriminator_learning_rate, more --discriminator_steps, or more "
+        "--discriminator_channels."
     )
     return [Complaint("nearest", text)]
 

@@ -13,7 +13,12 @@ from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import FINISHED, NOT_FINITE, STOPPED, WORKER_LOST, BadInput
 from sagan_tf.evaluation.evaluator import open_how
 from sagan_tf.run import directory, versions
-from sagan_tf.run.building import describe_data, make_model, open_data
+from sagan_tf.run.building import (
+    describe_data,
+    make_model,
+    open_data,
+    with_pair_distance,
+)
 from sagan_tf.training import examiner
 from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
 from sagan_tf.training.callbacks.metric_log import (
@@ -73,6 +78,7 @@ def _train(config, workdir, strategy, workers):
     with SignalStop(workers) as signals:
         source, config = open_data(config)
         config.validate()  # Now that the number of classes is known.
+        config = with_pair_distance(config, source)
         checkpoints = directory.prepare(workdir, config, describe_data(source), workers)
 
         with strategy.scope():
@@ -217,7 +223,7 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
             )
         )
     if config.evaluate_every_steps:
-        how = open_how(config, workdir, strategy=strategy)
+        how = open_how(workdir, config, strategy=strategy)
         every = config.evaluate_every_steps
         callbacks.append(PeriodicEvaluation(every, how, checkpoints, writer, workdir))
     return [*callbacks, MetricPlot(config.sample_every_steps, workdir)]

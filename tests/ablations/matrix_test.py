@@ -47,7 +47,7 @@ def test_cells_at_the_paper_s_size_are_their_files_and_evaluated():
 
 def test_what_is_trained_is_what_is_compared_with_the_run_later():
     for cell in cells("--matrix=paper", "--dataset=digits", "--total_steps=70"):
-        assert dataclasses.asdict(trained_with(cell)) == cell.settings
+        assert trained_with(cell) == cell.config
 
 
 def test_single_settings_differ_from_feat32_in_one_thing():
@@ -132,7 +132,7 @@ def test_a_flag_in_which_the_chosen_cells_agree_is_taken():
 @pytest.mark.parametrize("wanted", ["5/4", "0/4", "a/b", "1/99", "1/"])
 def test_an_impossible_share_is_refused(wanted):
     with pytest.raises(ValueError, match="share such as 1/4"):
-        ablations.share_of(ablations.MATRICES["paper"], wanted)
+        cells(f"--cells={wanted}")
 
 
 @pytest.mark.parametrize(
@@ -154,3 +154,39 @@ def test_every_setting_can_be_said_on_a_command_line(field):
     ) or [f"--seed={Config().seed}"]
     values = parse(["x", flag], define_flags)
     assert values[field.name].value == field.default
+
+
+def test_seeds_come_one_after_the_other():
+    chosen = cells("--matrix=stabilisation", "--seeds=2", "--seed=5")
+    assert [cell.seed for cell in chosen] == [5, 5, 5, 6, 6, 6]
+    assert chosen[3].workdir == pathlib.Path("runs/x/sn_d_only/seed_6")
+    assert trained_with(chosen[3]).seed == 6
+
+
+def test_shares_are_all_cells_once_and_each_is_reported():
+    argv = ("--matrix=paper", "--resolution=32", "--seeds=2")
+    every, wanted, _ = planned(*argv)
+    shares = [planned(*argv, f"--cells={share}/4") for share in (1, 2, 3, 4)]
+    runs = [(cell.name, cell.seed) for chosen, _, _ in shares for cell in chosen]
+    assert sorted(runs) == sorted((cell.name, cell.seed) for cell in every)
+    assert all(asked_for == wanted for _, asked_for, _ in shares)
+
+
+def test_a_matrix_of_which_nothing_can_be_trained_is_refused():
+    with pytest.raises(ValueError, match="None of the cells.*--attention_resolution"):
+        cells("--matrix=settings", "--resolution=32")
+
+
+def test_a_missing_folder_of_configs_is_named(tmp_path):
+    with pytest.raises(ValueError, match="sn_d_only.flags is missing.*--configs"):
+        cells(f"--configs={tmp_path}")
+
+
+def test_a_dry_run_prints_commands_and_writes_nothing(tmp_path, capsys):
+    argv = ("--matrix=attention", "--resolution=32", "--dry_run")
+    assert ablate.main(["ablate", *argv, f"--workdir={tmp_path}/x"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    commands = [line for line in printed if line.startswith("python -m sagan_tf.train")]
+    assert len(commands) == 3
+    assert "# feat64 is left out: at 32 pixels" in printed[-1]
+    assert not (tmp_path / "x").exists()

@@ -7,31 +7,28 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 
 import pytest
 
 from sagan_tf.ablations import processes
 from sagan_tf.ablations.matrix import Cell
 from sagan_tf.ablations.runs import OUTCOME
+from sagan_tf.settings.config import Config
 
 SETTINGS = {
     "total_steps": 20,
     "batch_size": 4,
-    "num_classes": None,
-    "seed": 0,
     "attention_resolution": (16,),
     "evaluate_every_steps": 2,
     "protocol": "quick-5k",
-    "feature_network": "inception",
-    "inception": None,
-    "reference_statistics": None,
 }
 
 
 def make_cell(folder, **changes):
-    workdir, settings = folder / "feat8", {**SETTINGS, **changes}
+    workdir, config = folder / "feat8", Config(**{**SETTINGS, **changes})
     arguments = ["--flagfile=f.flags", "--flip", "--seed=0", f"--workdir={workdir}"]
-    return Cell("feat8", 0, workdir, settings, arguments)
+    return Cell("feat8", 0, workdir, config, arguments)
 
 
 @pytest.fixture
@@ -42,7 +39,7 @@ def cell(tmp_path):
 def write_config(cell, **changes):
     """What a training of these settings, on data with ten classes, would write."""
     cell.workdir.mkdir(exist_ok=True)
-    config = {**cell.settings, "num_classes": 10, **changes}
+    config = {**json.loads(cell.config.to_json()), "num_classes": 10, **changes}
     (cell.workdir / "config.json").write_text(json.dumps(config))
 
 
@@ -230,3 +227,54 @@ def test_a_killed_training_has_the_status_of_a_shell(tmp_path):
     process = start(tmp_path, child)
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
     assert process.communicate()[0].strip() == "(137, False)"
+
+
+@pytest.fixture
+def train_all(monkeypatch):
+    """A function of ends by cell: exit status, cells that were tried, reports.
+
+    An end is an exit status, `"done"`, or the process that is training the cell.
+    """
+
+    def train_all(ends):
+        tried, reports = [], []
+
+        def train(cell):
+            tried.append(cell.name)
+            end = ends.get(cell.name, 0)
+            if isinstance(end, str):
+                raise processes.InUse(end)
+            return end
+
+        monkeypatch.setattr(processes, "train", train)
+        monkeypatch.setattr(
+            processes, "is_done", lambda cell: ends.get(cell.name) == "done"
+        )
+        every_cell = [types.SimpleNamespace(name=name, seed=0) for name in "abc"]
+        status = processes.train_all(every_cell, lambda: reports.append(None))
+        return status, tried, len(reports)
+
+    return train_all
+
+
+def test_after_each_cell_there_is_a_report(train_all, capsys):
+    assert train_all({}) == (0, ["a", "b", "c"], 3)
+    assert "[3/3] c, seed 0 (about 0:00:00 left for 1 runs)" in capsys.readouterr().out
+
+
+def test_what_is_done_is_not_trained_again(train_all, capsys):
+    assert train_all({"a": "done"}) == (0, ["b", "c"], 2)
+    assert "[1/3] a, seed 0: is done." in capsys.readouterr().out
+
+
+def test_what_another_process_trains_is_skipped(train_all, capsys):
+    assert train_all({"b": "process 7 on host"}) == (0, ["a", "b", "c"], 2)
+    assert (
+        "b, seed 0: skipped, process 7 on host is training it."
+        in capsys.readouterr().out
+    )
+
+
+def test_a_failure_ends_the_ablation_with_its_status(train_all, capsys):
+    assert train_all({"b": 2}) == (2, ["a", "b"], 1)
+    assert "b, seed 0: ended with exit status 2." in capsys.readouterr().err

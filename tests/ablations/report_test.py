@@ -215,6 +215,61 @@ def test_grids_are_side_by_side(tmp_path):
         assert curves.width == 1200
 
 
+def test_a_curve_is_the_mean_of_the_seeds_with_their_deviation(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        ablation_report,
+        "write_curves",
+        lambda path, panels, title: drawn.update(panels),
+    )
+    cells = [
+        write(tmp_path, "no_attention", 0, [(100, 9.0), (200, 4.0)]),
+        write(tmp_path, "no_attention", 1, [(100, 7.0)]),
+        write(tmp_path, "no_attention", 2, [(100, None)]),
+        write(tmp_path, "sn_both", 0, [(100, None)]),
+    ]
+    assert "stabilisation.png" in report(tmp_path, cells)
+    assert list(drawn["FID"]) == ["SN on G and D, TTUR"]
+    steps, means, deviations = drawn["FID"]["SN on G and D, TTUR"]
+    assert (steps, means) == ([100, 200], [8.0, 4.0])
+    # Of a sample: sqrt((1 + 1) / (2 - 1)).
+    assert deviations == [pytest.approx(2**0.5), 0.0]
+
+
+def test_without_values_there_are_no_curves(tmp_path):
+    cells = [write(tmp_path, "sn_both", 0, [(100, None)]), ("no_attention", 0)]
+    assert "stabilisation.png" not in report(tmp_path, cells)
+    assert not (tmp_path / "stabilisation.png").exists()
+
+
+def sample_sheet(path, *sizes):
+    """The sheet of cells whose last grids have these widths and heights."""
+    cells = []
+    for index, size in enumerate(sizes):
+        name = f"cell {index}"
+        cells.append(write(path, name, 0))
+        grid = path / name / "seed_0" / "samples" / "step_00000200.png"
+        Image.new("L", size, 40 * index).save(grid)
+    report(path, cells)
+    with Image.open(path / "samples.png") as sheet:
+        return np.asarray(sheet)
+
+
+def test_grids_stand_under_their_names(tmp_path):
+    pixels = sample_sheet(tmp_path, (120, 40), (100, 60), (80, 8), (9, 9), (60, 60))
+    assert pixels.shape[1] == 4 * 120 + 3 * 16
+    head = pixels.shape[0] // 2 - 60 - 8 + 8
+    # The second grid, gray 40, in its place, and a name above it.
+    row = (pixels == 40).all(-1)
+    assert row.sum() >= 100 * 60
+    assert row[:, 136:236].any() and not row[:, :120].all(1).any()
+    assert (pixels[:head, 136:236] < 100).any()
+
+
+def test_large_grids_are_reduced(tmp_path):
+    assert sample_sheet(tmp_path, (3000, 200)).shape[1] == 640
+
+
 def test_a_report_of_nothing_says_so(tmp_path):
     text = report(tmp_path, [("feat16", 0)])
     assert "Nothing has been evaluated yet." in text

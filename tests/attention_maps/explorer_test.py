@@ -8,9 +8,9 @@ import pytest
 from attention_runs import GAMMAS, make_run
 
 from sagan_tf import images
+from sagan_tf.attention_maps import explorer
 from sagan_tf.attention_maps.explorer import (
     explore,
-    history,
     mean_values,
     networks_to_look_at,
     training_gammas,
@@ -173,6 +173,12 @@ def test_values_are_means_over_images_for_each_layer():
     assert first["entropy_bits"] == pytest.approx(expected)
 
 
+def history(workdir, config, chosen_images, wanted=None, ema=True):
+    networks = building.load_networks(workdir, ema=ema)[:2]
+    attending = networks_to_look_at(networks, wanted, "generated")
+    return explorer.history(workdir, config, networks, attending, chosen_images, ema)
+
+
 def test_history_has_the_values_of_every_checkpoint(run, chosen_images):
     workdir, config = run
     records = history(workdir, config, chosen_images)
@@ -210,8 +216,8 @@ def test_gammas_of_the_training_are_in_its_metrics(tmp_path):
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (tmp_path / "metrics.jsonl").write_text(text)
-    assert training_gammas(tmp_path) == [
-        ("generator", "attention_16x16", [(5, 0.1), (9, 0.2)]),
-        ("discriminator", "attention_8x8", [(9, -0.3)]),
-    ]
-    assert training_gammas(tmp_path / "nowhere") == []
+    assert training_gammas(tmp_path) == {
+        ("generator", "attention_16x16"): [(5, 0.1), (9, 0.2)],
+        ("discriminator", "attention_8x8"): [(9, -0.3)],
+    }
+    assert training_gammas(tmp_path / "nowhere") == {}

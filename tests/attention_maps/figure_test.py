@@ -38,12 +38,16 @@ def drawn_images(figure):
     return [im.get_array() for im in images if im.get_array().shape[0] > 2]
 
 
-def test_a_row_is_the_image_and_then_a_map_for_each_query():
-    found = drawn_images(draw_attention([view()]))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_row_is_the_image_and_then_a_map_for_each_query(channels):
+    pixels = view(channels=channels).pixels
+    found = drawn_images(draw_attention([view(channels=channels)]))
     assert len(found) == 4
-    np.testing.assert_array_equal(found[0][4::8, 4::8], view().pixels)
+    # Each pixel is a square of colour.
+    expected = np.broadcast_to(pixels, (32, 32, 3)).repeat(8, axis=0).repeat(8, axis=1)
+    np.testing.assert_array_equal(found[0], expected)
     for index, (row, column) in enumerate(CELLS):
-        expected = overlay(view().pixels, scores()[row, column], 256)
+        expected = overlay(pixels, scores()[row, column], 256)
         np.testing.assert_array_equal(found[index + 1], expected)
 
 
@@ -165,7 +169,7 @@ def test_the_history_of_a_layer_without_effect_is_its_gamma_alone():
 
 def test_all_panels_of_the_history_have_the_same_steps():
     history = [record(1, has_effect=False), record(9)]
-    gammas = [("generator", "attention_4x8", [(0, 0.0), (5, 0.05)])]
+    gammas = {("generator", "attention_4x8"): [(0, 0.0), (5, 0.05)]}
     for last, expected in ((history, (0, 9)), (history[1:], (0, 9))):
         figure = draw_attention([view()], history=last, gammas=gammas)
         spans = {axes.get_xlim() for axes in figure.axes if axes.get_title("left")}
@@ -175,7 +179,7 @@ def test_all_panels_of_the_history_have_the_same_steps():
 
 
 def test_gammas_of_the_training_stand_behind_the_history():
-    gammas = [("generator", "attention_4x8", [(0, 0.0), (1, 0.05)])]
+    gammas = {("generator", "attention_4x8"): [(0, 0.0), (1, 0.05)]}
     figure = draw_attention([view()], history=[record(1)], gammas=gammas)
     assert curves(figure)["gamma"][0] == [(0, 0.0), (1, 0.05)]
     (legend,) = figure.legends

@@ -7,7 +7,6 @@ from sagan_tf.attention_maps.overlay import (
     QUERY_COLOURS,
     blended,
     colour_table,
-    enlarged,
     ink_on,
     overlay,
 )
@@ -62,15 +61,6 @@ def test_values_have_their_colours_where_there_is_nothing_behind():
     drawn = blended(values, np.zeros((1, 256)))[0].astype(float)
     opacity = 0.3 + 0.7 * values[0] ** 0.6
     np.testing.assert_allclose(drawn, colour_table() * opacity[:, None], atol=0.51)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_an_enlarged_image_has_squares_for_pixels(channels):
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 4, channels), "uint8")
-    large = enlarged(pixels, 12)
-    assert large.shape == (12, 12, 3)
-    np.testing.assert_array_equal(large[1::3, 1::3], np.broadcast_to(pixels, (4, 4, 3)))
-    np.testing.assert_array_equal(large[2::3, ::3], large[1::3, 1::3])
 
 
 @pytest.mark.parametrize("colour", QUERY_COLOURS)

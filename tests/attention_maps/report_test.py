@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from attention_runs import DATA, make_run
 
-from sagan_tf.attention_maps.measures import measure
-from sagan_tf.attention_maps.queries import pick_queries
+from sagan_tf.attention_maps.measures import measure, pick_queries
 from sagan_tf.attention_maps.report import make_report
 from sagan_tf.attention_maps.subjects import generated_images
 from sagan_tf.networks.attention_scores import attention_maps_of
@@ -49,13 +48,13 @@ def test_views_come_image_after_image(report):
 def test_queries_are_picked_on_each_map(report, workdir):
     expected = pick_queries(generator_map(workdir, 8).scores, 5)
     view = report.views[2][1]
-    assert [(query.row, query.column) for query in view.queries] == expected
+    assert [query.cell for query in view.queries] == expected
 
 
 def test_points_are_the_same_on_all_maps(workdir):
     found = make_report(workdir, seeds=[3], points=[(31, 0), (4, 9)])
     for _, view in found.views:
-        assert [(q.row, q.column) for q in view.queries] == [(0, 15), (4, 2)]
+        assert [query.cell for query in view.queries] == [(0, 15), (4, 2)]
 
 
 def test_a_point_outside_the_image_is_refused_before_anything_is_computed(
@@ -110,7 +109,7 @@ def test_gammas_of_networks_that_are_not_shown_are_left_out(tmp_path):
     line = {"step": 1, "gamma_g_attention_16x16": 0.1, "gamma_d_attention_16x16": 0.2}
     (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     found = make_report(tmp_path, seeds=[3], network="generator", with_history=True)
-    assert found.gammas == [("generator", "attention_16x16", [(1, 0.1)])]
+    assert found.gammas == {("generator", "attention_16x16"): [(1, 0.1)]}
 
 
 def test_files_are_written_beside_one_another(report, tmp_path):

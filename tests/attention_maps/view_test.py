@@ -27,15 +27,14 @@ def view(cells=((1, 6), (3, 0)), gamma=0.5, pixels=None):
 def test_a_query_has_its_map_and_its_figures():
     first, second = view().queries
     np.testing.assert_array_equal(first.scores, scores()[1, 6])
-    assert (first.row, first.column, second.row, second.column) == (1, 6, 3, 0)
+    assert (first.cell, second.cell) == ((1, 6), (3, 0))
     assert first.entropy_bits == entropy_bits(scores())[1, 6]
     assert second.distance_cells == attention_distance(scores())[3, 0]
 
 
 def test_a_query_has_the_pixel_in_the_middle_of_its_cell():
     first, second = view().queries
-    assert (first.x, first.y) == (26, 12)
-    assert (second.x, second.y) == (2, 28)
+    assert (first.pixel, second.pixel) == ((26, 12), (2, 28))
 
 
 def test_the_whole_map_is_not_kept():

@@ -16,12 +16,12 @@ def test_digits_are_spread_over_the_pixel_range():
     source = open_source("digits")
     assert (source.num_images, source.num_classes) == (1797, 10)
     assert source.class_names == tuple("0123456789")
-    assert source.pixels.dtype == np.uint8 and source.pixels.shape == (1797, 8, 8, 1)
+    assert source.values.dtype == np.uint8 and source.values.shape == (1797, 8, 8, 1)
     values = load_digits().images[..., None]
-    np.testing.assert_allclose(source.pixels, values * 255 / 16, atol=0.5)
-    assert source.pixels.max() == 255
+    np.testing.assert_allclose(source.values, values * 255 / 16, atol=0.5)
+    assert source.values.max() == 255
     element = source.decode({"index": 5})
-    np.testing.assert_array_equal(element["image"], source.pixels[5])
+    np.testing.assert_array_equal(element["image"], source.values[5])
     assert element["label"] == load_digits().target[5]
 
 

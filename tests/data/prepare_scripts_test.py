@@ -61,7 +61,7 @@ def test_fashion_mnist_becomes_two_npz_files(fashion_mnist, idx_folder):
         assert (source.num_images, source.num_classes) == (count, 10)
         assert source.class_names[9] == "Ankle boot"
         np.testing.assert_array_equal(
-            source.pixels[..., 0], random_pixels(count, 5, 6, seed=count)
+            source.values[..., 0], random_pixels(count, 5, 6, seed=count)
         )
         np.testing.assert_array_equal(source.labels, np.arange(count) % 10)
 

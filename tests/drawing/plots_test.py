@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sagan_tf.drawing.plots import write_metrics_plot
+from sagan_tf.drawing.plots import write_curves, write_metrics_plot
 
 
 @pytest.fixture
@@ -223,6 +223,22 @@ def test_with_nothing_to_draw_the_picture_says_so(draw, tmp_path):
     assert draw([]) == {}
     assert draw([{"step": 1, "d_loss": None}], [evaluation(None, fid=1.0)]) == {}
     assert (tmp_path / "metrics.png").exists()
+
+
+def test_a_spread_is_a_band(tmp_path):
+    pictures = []
+    for name, spreads in (("a.png", [0, 0, 0]), ("b.png", [1, 1, 2])):
+        curve = ([1, 2, 3], [5.0, 4.0, None], spreads)
+        write_curves(tmp_path / name, {"FID": {"one": curve}})
+        with Image.open(tmp_path / name) as picture:
+            pictures.append(np.asarray(picture.convert("RGB"), int))
+    assert pictures[0].shape == pictures[1].shape
+    # Pale blue: neither white nor the line's own colour.
+    pale = [
+        ((p[..., 2] > 225) & (p[..., 0] > 180) & (p[..., 0] < 225)).sum()
+        for p in pictures
+    ]
+    assert pale[1] > pale[0] + 1000
 
 
 def test_a_failed_write_leaves_the_old_picture_alone(tmp_path, monkeypatch):

@@ -1,22 +1,19 @@
 import numpy as np
 import pytest
 
-from sagan_tf.evaluation.comparison import TITLES, compare, intra_fid, warnings
-from sagan_tf.evaluation.metrics import frechet, tfgan
+from sagan_tf.evaluation.comparison import TITLES, compare, warnings
+from sagan_tf.evaluation.metrics import tfgan
 from sagan_tf.evaluation.metrics.neighbours import neighbour_scores
-from sagan_tf.evaluation.metrics.summary import Summary
+from sagan_tf.evaluation.scoring import summarize
 from tests.evaluation.small_network import FEATURES, LOGITS, small_network
 
 
-def summary(count=60, shift=0.0, seed=0, labels=True, keep=10**6, **add):
+def summary(count=60, shift=0.0, seed=0, labels=True, keep=10**6, low=-1.0, high=1.0):
     random = np.random.default_rng(seed)
-    found = Summary(keep)
     features = random.normal(shift, 1, (count, FEATURES)).astype(np.float32)
     logits = random.normal(size=(count, LOGITS)).astype(np.float32)
-    add = {"low": -1, "high": 1, **add}
     of = np.arange(count) % LOGITS if labels else None
-    found.add(features * [1, 2, 3, 1, 1, 0.5], logits, of, **add)
-    return found
+    return summarize([(features * [1, 2, 3, 1, 1, 0.5], logits, of, low, high)], keep)
 
 
 def test_every_metric_is_the_function_of_its_name():
@@ -28,11 +25,11 @@ def test_every_metric_is_the_function_of_its_name():
     expected = {
         "fid": tfgan.frechet_distance(*(p.astype(np.float64) for p in pair)),
         "kid": kid,
-        "inception_score": tfgan.classifier_score(fake.logits),
-        "inception_score_10": frechet.inception_score(fake.logits, 10)[0],
+        "inception_score": tfgan.inception_score(fake.logits)[0],
+        "inception_score_10": tfgan.inception_score(fake.logits, 10)[0],
         "class_accuracy": np.mean(fake.logits.argmax(1) == fake.labels),
-        "precision": neighbour_scores(*pair).precision,
-        "coverage": neighbour_scores(*pair).coverage,
+        "precision": neighbour_scores(*pair)["precision"],
+        "coverage": neighbour_scores(*pair)["coverage"],
     }
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6, err_msg=name)
@@ -68,13 +65,14 @@ def test_neighbours_are_limited_and_fid_is_not():
 
 def test_intra_fid_is_the_mean_over_classes():
     fake, real = summary(seed=1, count=200), summary(count=300, shift=0.2)
-    mean, each = intra_fid(fake, real, LOGITS)
-    of_3 = tfgan.frechet_distance(
-        real.features[real.labels == 3].astype(float),
-        fake.features[fake.labels == 3].astype(float),
-    )
-    np.testing.assert_allclose(each[3], of_3, rtol=1e-9)
-    np.testing.assert_allclose(mean, each.mean())
+    found = compare(fake, real, small_network(), LOGITS, intra_fid=True)
+    each = [
+        tfgan.frechet_distance(
+            real.features[real.labels == label], fake.features[fake.labels == label]
+        )
+        for label in range(LOGITS)
+    ]
+    np.testing.assert_allclose(found["intra_fid"], np.mean(each), rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +85,8 @@ def test_intra_fid_is_the_mean_over_classes():
 )
 def test_intra_fid_is_refused_by_name(fake, real, words):
     with pytest.raises(ValueError, match=words):
-        intra_fid(summary(seed=1, **fake), summary(**real), LOGITS)
+        sets = summary(seed=1, **fake), summary(**real)
+        compare(*sets, small_network(), LOGITS, intra_fid=True)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +104,8 @@ def test_what_to_mistrust_is_named(fake, words):
 
 
 def test_a_collapsed_generator_is_named():
-    fake = Summary(9)
-    fake.add(np.ones((60, FEATURES)), np.ones((60, LOGITS)), None, -1, 1)
+    equal = np.ones((60, FEATURES)), np.ones((60, LOGITS))
+    fake = summarize([(*equal, None, -1, 1)], keep=9)
     network = small_network(is_inception=True)
     assert "alike" in " ".join(warnings(fake, summary(), network))
 

@@ -1,8 +1,11 @@
 import dataclasses
+import hashlib
+import json
 
 import numpy as np
 import pytest
 
+from sagan_tf import images
 from sagan_tf.evaluation import references
 from sagan_tf.evaluation.metrics.frechet import frechet_distance
 from sagan_tf.evaluation.protocols import Protocol
@@ -48,6 +51,95 @@ def test_a_protocol_that_asks_for_more_gets_all(npz, tmp_path):
     for number, asked in enumerate((None, 1000)):
         protocol = dataclasses.replace(PROTOCOL, num_real=asked)
         assert make(npz, tmp_path / f"{number}.npz", protocol).summary.count == 50
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_reference_file_holds_everything(npz, tmp_path, labels):
+    if not labels:
+        pixels = np.load(npz.dataset.removeprefix("npz:"))["images"]
+        np.savez(tmp_path / "images.npz", images=pixels)
+    path = tmp_path / "new" / "stats.npz"
+    made = make(npz, path)
+    read = references.read_reference(path, PROTOCOL, small_network())
+    assert (read.about, read.path) == (made.about, str(path))
+    assert read.summary.count == 40
+    for name in ("mean", "covariance"):
+        theirs = getattr(made.summary.moments, name)
+        ours = getattr(read.summary.moments, name)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-14)
+    for name in ("features", "logits", "labels"):
+        theirs, ours = getattr(made.summary, name), getattr(read.summary, name)
+        np.testing.assert_array_equal(ours, theirs)
+    assert (read.summary.labels is None) == (not labels)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(npz, tmp_path, monkeypatch):
+    def full_disk(file, **arrays):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sagan_tf.evaluation.references.np.savez", full_disk)
+    with pytest.raises(OSError, match="stats.npz"):
+        make(npz, tmp_path / "stats.npz")
+    assert [p.name for p in tmp_path.iterdir()] == ["images.npz"]
+
+
+def test_a_missing_reference_says_how_to_make_one(tmp_path):
+    with pytest.raises(ValueError, match="sagan_tf.reference_statistics"):
+        references.read_reference(tmp_path / "none.npz", PROTOCOL, small_network())
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "text"])
+def test_a_damaged_reference_is_named(npz, tmp_path, damage):
+    path = tmp_path / "stats.npz"
+    make(npz, path)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-50])
+    elif damage == "other":
+        np.savez(path, mean=np.zeros(3), about=np.array(json.dumps({})))
+    else:
+        path.write_text("hello")
+    with pytest.raises(ValueError, match=r"stats\.npz is not a whole reference file"):
+        references.read_reference(path, PROTOCOL, small_network())
+
+
+def test_differences_are_all_named(npz, tmp_path):
+    path = tmp_path / "stats.npz"
+    make(npz, path)
+    other = dataclasses.replace(PROTOCOL, num_real=20, split="validation")
+    with pytest.raises(ValueError) as error:
+        references.read_reference(path, other, small_network(seed=1), npz)
+    for part in ("_real is 40, needed 20", "_split", "network_hash", "stats.npz"):
+        assert part in str(error.value)
+    assert "resize" not in str(error.value)
+
+
+def content(some, labels=None, parts=1):
+    digest = hashlib.sha256()
+    batches = [
+        (some[each], None if labels is None else labels[each], each)
+        for each in np.array_split(np.arange(len(some)), parts)
+    ]
+    passed = list(references.hashed(batches, digest))
+    np.testing.assert_array_equal(np.concatenate([b for b, _ in passed]), some)
+    return digest.hexdigest()
+
+
+def test_content_hash_sees_pixels_labels_and_order_but_not_batches():
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), np.uint8)
+    some, labels = images.from_pixels(pixels), np.arange(6)
+    first = content(some, labels)
+    assert content(some, labels, parts=4) == first
+    changed = some.copy()
+    changed[3, 1, 2, 0] += 2 / 255
+    others = [
+        content(changed, labels),
+        content(some[::-1], labels),
+        content(some, labels[::-1]),
+        content(some),
+        content(some.reshape(6, 2, 8, 1), labels),
+    ]
+    assert len({first, *others}) == 6
 
 
 def test_changed_pictures_are_refused(npz, tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 from sagan_tf.evaluation import runs
+from sagan_tf.evaluation.evaluator import open_how, score_samples
 from sagan_tf.run import directory
 from tests.evaluation.evaluator_test import (  # noqa: F401 (fixtures)
     CONFIG,
@@ -17,17 +18,6 @@ from tests.evaluation.small_network import small_network
 # ruff: noqa: F811 (arguments that are fixtures)
 
 
-def prepare(workdir, changes=()):
-    return runs.prepare(
-        workdir,
-        given={"protocol": None, "feature_network": None},
-        changes=dict(changes),
-        intra_fid=False,
-        batch_size=8,
-        strategy="default",
-    )
-
-
 @pytest.mark.slow
 def test_what_is_not_given_is_as_the_run_was_trained_with(
     run, reference, monkeypatch, capsys
@@ -37,7 +27,8 @@ def test_what_is_not_given_is_as_the_run_was_trained_with(
         "sagan_tf.evaluation.evaluator.open_feature_network",
         lambda spec, place: network,
     )
-    how = prepare(run, changes={"num_fake": 30})
+    given = {"protocol": None, "feature_network": None}
+    how = open_how(run, given=given, changes={"num_fake": 30}, batch_size=8)
     assert how.protocol.name == "quick-5k+num_fake=30"
     assert how.reference.summary.count == 1438
     (path,) = (run / "reference").iterdir()
@@ -61,10 +52,39 @@ def test_results_go_where_they_are_asked_for(how, tmp_path):
 
 def test_pictures_alone_need_a_reference():
     with pytest.raises(ValueError, match="--reference_statistics=FILE"):
-        prepare(None)
+        open_how()
 
 
 def test_a_run_without_checkpoints_is_named(how, tmp_path):
     directory.prepare(tmp_path / "run", CONFIG, {"class_names": []})
     with pytest.raises(ValueError, match="no checkpoints yet"):
         runs.score(how, workdir=tmp_path / "run", checkpoint="all")
+
+
+def test_the_table_has_a_column_for_each_set_of_images(how, run):
+    records = [
+        score_samples("digits", how, "test"),
+        runs.evaluate_checkpoint(how, run, "newest"),
+    ]
+    text = runs.table(records, how.network.describe)
+    head, count, fid = text[1:4]
+    assert head.split() == ["digits", "(test)", "step", "30"]
+    assert count.split() == ["images", "50", "50"]
+    assert fid.startswith("FID in the feature space of small ")
+    assert [float(v) for v in fid.split()[-2:]] == [
+        round(record["metrics"]["fid"], 4) for record in records
+    ]
+    assert not [line for line in text if line.split()[:1] == ["intra-FID"]]
+
+
+def test_many_columns_are_broken_into_blocks(how, run):
+    record = runs.evaluate_checkpoint(how, run, "newest")
+    text = runs.table([record] * 9, how.network.describe)
+    assert len([line for line in text if line.startswith("images ")]) == 3
+    assert max(map(len, text)) <= 110
+
+
+def test_the_heading_names_protocol_network_and_data(how):
+    text = " ".join(runs.heading(how))
+    for part in ("tiny: 50 generated", "small", "digits", "split train", "32 pixels"):
+        assert part in text

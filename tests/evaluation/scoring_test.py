@@ -4,10 +4,11 @@ import tensorflow as tf
 
 from sagan_tf import images
 from sagan_tf.evaluation import scoring
-from sagan_tf.evaluation.metrics.summary import ContentHash
+from sagan_tf.evaluation.metrics.rows import ROWS_AT_A_TIME
 from sagan_tf.evaluation.protocols import Protocol
 from sagan_tf.model import generating, latents
 from sagan_tf.networks.builders import build_generator
+from tests.evaluation.gaussians import features
 from tests.evaluation.small_network import FEATURES, small_network
 
 CLASSES, Z_DIM = 3, 5
@@ -128,14 +129,6 @@ def test_given_images_are_summarized_and_the_first_ones_kept():
     np.testing.assert_allclose(found.moments.mean, features[:8].mean(0), rtol=1e-5)
 
 
-def test_the_content_hash_is_of_the_images_that_were_used():
-    used, same = ContentHash(), ContentHash()
-    parts = [(some_images()[:3], None), (some_images()[3:8], None)]
-    scoring.summarize_images(parts, small_network(), keep=0, content=used)
-    same.add(some_images()[:8])
-    assert used.hexdigest() == same.hexdigest()
-
-
 def test_only_the_features_that_are_kept_take_memory():
     found = scoring.summarize_images(
         [(some_images(), None)] * 3, small_network(), keep=2
@@ -159,3 +152,54 @@ def test_standing_statistics_are_used_when_the_protocol_says_so():
     standing = PROTOCOL.changed({"standing_batches": 2, "standing_batch_size": 6})
     scoring.use_protocol_statistics(generator, standing, CLASSES)
     assert all(np.abs(new).max() > 0 for new in means())
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("with_labels", [True, False])
+def test_mean_and_covariance_are_of_all_images_and_the_first_are_kept(with_labels):
+    features, logits = numbers(7, 4), numbers(7, 10, seed=1)
+    labels = np.arange(7) % 2
+    batches = [
+        (features[part], logits[part], labels[part] if with_labels else None, low, high)
+        for part, low, high in ((slice(3), -0.5, [0, 0.2]), (slice(3, 7), 0, 0.75))
+    ]
+    found = scoring.summarize(batches, keep=5)
+    np.testing.assert_allclose(found.moments.mean, features.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.moments.covariance, np.cov(features.astype(float).T), rtol=1e-9
+    )
+    np.testing.assert_array_equal(found.features, features[:5])
+    np.testing.assert_array_equal(found.logits, logits[:5])
+    if with_labels:
+        np.testing.assert_array_equal(found.labels, [0, 1, 0, 1, 0])
+        assert found.labels.dtype == np.int32
+    else:
+        assert found.labels is None
+    assert (found.count, found.low, found.high) == (7, -0.5, 0.75)
+
+
+def test_many_batches_have_the_moments_of_one():
+    rows = features(2 * ROWS_AT_A_TIME + 300, 5).astype(np.float32)
+    logits = np.ones((len(rows), 2))
+    parts = np.array_split(np.arange(len(rows)), 11)
+    batches = [(rows[part], logits[part], None, -1, 1) for part in parts]
+    found = scoring.summarize(batches, keep=3)
+    np.testing.assert_allclose(
+        found.moments.covariance, np.cov(rows.astype(float).T), rtol=1e-9, atol=1e-9
+    )
+    assert found.count == len(rows)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", [0, 1])
+def test_the_image_whose_feature_is_not_finite_is_named(bad, where):
+    batches = [
+        (numbers(3, 4), numbers(3, 10), None, -1, 1),
+        (numbers(2, 4), numbers(2, 10), None, -1, 1),
+    ]
+    batches[1][where][1, 2] = bad
+    with pytest.raises(ValueError, match="image 4"):
+        scoring.summarize(batches, keep=9)

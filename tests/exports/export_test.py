@@ -13,7 +13,6 @@ import tensorflow as tf
 from sagan_tf import images
 from sagan_tf.exports import checks, export
 from sagan_tf.exports.served_model import ServedModel
-from sagan_tf.exports.warmup import REQUESTS_PATH
 from tests.exports.signatures_test import LABELS, Z, make_generator
 
 
@@ -80,7 +79,7 @@ def test_every_file_has_its_hash(exported):
         content = files[name].read_bytes()
         assert told["bytes"] == len(content)
         assert told["sha256"] == hashlib.sha256(content).hexdigest()
-    assert {"saved_model.pb", "model_card.md", str(REQUESTS_PATH)} <= set(files)
+    assert {"saved_model.pb", "model_card.md", str(checks.REQUESTS_PATH)} <= set(files)
 
 
 def test_weights_are_written_once(exported, generator):
@@ -112,7 +111,7 @@ def test_the_description_names_what_matters(exported):
 def test_a_warm_up_request_that_fails_leaves_nothing(generator, tmp_path, monkeypatch):
     # Labels from 0 to 4 are right.
     wrong = [("serving_default", {"z": Z, "labels": LABELS + 1})]
-    monkeypatch.setattr(export, "warm_up_requests", lambda *arguments: wrong)
+    monkeypatch.setattr(checks, "warm_up_requests", lambda *arguments: wrong)
     with pytest.raises(tf.errors.InvalidArgumentError, match="labels must be from 0"):
         export.export_generator(generator, tmp_path / "models" / "1", num_classes=5)
     assert not list(tmp_path.iterdir())
@@ -141,7 +140,7 @@ def test_without_warm_up_there_are_no_requests(tmp_path, monkeypatch):
     monkeypatch.setattr(checks, "_FEWEST_IMAGES", 1)
     generator = make_generator(num_classes=0, attention=())
     record = export.export_generator(generator, tmp_path / "1", warm=False)
-    assert not (tmp_path / "1" / REQUESTS_PATH).exists()
+    assert not (tmp_path / "1" / checks.REQUESTS_PATH).exists()
     names = {"serving_default", "images", "sample", "sample_png"}
     assert set(record["signatures"]) == names
     assert list(record["signatures"]["serving_default"]["inputs"]) == ["z"]

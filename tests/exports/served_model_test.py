@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sagan_tf.exports.served_model import ServedModel, without_notices
+from sagan_tf.exports.served_model import ServedModel
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +69,3 @@ def test_a_model_that_no_server_opens_is_found_out(network, tmp_path):
 def test_a_folder_without_a_model_is_an_error(tmp_path):
     with pytest.raises(OSError, match="SavedModel"):
         ServedModel(tmp_path)
-
-
-def test_notices_are_kept_back_for_a_while(caplog):
-    logger = tf.get_logger()
-    with without_notices():
-        logger.warning("not this")
-    logger.warning("this")
-    assert [record.message for record in caplog.records] == ["this"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sagan_tf.importers import biggan_pytorch
+from sagan_tf.importers import biggan_pytorch, recognizes
 from tests.importers.torch_recordings import (
     draw,
     judge,
@@ -154,13 +154,13 @@ def test_other_widths_are_refused(recording):
 
 
 def test_only_names_of_its_generator_are_recognized(recording):
-    assert biggan_pytorch.recognizes(recording.tensors)
-    assert not biggan_pytorch.recognizes(load("mmgeneration_32").tensors)
-    assert not biggan_pytorch.recognizes(load("studiogan_32").tensors)
-    assert not biggan_pytorch.recognizes(["D/linear.weight"])
+    assert recognizes(biggan_pytorch, recording.tensors)
+    assert not recognizes(biggan_pytorch, load("mmgeneration_32").tensors)
+    assert not recognizes(biggan_pytorch, load("studiogan_32").tensors)
+    assert not recognizes(biggan_pytorch, ["D/linear.weight"])
 
 
 def test_a_discriminator_alone_is_refused(recording):
     tensors = {k: v for k, v in recording.tensors.items() if k.startswith("D/")}
-    assert biggan_pytorch.recognizes(tensors)
+    assert recognizes(biggan_pytorch, tensors)
     assert "a discriminator alone" in refusal(biggan_pytorch, tensors)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sagan_tf import images, import_weights, sample
-from sagan_tf.importers import official_tf1
+from sagan_tf.importers import official_tf1, recognizes
 from sagan_tf.importers.translation import variables_by_name
 from sagan_tf.model import generating
 from sagan_tf.run import building
@@ -190,6 +190,6 @@ def test_from_files_to_images(tensors, tmp_path):
 
 
 def test_it_is_told_by_its_names(tensors):
-    assert official_tf1.recognizes(tensors)
-    assert official_tf1.recognizes(["model/d_sn_linear/Matrix"])
-    assert not official_tf1.recognizes(["model/other/w", "Generator/generator/g_bn/w"])
+    assert recognizes(official_tf1, tensors)
+    assert recognizes(official_tf1, ["model/d_sn_linear/Matrix"])
+    assert not recognizes(official_tf1, ["model/other/w", "Generator/generator/g_bn/w"])

@@ -54,16 +54,15 @@ def translate(tensors, given):
         step=STEP,
         notes=["a note."],
     )
-    translation.ignore(tensors, "moments/.*", "moments")
+    translation.ignore(tensors, {"moments/.*": "moments"})
     return translation
 
 
 FORMAT = types.SimpleNamespace(INPUT="an .npz file", files=files, read=read)
 LAYOUT = types.SimpleNamespace(
-    FORMAT=FORMAT,
     DESCRIPTION="a made-up project",
     OPTIONS=("image_order",),
-    recognizes=lambda names: any(name.startswith("generator/") for name in names),
+    TELLING="generator/.*",
     translate=translate,
 )
 
@@ -87,11 +86,9 @@ def tensors():
 
 @pytest.fixture(autouse=True)
 def made_up_source(monkeypatch):
-    others = {"FORMAT": FORMAT, "DESCRIPTION": "another one"}
-    other = types.SimpleNamespace(**others, recognizes=lambda names: "their/w" in names)
-    monkeypatch.setattr(
-        importers, "SOURCES", {"official-tf1": (LAYOUT,), "mmgeneration": (other,)}
-    )
+    other = types.SimpleNamespace(DESCRIPTION="another one", TELLING="their/w")
+    sources = {"official-tf1": (FORMAT, (LAYOUT,)), "mmgeneration": (FORMAT, (other,))}
+    monkeypatch.setattr(importers, "SOURCES", sources)
 
 
 @pytest.fixture

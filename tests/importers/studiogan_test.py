@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sagan_tf.importers import studiogan
+from sagan_tf.importers import recognizes, studiogan
 from tests.importers.torch_recordings import (
     draw,
     load,
@@ -121,12 +121,12 @@ def test_the_iteration_is_the_step(recording):
 
 def test_a_discriminator_alone_is_refused(recording):
     tensors = {k: v for k, v in recording.tensors.items() if k.startswith("D/")}
-    assert studiogan.recognizes(tensors)
+    assert recognizes(studiogan, tensors)
     assert "a discriminator alone" in refusal(studiogan, tensors)
 
 
 def test_only_names_of_its_generator_are_recognized(recording):
-    assert studiogan.recognizes(recording.tensors)
-    assert studiogan.recognizes(load("studiogan_32_plain").tensors)
-    assert not studiogan.recognizes(load("biggan_pytorch_32").tensors)
-    assert not studiogan.recognizes(load("mmgeneration_32").tensors)
+    assert recognizes(studiogan, recording.tensors)
+    assert recognizes(studiogan, load("studiogan_32_plain").tensors)
+    assert not recognizes(studiogan, load("biggan_pytorch_32").tensors)
+    assert not recognizes(studiogan, load("mmgeneration_32").tensors)

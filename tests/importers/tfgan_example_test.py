@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sagan_tf.importers import tfgan_example
+from sagan_tf.importers import recognizes, tfgan_example
 from tests.importers.tf1_checkpoints import TFGAN, official
 from tests.importers.tf1_checkpoints import tfgan_example as made
 from tests.importers.torch_recordings import networks_of, refusal, without
@@ -175,5 +175,5 @@ def test_what_the_optimizers_leave_is_ignored(tensors):
 
 
 def test_it_is_told_by_its_names(tensors):
-    assert tfgan_example.recognizes(tensors)
-    assert not tfgan_example.recognizes(official())
+    assert recognizes(tfgan_example, tensors)
+    assert not recognizes(tfgan_example, official())

@@ -30,7 +30,7 @@ def unit(size, seed=0):
 
 
 def layers_of(tensors, **sources):
-    return Layers(tensors, {ours: Layer(name) for ours, name in sources.items()}, {})
+    return Layers({ours: Layer(tensors, name) for ours, name in sources.items()})
 
 
 def value(layers, name, tensors):
@@ -111,16 +111,15 @@ def test_u_gives_our_layer_the_stored_sigma(stored):
 def test_u_that_is_iterated_is_taken_over(iterated):
     layers = layers_of(iterated, ours="a")
     np.testing.assert_array_equal(value(layers, "ours/u", iterated), iterated["a.u0"])
-    assert layers("ours/u").sources() == ("a.weight", "a.u0")
+    assert layers("ours/u").names == ("a.weight", "a.u0")
 
 
 def test_the_names_of_tensors_show_the_style(stored, iterated):
-    layer = Layer("a")
-    assert layer.style(stored) is STORED
-    assert layer.style({"a.weight_v": stored["a.weight_v"]}) is STORED
-    assert layer.style(iterated) is ITERATED
-    assert layer.style({"a.weight": iterated["a.weight"]}) is PLAIN
-    assert layer.style({}) is PLAIN
+    assert Layer(stored, "a").style is STORED
+    assert Layer({"a.weight_v": stored["a.weight_v"]}, "a").style is STORED
+    assert Layer(iterated, "a").style is ITERATED
+    assert Layer({"a.weight": iterated["a.weight"]}, "a").style is PLAIN
+    assert Layer({}, "a").style is PLAIN
 
 
 @pytest.mark.parametrize(
@@ -128,9 +127,9 @@ def test_the_names_of_tensors_show_the_style(stored, iterated):
 )
 def test_folded_weights_are_divided_by_the_sources_sigma(kind, sigma_of, request):
     tensors = request.getfixturevalue(kind)
-    layers = layers_of(tensors, ours="a").folded()
-    assert not layers.normalized
-    weight, *rest = (tensors[name] for name in Layer("a").names(tensors))
+    layers = layers_of(tensors, ours="a")
+    layers.normalized = False
+    weight, *rest = (tensors[name] for name in Layer(tensors, "a").names)
     sigma = sigma_of(weight, *rest)
     np.testing.assert_allclose(
         value(layers, "ours/kernel", tensors),
@@ -173,7 +172,7 @@ def test_a_table_may_be_raised_and_divided_by_its_sigma(stored):
     }
     sigma = stored_sigma(*tensors.values())
     np.testing.assert_allclose(
-        Layer("t", EMBEDDING).effective(tensors, plus=1).value(tensors),
+        Layer(tensors, "t", EMBEDDING).effective(plus=1).value(tensors),
         1 + tensors["t.weight_orig"] / sigma,
         rtol=1e-5,
     )

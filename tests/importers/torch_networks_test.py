@@ -17,10 +17,12 @@ from sagan_tf.networks.builders import (
 )
 
 NAMES = Names(
+    prefixes={},
     blocks=r"block\d+",
     convolutions=(".a", ".b", ".c"),
     attention=(".q", ".k", ".v", ".o", ".gamma"),
     linear="linear",
+    last_linear="linear",
     embedding="embedding",
     image_convolution="last",
     image_norm="norm",
@@ -70,7 +72,7 @@ def discriminator_tensors(resolution, attention=()):
 
 def sources(layers, network):
     """Names of the tensors behind each of our variables: all have some."""
-    return {name: layers(name).sources() for name in variables_by_name(network)}
+    return {name: layers(name).names for name in variables_by_name(network)}
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
@@ -125,9 +127,7 @@ def test_blocks_are_in_the_order_of_their_numbers():
     # block10 would come before block2.
     fields, layers = generator(generator_tensors(256, (0, 1, 2, 3, 4)), "", NAMES)
     assert fields["attention_resolution"] == (8, 16, 32, 64, 128)
-    assert layers("block_256x256/convolution_1/kernel").sources() == (
-        "block10.a.weight",
-    )
+    assert layers("block_256x256/convolution_1/kernel").names == ("block10.a.weight",)
 
 
 def test_attention_before_all_blocks_is_refused():

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from sagan_tf.importers.translation import check_names, convert, variables_by_name
+from sagan_tf.importers.translation import convert, variables_by_name
 from sagan_tf.run import building
 from sagan_tf.settings.config import Config
 
@@ -59,8 +59,7 @@ def networks_of(translation, tensors):
         item: {name: translation.networks[item](name) for name in variables[item]}
         for item in variables
     }
-    check_names(tensors, weights, translation.ignored)
-    values = convert(tensors, weights, variables)
+    values = convert(tensors, weights, variables, translation.ignored)
     networks = _networks(config)
     for item in values:
         for name, variable in variables_by_name(networks[item]).items():

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from sagan_tf.layers import SelfAttention, SpectralNormalization
 from sagan_tf.model.sagan import SAGAN, official_adam
+from sagan_tf.networks.augmentation import KINDS, Augmentation
 from sagan_tf.networks.builders import build_discriminator, build_generator
 
 CLASSES, BATCH = 3, 4
@@ -33,6 +34,17 @@ def sagan(num_classes=CLASSES, loss="hinge", network_options=None, **options):
     return model
 
 
+# What makes a generator draw more different images.
+VARIETY = {"mode_seeking_weight": 0.5, "mode_seeking_distance": 2.0}
+
+
+def varied(**options):
+    """A `sagan` with mode seeking and an adaptive augmentation that is under way."""
+    augmentation = Augmentation(KINDS, target=0.1, adaptation_images=20)
+    augmentation.probability.assign(0.5)
+    return sagan(augmentation=augmentation, **VARIETY, **options)
+
+
 def data(count=BATCH, num_classes=CLASSES, seed=0):
     random = np.random.default_rng(seed)
     images = random.uniform(-1, 1, (count, 32, 32, 1)).astype("float32")
@@ -52,11 +64,16 @@ def moved(variables, before):
     return [v for v in variables if not np.array_equal(v.numpy(), before[id(v)])]
 
 
+def changing(model):
+    """All variables that a step changes, but for its metrics."""
+    items = model.checkpoint_items().values()
+    lists = [getattr(item, "variables", [item]) for item in items]
+    return [variable for variables in lists for variable in variables]
+
+
 def state(model):
     """All that a step changes, as a list of arrays."""
-    items = model.checkpoint_items().values()
-    lists = [x.variables if hasattr(x, "variables") else [x] for x in items]
-    return [v.numpy() for variables in lists for v in variables]
+    return [variable.numpy() for variable in changing(model)]
 
 
 def assert_same(one, other):
@@ -405,7 +422,7 @@ def test_each_discriminator_step_sees_its_own_part_of_the_batch():
 class NumberedLatents(SAGAN):
     """z and labels of pass n are rows n * count and on of one fixed table."""
 
-    def draw_latents(self, draw, count, real_labels=None):
+    def draw_latents(self, draw, count, real_labels=None, pairs=False):
         rows = np.arange(draw * count, (draw + 1) * count)
         z = np.random.default_rng(0).normal(size=(64, 5)).astype("float32")
         return tf.constant(z[rows]), tf.constant(rows % CLASSES, tf.int32)
@@ -444,6 +461,8 @@ def trained_in_parts(parts, kind=NumberedLatents, policy="float64", batch=8):
         discriminator,
         num_classes=CLASSES,
         gradient_accumulation_steps=parts,
+        mode_seeking_weight=0.5,
+        mode_seeking_distance=2.0,
     )
     # Not Adam, which divides the size of the gradient out.
     model.compile(sgd(), sgd())
@@ -558,12 +577,13 @@ def test_two_replicas_make_the_same_updates_as_one(two_replicas, head):
     }
     # Tracing takes longest: one of the two heads is enough to see what it changes.
     eagerly = {"run_eagerly": head == "auxiliary_classifier"}
-    single = sagan(**options)
+    make = varied if head == "projection" else sagan
+    single = make(**options)
     single.compile(sgd(), sgd(), **eagerly)
     start = state(single)
     logs = single.fit(three_batches(), verbose=0, shuffle=False).history
     with two_replicas.scope():
-        model = sagan(**options)
+        model = make(**options)
         model.compile(sgd(), sgd(), **eagerly)
     both_logs = model.fit(three_batches(), verbose=0, shuffle=False).history
 
@@ -650,6 +670,14 @@ def test_uniform_fake_labels_do_not_look_at_the_data():
     assert np.bincount(labels, minlength=CLASSES).min() > 70
 
 
+def test_an_adaptive_augmentation_follows_the_signs_of_the_real_logits():
+    model = varied()
+    logs = model.train_step(data())
+    # Of four images in twenty.
+    assert abs(float(model.augmentation.probability) - 0.5) == pytest.approx(0.2)
+    assert float(logs["augment_probability"]) == float(model.augmentation.probability)
+
+
 @pytest.mark.slow
 def test_ema_copies_before_its_start_and_averages_after():
     model = sagan(ema_decay=0.75, ema_start_step=2)
@@ -712,6 +740,44 @@ def test_first_nonfinite_step_is_noted_and_kept():
     assert int(model.first_nonfinite_step) == 2
 
 
+def one_bad_pixel(model, images):
+    return tf.tensor_scatter_nd_update(images, [[1, 5, 5, 0]], [np.nan])
+
+
+def one_bad_weight(model, images):
+    kernel = model.discriminator.get_layer("block_1").convolution_1.weight
+    kernel.assign(tf.tensor_scatter_nd_update(kernel.value, [[0, 0, 0, 0]], [np.inf]))
+    return images
+
+
+def one_bad_statistic(model, images):
+    statistic = model.generator.non_trainable_variables[-1]
+    statistic.assign(tf.fill(statistic.shape, np.nan))
+    return images
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["graph", "XLA"])
+def after_a_step(request):
+    """A model whose step is compiled once for several tests; its state after a step."""
+    model = sagan()
+    model.jit_compile = request.param
+    model.train_on_batch(*data())
+    return model, state(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", [one_bad_pixel, one_bad_weight, one_bad_statistic])
+def test_whatever_is_not_finite_is_noted_in_its_step(spoil, after_a_step):
+    """Also where the losses stay finite, as after a ReLU of oneDNN."""
+    model, before = after_a_step
+    for variable, value in zip(changing(model), before, strict=True):
+        variable.assign(value)
+    images, labels = data()
+    assert int(model.first_nonfinite_step) == -1
+    model.train_on_batch(spoil(model, images), labels)
+    assert int(model.first_nonfinite_step) == 2
+
+
 def test_a_copy_of_ac_gan_has_the_same_head_and_weight():
     model = SAGAN(*networks(head="auxiliary_classifier"), class_loss_weight=0.5)
     copy = SAGAN.from_config(model.get_config())
@@ -724,7 +790,7 @@ def test_a_copy_of_ac_gan_has_the_same_head_and_weight():
 
 @pytest.mark.slow
 def test_saved_model_goes_on_as_the_original(tmp_path):
-    model = sagan(ema_decay=0.9)
+    model = varied(ema_decay=0.9)
     model.fit(endless(), steps_per_epoch=2, verbose=0)
     model.save(tmp_path / "sagan.keras")
     loaded = keras.models.load_model(tmp_path / "sagan.keras")
@@ -736,8 +802,9 @@ def test_saved_model_goes_on_as_the_original(tmp_path):
 
 @pytest.mark.slow
 def test_checkpoint_goes_on_as_the_original(tmp_path):
-    model, resumed = sagan(ema_decay=0.9), sagan(ema_decay=0.9)
+    model, resumed = varied(ema_decay=0.9), varied(ema_decay=0.9)
     model.run_eagerly = resumed.run_eagerly = True
+    resumed.augmentation.probability.assign(0.0)
     model.fit(endless(), steps_per_epoch=2, verbose=0)
     path = tf.train.Checkpoint(**model.checkpoint_items()).write(str(tmp_path / "c"))
     status = tf.train.Checkpoint(**resumed.checkpoint_items()).read(path)
@@ -761,7 +828,12 @@ def test_float16_wraps_both_optimizers():
 def test_float16_trains_both_networks():
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = SAGAN(*networks(), num_classes=CLASSES)
+        model = SAGAN(
+            *networks(),
+            num_classes=CLASSES,
+            augmentation=Augmentation(["translation"]),
+            **VARIETY,
+        )
         model.compile(
             # The default scale overflows at first, which skips steps.
             *[keras.optimizers.LossScaleOptimizer(sgd(), 128.0) for _ in range(2)]
@@ -793,6 +865,8 @@ def test_float16_trains_both_networks():
         (lambda: sagan(discriminator_steps=0), "at least 1"),
         (lambda: sagan(ema_decay=1.0), "between 0 and 1"),
         (lambda: sagan(class_loss_weight=-1.0), "at least 0. Received: -1.0"),
+        (lambda: sagan(mode_seeking_weight=-1.0), r"Received: \(-1.0, 0.4\)"),
+        (lambda: sagan(mode_seeking_distance=0.0), r"Received: \(0.0, 0.0\)"),
         (lambda: SAGAN(*networks(head="auxiliary_classifier"), num_classes=7), "or, 3"),
         (lambda: sagan(**AC_GAN).train_step(data(num_classes=None)), "images alone"),
         (lambda: SAGAN(*networks(), z_dim=6, num_classes=CLASSES), "5. Received"),

@@ -4,25 +4,33 @@ import pytest
 import tensorflow as tf
 
 from sagan_tf.model import step_metrics
-from tests.model.sagan_test import networks
+from sagan_tf.networks.augmentation import Augmentation
+from tests.model.sagan_test import networks, sagan
 
 ALWAYS = ["g_loss", "d_loss", "real_logits", "fake_logits", "d_accuracy"]
 
 
 def test_names_are_in_the_order_of_the_logs():
-    trackers = step_metrics.make_trackers(["gamma_g_x"], has_classifier=True)
-    accuracies = ["real_class_accuracy", "fake_class_accuracy"]
-    assert list(trackers) == [*ALWAYS, *accuracies, "gamma_g_x"]
-    assert list(step_metrics.make_trackers([], False)) == ALWAYS
+    gammas = ["gamma_g_attention_16x16", "gamma_d_attention_16x16"]
+    assert [tracker.name for tracker in sagan().metrics] == ALWAYS + gammas
+    model = sagan(
+        network_options={"head": "auxiliary_classifier"},
+        mode_seeking_weight=1.0,
+        augmentation=Augmentation(["flip"], target=0.6),
+    )
+    others = ["real_class_accuracy", "fake_class_accuracy"]
+    others += ["pair_distance", "augment_probability"]
+    assert [tracker.name for tracker in model.metrics] == ALWAYS + others + gammas
 
 
 def test_metrics_are_means_over_real_and_fake_images():
-    trackers = step_metrics.make_trackers([], has_classifier=True)
+    trackers = sagan(network_options={"head": "auxiliary_classifier"})._trackers
     logits = tf.constant([[2.0], [-1.0], [3.0], [-4.0], [-5.0], [-6.0]])
     classes = tf.one_hot([0, 1, 2, 2, 2, 0], 3)
     labels = tf.constant([0, 1, 1, 2, 0, 0])
     step_metrics.track_discriminator(trackers, 7.0, logits, classes, labels)
     found = {name: float(tracker.result()) for name, tracker in trackers.items()}
+    found = {name: found[name] for name in found if not name.startswith("gamma")}
     assert found == pytest.approx(
         {
             "g_loss": 0,

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from sagan_tf.networks.losses import LOSSES, class_cross_entropy
+from sagan_tf.networks.losses import LOSSES, class_cross_entropy, mode_seeking
 
 REAL = np.array([[2.5], [0.3], [-1.7]], "float32")
 FAKE = np.array([[-2.2], [0.4], [1.1]], "float32")
@@ -49,3 +50,38 @@ def test_class_cross_entropy_of_a_confident_mistake_is_finite():
     logits = np.array([[200.0, -200.0]], "float32")
     found = class_cross_entropy(logits, np.array([1]))
     np.testing.assert_allclose(found, 400.0)
+
+
+def test_mode_seeking_is_what_a_pair_lacks_in_distance():
+    images = np.random.default_rng(0).normal(size=(7, 4, 4, 2)).astype("float32")
+    images[2:4] *= 0.1
+    # The last image has no partner.
+    roots = [
+        np.sqrt(np.mean((images[i] - images[i + 1]) ** 2, dtype=np.float64))
+        for i in (0, 2, 4)
+    ]
+    assert roots[1] < 0.8 < min(roots[0], roots[2])
+    loss, distance = mode_seeking(images, 0.8)
+    np.testing.assert_allclose(loss, (0.8 - roots[1]) / 3, rtol=1e-5)
+    np.testing.assert_allclose(distance, np.mean(roots), rtol=1e-5)
+
+
+def test_mode_seeking_moves_a_close_pair_apart_and_leaves_others_alone():
+    values = np.arange(16, dtype="float32").reshape(4, 2, 2, 1)
+    values[1] = values[0] + 0.1
+    with tf.GradientTape() as tape:
+        x = tf.constant(values)
+        tape.watch(x)
+        loss, _ = mode_seeking(x, 1.0)
+    gradient = tape.gradient(loss, x).numpy()
+    assert np.all(gradient[0] > 0)
+    np.testing.assert_allclose(gradient[1], -gradient[0])
+    assert not gradient[2:].any()
+
+
+def test_mode_seeking_of_equal_images_has_a_finite_gradient():
+    with tf.GradientTape() as tape:
+        x = tf.zeros([2, 4, 4, 1])
+        tape.watch(x)
+        loss, _ = mode_seeking(x, 1.0)
+    assert np.all(np.isfinite(tape.gradient(loss, x)))

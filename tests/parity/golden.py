@@ -15,7 +15,7 @@ import re
 import keras
 import numpy as np
 
-from sagan_tf.importers.official_tf1 import our_layer, our_part
+from sagan_tf.importers.official_tf1 import our_name
 from sagan_tf.model.sagan import SAGAN
 from sagan_tf.networks.builders import build_discriminator, build_generator
 
@@ -34,7 +34,7 @@ def part(layer, path):
     """The sub-layer of `layer` that the official code calls `path` ("" for itself)."""
     # The networks have no blocks without spectral norm; one is recorded all the same.
     path = re.sub(r"^conv(?=\d)", "snconv", path)
-    for name in filter(None, our_part(path).split("/")):
+    for name in filter(None, our_name(path).split("/")):
         layer = next(
             each
             for each in layer._flatten_layers(recursive=False, include_self=False)
@@ -51,14 +51,14 @@ def variable(layer, path):
         path: e.g. `"snconv1/w"`, `"cbn_0/gamma"`, `"u"`, `"sigma_ratio"`.
     """
     scope, _, name = path.rpartition("/")
-    layer, name = part(layer, scope), our_part(name)
+    layer, name = part(layer, scope), our_name(name)
     return getattr(layer if hasattr(layer, name) else layer.layer, name)
 
 
 def layer_of(network, scope):
     """The layer of a network that the official code calls `scope`."""
     sizes = [n.name.split("x")[-1] for n in network.layers if "attention" in n.name]
-    name, *parts = our_layer(scope, *sizes).split("/")
+    name, *parts = our_name(scope, *sizes).split("/")
     layer = network.get_layer(name)
     return getattr(layer, parts[0]) if parts else layer
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sagan_tf import build_discriminator, build_generator, plan
+from sagan_tf import SAGAN, build_discriminator, build_generator, plan
 from sagan_tf.planning.page import amount, plan_text
 from sagan_tf.planning.plan import Plan
 from tests import tiny
@@ -18,11 +18,8 @@ def tiny_plan(**changes):
         "channels": 4,
         "attention_resolution": (16,),
     }
-    return Plan(
-        build_generator(z_dim=8, **options),
-        build_discriminator(**options),
-        **{"batch_size": 16, "total_steps": 1000, **changes},
-    )
+    model = SAGAN(build_generator(z_dim=8, **options), build_discriminator(**options))
+    return Plan(model, **{"batch_size": 16, "total_steps": 1000, **changes})
 
 
 def test_amounts_have_four_digits_and_a_prefix():

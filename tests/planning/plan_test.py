@@ -7,13 +7,12 @@ import math
 import keras
 import pytest
 
+from sagan_tf import SAGAN
 from sagan_tf.planning.plan import (
     DEVICES,
     Device,
     Plan,
-    accumulation_that_fits,
     read_measurement,
-    roofline_seconds,
 )
 
 DEVICE = Device("x", "X", 1e9, 2e9, 1e9, 1e8, 1.0, "")
@@ -28,8 +27,8 @@ def dense(*sizes):
 
 def plan(**changes):
     """A 3 -> 5 -> 7 generator and a 7 -> 2 discriminator."""
-    defaults = {"batch_size": 8, "total_steps": 100}
-    return Plan(dense(3, 5, 7), dense(7, 2), **{**defaults, **changes})
+    model = SAGAN(dense(3, 5, 7), dense(7, 2))
+    return Plan(model, **{"batch_size": 8, "total_steps": 100, **changes})
 
 
 def test_days_are_flops_over_speed():
@@ -54,31 +53,31 @@ def test_what_is_counted_takes_the_time_and_the_formula_compares_machines():
 def test_no_product_is_faster_than_peak_or_bandwidth():
     step = sum(plan().step_flops.values())
     endless = dataclasses.replace(DEVICE, bandwidth=1e30)
-    assert roofline_seconds(plan(), endless, 1) == pytest.approx(step / 1e9)
+    assert plan().roofline_seconds(endless, 1) == pytest.approx(step / 1e9)
     half = plan(dtype_policy="mixed_bfloat16")
-    assert roofline_seconds(half, endless, 1) == pytest.approx(step / 2e9)
+    assert half.roofline_seconds(endless, 1) == pytest.approx(step / 2e9)
     # Without limits of arithmetic it is bytes: of images and of weights.
     fast = dataclasses.replace(DEVICE, float32=1e30)
     moved = sum(
         times * 4 * (8 * product.values + math.prod(product.kernel))
         for product, times in plan().step_products
     )
-    assert roofline_seconds(plan(), fast, 1) == pytest.approx(moved / 1e8)
+    assert plan().roofline_seconds(fast, 1) == pytest.approx(moved / 1e8)
     # Each product has the limit that is its own.
     both = dataclasses.replace(DEVICE, bandwidth=moved / step * 1e9)
-    assert roofline_seconds(plan(), both, 1) > 1.01 * step / 1e9
+    assert plan().roofline_seconds(both, 1) > 1.01 * step / 1e9
 
 
 def test_code_that_computes_half_has_half_the_bound():
     half = plan(counted_flops=sum(plan().step_flops.values()) / 2)
-    whole = roofline_seconds(plan(), DEVICE, 1)
-    assert roofline_seconds(half, DEVICE, 1) == pytest.approx(whole / 2)
+    whole = plan().roofline_seconds(DEVICE, 1)
+    assert half.roofline_seconds(DEVICE, 1) == pytest.approx(whole / 2)
     more = plan(counted_flops=10**9)
-    assert roofline_seconds(more, DEVICE, 1) == pytest.approx(whole)
+    assert more.roofline_seconds(DEVICE, 1) == pytest.approx(whole)
 
 
 def test_two_devices_share_the_images_but_not_the_weights():
-    one, two = (roofline_seconds(plan(), DEVICE, count) for count in (1, 2))
+    one, two = (plan().roofline_seconds(DEVICE, count) for count in (1, 2))
     assert one / 2 < two < one
 
 
@@ -87,11 +86,9 @@ def test_passes_are_added_until_a_replica_fits():
     one = large.memory_of_one["activations"]
     fixed = sum(large.memory(0).values())
     exact = dataclasses.replace(DEVICE, memory=fixed + 16 * one)
-    assert accumulation_that_fits(large, exact, 1) == 4
-    assert accumulation_that_fits(large, exact, 4) == 1
-    assert (
-        accumulation_that_fits(large, dataclasses.replace(exact, memory=1), 1) is None
-    )
+    assert large.accumulation_that_fits(exact, 1) == 4
+    assert large.accumulation_that_fits(exact, 4) == 1
+    assert large.accumulation_that_fits(dataclasses.replace(exact, memory=1), 1) is None
 
 
 def test_every_device_says_where_its_figures_come_from():

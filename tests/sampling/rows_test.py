@@ -72,10 +72,16 @@ def test_each_image_of_seeds_is_described():
     assert {each["label"] for each in none} == {None}
 
 
+def class_walks(choice, frames):
+    return sample_rows.rows_of_walks(choice, frames, in_classes=True, in_z=False)
+
+
+def double_walks(choice, frames):
+    return sample_rows.rows_of_walks(choice, frames, in_classes=True)
+
+
 def test_a_class_walk_mixes_classes_and_leaves_z():
-    rows = sample_rows.class_walks(
-        choose(labels=[0, 2, 1], truncations=[0.5]), frames=3
-    )
+    rows = class_walks(choose(labels=[0, 2, 1], truncations=[0.5]), 3)
     assert [row.name for row in rows] == ["seed 4", "seed 9", "seed 2"]
     assert rows[0].stops == ("cat", "cow", "dog")
     expected = [
@@ -92,11 +98,11 @@ def test_a_class_walk_mixes_classes_and_leaves_z():
 
 
 def test_a_double_walk_changes_z_and_class_together():
-    (row,) = sample_rows.double_walks(choose(labels=[2, 0, 1]), frames=3)
+    (row,) = double_walks(choose(labels=[2, 0, 1]), 3)
     assert row.stops == ("cow\nseed 4", "cat\nseed 9", "dog\nseed 2")
     np.testing.assert_array_equal(row.classes, walks.class_path([2, 0, 1], 3, 3))
     np.testing.assert_allclose(row.z[[0, 2, 5]], z_of(CHOICE.seeds), atol=1e-5)
-    (own,) = sample_rows.double_walks(choose(), frames=3)
+    (own,) = double_walks(choose(), 3)
     labels = CHOICE.own_labels()
     np.testing.assert_array_equal(own.classes, walks.class_path(labels, 3, 3))
 
@@ -105,12 +111,12 @@ def test_walks_of_z_have_the_class_of_their_first_seed_or_of_the_first_of_all():
     seeds = [0, 3, 6, 9]
     labels = latents.draw_labels(seeds, 3).numpy()
     assert len(set(labels[:3])) > 1
-    (row,) = sample_rows.z_walks(choose(seeds=seeds), 2)
+    (row,) = sample_rows.rows_of_walks(choose(seeds=seeds), 2)
     assert row.classes.tolist() == np.repeat(labels[:3], 2).tolist()
-    (row,) = sample_rows.z_walks(choose(seeds=seeds), 2, keep_class=True)
+    (row,) = sample_rows.rows_of_walks(choose(seeds=seeds), 2, keep_class=True)
     assert row.classes.tolist() == [labels[0]] * 6
     assert row.stops == ("seed 0", "seed 3", "seed 6", "seed 9")
-    rows = sample_rows.z_walks(choose(seeds=seeds, labels=[1, 2]), 2)
+    rows = sample_rows.rows_of_walks(choose(seeds=seeds, labels=[1, 2]), 2)
     assert [(row.name, set(row.classes)) for row in rows] == [
         ("dog", {1}),
         ("cow", {2}),
@@ -120,13 +126,13 @@ def test_walks_of_z_have_the_class_of_their_first_seed_or_of_the_first_of_all():
 @pytest.mark.parametrize(
     ("walk", "changes", "frames", "words"),
     [
-        (sample_rows.class_walks, {"num_classes": 0}, 9, "unconditional"),
-        (sample_rows.class_walks, {"labels": [1]}, 9, "1 labels"),
-        (sample_rows.class_walks, {"labels": [1, 2]}, 1, "1 columns"),
-        (sample_rows.double_walks, {"num_classes": 0}, 9, "unconditional"),
-        (sample_rows.double_walks, {"labels": [1, 2]}, 9, "3 seeds, 2 labels"),
-        (sample_rows.double_walks, {"seeds": [1]}, 9, "1 seeds"),
-        (sample_rows.z_walks, {"seeds": [1]}, 9, "1 seeds"),
+        (class_walks, {"num_classes": 0}, 9, "unconditional"),
+        (class_walks, {"labels": [1]}, 9, "1 labels"),
+        (class_walks, {"labels": [1, 2]}, 1, "1 columns"),
+        (double_walks, {"num_classes": 0}, 9, "unconditional"),
+        (double_walks, {"labels": [1, 2]}, 9, "3 seeds, 2 labels"),
+        (double_walks, {"seeds": [1]}, 9, "1 seeds"),
+        (sample_rows.rows_of_walks, {"seeds": [1]}, 9, "1 seeds"),
     ],
 )
 def test_a_walk_to_nowhere_is_refused(walk, changes, frames, words):
@@ -155,7 +161,7 @@ def make_generator(num_classes):
 def test_an_image_of_a_walk_is_the_same_among_others_and_at_its_ends():
     generator = make_generator(3)
     choice = choose(labels=[0, 2, 1], seeds=[4, 9])
-    drawn = sample_rows.draw(generator, sample_rows.class_walks(choice, 3))
+    drawn = sample_rows.draw(generator, class_walks(choice, 3))
     assert drawn.shape == (2, 6, 32, 32, 1)
     assert drawn.dtype == np.uint8
     pure = sample_rows.draw(generator, sample_rows.rows_of_seeds(choice))
@@ -165,7 +171,7 @@ def test_an_image_of_a_walk_is_the_same_among_others_and_at_its_ends():
     np.testing.assert_array_equal(drawn[:, 5], pure[2])
     assert not np.array_equal(drawn[:, 1], pure[0])
     other = choose(labels=[2, 1], seeds=[9])
-    alone = sample_rows.draw(generator, sample_rows.class_walks(other, 3))
+    alone = sample_rows.draw(generator, class_walks(other, 3))
     np.testing.assert_array_equal(alone[0], drawn[1, 3:])
 
 

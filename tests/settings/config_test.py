@@ -6,7 +6,7 @@ import pytest
 
 from sagan_tf import images
 from sagan_tf.model import arguments
-from sagan_tf.networks import builders, losses
+from sagan_tf.networks import augmentation, builders, losses
 from sagan_tf.settings.config import NETWORK_FIELDS, Config
 
 
@@ -89,6 +89,12 @@ def test_a_moving_average_may_change_its_decay_but_not_appear():
     assert set(Config().network_difference(some)) == {"ema_decay"}
 
 
+def test_an_augmentation_may_change_its_target_but_not_begin_to_adapt():
+    some = Config(augment=("flip",), augment_target=0.6)
+    assert not some.network_difference(Config(augment=("cutout",), augment_target=0.5))
+    assert set(Config().network_difference(some)) == {"augment_target"}
+
+
 def test_the_choices_are_those_of_the_parts():
     """`config.py` imports no part, so the names stand in two places."""
     choices = {f.name: f.metadata["choices"] for f in dataclasses.fields(Config)}
@@ -96,3 +102,5 @@ def test_the_choices_are_those_of_the_parts():
     assert set(choices["fake_labels"]) == set(arguments.FAKE_LABELS)
     assert set(choices["resolution"]) == set(builders.RESOLUTIONS)
     assert set(choices["resize"]) == set(images.RESIZE_METHODS)
+    assert set(choices["augment"]) == set(augmentation.KINDS)
+    assert set(choices["augment_fill"]) == set(augmentation.FILLS)

@@ -85,9 +85,8 @@ def build_classifier(
             "image_channels must be 1 (grey) or 3 (RGB). Received: "
             f"image_channels={image_channels}."
         )
-    images = keras.Input(
-        (resolution, resolution, image_channels), name="images", dtype="float32"
-    )
+    shape = resolution, resolution, image_channels
+    images = keras.Input(shape, name="images", dtype="float32")
     x, size, channels, pooled = images, resolution, width, []
     while size > _LAST_SIZE:
         size = -(-size // 2)
@@ -161,25 +160,22 @@ def check_output(folder, overwrite=False):
     """
     folder = pathlib.Path(folder)
     if (folder / RECORD_FILE).is_file():
-        if not overwrite:
-            raise BadInput(
-                f"There is a classifier in {folder} already. Try another --output, or "
-                "--overwrite to replace it."
-            )
-    elif folder.is_symlink() or folder.is_file():
+        if overwrite:
+            return
         raise BadInput(
-            f"output must be a new folder. Received: {folder}, which is a file. Try "
-            "another --output."
+            f"There is a classifier in {folder} already. Try another --output, or "
+            "--overwrite to replace it."
         )
-    elif folder.is_dir() and any(folder.iterdir()):
+    is_file = folder.is_symlink() or folder.is_file()
+    if is_file or (folder.is_dir() and any(folder.iterdir())):
         raise BadInput(
-            f"output must be a new folder. Received: {folder}, which holds other "
-            "files. Try another --output."
+            f"output must be a new folder. Received: {folder}, which "
+            f"{'is a file' if is_file else 'holds other files'}. Try another --output."
         )
 
 
 def save_classifier(folder, model, record, overwrite=False):
-    """Writes a classifier: whole, or not at all.
+    """Writes a classifier, whole or not at all; returns the record: dict.
 
     Args:
         folder: path of the new folder; its parents need not exist.
@@ -187,9 +183,6 @@ def save_classifier(folder, model, record, overwrite=False):
         record: dict that can be JSON, with `RECORD_FIELDS` but "sha256", which is
             added.
         overwrite: bool, whether to replace a classifier.
-
-    Returns:
-        The record as it was written: dict.
 
     Raises:
         BadInput: something exists there.
@@ -224,8 +217,7 @@ def load_classifier(folder):
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        missing = [name for name in RECORD_FIELDS if name not in record]
-        if missing:
+        if missing := [name for name in RECORD_FIELDS if name not in record]:
             raise BadInput(f"{RECORD_FILE} has no {', '.join(missing)}")
         model = keras.saving.load_model(folder / NETWORK_FILE, compile=False)
         if weights_hash(model) != record["sha256"]:

@@ -24,6 +24,7 @@ _LEAST_BYTES = 80_000_000
 _OUTPUTS = ("pool_3", "logits")
 _SIGNATURES = ("default", "serving_default")
 _MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
+_ERRORS = (OSError, ValueError, RuntimeError, tf.errors.OpError)
 _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 
 
@@ -51,8 +52,8 @@ def load(place=None):
     place = str(place or HANDLE)
     folder = _fetch(place) if "://" in place else _local(place)
     try:
-        loaded = tf.saved_model.load(str(folder), tags=_tags(folder))
-    except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
+        loaded = tf.saved_model.load(str(folder), tags=_plainest_tags(folder))
+    except (*_ERRORS, KeyError, DecodeError) as error:
         raise BadInput(
             f"{folder} cannot be loaded as a SavedModel: {_one_line(error)}. Try "
             f"unpacking {HANDLE} again."
@@ -107,7 +108,7 @@ def _fetch(handle):
         import tensorflow_hub
 
         return _local(tensorflow_hub.resolve(handle))
-    except (ImportError, OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+    except (*_ERRORS, ImportError) as error:
         raise BadInput(
             f"The Inception network {handle} cannot be fetched: {_one_line(error)}. "
             "Try one of three ways: --inception=DIR with an unpacked copy; the "
@@ -116,19 +117,15 @@ def _fetch(handle):
         ) from error
 
 
-def _tags(folder):
-    """Which of a SavedModel's graphs: None if there is one, else the plainest."""
-    path = pathlib.Path(folder) / _MODEL_FILES[0]
-    if not path.is_file():
+def _plainest_tags(folder):
+    """Those of a graph if there are several; `None` for the only one."""
+    if not (folder / _MODEL_FILES[0]).is_file():
         return None
-    try:
-        proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    except DecodeError as error:
-        raise BadInput(f"{path.name} is damaged: {error}") from error
-    tags = [sorted(graph.meta_info_def.tags) for graph in proto.meta_graphs]
-    if len(tags) < 2:
-        return None
-    return [] if [] in tags else ["serve"] if ["serve"] in tags else tags[0]
+    content = (folder / _MODEL_FILES[0]).read_bytes()
+    graphs = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+    tags = [sorted(graph.meta_info_def.tags) for graph in graphs]
+    plainest = [plain for plain in ([], ["serve"], *tags) if plain in tags]
+    return plainest[0] if len(tags) > 1 else None
 
 
 def _callable(loaded, folder):
@@ -141,9 +138,9 @@ def _callable(loaded, folder):
     signatures = getattr(loaded, "signatures", {})
     usable = [
         name
-        for name, signature in signatures.items()
-        if set(_OUTPUTS) <= set(signature.structured_outputs)
-        and len(signature.structured_input_signature[1]) == 1
+        for name in sorted(signatures, key=lambda name: (name not in _SIGNATURES, name))
+        if set(_OUTPUTS) <= set(signatures[name].structured_outputs)
+        and len(signatures[name].structured_input_signature[1]) == 1
     ]
     if not usable:
         raise BadInput(
@@ -151,12 +148,12 @@ def _callable(loaded, folder):
             f"{' and '.join(_OUTPUTS)}. Received: signatures "
             f"{', '.join(sorted(signatures)) or 'none'}. Try {HANDLE}."
         )
-    name = [*(name for name in _SIGNATURES if name in usable), *usable][0]
-    ((argument, spec),) = signatures[name].structured_input_signature[1].items()
+    serve = signatures[usable[0]]
+    ((argument, spec),) = serve.structured_input_signature[1].items()
     # A signature accepts images of another size, and computes something else.
     size = spec.shape[1] if spec.shape.rank == 4 else None
     # `loaded` keeps the variables of its signatures alive.
-    return lambda images: loaded.signatures[name](**{argument: images}), size
+    return lambda images: loaded.signatures[usable[0]](**{argument: images}), size
 
 
 def _probe(call, size, folder):
@@ -173,8 +170,8 @@ def _probe(call, size, folder):
             problem = _one_line(error)
     else:
         raise BadInput(
-            f"{folder} takes no images float32 (N, {_SIZE}, "
-            f"{_SIZE}, 3): {problem}. Try {HANDLE}."
+            f"{folder} takes no images float32 (N, {_SIZE}, {_SIZE}, 3): {problem}. "
+            f"Try {HANDLE}."
         )
     if not isinstance(outputs, dict) or not set(_OUTPUTS) <= set(outputs):
         received = ", ".join(outputs) if isinstance(outputs, dict) else "no dict"
@@ -214,6 +211,5 @@ def files_hash(folder):
     for path in _model_files(folder):
         content = path.read_bytes()
         name = path.relative_to(folder).as_posix()
-        digest.update(f"{name} {len(content)}\n".encode())
-        digest.update(content)
+        digest.update(f"{name} {len(content)}\n".encode() + content)
     return digest.hexdigest()

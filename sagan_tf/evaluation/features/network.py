@@ -8,13 +8,14 @@ import dataclasses
 import os
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features import classifier, inception_module
 
-# ITU-R 601 luma in 2**16ths, as `images.adapt_channels` takes it of pixels.
-_LUMA = (19595, 38470, 7471)
+# ITU-R 601 luma, as `images.adapt_channels` takes it of pixels.
+_LUMA = np.float32([19595, 38470, 7471]) / 2**16
 
 
 @dataclasses.dataclass(eq=False)  # A `tf.function` needs its hash.
@@ -32,7 +33,6 @@ class FeatureNetwork:
         image_channels: C, 1 or 3.
         resolution: R, int; `None` if it takes images of any size.
         is_inception: bool, whether its scores may be called FID, IS, ...
-        class_names: tuple of str, of the logits; empty if not known.
     """
 
     function: Callable
@@ -44,7 +44,6 @@ class FeatureNetwork:
     image_channels: int = 3
     resolution: int | None = None
     is_inception: bool = False
-    class_names: tuple = ()
 
     def __call__(self, images):
         """Runs the network on one batch.
@@ -63,21 +62,20 @@ class FeatureNetwork:
             BadInput: the images have another shape or dtype.
         """
         images = tf.convert_to_tensor(images)
-        if (
-            images.dtype != tf.float32
-            or images.shape.rank != 4
-            or images.shape[-1] not in (1, 3)
-        ):
+        has_shape = images.shape.rank == 4 and images.shape[-1] in (1, 3)
+        if images.dtype != tf.float32 or not has_shape:
             raise BadInput(
                 "A feature network needs float32 images (N, R, R, 1) or (N, R, R, 3) "
                 f"in [-1, 1]. Received: {images.dtype.name} {images.shape}. Try "
                 "images.from_pixels for pixels."
             )
-        images = _adapt_channels(images, self.image_channels)
-        if self.resolution and images.shape[1:3] != [self.resolution] * 2:
-            images = tf.image.resize(
-                images, [self.resolution, self.resolution], antialias=True
-            )
+        if images.shape[-1] < self.image_channels:
+            images = tf.repeat(images, 3, axis=-1)
+        elif images.shape[-1] > self.image_channels:
+            images = tf.reduce_sum(images * _LUMA, axis=-1, keepdims=True)
+        size = [self.resolution] * 2
+        if self.resolution and images.shape[1:3] != size:
+            images = tf.image.resize(images, size, antialias=True)
         return self.function(images)
 
     def describe(self, metric):
@@ -88,20 +86,25 @@ class FeatureNetwork:
 
 
 def open_feature_network(spec, inception=None):
-    """Opens a feature network.
+    """Opens a `FeatureNetwork`.
 
     Args:
         spec: "inception", or the folder that `sagan_tf.train_classifier` wrote.
         inception: for the first, see `inception_module.load`.
 
-    Returns:
-        `FeatureNetwork`.
-
     Raises:
         BadInput: it cannot be opened, or is not a feature network.
     """
     if spec == "inception":
-        return _open_inception(inception)
+        function, name, digest, widths = inception_module.load(inception)
+        return FeatureNetwork(
+            function,
+            name=name,
+            hash=digest,
+            num_features=widths[0],
+            num_logits=widths[1],
+            is_inception=name == "Inception",
+        )
     if inception:
         raise BadInput(
             "inception is for the feature network inception only. Received: "
@@ -113,21 +116,7 @@ def open_feature_network(spec, inception=None):
             f"{spec!r}, and there is no such folder. Try training one: python -m "
             "sagan_tf.train_classifier --help."
         )
-    return _open_classifier(spec)
-
-
-def _adapt_channels(images, channels):
-    given = images.shape[-1]
-    if given == channels:
-        return images
-    if channels == 3:
-        return tf.repeat(images, 3, axis=-1)
-    weights = tf.constant(_LUMA, tf.float32) / 2**16
-    return tf.reduce_sum(images * weights, axis=-1, keepdims=True)
-
-
-def _open_classifier(folder):
-    model, record = classifier.load_classifier(folder)
+    model, record = classifier.load_classifier(spec)
 
     def function(images):
         outputs = model(images, training=False)
@@ -141,17 +130,4 @@ def _open_classifier(folder):
         num_logits=record["num_classes"],
         image_channels=record["image_channels"],
         resolution=record["resolution"],
-        class_names=tuple(record["class_names"]),
-    )
-
-
-def _open_inception(place):
-    function, name, digest, widths = inception_module.load(place)
-    return FeatureNetwork(
-        function,
-        name=name,
-        hash=digest,
-        num_features=widths[0],
-        num_logits=widths[1],
-        is_inception=name == "Inception",
     )

@@ -8,11 +8,8 @@ import functools
 
 import threadpoolctl
 
-
-@functools.cache
-def _libraries():
-    # Looking for the loaded libraries takes milliseconds, so it is done once.
-    return threadpoolctl.ThreadpoolController()
+# Looking for the loaded libraries takes milliseconds, so it is done once.
+_libraries = functools.cache(threadpoolctl.ThreadpoolController)
 
 
 def one_blas_thread():

@@ -23,24 +23,24 @@ class Moments:
 
     Args:
         num_features: int, D. Needs 8 D^2 bytes: 34 MB for the 2048 of Inception.
+
+    Attributes:
+        count: int, rows seen.
     """
 
     def __init__(self, num_features):
-        self._count = 0
+        self.count = 0
         self._mean = np.zeros(num_features)
         self._squares = np.zeros((num_features, num_features))  # S
 
     @classmethod
     def from_statistics(cls, count, mean, covariance):
-        """Moments from stored statistics; the properties give them back.
+        """`Moments` of stored statistics, which can be updated.
 
         Args:
             count: int, at least 2.
             mean: float array (D,).
             covariance: float array (D, D), symmetric, unbiased (over count - 1).
-
-        Returns:
-            `Moments`, which can be updated.
 
         Raises:
             BadInput: other shapes or count, not finite, or not symmetric.
@@ -60,7 +60,7 @@ class Moments:
                 "Try the covariance itself, not a factor of it."
             )
         moments = cls(len(mean))
-        moments._count, moments._mean = int(count), mean
+        moments.count, moments._mean = int(count), mean
         moments._squares = covariance * (count - 1)
         return moments
 
@@ -79,28 +79,23 @@ class Moments:
                 self._add(features[start : start + ROWS_AT_A_TIME])
 
     def _add(self, features):
-        count = self._count + len(features)
+        count = self.count + len(features)
         rows = np.empty((len(features) + 1, len(self._mean)))
         rows[:-1] = features
         mean = rows[:-1].mean(axis=0)
         rows[:-1] -= mean
         # The last term of S, as one more row of the matrix that is multiplied.
         difference = mean - self._mean
-        rows[-1] = np.sqrt(self._count * len(features) / count) * difference
+        rows[-1] = np.sqrt(self.count * len(features) / count) * difference
         self._mean = self._mean + difference * (len(features) / count)
-        self._count = count
+        self.count = count
         # NumPy has BLAS do half of the work (syrk), and other Python threads run
         # meanwhile, unlike during SciPy's dsyrk.
         self._squares += rows.T @ rows
 
     @property
-    def count(self):
-        """Number of rows seen: int."""
-        return self._count
-
-    @property
     def mean(self):
-        """Their mean: float64 (D,); zeros before the first row."""
+        """Mean of the rows: float64 (D,); zeros before the first row."""
         return self._mean.copy()
 
     @property
@@ -110,22 +105,19 @@ class Moments:
         Raises:
             BadInput: fewer than 2 rows were seen.
         """
-        if self._count < 2:
+        if self.count < 2:
             raise BadInput(
                 "A covariance needs at least 2 rows of features. "
-                f"Received: {self._count}. Try more images."
+                f"Received: {self.count}. Try more images."
             )
-        return self._squares / (self._count - 1)
+        return self._squares / (self.count - 1)
 
 
 def moments_of(*feature_sets):
-    """`Moments` of whole arrays, each in a thread of its own.
+    """`Moments` of whole arrays, each in a thread of its own: list.
 
     Args:
         *feature_sets: float arrays (N, D); N and D may differ.
-
-    Returns:
-        List of `Moments`.
 
     Raises:
         BadInput: another shape, or NaN or infinity.

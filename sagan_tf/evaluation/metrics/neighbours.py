@@ -1,10 +1,6 @@
-"""Precision, recall, density and coverage: who lies in whose neighbourhood.
-
-Distances are Euclidean; scikit-learn sums them in float64 and rounds those of float32
-features to float32. Memory: a block of distances at a time, 64 MiB, whatever N and M.
+"""Precision, recall, density and coverage: who lies in whose neighbourhood; and the
+nearest of many rows, which come in batches and are not kept. Distances are Euclidean.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
@@ -12,24 +8,18 @@ from sklearn.neighbors import NearestNeighbors
 
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.blas import one_blas_thread
-from sagan_tf.evaluation.metrics.rows import check_pair
+from sagan_tf.evaluation.metrics.rows import check_pair, check_rows
 
 BLOCK_MEBIBYTES = 64
-
-
-class NeighbourScores(NamedTuple):
-    """Precision, recall and coverage in 0..1; density at least 0, it can be above 1."""
-
-    precision: float
-    recall: float
-    density: float
-    coverage: float
+# The rounding of |q|^2 + |r|^2 - 2 qr in float64, as a part of |q|^2 + |r|^2: a few
+# hundred times 2^-53, even for thousands of features.
+_ROUNDING = 1e-12
 
 
 def neighbour_scores(
     real_features, fake_features, precision_neighbours=3, density_neighbours=5
 ):
-    """Improved precision and recall, density and coverage, from one pass.
+    """Improved precision and recall, density and coverage: dict of float.
 
     Kynkaanniemi et al., "Improved precision and recall metric for assessing generative
     models", arXiv 1904.06991, equations 1 and 2. Around each image of a set lies a ball
@@ -39,17 +29,17 @@ def neighbour_scores(
 
     Naeem et al., "Reliable fidelity and diversity metrics for generative models", arXiv
     2002.09797, section 3. Density is the mean number of balls of real images that hold
-    a fake one, over k; coverage is the share of real images whose ball holds at least
-    one fake one. Here too a border belongs to its ball; the authors' code leaves it
-    out, which only exact copies of images show.
+    a fake one, over k, and can be above 1; coverage is the share of real images whose
+    ball holds at least one fake one. Here too a border belongs to its ball; the
+    authors' code leaves it out, which only exact copies of images show.
+
+    Scikit-learn sums distances in float64 and rounds those of float32 features to
+    float32. Memory: a block of distances at a time, 64 MiB, whatever N and M.
 
     Args:
         real_features, fake_features: float arrays (N, D) and (M, D).
         precision_neighbours: int, k of precision and recall; the paper's is 3.
         density_neighbours: int, k of density and coverage; the paper's is 5.
-
-    Returns:
-        `NeighbourScores`.
 
     Raises:
         BadInput: k or fewer images of a kind, other shapes, NaN or infinity.
@@ -71,12 +61,12 @@ def neighbour_scores(
             inside = distances <= density_radii
             balls.append(inside.sum(axis=1))
             covered |= inside.any(axis=0)
-    return NeighbourScores(
-        precision=float(np.concatenate(precise).mean()),
-        recall=float(recalled.mean()),
-        density=float(np.concatenate(balls).mean() / density_neighbours),
-        coverage=float(covered.mean()),
-    )
+    return {
+        "precision": float(np.concatenate(precise).mean()),
+        "recall": float(recalled.mean()),
+        "density": float(np.concatenate(balls).mean() / density_neighbours),
+        "coverage": float(covered.mean()),
+    }
 
 
 def _radii(features, neighbours):
@@ -96,3 +86,64 @@ def _blocks(fake, real):
     ):
         yield slice(first, first + len(distances)), distances
         first += len(distances)
+
+
+class NearestRows:
+    """The k rows of a stream that are nearest to each query.
+
+    Distances are exact to float64's rounding, even of nearly equal rows:
+    products only choose candidates, whose distance is the length of the difference. Of
+    rows at the same distance the first counts.
+
+    Args:
+        queries: float array `(Q, D)`.
+        neighbours: int >= 1, k.
+        own_positions: `(Q,)` ints, places of the queries in the stream: a query is no
+            neighbour of its own. `None` if they are not in it.
+
+    Attributes:
+        distances: `(Q, k)` float64, rising; infinite where there are less than k rows.
+        positions: `(Q, k)` int64, places in the stream from 0; -1 where there are none.
+        count: int, rows so far.
+
+    Raises:
+        BadInput: another shape, NaN or infinity.
+    """
+
+    def __init__(self, queries, neighbours, own_positions=None):
+        self._queries = check_rows(queries, "queries").astype(np.float64)
+        self._squares = np.einsum("qd,qd->q", self._queries, self._queries)
+        self._own = None if own_positions is None else np.asarray(own_positions)
+        shape = (len(self._queries), neighbours)
+        self.distances = np.full(shape, np.inf)
+        self.positions = np.full(shape, -1, np.int64)
+        self.count = 0
+
+    def add(self, rows):
+        """Looks at more rows.
+
+        Args:
+            rows: float array `(N, D)`.
+
+        Raises:
+            BadInput: another shape, NaN or infinity.
+        """
+        width = self._queries.shape[1]
+        rows = check_rows(rows, "rows", width).astype(np.float64)
+        places = self.count + np.arange(len(rows))
+        self.count += len(rows)
+        sums = self._squares[:, None] + np.einsum("nd,nd->n", rows, rows)
+        with one_blas_thread():
+            products = self._queries @ rows.T
+        lowest = sums * (1 - _ROUNDING) - 2 * products
+        may_be_near = lowest <= self.distances[:, -1:] ** 2
+        if self._own is not None:
+            may_be_near &= places != self._own[:, None]
+        for query in np.flatnonzero(may_be_near.any(axis=1)):
+            near = np.flatnonzero(may_be_near[query])
+            away = np.linalg.norm(rows[near] - self._queries[query], axis=1)
+            away = np.concatenate([self.distances[query], away])
+            positions = np.concatenate([self.positions[query], places[near]])
+            # Stable: what came earlier stays before what is as near.
+            order = np.argsort(away, kind="stable")[: self.distances.shape[1]]
+            self.distances[query], self.positions[query] = away[order], positions[order]

@@ -9,15 +9,9 @@ ROWS_AT_A_TIME = 1024
 
 
 def check_rows(rows, name, width=None):
-    """Checks that an array has a row of finite numbers for each image.
+    """Checks rows of finite numbers: NumPy array (N, D), `rows` itself if it is one.
 
-    Args:
-        rows: float array-like (N, D).
-        name: str, what the rows are called in messages.
-        width: int, what D must be; `None` for any.
-
-    Returns:
-        NumPy array (N, D): `rows` itself if it is one.
+    `name` is what they are called in messages, `width` what D must be, if not `None`.
 
     Raises:
         BadInput: another shape, or NaN or infinity: in how many rows, in which first.
@@ -29,11 +23,9 @@ def check_rows(rows, name, width=None):
             f"Received: shape {rows.shape}. "
             "Try what one feature network gives for both sets."
         )
-    finite = np.ones(len(rows), bool)
-    # A piece at a time: the table of booleans is small.
-    for start in range(0, len(rows), ROWS_AT_A_TIME):
-        piece = slice(start, start + ROWS_AT_A_TIME)
-        finite[piece] = np.isfinite(rows[piece]).all(axis=1)
+    # A part at a time: the table of booleans is small.
+    parts = np.array_split(rows, len(rows) // ROWS_AT_A_TIME + 1)
+    finite = np.concatenate([np.isfinite(part).all(axis=1) for part in parts])
     bad = np.flatnonzero(~finite)
     if len(bad):
         raise BadInput(
@@ -45,17 +37,10 @@ def check_rows(rows, name, width=None):
 
 
 def check_pair(real_features, fake_features, at_least=1):
-    """Checks two sets of features that are to be compared.
-
-    Args:
-        real_features, fake_features: float array-likes (N, D) and (M, D).
-        at_least: int, how many rows each must have.
-
-    Returns:
-        The two as NumPy arrays.
+    """Checks two sets of features (N, D) and (M, D); returns them as NumPy arrays.
 
     Raises:
-        BadInput: other shapes, too few rows, NaN or infinity.
+        BadInput: other shapes, fewer rows than `at_least`, NaN or infinity.
     """
     real = check_rows(real_features, "real_features")
     fake = check_rows(fake_features, "fake_features", real.shape[1])
@@ -68,36 +53,23 @@ def check_pair(real_features, fake_features, at_least=1):
 
 
 def check_labels(labels, name, count, num_classes):
-    """Checks that there is a label for each of `count` rows.
-
-    Args:
-        labels: int array-like (count,), or `None`.
-        name: str, what they are called in messages.
-        count: int.
-        num_classes: int.
-
-    Returns:
-        NumPy array (count,) of integers in 0..num_classes - 1.
+    """Checks labels of `count` rows: integers (count,) in 0..num_classes - 1.
 
     Raises:
         BadInput: no labels, another number of them, or others than these.
     """
-    if labels is None:
+    array = np.asarray(labels)
+    if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):
+        kind = labels if labels is None else f"{array.dtype} of shape {array.shape}"
         raise BadInput(
-            f"{name} are needed for a metric per class. Received: None. "
-            "Try a data set with labels, or a metric without classes."
+            f"{name} must be {count} integers, one for each row. Received: {kind}. Try "
+            "the labels of the same images in the same order, or a metric without "
+            "classes."
         )
-    labels = np.asarray(labels)
-    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
-        raise BadInput(
-            f"{name} must be {count} integers, one for each row. "
-            f"Received: {labels.dtype} of shape {labels.shape}. "
-            "Try the labels of the same images in the same order."
-        )
-    outside = labels[(labels < 0) | (labels >= num_classes)]
+    outside = array[(array < 0) | (array >= num_classes)]
     if len(outside):
         raise BadInput(
             f"{name} must be in 0..{num_classes - 1}. Received: {outside[0]}. "
             "Try the num_classes of the data set."
         )
-    return labels
+    return array

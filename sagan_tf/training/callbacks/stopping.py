@@ -38,7 +38,9 @@ class Stopper(StepCallback):
 
 
 class NonfiniteStop(Stopper):
-    """Stops when a loss, or before a checkpoint a weight, is NaN or infinite.
+    """Stops when an image, a loss or a weight is NaN or infinite.
+
+    Before a checkpoint it looks at the optimizers and the moving average too.
 
     Args:
         every: int, steps.
@@ -67,11 +69,13 @@ class NonfiniteStop(Stopper):
         first = min((step for (step,) in seen if step >= 0), default=None)
         if first is None:
             return None
-        return f"A loss became NaN or infinite at step {int(first):,}."
+        return (
+            f"An image, a loss or a weight is NaN or infinite at step {int(first):,}."
+        )
 
     def _bad_weight(self):
-        # The losses may be finite and the update that followed not. Metrics are summed
-        # over workers when they are read, and hold nothing but losses: left out.
+        # Metrics are summed over workers when they are read, and hold nothing but
+        # losses: left out.
         variables = [v for v in self.model.variables if v.synchronization != "on_read"]
         bad = next((i for i, v in enumerate(variables) if not _is_finite(v)), -1)
         worst = max(number for (number,) in self._workers.gather(bad))

@@ -69,7 +69,6 @@ def test_what_looks_like_inception_is_called_so(modules, capsys, monkeypatch):
     network = open_feature_network("inception", modules["callable"])
     assert network.is_inception and network.name == "Inception"
     assert network.describe("FID") == "FID"
-    assert network.class_names == ()
     assert capsys.readouterr().err == ""
 
 
@@ -77,7 +76,6 @@ def test_a_classifier_is_a_feature_network(classifier_folder, capsys):
     network = open_feature_network(str(classifier_folder))
     assert (network.name, network.is_inception) == ("tiny-cnn", False)
     assert (network.num_features, network.num_logits) == (5, 3)
-    assert network.class_names == ("ant", "bee", "cow")
     assert network.hash == classifier.weights_hash(tiny())
     assert network.describe("KID") == "KID in the feature space of tiny-cnn"
     images = random_images(3, 12, 1)

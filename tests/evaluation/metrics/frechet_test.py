@@ -127,7 +127,7 @@ def test_intra_frechet_distance_is_the_mean_of_the_classes(size):
 
 def test_intra_frechet_distance_needs_labels():
     rows = features(20, 3)
-    with pytest.raises(ValueError, match="fake_labels are needed"):
+    with pytest.raises(ValueError, match="fake_labels must be .*Received: None"):
         frechet.intra_frechet_distance(rows, np.arange(20) % 2, rows, None, 2)
 
 
@@ -144,31 +144,6 @@ def test_labels_that_do_not_fit_are_refused(labels):
     rows = features(6, 3)
     with pytest.raises(ValueError, match="real_labels must be"):
         frechet.intra_frechet_distance(rows, labels, rows, [0, 1] * 3, 2)
-
-
-def score(logits):
-    p = scipy.special.softmax(logits, axis=1)
-    return np.exp(scipy.stats.entropy(p, p.mean(axis=0, keepdims=True), axis=1).mean())
-
-
-def test_inception_score_is_taken_over_contiguous_parts():
-    logits = 3 * features(103, 5)
-    parts = [logits[i * 103 // 10 : (i + 1) * 103 // 10] for i in range(10)]
-    scores = [score(part) for part in parts]
-    mean, sd = frechet.inception_score(logits, splits=10)
-    assert mean == pytest.approx(np.mean(scores), rel=1e-11)
-    assert sd == pytest.approx(np.sqrt(np.mean((scores - np.mean(scores)) ** 2)))
-
-
-def test_inception_score_of_one_split_has_no_sd():
-    logits = features(50, 5)
-    assert frechet.inception_score(logits) == (pytest.approx(score(logits)), 0)
-
-
-@pytest.mark.parametrize("splits", [0, 6])
-def test_inception_score_needs_an_image_per_split(splits):
-    with pytest.raises(ValueError, match=f"5 images, splits={splits}"):
-        frechet.inception_score(features(5, 4), splits)
 
 
 def test_class_accuracy_is_the_share_read_correctly():

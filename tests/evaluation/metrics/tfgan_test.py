@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 import tensorflow as tf
 
 from sagan_tf.evaluation.metrics import tfgan
@@ -21,7 +23,7 @@ def test_the_door_leaves_no_empty_modules_and_needs_no_hub():
     code = (
         "import sys; from sagan_tf.evaluation.metrics import tfgan;"
         "early = 'tensorflow' in sys.modules;"
-        "score = tfgan.classifier_score([[1.0, 2.0], [2.0, 0.0]]);"
+        "score, _ = tfgan.inception_score([[1.0, 2.0], [2.0, 0.0]]);"
         "names = ['tensorflow_gan', 'tensorflow_gan.python', 'tensorflow_hub'];"
         "print(early, score > 1, [n in sys.modules for n in names])"
     )
@@ -44,33 +46,58 @@ def test_a_whole_tfgan_that_is_imported_already_is_used():
     assert result.stdout.strip() == "True True", result.stderr
 
 
-def test_classifier_score_is_computed_in_float64():
+def score(logits):
+    p = scipy.special.softmax(logits, axis=1)
+    return np.exp(scipy.stats.entropy(p, p.mean(axis=0, keepdims=True), axis=1).mean())
+
+
+def test_inception_score_is_taken_over_contiguous_parts():
+    logits = 3 * features(103, 5)
+    parts = [logits[i * 103 // 10 : (i + 1) * 103 // 10] for i in range(10)]
+    scores = [score(part) for part in parts]
+    mean, sd = tfgan.inception_score(logits, splits=10)
+    assert mean == pytest.approx(np.mean(scores), rel=1e-11)
+    assert sd == pytest.approx(np.sqrt(np.mean((scores - np.mean(scores)) ** 2)))
+
+
+def test_inception_score_of_one_split_has_no_sd():
+    logits = features(50, 5)
+    assert tfgan.inception_score(logits) == (pytest.approx(score(logits)), 0)
+
+
+@pytest.mark.parametrize("splits", [0, 6])
+def test_inception_score_needs_an_image_per_split(splits):
+    with pytest.raises(ValueError, match=f"5 images, splits={splits}"):
+        tfgan.inception_score(features(5, 4), splits)
+
+
+def test_inception_score_is_computed_in_float64():
     logits = (5 * features(200, 6)).astype(np.float32)
-    exact = tfgan.classifier_score(logits.astype(np.float64))
-    assert tfgan.classifier_score(logits) == exact
+    exact, _ = tfgan.inception_score(logits.astype(np.float64))
+    assert tfgan.inception_score(logits) == (exact, 0)
     assert float(np.float32(exact)) != exact  # float32 would show
 
 
 def test_classes_that_vanish_do_not_spoil_the_score():
     logits = features(50, 4)
     more = np.column_stack([logits, np.full(50, -5000.0)])
-    assert tfgan.classifier_score(more) == tfgan.classifier_score(logits)
+    assert tfgan.inception_score(more) == tfgan.inception_score(logits)
 
 
 def test_each_image_of_another_class_scores_the_number_of_classes():
-    assert tfgan.classifier_score(100 * np.eye(7)) == pytest.approx(7)
+    assert tfgan.inception_score(100 * np.eye(7)) == (pytest.approx(7), 0)
 
 
 def test_logits_that_are_not_finite_are_refused():
     logits = np.zeros((5, 3))
     logits[3, 1] = np.nan
     with pytest.raises(ValueError, match="logits must be finite.*first in row 3"):
-        tfgan.classifier_score(logits)
+        tfgan.inception_score(logits)
 
 
 def test_no_logits_are_refused():
-    with pytest.raises(ValueError, match="0 rows"):
-        tfgan.classifier_score(np.zeros((0, 3)))
+    with pytest.raises(ValueError, match="at least one image. Received: 0 images"):
+        tfgan.inception_score(np.zeros((0, 3)))
 
 
 def test_frechet_distance_is_computed_in_float64():

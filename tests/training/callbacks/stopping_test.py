@@ -22,7 +22,9 @@ def test_a_nonfinite_loss_stops_the_run_and_its_step_is_named():
     model, guard = CountingModel(nonfinite_at=4), NonfiniteStop(3)
     fit(model, 20, guard)
     assert int(model.step) == 6
-    assert model.stop == Stop(4, "A loss became NaN or infinite at step 4.")
+    assert model.stop == Stop(
+        4, "An image, a loss or a weight is NaN or infinite at step 4."
+    )
 
 
 def test_finite_losses_do_not_stop_the_run():
@@ -45,7 +47,9 @@ def test_a_nonfinite_loss_of_another_worker_stops_this_one():
     model, guard = CountingModel(nonfinite_at=4), NonfiniteStop(2, TwoWorkers(0, 3))
     fit(model, 9, guard)
     assert int(model.step) == 2
-    assert model.stop == Stop(4, "A loss became NaN or infinite at step 3.")
+    assert model.stop == Stop(
+        4, "An image, a loss or a weight is NaN or infinite at step 3."
+    )
 
 
 def test_a_signal_to_another_worker_stops_this_one():

@@ -1,0 +1,50 @@
+"""How far two real images of a class are apart."""
+
+import numpy as np
+
+from sagan_tf.data.pipeline import make_dataset
+from sagan_tf.data.verification import naming_bad_image
+
+# Images that are compared.
+_IMAGES = 512
+
+
+def pair_distance(source, resolution, image_channels, resize, seed=0):
+    """The mean distance of two real images of a class.
+
+    The distance is the root of the mean square of their difference, as in
+    `losses.mode_seeking`. Up to 512 images are compared, drawn with the seed.
+
+    Args:
+        source: `Source`.
+        resolution, image_channels, resize: see `make_dataset`.
+        seed: int.
+
+    Returns:
+        Float: the mean over all pairs of one class. Without classes, or without two
+        images of one, the mean over all pairs.
+
+    Raises:
+        BadInput: an image cannot be read.
+    """
+    count = min(_IMAGES, source.num_images)
+    order = {"seed": seed, "shuffle_buffer_images": _IMAGES}
+    dataset = make_dataset(
+        source,
+        resolution=resolution,
+        image_channels=image_channels,
+        batch_size=count,
+        resize=resize,
+        cache_bytes=0,
+        **order,
+    )
+    with naming_bad_image(source, count=count, **order):
+        batch = next(dataset.take(1).as_numpy_iterator())
+    images, labels = batch if source.num_classes else (batch, np.zeros(count))
+    flat = images.reshape(count, -1)
+    squares = np.square(flat).mean(1)
+    distances = squares[:, None] + squares - 2 * flat @ flat.T / flat.shape[1]
+    pairs = np.triu(np.ones((count, count), bool), 1)
+    of_one_class = pairs & (labels[:, None] == labels)
+    chosen = distances[of_one_class if of_one_class.any() else pairs]
+    return float(np.sqrt(np.maximum(chosen, 0)).mean()) if len(chosen) else 0.0
