@@ -159,7 +159,7 @@ class BatchCheck:
         )
 
     def _check_values(self, images):
-        low, high = images.min(initial=0), images.max(initial=0)
+        low, high = images.min(initial=np.inf), images.max(initial=-np.inf)
         if low < -1 - _ROUNDING or high > 1 + _ROUNDING:
             remedy = "images / 127.5 - 1"
             if low < 0 or high <= 2:

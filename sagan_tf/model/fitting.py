@@ -154,6 +154,16 @@ class Fitting:
         names = [name for name in self._trackers if name in step_metrics.HELD_OUT]
         return {name: self._trackers[name].result() for name in names}
 
+    def _make_function(self, step_function):
+        # TensorFlow would otherwise run what needs no data (the generator's step, the
+        # counters) when the next batch is an error or the end of the data.
+        def step_after_data(data):
+            data = tf.nest.map_structure(tf.identity, data)
+            with tf.control_dependencies(tf.nest.flatten(data)):
+                return step_function(data)
+
+        return super()._make_function(step_after_data)
+
     def _batch_check(self, parts=1):
         return BatchCheck(
             self.discriminator.inputs[0].shape[1:],

@@ -325,7 +325,11 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         # The losses alone do not show it: oneDNN's convolution with a ReLU makes 0 of
         # NaN. A sum is not finite if one of its terms is not.
         weights = self.generator.variables + self.discriminator.variables
-        values = [images, *losses, *(tf.convert_to_tensor(each) for each in weights)]
+        values = [
+            tf.convert_to_tensor(images),
+            *losses,
+            *(tf.convert_to_tensor(each) for each in weights),
+        ]
         sums = [tf.reduce_sum(each) for each in values if each.dtype.is_floating]
         finite = tf.reduce_all([tf.math.is_finite(each) for each in sums])
         noted = self.first_nonfinite_step.value
