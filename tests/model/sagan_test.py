@@ -379,6 +379,87 @@ def test_every_mode_of_execution_makes_the_same_steps():
         np.testing.assert_allclose(a, b, atol=1e-3)
 
 
+@pytest.mark.slow
+def test_a_clone_has_the_settings_and_can_take_the_weights():
+    model = varied(ema_decay=0.9, discriminator_steps=2)
+    clone = keras.models.clone_model(model)
+    assert clone.get_config() == model.get_config()
+    clone.set_weights(model.get_weights())
+    z, labels = np.ones((2, 5), "float32"), [0, 2]
+    np.testing.assert_array_equal(clone.generate(z, labels), model.generate(z, labels))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ema", [True, False])
+def test_export_is_the_generator_that_generates(ema, tmp_path):
+    model = sagan(ema_decay=0.5)
+    model.train_step(data())
+    model.train_step(data())
+    model.export(tmp_path / "export", verbose=False, ema=ema)
+    served = tf.saved_model.load(tmp_path / "export")
+    z, labels = tf.ones((2, 5)), tf.constant([0, 2])
+    expected = model.generate(z, labels, ema=ema)
+    np.testing.assert_allclose(served.serve([z, labels]), expected, atol=1e-5)
+
+
+def test_graphs_are_left_as_they_are_without_a_call_that_nobody_knows():
+    # "remapper failed" would be printed at the first step.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    sagan()
+    assert tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"]
+
+
+@pytest.mark.parametrize("options", [{"metrics": ["mse"]}, {"optimizer": "adam"}])
+def test_what_compile_has_in_keras_alone_is_refused(options):
+    with pytest.raises(ValueError, match=f"Received: .*{next(iter(options))}.* Try"):
+        sagan().compile(**options)
+
+
+def test_an_optimizer_that_averages_is_refused():
+    with pytest.raises(ValueError, match="use_ema=True"):
+        sagan().compile("adam", keras.optimizers.Adam(use_ema=True))
+
+
+def unlike(**options):
+    """A discriminator that is not like the generator."""
+    common = {"num_classes": CLASSES, "channels": 2, "image_channels": 1, **options}
+    resolution = common.pop("resolution", 32)
+    return build_discriminator(resolution, attention_resolution=(16,), **common)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resolution": 64}, "images .*32, 32, 1.* and .*64, 64, 1.* same resolution"),
+        ({"image_channels": 3}, "32, 32, 1.* and .*32, 32, 3"),
+        ({"num_classes": 5}, r"num_classes. Received: \[3\] in the generator, 5"),
+        ({"num_classes": 5, "head": "auxiliary_classifier"}, r"\[3\] .*, 5 in"),
+    ],
+)
+def test_networks_that_do_not_fit_one_another_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SAGAN(networks()[0], unlike(**options))
+
+
+def test_labels_to_generate_are_ints_of_any_type():
+    model, z = sagan(), np.ones((2, 5), "float32")
+    expected, sampled = model.generate(z, [2, 0]), model.sample(2, [2, 0])
+    for labels in (
+        *(tf.constant([2, 0], dtype) for dtype in (tf.int64, tf.uint8)),
+        *(np.array([2, 0]), np.array([[2], [0]], "uint16")),
+    ):
+        np.testing.assert_array_equal(model.generate(z, labels), expected)
+        np.testing.assert_array_equal(model.sample(2, labels), sampled)
+
+
+def test_other_labels_to_generate_are_one_line():
+    model, z = sagan(), np.ones((2, 5), "float32")
+    for wrong in ([0.5, 1.0], np.eye(3)[:2], [0, 1, 2], [0, 3], 1.5, [True, False]):
+        for call in (model.generate, model.sample):
+            with pytest.raises(ValueError, match="labels must be .* Received: .* Try"):
+                call(z if call == model.generate else 2, wrong)
+
+
 def test_sizes_are_read_from_the_networks():
     model = SAGAN(*networks())
     assert (model.z_dim, model.num_classes) == (5, CLASSES)

@@ -47,6 +47,8 @@ class NonfiniteStop(Stopper):
         workers: `Workers`; what one of them finds stops all.
     """
 
+    stops_at_nonfinite = True  # So `SAGAN.fit` adds no watch of its own.
+
     def __init__(self, every, workers=None):
         super().__init__(every)
         self._workers = workers or Workers()
