@@ -3,9 +3,8 @@
 import os
 
 import numpy as np
-import tensorflow as tf
 
-from sagan_tf.data.decoding import PICTURE_SUFFIXES, decode_picture
+from sagan_tf.data.decoding import PICTURE_SUFFIXES, read_picture
 from sagan_tf.data.source import RandomAccessSource
 from sagan_tf.errors import BadInput
 
@@ -67,7 +66,7 @@ def _source(folder, files, ignored):
         np.repeat(np.arange(len(counts)), counts),
         len(names),
         names,
-        read=lambda path: decode_picture(tf.io.read_file(path)),
+        read=read_picture,
         name=paths.__getitem__,
     )
 
