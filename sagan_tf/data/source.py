@@ -70,6 +70,15 @@ def error_text(error):
     return text.rstrip(".") + "."
 
 
+def check_num_classes(name, num_classes):
+    """Refuses a number of classes that comes from a label that is none."""
+    if num_classes > MAX_CLASSES:
+        raise BadInput(
+            f"{name}: labels must be below {MAX_CLASSES:,}. Received: a label of "
+            f"{num_classes - 1:,}. Try numbering the classes from 0."
+        )
+
+
 class Source(abc.ABC):
     """A data set.
 
@@ -87,11 +96,7 @@ class Source(abc.ABC):
     neighbours = ()
 
     def __init__(self, description, total, num_classes, class_names=()):
-        if num_classes > MAX_CLASSES:
-            raise BadInput(
-                f"{description}: labels must be below {MAX_CLASSES:,}. Received: a "
-                f"label of {num_classes - 1:,}. Try numbering the classes from 0."
-            )
+        check_num_classes(description, num_classes)
         self.description = description
         self.num_classes = int(num_classes)
         self.class_names = tuple(str(name) for name in class_names)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sagan_tf import images
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import references
 from sagan_tf.evaluation.metrics.frechet import frechet_distance
 from sagan_tf.evaluation.protocols import Protocol
@@ -210,3 +211,17 @@ def test_without_a_known_validation_split_one_has_to_be_given():
     protocol = dataclasses.replace(PROTOCOL, split="validation")
     with pytest.raises(ValueError, match="--reference_statistics=FILE"):
         references.for_protocol(Config(dataset="npz:x.npz"), protocol)
+
+
+def test_real_images_that_cannot_be_read_are_named_or_left_out(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(40):
+        pixels = np.full((32, 32, 1), 6 * index, np.uint8)
+        images.write_png(folder / f"{index}.png", pixels)
+    (folder / "7.png").write_bytes(b"")
+    config = Config(dataset=f"folder:{folder}", resolution=32, image_channels=1)
+    with pytest.raises(BadInput, match=f"{folder}/7.png: .*--skip_bad_images"):
+        make(config, tmp_path / "stats.npz")
+    skipping = dataclasses.replace(config, skip_bad_images=True)
+    assert make(skipping, tmp_path / "stats.npz").summary.count == 39
