@@ -100,7 +100,30 @@ def _load(path):
     if not os.path.isfile(path):
         is_there = "no regular file" if os.path.exists(path) else "no file"
         raise BadInput(f"There is {is_there} {path}. Try an absolute path.")
-    wanted = ("images", "labels", "class_names")
+    try:
+        arrays, others = read_npz(path, ("images", "labels", "class_names"))
+    except BadInput as error:
+        raise BadInput(
+            f"{path} cannot be read as a NumPy .npz file: {error}. Try "
+            "numpy.savez_compressed(path, images=..., labels=...) with plain arrays."
+        ) from error
+    # The names of the others are for an error message.
+    return arrays or dict.fromkeys(others)
+
+
+def read_npz(path, wanted):
+    """Arrays of a .npz file that anybody may have made.
+
+    Args:
+      path: of a regular file.
+      wanted: names; those that it has are read.
+
+    Returns:
+      dictionary from name to array, and the names of the other arrays.
+
+    Raises:
+      BadInput: what is wrong, without the path.
+    """
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -109,19 +132,12 @@ def _load(path):
             keys = [key for key in wanted if key in file.files]
             for key in keys:
                 _check_header(file.zip, key)
-            arrays = {key: file[key] for key in keys}
-            # The names of the others are for an error message.
-            return arrays or dict.fromkeys(file.files)
+            others = [key for key in file.files if key not in keys]
+            return {key: file[key] for key in keys}, others
     except MemoryError as error:
-        raise BadInput(
-            f"{path} does not fit into memory: {error}. Try --dataset=folder:DIR or "
-            "tfrecord:GLOB, which are read piece by piece."
-        ) from error
+        raise BadInput(f"it does not fit into memory: {error}") from error
     except _DAMAGE as error:
-        raise BadInput(
-            f"{path} cannot be read as a NumPy .npz file: {error}. Try "
-            "numpy.savez_compressed(path, images=..., labels=...) with plain arrays."
-        ) from error
+        raise BadInput(f"{error}") from error
 
 
 def _check_header(archive, key):

@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -225,3 +226,16 @@ def test_real_images_that_cannot_be_read_are_named_or_left_out(tmp_path):
         make(config, tmp_path / "stats.npz")
     skipping = dataclasses.replace(config, skip_bad_images=True)
     assert make(skipping, tmp_path / "stats.npz").summary.count == 39
+
+
+def test_a_reference_that_says_it_has_terabytes_is_one_line(npz, tmp_path):
+    path = tmp_path / "stats.npz"
+    make(npz, path)
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "mean"}
+    np.savez(path, **arrays)
+    with zipfile.ZipFile(path, "a") as archive, archive.open("mean.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(BadInput, match="not a whole reference file: 'mean' says it is"):
+        references.read_reference(path, PROTOCOL, small_network())
