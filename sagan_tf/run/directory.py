@@ -28,6 +28,7 @@ from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import BadInput
 from sagan_tf.files import TEMPORARY, write_text
 from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.run.records import read_json
 from sagan_tf.settings.config import Config
 
 BEST = "best"
@@ -124,8 +125,9 @@ def read_config(workdir):
             f"{workdir} is not the directory of a run: it has no config.json. "
             "Try the --workdir of sagan_tf.train."
         )
+    values = read_json(path, {"num_classes": int})
     try:
-        return Config.from_json(path.read_text(encoding="utf-8")).validate()
+        return Config.from_json(json.dumps(values)).validate()
     except (ValueError, TypeError, AttributeError) as error:
         raise BadInput(f"{path} is damaged: {error}") from error
 
@@ -144,11 +146,15 @@ def _check_same_networks(workdir, config):
 
 
 def read_class_names(workdir):
-    """The names of the classes, by label: tuple of str, empty if they have none."""
+    """The names of the classes, by label: tuple of str, empty if they have none.
+
+    Raises:
+        BadInput: data.json is damaged.
+    """
     path = pathlib.Path(workdir) / "data.json"
     if not path.exists():
         return ()
-    return tuple(json.loads(path.read_text(encoding="utf-8"))["class_names"])
+    return tuple(read_json(path, {"class_names": [str]})["class_names"])
 
 
 def find_start(checkpoints, items, workers=None):

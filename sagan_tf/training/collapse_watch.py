@@ -4,9 +4,9 @@ import sys
 
 from sagan_tf import errors
 from sagan_tf.drawing import plots
-from sagan_tf.files import append_lines, write_text
+from sagan_tf.files import append_lines
 from sagan_tf.run.checkpoints import Checkpoints
-from sagan_tf.run.records import json_line, read_metrics
+from sagan_tf.run.records import json_line, keep_lines
 from sagan_tf.training import complaints, examiner
 from sagan_tf.training.callbacks.stopping import Stop, Stopper
 
@@ -81,11 +81,7 @@ class CollapseWatch(Stopper):
         super().on_train_begin(logs)
         self._examiner = examiner.Examiner(self.model, self._batch)
         if self._workdir is not None:
-            path = self._workdir / HEALTH
-            looks = read_metrics(path)
-            self.looks = [look for look in looks if look["step"] <= self.step()]
-            if len(self.looks) < len(looks):
-                write_text(path, "".join(map(json_line, self.looks)))
+            self.looks = keep_lines(self._workdir / HEALTH, self.step())
 
     def at_step(self, step, logs):
         """Examines the model, writes what it finds, and acts on it."""
