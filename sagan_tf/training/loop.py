@@ -19,6 +19,7 @@ from sagan_tf.run.building import (
     open_data,
     with_pair_distance,
 )
+from sagan_tf.run.lock import locked_run
 from sagan_tf.training import examiner
 from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
 from sagan_tf.training.callbacks.metric_log import (
@@ -57,13 +58,15 @@ def train_and_evaluate(config, workdir):
         `on_collapse` says to stop.
 
     Raises:
-        BadInput: config, data or run directory cannot be used.
-        OSError: the run directory cannot be written.
+        BadInput: config, data or run directory cannot be used, or another training is
+            at it.
+        OSError: the run directory cannot be read or written.
     """
     strategy = set_up(config)
     workers = Workers.of(strategy)
     try:
-        status = _train(config, pathlib.Path(workdir), strategy, workers)
+        with locked_run(pathlib.Path(workdir), workers):
+            status = _train(config, pathlib.Path(workdir), strategy, workers)
         workers.wait()  # Until the chief has written the last checkpoint.
     except tf.errors.OpError as error:
         loss = workers.loss(error)
