@@ -41,7 +41,7 @@ _OF_A_MACHINE = ("data_dir", "manual_dir")
 
 
 def prepare(workdir, config, data, workers=None):
-    """Makes or checks the run directory.
+    """Makes or checks the run directory, and describes the run in it.
 
     Args:
         workdir: path; several workers share one folder.
@@ -57,18 +57,58 @@ def prepare(workdir, config, data, workers=None):
             the workers have different settings or directories.
         OSError: it cannot be written.
     """
-    workdir = pathlib.Path(workdir)
     workers = workers or Workers()
-    checkpoints = Checkpoints(workdir / "checkpoints", config.keep_checkpoints)
-    _check_same_settings(workers, config)
+    checkpoints = _open(workdir, config, workers)
     if workers.is_chief:
-        _write_descriptions(workdir, config, data, checkpoints)
+        describe(workdir, config, data)
     workers.wait()
-    _check_visible(workdir / "config.json", workers)
+    _check_visible(pathlib.Path(workdir) / "config.json", workers)
     return checkpoints
 
 
-def _write_descriptions(workdir, config, data, checkpoints):
+def open_run(workdir, config, workers):
+    """Makes or checks the run directory, and tidies it up. It does not claim it.
+
+    Args:
+        workdir, config, workers: see `prepare`.
+
+    Returns:
+        `Checkpoints`.
+
+    Raises:
+        BadInput, OSError: see `prepare`.
+    """
+    checkpoints = _open(workdir, config, workers)
+    workers.wait()
+    _check_visible(pathlib.Path(workdir) / "samples", workers)
+    return checkpoints
+
+
+def _open(workdir, config, workers):
+    workdir = pathlib.Path(workdir)
+    checkpoints = Checkpoints(workdir / "checkpoints", config.keep_checkpoints)
+    _check_same_settings(workers, config)
+    if workers.is_chief:
+        _check_same_run(workdir, config, checkpoints)
+        _tidy_up(workdir, checkpoints)
+    return checkpoints
+
+
+def describe(workdir, config, data):
+    """Writes config.json and data.json: from now on the directory is that of a run.
+
+    Args:
+        workdir, config, data: see `prepare`.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    workdir = pathlib.Path(workdir)
+    write_text(workdir / "config.json", config.to_json())
+    write_text(workdir / "data.json", json.dumps(data, indent=2) + "\n")
+
+
+def _check_same_run(workdir, config, checkpoints):
     if (workdir / "config.json").exists():
         _check_same_networks(workdir, config)
     elif checkpoints.steps():
@@ -76,13 +116,15 @@ def _write_descriptions(workdir, config, data, checkpoints):
             f"{workdir} has checkpoints, but no config.json that describes them. "
             "Try another --workdir."
         )
+
+
+def _tidy_up(workdir, checkpoints):
+    """Makes the folders, and removes what killed runs have left half written."""
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
     checkpoints.remove_leftovers()
     for pattern in ("*.json.*", "metrics.*", "samples/step_*"):
         for leftover in workdir.glob(pattern + TEMPORARY):
             leftover.unlink()
-    write_text(workdir / "config.json", config.to_json())
-    write_text(workdir / "data.json", json.dumps(data, indent=2) + "\n")
 
 
 def _check_same_settings(workers, config):
