@@ -41,7 +41,7 @@ def model():
 def run(model, tmp_path, monkeypatch):
     """A function of the values of looks, one each two steps: model, checkpoints."""
 
-    def run(figures, on_collapse="warn", start=0, patience=0):
+    def run(figures, on_collapse="warn", start=0, patience=0, made_up=0):
         monkeypatch.setattr(examiner, "Examiner", Looks(figures))
         monkeypatch.setattr(complaints, "PATIENCE_LOOKS", patience)
         checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
@@ -56,7 +56,8 @@ def run(model, tmp_path, monkeypatch):
             callback.set_model(model)
             callback.on_train_begin()
         model.stop_training = False
-        for step in range(start + 1, start + 2 * len(figures) + 1):
+        steps = 2 * (len(figures) - made_up)
+        for step in range(start + 1, start + steps + 1):
             model.step.assign(step)
             model.generator.weights[0].assign(
                 np.full(model.generator.weights[0].shape, step)
@@ -163,6 +164,26 @@ def test_a_run_that_goes_on_forgets_the_looks_after_its_checkpoint(run):
     run([good(logit_gap=4.0)], start=4)
     assert [look["step"] for look in lines(run.folder)] == [2, 4, 6]
     assert lines(run.folder)[-1]["logit_gap"] == 4.0
+
+
+def test_a_look_that_a_kill_prevented_is_made_up_for(run):
+    """The checkpoint of step 4 was written, its look was not."""
+    run([good()])
+    run([good(logit_gap=2.0), good()], start=4, made_up=1)
+    assert [(x["step"], x["logit_gap"]) for x in lines(run.folder)][:2] == [
+        (2, 1.5),
+        (4, 2.0),
+    ]
+    assert [look["step"] for look in lines(run.folder)] == [2, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("every", "step", "is_due"),
+    [(2, 4, True), (2, 2, False), (4, 6, False), (0, 4, False), (2, 0, False)],
+)
+def test_a_look_is_due_at_its_steps_alone(tmp_path, every, step, is_due):
+    (tmp_path / "health.jsonl").write_text(json.dumps({"step": 2, **good()}) + "\n")
+    assert collapse_watch.is_look_due(tmp_path, every, step) == is_due
 
 
 @pytest.mark.slow
