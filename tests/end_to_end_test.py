@@ -155,7 +155,11 @@ def test_sigterm_saves_and_the_run_can_go_on(
         assert ours.read_bytes() == theirs.read_bytes()
 
 
-def test_a_diverging_run_stops_and_keeps_the_last_good_checkpoint(copy, capsys):
+def test_a_diverging_run_stops_and_keeps_the_last_good_checkpoint(
+    copy, capsys, monkeypatch
+):
+    # Flags refuse such a rate.
+    monkeypatch.setattr("sagan_tf.settings.checks.check_field", lambda field, value: 0)
     rates = {"generator_learning_rate": 1e30, "discriminator_learning_rate": 1e30}
     assert tiny.run(copy, total_steps=40, **rates) == 4
     checkpoints = Checkpoints(copy / "checkpoints")
