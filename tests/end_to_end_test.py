@@ -166,7 +166,7 @@ def test_a_diverging_run_stops_and_keeps_the_last_good_checkpoint(
     assert checkpoints.newest_good() == 24
     assert all(np.isfinite(v).all() for v in tiny.weights(copy, 24).values())
     output = capsys.readouterr().out
-    assert "became NaN or infinite" in output
+    assert "is NaN or infinite" in output
     assert f"step {25}" in output or f"step {26}" in output
     assert str(checkpoints.path(24)) in output
 
