@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import os
+import re
 import sys
 import tempfile
 import textwrap
@@ -133,10 +134,11 @@ def parse(argv, define):
         if not text.startswith("-") or not text.strip("-").partition("=")[0]:
             others = arguments[number : number + 1 if place else None]
             rest = " ".join(argument.text for argument in others)
-            name = text.lstrip("-\u2013\u2014")
+            # A dash may have become another one where the line was copied from.
+            name = re.fullmatch(r"[-\u2013\u2014]*(\w+=.*)", text, re.DOTALL)
             raise BadInput(
                 "All arguments, and all lines of a flagfile, must start with --. "
-                f"Received: {rest}{place}. Try --{name or 'help'}."
+                f"Received: {rest}{place}. Try --{name[1] if name else 'help'}."
             )
         try:
             values([argv[0], *excused, text])
@@ -253,6 +255,7 @@ def load(name):
     Returns:
         The module.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as messages:

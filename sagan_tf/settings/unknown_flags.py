@@ -122,6 +122,8 @@ def answer(name, values):
         name: str, without dashes.
         values: `absl.flags.FlagValues` of the command.
     """
+    if " " in name:
+        return f"Try --{'='.join(name.split(maxsplit=1))}."
     meant = re.sub(r"[-_]", "", name.lower())
     known = {*values, *_ALWAYS}
     for words, remedy in _TABLE:
