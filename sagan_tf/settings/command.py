@@ -225,6 +225,8 @@ def run_command(main, define, about, argv=None):
     # Before a command imports TensorFlow. Important messages arrive as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv if argv is None else argv
+    if hasattr(sys.stdout, "reconfigure"):  # A terminal may not know every letter.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
             print(help_text(define, about), flush=True)

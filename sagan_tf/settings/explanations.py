@@ -61,7 +61,12 @@ def explain(error):
         text = _LITTLE_MEMORY.format(str(error).strip(". ") or "a size that exceeds it")
     else:
         text = _of_tensorflow(error)
-    return None if text is None else " ".join(map(_shortened, text.split()))
+    if text is None:
+        return None
+    # TensorFlow's own words may stand within ours: which operation it was.
+    text = re.sub(r"\{\{.*?\}\}\s*", "", text)
+    text = re.sub(r"\s*\[Op:\w+\]( name:)?", ".", text)
+    return " ".join(map(_shortened, text.split()))
 
 
 def _shortened(word):
@@ -79,11 +84,11 @@ def _of_system(error):
 
 def _of_tensorflow(error):
     """TensorFlow's files report what the system says, without its number."""
-    text = re.sub(r"\{\{.*?\}\}", "", error.message or "")
+    text = error.message or ""
     for number, remedy in _REMEDIES.items():
         if os.strerror(number) in text:
-            path = re.search(r"(/[^\s;:]*)", text)
-            where = f": {path[1]}" if path else ""
+            path = re.search(r"(?<=[\s}:])(/[^\s;:]*)|^(/[^\s;:]*)", text)
+            where = f": {path[0]}" if path else ""
             return f"{os.strerror(number)}{where}. Try {remedy}."
     if type(error).__name__ == "ResourceExhaustedError":
         what = re.search(r"OOM when allocating [^.]*?(?= on | by |\.|$)", text)

@@ -69,6 +69,17 @@ def test_tensorflow_reports_what_the_system_does(kind, reason):
     assert "{" not in text and "Op" not in text
 
 
+def test_the_words_of_tensorflow_within_ours_lose_the_operation():
+    error = OSError(
+        "The checkpoint could not be written: {{function_node __wrapped__SaveV2}} "
+        "/runs/x; No space left on device [Op:SaveV2] Try freeing disk space."
+    )
+    assert explain(error) == (
+        "The checkpoint could not be written: /runs/x; No space left on device. Try "
+        "freeing disk space."
+    )
+
+
 def test_a_real_file_of_tensorflow_is_named(tmp_path):
     with pytest.raises(explained()) as caught:
         tf.io.write_file(str(tmp_path), "x")
