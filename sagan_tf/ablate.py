@@ -27,7 +27,8 @@ import sys
 from absl import flags
 
 from sagan_tf.ablations import matrix, processes
-from sagan_tf.errors import FINISHED
+from sagan_tf.errors import FINISHED, BadInput
+from sagan_tf.settings.checks import MOST_WHOLE
 from sagan_tf.settings.command import define_flags, load, required, run_command
 from sagan_tf.settings.config import Config
 
@@ -41,9 +42,9 @@ def _define(values):
         ("configs", matrix.relative(matrix.CONFIGS), "folder of the .flags files"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
-    flags.DEFINE_integer("seeds", 1, "runs of each cell", 1, flag_values=values)
+    flags.DEFINE_integer("seeds", 1, "runs of each cell", 1, 1000, flag_values=values)
     about = "multiplies the learning rates of all cells"
-    flags.DEFINE_float("learning_rate_scale", 1.0, about, 1e-9, flag_values=values)
+    flags.DEFINE_float("learning_rate_scale", 1.0, about, 1e-9, 1e3, flag_values=values)
     for name, about in (
         ("report_only", "write the report of the existing runs, train nothing"),
         ("dry_run", "print the commands of the runs that are left to do"),
@@ -54,6 +55,11 @@ def _define(values):
 
 def plan(values):
     """What the parsed flags ask for, see `matrix.plan`."""
+    if values.seed + values.seeds - 1 > MOST_WHOLE:
+        raise BadInput(
+            f"The last seed must be at most {MOST_WHOLE}. Received: "
+            f"--seed={values.seed}, --seeds={values.seeds}. Try --seed=0."
+        )
     given = [f.name for f in dataclasses.fields(Config) if values[f.name].present]
     return matrix.plan(
         pathlib.Path(required(values, "workdir", "runs/ablation")),

@@ -52,14 +52,17 @@ def _attention(values):
         raise BadInput(
             f"--output must be a .png. Received: {output}. Try --output=attention.png."
         )
+    seeds = parse_numbers(values.seeds, "seeds")
+    points = parse_queries(values.queries)
+    checkpoint = parse_step(values.checkpoint)
     # TensorFlow takes seconds to load: flags are checked before.
     report = load("sagan_tf.attention_maps.report").make_report(
         values.workdir,
-        seeds=parse_numbers(values.seeds, "seeds"),
+        seeds=seeds,
         labels=values.labels,
-        points=parse_queries(values.queries),
+        points=points,
         num_queries=values.num_queries,
-        checkpoint=parse_step(values.checkpoint),
+        checkpoint=checkpoint,
         network=values.network,
         images=values.images,
         ema=values.ema,

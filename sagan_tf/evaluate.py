@@ -15,7 +15,7 @@ import sys
 from absl import flags
 
 from sagan_tf.errors import FINISHED, BadInput
-from sagan_tf.settings.arguments import parse_step
+from sagan_tf.settings.arguments import MOST_TRUNCATION, parse_step
 from sagan_tf.settings.command import load, run_command
 from sagan_tf.settings.config import PROTOCOLS
 
@@ -41,10 +41,12 @@ def _define(values):
     text("samples_split", None, "their split")
     text("saved_model", None, "folder of an exported generator to score")
     text("output", None, "where results go without --workdir: a .jsonl file")
-    whole("num_fake", None, "generated images, in place of the protocol's", 2)
-    whole("standing_batches", None, "batches for standing batch-norm statistics", 0)
+    whole("num_fake", None, "generated images, in place of the protocol's", 2, 10**8)
+    whole(
+        "standing_batches", None, "batches for standing batch-norm statistics", 0, 10**6
+    )
     whole("seed", None, "of z and labels, in place of the protocol's", 0)
-    whole("batch_size", 64, "images on one replica at a time", 1)
+    whole("batch_size", 64, "images on one replica at a time", 1, 10**5)
     switch("watch", False, "follow a training: evaluate each new checkpoint")
     switch("intra_fid", False, "FID of each class too; mean over classes")
     switch("self_check", False, "test the metrics themselves, and do nothing else")
@@ -52,7 +54,13 @@ def _define(values):
     switch("ema", None, "averaged weights, in place of the protocol's choice")
     choice("protocol", None, PROTOCOLS, "how to evaluate")
     choice("strategy", "default", _STRATEGIES, "the devices that share the work")
-    real("truncation", None, "see sagan_tf.sample, in place of the protocol's", 0.0)
+    real(
+        "truncation",
+        None,
+        "see sagan_tf.sample, in place of the protocol's",
+        0.0,
+        MOST_TRUNCATION,
+    )
     real("watch_seconds", 30.0, "seconds between two looks", 0.0)
 
 

@@ -36,12 +36,13 @@ def _export(values):
     required(values, "workdir", "runs/digits")
     output = required(values, "output", "models/digits/1")
     check_output(output, values.overwrite)
+    checkpoint = parse_step(values.checkpoint)
     # TensorFlow takes seconds to load: flags are checked before.
     exports = load("sagan_tf.exports.export")
     record = exports.export_run(
         values.workdir,
         output,
-        checkpoint=parse_step(values.checkpoint),
+        checkpoint=checkpoint,
         ema=values.ema,
         overwrite=values.overwrite,
         warm=values.warmup,

@@ -15,10 +15,10 @@ from sagan_tf.settings.command import config_from_flags, define_flags, load, run
 def _define(values):
     about = "share of the devices' peak, for the days and the cost; may be repeated"
     shares = [0.1, 0.2, 0.4]
-    flags.DEFINE_multi_float("utilisation", shares, about, flag_values=values)
+    flags.DEFINE_multi_float("utilisation", shares, about, 1e-6, 1, flag_values=values)
     for key, name in (("h100", "an H100"), ("tpu_v5e", "a TPU v5e chip")):
         about = f"US dollars for {name}; none: an assumption"
-        flags.DEFINE_float(f"{key}_price_per_hour", None, about, flag_values=values)
+        flags.DEFINE_float(f"{key}_price_per_hour", None, about, 0, flag_values=values)
     about = "JSON of scripts/benchmark.py --json"
     flags.DEFINE_string("measured", None, about, flag_values=values)
     about = "let TensorFlow count the FLOPs of a step, too (takes 20 s)"

@@ -21,9 +21,15 @@ import sys
 
 from absl import flags
 
+from sagan_tf.drawing.animation import LONGEST_SECONDS as LONGEST
 from sagan_tf.drawing.animation import SHORTEST_SECONDS as SHORTEST
 from sagan_tf.errors import FINISHED
 from sagan_tf.sampling import kinds, progress
+from sagan_tf.settings.arguments import (
+    parse_numbers,
+    parse_step,
+    parse_truncations,
+)
 from sagan_tf.settings.command import load, required, run_command
 
 _READ = ("checkpoint", "ema", "seeds", "labels", "truncation")
@@ -53,15 +59,16 @@ def _define(values):
         ("inception", None, "unpacked folder or handle of TF-GAN's Inception module"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
-    for name, least, about in (
-        ("columns", 1, "images in a row; of a walk, images from stop to stop"),
-        ("neighbours", 1, "training images beside each image"),
-        ("neighbour_images", 2, "training images that are searched; none: all"),
-        ("max_frames", 2, "of --progress, spread evenly in log(step); none: all"),
+    for name, least, most, about in (
+        ("columns", 1, 1000, "images in a row; of a walk, images from stop to stop"),
+        ("neighbours", 1, 1000, "training images beside each image"),
+        ("neighbour_images", 2, None, "training images that are searched; none: all"),
+        ("max_frames", 2, None, "of --progress, spread evenly in log(step); none: all"),
     ):
-        flags.DEFINE_integer(name, None, about, least, flag_values=values)
+        flags.DEFINE_integer(name, None, about, least, most, flag_values=values)
     about = "of an animation; none: 0.06 for a walk, 0.4 for --progress"
-    flags.DEFINE_float("frame_seconds", None, about, SHORTEST, flag_values=values)
+    within = {"lower_bound": SHORTEST, "upper_bound": LONGEST, "flag_values": values}
+    flags.DEFINE_float("frame_seconds", None, about, **within)
     for name, default, about in (
         ("interpolate", False, "walk from seed to seed"),
         ("interpolate_labels", False, "walk from label to label"),
@@ -88,6 +95,9 @@ def _sample(values):
         written = f"{len(steps)} steps from {steps[0]:,} to {steps[-1]:,}"
     else:
         # TensorFlow takes seconds to load: flags are checked before.
+        parse_numbers(values.seeds, "seeds")
+        parse_truncations(values.truncation)
+        parse_step(values.checkpoint)
         drawing = load("sagan_tf.sampling.drawing")
         drawing = drawing.Drawing(workdir, **{name: flag[name] for name in _READ})
         written = drawing.write(output, **{name: flag[name] for name in _DRAW})

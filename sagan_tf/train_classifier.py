@@ -18,7 +18,8 @@ import sys
 
 from absl import flags
 
-from sagan_tf.errors import FINISHED
+from sagan_tf.errors import FINISHED, BadInput
+from sagan_tf.settings.checks import between
 from sagan_tf.settings.command import define_flags, load, required, run_command
 
 
@@ -30,15 +31,30 @@ def _define(values):
     text("held_out_dataset", help="images for measuring; none: a part of --dataset")
     text("held_out_split", help="their split; none: test for digits, npz and folder")
     seen = "how often each image is seen; none: 10 to 30 times, by the number of images"
-    whole("epochs", None, seen)
-    whole("num_features", 64, "length of the features: FID needs more images than that")
+    whole("epochs", None, seen, upper_bound=10_000)
+    about = "length of the features: FID needs more images than that"
+    whole("num_features", 64, about, upper_bound=65_536)
     about = "replace a classifier that is there"
     flags.DEFINE_bool("overwrite", False, about, flag_values=values)
     define_flags(values)
 
 
+def _check(values):
+    """Checks the flags whose choices are others than those of a run."""
+    for name, (allowed, fits), remedy in (
+        ("resolution", between(8, 1024), 64),
+        ("image_channels", ("1 or 3", lambda value: value in (1, 3)), 3),
+    ):
+        if not fits(values[name].value):
+            raise BadInput(
+                f"{name} must be {allowed}. Received: {name}={values[name].value}. "
+                f"Try --{name}={remedy}."
+            )
+
+
 def _train(values):
     output = required(values, "output", "classifiers/digits-cnn")
+    _check(values)
     # TensorFlow takes seconds to load: flags are checked before.
     training = load("sagan_tf.evaluation.features.classifier_training")
     training_source, held_out, about = training.open_parts(

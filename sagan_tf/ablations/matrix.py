@@ -172,7 +172,7 @@ def _share_of(names, cells):
     """The share of the names that `cells` asks for: `2/3` is the second third."""
     if not cells or "/" not in cells:
         return names
-    match = re.fullmatch(r"(\d+)/(\d+)", cells)
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", cells)
     share, shares = map(int, match.groups()) if match else (0, 0)
     if not 1 <= share <= shares <= len(names):
         raise BadInput(

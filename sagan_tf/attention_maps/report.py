@@ -144,7 +144,7 @@ def make_report(
     grids = [map_shape(a) for net in attending.values() for a in attention_layers(net)]
     fixed = grids if points is not None else ()
     fixed = {grid: cells_of_pixels(points, config.resolution, grid) for grid in fixed}
-    labels = arguments.parse_labels(labels, config.num_classes)
+    labels = arguments.parse_labels(labels, config.num_classes, class_names)
     count = len(seeds) * (len(labels) or 1)
     figure.check_rows(count * len(grids))
     page = Page(count, grids) if with_page else None

@@ -59,10 +59,7 @@ def open_source(
         or bool(colon) == (kind == "digits")
         or (colon and not place)
     ):
-        kinds = "; ".join(f"{form} ({text})" for form, text in DATASET_KINDS.items())
-        raise BadInput(
-            f"dataset must be one of: {kinds}. Received: dataset={dataset!r}."
-        )
+        raise _unknown(dataset)
     for name, value, allowed in (
         ("split", split, ("digits", "npz", "folder", "tfds")),
         ("data_dir", data_dir, ("tfds",)),
@@ -86,6 +83,29 @@ def open_source(
     if split and kind != "tfds":
         source.keep_split(split)
     return source
+
+
+def _unknown(dataset):
+    """The error for a data set of no kind."""
+    kinds = "; ".join(f"{form} ({text})" for form, text in DATASET_KINDS.items())
+    return BadInput(
+        f"dataset must be one of: {kinds}. Received: dataset={dataset!r}. Try "
+        f"--dataset={_likely(dataset)}."
+    )
+
+
+def _likely(dataset):
+    """The form of a data set that was probably meant: str."""
+    kind, colon, _ = dataset.partition(":")
+    forms = {form.partition(":")[0]: form for form in DATASET_KINDS}
+    if colon or not dataset or kind in forms:
+        return forms.get(kind, "folder:DIR")
+    if dataset.endswith(".npz"):
+        return f"npz:{dataset}"
+    if ".tfrecord" in dataset or "*" in dataset:
+        return f"tfrecord:{dataset}"
+    is_path = os.path.exists(dataset) or set("/\\~") & set(dataset)
+    return f"{'folder' if is_path else 'tfds'}:{dataset}"
 
 
 def resolve_num_classes(source, num_classes=None):

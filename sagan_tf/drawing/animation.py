@@ -16,6 +16,8 @@ from sagan_tf.progress import progress_bar
 SUFFIXES = (".gif", ".webp")
 # GIF counts in hundredths; browsers show faster animations at their own speed.
 SHORTEST_SECONDS = 0.02
+# The hundredths of a frame of a GIF are a number of 16 bits.
+LONGEST_SECONDS = 655
 # To find the best palette for all pixels of a large frame takes long.
 _PALETTE_PIXELS = 2**15
 
@@ -52,10 +54,12 @@ def write_animation(path, frames, seconds):
             "An animation needs frames, all of one shape. Received: "
             f"{sorted({frame.shape for frame in frames})}."
         )
-    if len(seconds) != len(frames) or min(seconds) < SHORTEST_SECONDS:
+    within = all(SHORTEST_SECONDS <= time <= LONGEST_SECONDS for time in seconds)
+    if len(seconds) != len(frames) or not within:
         raise BadInput(
             f"Each of {len(frames)} frames needs a time of {SHORTEST_SECONDS} seconds "
-            f"or more. Received: {len(seconds)} times, the shortest {min(seconds)}."
+            f"or more, up to {LONGEST_SECONDS}. Received: {len(seconds)} times, the "
+            f"shortest {min(seconds)}, the longest {max(seconds)}."
         )
     is_gif = os.path.splitext(os.fspath(path))[1].lower() == ".gif"
     images = []

@@ -83,7 +83,11 @@ def _work_text(plan):
         counted = amount(plan.counted_flops, "FLOP")
         lines.append(f"  {'a step, as TensorFlow counts':<40}{counted:>16}, {share}")
     else:
-        lines.append("  Not counted by TensorFlow: days follow from the formula.")
+        lines += [
+            "  Not counted by TensorFlow: days and dollars follow from the formula.",
+            "  A step computes about half of it, so they are about twice too high.",
+            "  Try without --nocount.",
+        ]
     return "\n".join(lines)
 
 

@@ -43,7 +43,7 @@ class Drawing:
         num_classes = self._config.num_classes
         self.choice = rows.Choice(
             seeds,
-            arguments.parse_labels(labels, num_classes),
+            arguments.parse_labels(labels, num_classes, names),
             truncations,
             self._config.z_dim,
             num_classes,

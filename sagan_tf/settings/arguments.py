@@ -1,9 +1,16 @@
 """Values of flags that several commands share: numbers, labels, steps, points."""
 
+import difflib
 import math
 import re
 
 from sagan_tf.errors import BadInput
+from sagan_tf.settings.checks import MOST_WHOLE
+
+# An image for each number, or more.
+MOST_NUMBERS = 100_000
+# Beyond it networks answer with NaN. Papers use 0 to 2.
+MOST_TRUNCATION = 100
 
 
 def parse_numbers(text, name):
@@ -17,37 +24,52 @@ def parse_numbers(text, name):
         List of ints >= 0, not empty.
 
     Raises:
-        BadInput: the text is something else.
+        BadInput: the text is something else, a number is not an int32, or there are
+            more than `MOST_NUMBERS`.
     """
     numbers = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        last = last if dash else first
-        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        start, dash, end = part.strip().partition("-")
+        first, last = _whole(start), _whole(end if dash else start)
+        if first is None or last is None or first > last:
             raise BadInput(
-                f"{name} must be numbers and rising ranges with commas. "
-                f"Received: {text!r}. Try --{name}=0-7 or --{name}=3,5."
+                f"{name} must be numbers and rising ranges with commas, from 0 to "
+                f"{MOST_WHOLE}. Received: {text!r}. Try --{name}=0-7 or "
+                f"--{name}=3,5."
             )
-        numbers += range(int(first), int(last) + 1)
+        if len(numbers) + last - first >= MOST_NUMBERS:
+            raise BadInput(
+                f"{name} must be {MOST_NUMBERS} numbers at most. Received: "
+                f"{text!r}. Try --{name}=0-63."
+            )
+        numbers += range(first, last + 1)
     return numbers
+
+
+def _whole(text):
+    """The int32 that a text is, from 0 on, or `None`."""
+    is_number = text.isdecimal() and len(text) <= len(str(MOST_WHOLE))
+    return int(text) if is_number and int(text) <= MOST_WHOLE else None
 
 
 def parse_step(text):
     """Reads the step of a checkpoint: `"newest"`, `"best"`, or an int."""
-    if text in ("newest", "best") or text.isdecimal():
+    if text in ("newest", "best") or _whole(text) is not None:
         return text
     raise BadInput(
-        f"checkpoint must be newest, best or the number of a step. Received: {text!r}. "
-        "Try --checkpoint=newest."
+        "checkpoint must be newest, best or the number of a step. Received: "
+        f"{text!r}. Try --checkpoint=newest."
     )
 
 
-def parse_labels(text, num_classes):
+def parse_labels(text, num_classes, class_names=()):
     """Reads labels: numbers and ranges, or `"all"`.
 
     Args:
         text: str, or `None` for no labels.
         num_classes: int, 0 for an unconditional model.
+        class_names: `num_classes` str, if they are known. A message says which label
+            has a name.
 
     Returns:
         List of ints.
@@ -62,14 +84,36 @@ def parse_labels(text, num_classes):
             f"This model is unconditional. Received: labels={text}. "
             "Try without --labels."
         )
-    labels = range(num_classes) if text == "all" else parse_numbers(text, "labels")
+    if text == "all":
+        return list(range(num_classes))
+    numbers = _labels_of_names(text, class_names)
+    if numbers:
+        raise BadInput(
+            f"labels must be the numbers of classes. Received: {text!r}. Try "
+            f"--labels={','.join(map(str, numbers))}, which is "
+            f"{', '.join(class_names[number] for number in numbers)}."
+        )
+    labels = parse_numbers(text, "labels")
     wrong = [label for label in labels if label >= num_classes]
     if wrong:
         raise BadInput(
             f"labels must be below {num_classes}, the number of classes. "
             f"Received: {wrong[0]}. Try --labels=all."
         )
-    return list(labels)
+    return labels
+
+
+def _labels_of_names(text, class_names):
+    """The labels of the names that a text has, or is nearly: list of ints."""
+    places = {
+        name.lower(): label for label, name in reversed([*enumerate(class_names)])
+    }
+    labels = []
+    for part in text.lower().split(","):
+        if not re.fullmatch(r"[\d\s-]*", part):
+            near = difflib.get_close_matches(part.strip(), places, 1)
+            labels += [places[name] for name in near]
+    return labels
 
 
 def parse_truncations(text):
@@ -89,10 +133,11 @@ def parse_truncations(text):
         truncations = [None if p.strip() == "none" else float(p) for p in parts]
     except ValueError:
         truncations = [math.nan]
-    if not all(value is None or 0 <= value < math.inf for value in truncations):
+    if not all(value is None or 0 <= value <= MOST_TRUNCATION for value in truncations):
         raise BadInput(
-            "truncation must be a number from 0 on or none, or several with commas. "
-            f"Received: {text!r}. Try --truncation=0.5 or --truncation=0.2,0.5,1,none."
+            f"truncation must be a number from 0 to {MOST_TRUNCATION} or none, or "
+            f"several with commas. Received: {text!r}. Try --truncation=0.5 or "
+            "--truncation=0.2,0.5,1,none."
         )
     return truncations
 
@@ -116,7 +161,8 @@ def parse_queries(text):
     if text.strip() == "auto":
         return None
     matches = [
-        re.fullmatch(r"(\d+)\s*,\s*(\d+)", part.strip()) for part in text.split(";")
+        re.fullmatch(r"(\d{1,9})\s*,\s*(\d{1,9})", part.strip())
+        for part in text.split(";")
     ]
     if not all(matches) or len(matches) > MOST_QUERIES:
         raise BadInput(

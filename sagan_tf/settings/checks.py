@@ -1,18 +1,30 @@
 """What a `Config` may hold: each field by itself, and fields against one another."""
 
 import dataclasses
+import math
 import operator
 import types
 import typing
 
 from sagan_tf.errors import BadInput
 
+# No flag takes larger numbers: whole ones are int32 in places, and others overflow.
+MOST_WHOLE = 2**31 - 1
+MOST = 1_000_000
+
+
+def between(least, most):
+    """The limits of a number, both included: in words, and as a function."""
+    return f"from {least} to {most}", lambda value: least <= value <= most
+
+
 # The limits of a number: in words, and as a function.
-ABOVE_0 = ("above 0", lambda value: 0 < value < float("inf"))
-ANY = ("a number", lambda value: True)
-AT_LEAST_0 = ("at least 0", lambda value: 0 <= value < float("inf"))
+ABOVE_0 = (f"above 0 and at most {MOST}", lambda value: 0 < value <= MOST)
+ANY_WHOLE = between(-MOST_WHOLE, MOST_WHOLE)
+AT_LEAST_0 = between(0, MOST)
+AT_LEAST_1 = between(1, MOST_WHOLE)
 BELOW_1 = ("at least 0 and below 1", lambda value: 0 <= value < 1)
-SEED = ("at least 0 and below 2147483648", lambda value: 0 <= value < 2**31)
+SEED = WHOLE = between(0, MOST_WHOLE)
 
 _CLASSES = ("above 0, or none", lambda value: value != 0)
 _WITH_CLASSES = "without it, or a data set with classes and --num_classes=none"
@@ -76,9 +88,7 @@ def check(config):
         BadInput: with the flag, its possible values, its value, and what to try.
     """
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        _check_type(field, value)
-        _check_limits(field, value)
+        check_field(field, getattr(config, field.name))
     _check_attention(config)
     _check_multiples(config)
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
@@ -90,6 +100,16 @@ def check(config):
                 f"{name}={value} needs {other} to be {wanted}. Received: "
                 f"{name}={value}, {other}={received}. Try {remedy}."
             )
+
+
+def check_field(field, value):
+    """Checks the type and the limits of one field of `Config`.
+
+    Raises:
+        BadInput: with the flag, its possible values, its value, and what to try.
+    """
+    _check_type(field, value)
+    _check_limits(field, value)
 
 
 def value_type(field):
@@ -128,7 +148,8 @@ def _check_limits(field, value):
         allowed = f"{several} {', '.join(str(choice) for choice in choices)}"
         fits = set(values) <= set(choices) and len(set(values)) == len(values)
     elif type(value) in (int, float):
-        allowed, is_within = field.metadata["limits"] or ABOVE_0
+        usual = AT_LEAST_1 if type(value) is int else ABOVE_0
+        allowed, is_within = field.metadata["limits"] or usual
         fits = is_within(value)
     else:
         return
@@ -144,17 +165,27 @@ def _check_limits(field, value):
 
 def _check_attention(config):
     resolution, discriminator = config.resolution, config.discriminator_attention
-    for name, sizes, largest in (
-        ("attention_resolution", config.generator_attention, resolution),
-        ("discriminator_attention_resolution", discriminator, resolution // 2),
+    # Without a flag of its own the discriminator has the generator's sizes.
+    is_shared = config.discriminator_attention_resolution is None
+    for owner, sizes, largest in (
+        ("", config.generator_attention, resolution),
+        ("discriminator_", discriminator, resolution // 2),
     ):
         allowed = [2**k for k in range(3, 9) if 2**k <= largest]
-        if any(size not in allowed for size in sizes) or len(set(sizes)) < len(sizes):
-            raise BadInput(
-                f"{name} must be different sizes among {allowed} at "
-                f"{config.resolution} pixels. Received: {list(sizes)}. "
-                f"Try --{name}={min(32, largest)}, or --{name}=none for no attention."
-            )
+        if all(size in allowed for size in sizes) and len(set(sizes)) == len(sizes):
+            continue
+        own = f"{owner}attention_resolution"
+        name = "attention_resolution" if is_shared else own
+        where = f"at {resolution} pixels"
+        if is_shared and owner:
+            where += " in the discriminator, which shares it"
+        best = min(32, largest)
+        remedies = [f"--{each}={best}" for each in dict.fromkeys((name, own))]
+        raise BadInput(
+            f"{name} must be different sizes among {allowed} {where}. Received: "
+            f"{list(sizes)}. Try {', '.join(remedies)}, or --{name}=none for no "
+            "attention."
+        )
 
 
 def _check_multiples(config):
@@ -163,10 +194,19 @@ def _check_multiples(config):
     steps = ["total_steps", *(f"{interval}_every_steps" for interval in intervals)]
     multiples = [("batch_size", "gradient_accumulation_steps", parts)]
     multiples += [(name, "steps_per_execution", unit) for name in steps]
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for name, other, factor in multiples:
         value = getattr(config, name)
-        if value % factor:
+        if value % factor == 0:
+            continue
+        received = f"{name}={value}, {other}={factor}"
+        multiple = f"--{name}={-(-value // factor) * factor}"
+        if value != defaults[name]:
             raise BadInput(
-                f"{name} must be a multiple of {other}. Received: {name}={value}, "
-                f"{other}={factor}. Try --{name}={-(-value // factor) * factor}."
+                f"{name} must be a multiple of {other}. Received: {received}. "
+                f"Try {multiple}."
             )
+        raise BadInput(
+            f"{other} must divide {name}. Received: {received}. Try "
+            f"--{other}={math.gcd(value, factor)}, or {multiple}."
+        )

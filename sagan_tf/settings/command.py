@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import os
+import re
 import sys
 import tempfile
 import textwrap
@@ -10,10 +11,12 @@ import textwrap
 from absl import flags
 
 from sagan_tf.errors import BAD_INPUT, BROKEN_PIPE, FINISHED, INTERRUPTED, BadInput
-from sagan_tf.settings.checks import item_type, value_type
+from sagan_tf.settings import checks, explanations, flagfiles, unknown_flags
+from sagan_tf.settings.checks import MOST, MOST_WHOLE
 from sagan_tf.settings.config import GROUPS, Config
 
 _NAME_WIDTH = 44
+_NAMES = {int: "int (a whole number)", float: "float (a number)"}
 
 
 class _FieldParser(flags.ArgumentParser):
@@ -21,7 +24,8 @@ class _FieldParser(flags.ArgumentParser):
 
     def __init__(self, field):
         super().__init__()
-        self._kind, self._optional = value_type(field)
+        self._field = field
+        self._kind, self._optional = checks.value_type(field)
         self.flag_type = lambda: str(self._kind)
 
     def parse(self, argument):
@@ -29,21 +33,28 @@ class _FieldParser(flags.ArgumentParser):
         if not isinstance(argument, str):
             return argument
         text = argument.strip().lower()
-        item = item_type(self._kind)
+        item = checks.item_type(self._kind)
         # For sizes, `none` means "no attention", and `same` that they are not set.
         if self._optional and text == ("same" if item else "none"):
             return None
         try:
-            if not item:
-                return self._kind(argument.strip())
-            parts = [] if text in ("none", "") else text.split(",")
-            return tuple(item(part.strip()) for part in parts)
+            if item:
+                parts = [] if text in ("none", "") else text.split(",")
+                value = tuple(item(part.strip()) for part in parts)
+            else:
+                value = self._kind(argument.strip())
         except ValueError:
-            wanted = "numbers with commas" if item else self._kind.__name__
+            wanted = "numbers with commas" if item else _NAMES[self._kind]
+            name = self._field.name
+            default = as_text(name, self._field.default)
             raise BadInput(
-                f"must be {wanted}{' or none' if self._optional else ''}. "
-                f"Received: {argument!r}."
+                f"{name} must be {wanted}{' or none' if self._optional else ''}. "
+                f"Received: {argument!r}. Try --{name}={default}."
             ) from None
+        # A classifier has other choices than a run.
+        if not self._field.metadata["choices"]:
+            checks.check_field(self._field, value)
+        return value
 
 
 def define_flags(values):
@@ -112,16 +123,90 @@ def parse(argv, define):
     """
     values = flags.FlagValues()
     define(values)
-    try:
-        rest = values(argv)[1:]
-    except flags.Error as error:
-        raise BadInput(f"{error}") from None
-    if rest:
-        raise BadInput(
-            "All arguments, and all lines of a flagfile, must start with --. "
-            f"Received: {' '.join(rest)}. Try --{rest[0].lstrip('-')}."
-        )
+
+    def takes_value(name):
+        return name == "undefok" or (name in values and not values[name].boolean)
+
+    arguments = flagfiles.expand(argv[1:], takes_value)
+    # absl takes unknown flags that this one names.
+    excused = [text for text, _ in arguments if text.startswith("--undefok=")]
+    for number, (text, place) in enumerate(arguments):
+        if not text.startswith("-") or not text.strip("-").partition("=")[0]:
+            others = arguments[number : number + 1 if place else None]
+            rest = " ".join(argument.text for argument in others)
+            # A dash may have become another one where the line was copied from.
+            name = re.fullmatch(r"[-\u2013\u2014]*(\w+=.*)", text, re.DOTALL)
+            raise BadInput(
+                "All arguments, and all lines of a flagfile, must start with --. "
+                f"Received: {rest}{place}. Try --{name[1] if name else 'help'}."
+            )
+        try:
+            values([argv[0], *excused, text])
+            _check_number(values, text)
+        except flags.UnrecognizedFlagError as error:
+            name = error.flagname
+            raise BadInput(
+                f"There is no flag --{name} in this command{place}. "
+                f"{unknown_flags.answer(name, values)}"
+            ) from None
+        except (flags.Error, ValueError) as error:
+            raise BadInput(_about_value(values, text, place, error)) from None
+    values([argv[0]])
     return values
+
+
+def _split(values, text):
+    """The flag of an argument, and its value: `absl.flags.Flag`, str."""
+    name, _, value = text.lstrip("-").partition("=")
+    return values[name if name in values else name.removeprefix("no")], value
+
+
+def _check_number(values, text):
+    """Refuses what absl lets pass: NaN, infinity, and numbers beyond all sizes."""
+    name = text.lstrip("-").partition("=")[0]
+    bounds = _bounds(values[name].parser) if name in values else None
+    if bounds:
+        value = values[name].value
+        for number in value if isinstance(value, list) else [value]:
+            if not bounds[0] <= number <= bounds[1]:
+                raise ValueError(number)
+
+
+def _bounds(parser):
+    """The least and the largest value of a command's own number, or `None`."""
+    if not isinstance(parser, (flags.IntegerParser, flags.FloatParser)):
+        return None
+    most = MOST_WHOLE if isinstance(parser, flags.IntegerParser) else MOST
+    least, largest = parser.lower_bound, parser.upper_bound
+    return -most if least is None else least, most if largest is None else largest
+
+
+def _about_value(values, text, place, error):
+    """What is wrong with the value of a flag, and where it stands: str."""
+    flag, value = _split(values, text)
+    reason = error.__context__
+    hint = ""
+    if place and "#" in value:
+        hint = " A flagfile has comments on lines of their own only."
+    if isinstance(reason, BadInput):  # A field of `Config`.
+        return f"{reason}{hint}" + (f" See {place.strip(' ()')}." if place else "")
+    received = f"Received: --{text.lstrip('-')}{place}.{hint}"
+    default = flag.default[0] if isinstance(flag.default, list) else flag.default
+    if flag.boolean:
+        name = flag.name
+        return f"{name} must be true or false. {received} Try --{name} or --no{name}."
+    bounds = _bounds(flag.parser)
+    if bounds:
+        is_whole = isinstance(flag.parser, flags.IntegerParser)
+        kind = "a whole number" if is_whole else "a number"
+        wanted = f"{kind} from {bounds[0]} to {bounds[1]}"
+        example = bounds[0] if default is None else default
+    elif hasattr(flag.parser, "enum_values"):
+        wanted = f"one of {', '.join(flag.parser.enum_values)}"
+        example = default or flag.parser.enum_values[0]
+    else:
+        wanted, example = "what --help says", default
+    return f"{flag.name} must be {wanted}. {received} Try --{flag.name}={example}."
 
 
 def run_command(main, define, about, argv=None):
@@ -140,6 +225,8 @@ def run_command(main, define, about, argv=None):
     # Before a command imports TensorFlow. Important messages arrive as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv if argv is None else argv
+    if hasattr(sys.stdout, "reconfigure"):  # A terminal may not know every letter.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
             print(help_text(define, about), flush=True)
@@ -148,8 +235,11 @@ def run_command(main, define, about, argv=None):
     except BrokenPipeError:  # The reader of the output, `head` perhaps, has ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except (BadInput, OSError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    except explanations.explained() as error:
+        line = explanations.explain(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -167,6 +257,7 @@ def load(name):
     Returns:
         The module.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as messages:

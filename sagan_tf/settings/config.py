@@ -9,7 +9,15 @@ import functools
 import json
 
 from sagan_tf.errors import BadInput
-from sagan_tf.settings.checks import ANY, AT_LEAST_0, BELOW_1, SEED, check
+from sagan_tf.settings.checks import (
+    ANY_WHOLE,
+    AT_LEAST_0,
+    BELOW_1,
+    SEED,
+    WHOLE,
+    between,
+    check,
+)
 
 RESOLUTIONS = (32, 64, 128, 256)
 RESIZE = (
@@ -33,6 +41,7 @@ PROTOCOLS = (
     "quick-5k",
 )
 ON_COLLAPSE = ("warn", "stop", "rollback")
+_CHANNELS = between(1, 4096)
 STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
 
 
@@ -84,7 +93,7 @@ class Config:
         "fifths), test (the other fifth) or none (all)",
     )
     label_offset: int = _data(
-        0, "added to every label: -1 for labels that start at 1", limits=ANY
+        0, "added to every label: -1 for labels that start at 1", limits=ANY_WHOLE
     )
     resize: str = _data(
         "antialiased_bilinear", "how the central square is resized", RESIZE
@@ -101,12 +110,14 @@ class Config:
         None,
         "number of classes; none: as many as the data set has; 0: unconditional, "
         "labels are ignored",
-        limits=AT_LEAST_0,
+        limits=between(0, 1_000_000),
     )
-    z_dim: int = _networks(128, "length of z")
-    generator_channels: int = _networks(64, "multiplier of the generator's widths")
+    z_dim: int = _networks(128, "length of z", limits=between(1, 65_536))
+    generator_channels: int = _networks(
+        64, "multiplier of the generator's widths", limits=_CHANNELS
+    )
     discriminator_channels: int = _networks(
-        64, "multiplier of the discriminator's widths"
+        64, "multiplier of the discriminator's widths", limits=_CHANNELS
     )
     attention_resolution: tuple[int, ...] = _networks(
         (32,), "sizes of the feature maps with self-attention, or none"
@@ -124,7 +135,7 @@ class Config:
         None,
         "rows of an attention map in memory at a time; 0: all; none: chosen by the "
         "size of the map",
-        limits=AT_LEAST_0,
+        limits=WHOLE,
     )
     spectral_norm: str = _networks(
         "both",
@@ -142,7 +153,9 @@ class Config:
     spectral_norm_stop_gradient: bool = _networks(
         False, "treat u and v as constants in the gradient (Miyato's form)"
     )
-    power_iterations: int = _networks(1, "power iterations in each forward pass")
+    power_iterations: int = _networks(
+        1, "power iterations in each forward pass", limits=between(1, 1000)
+    )
     initializer: str = _networks(
         "glorot_uniform", "initial values of kernels and embeddings", INITIALIZERS
     )
@@ -207,12 +220,18 @@ class Config:
     adam_beta2: float = _training(0.999, "Adam's beta2; the paper: 0.9", limits=BELOW_1)
     adam_epsilon: float = _training(1e-8, "Adam's epsilon")
     discriminator_steps: int = _training(
-        1, "discriminator steps per generator step, each on new images"
+        1,
+        "discriminator steps per generator step, each on new images",
+        limits=between(1, 1000),
     )
     gradient_accumulation_steps: int = _training(
-        1, "parts into which the batch of an update is split"
+        1,
+        "parts into which the batch of an update is split",
+        limits=between(1, 1_000_000),
     )
-    batch_size: int = _training(256, "images per update, over all replicas")
+    batch_size: int = _training(
+        256, "images per update, over all replicas", limits=between(1, 1_000_000)
+    )
     fake_labels: str = _training(
         "uniform", "where the labels of generated images come from", ("uniform", "data")
     )
@@ -220,7 +239,7 @@ class Config:
         None, "decay of the moving average of the generator's weights", limits=BELOW_1
     )
     ema_start_step: int = _training(
-        0, "step at which the moving average starts", limits=AT_LEAST_0
+        0, "step at which the moving average starts", limits=WHOLE
     )
     total_steps: int = _training(1_000_000, "generator steps in all")
     seed: int = _training(0, "seed of weights, data order, z and labels", limits=SEED)
@@ -252,17 +271,17 @@ class Config:
     sample_every_steps: int = _run(
         1000,
         "steps between sample grids; 0: only at the start and the end",
-        limits=AT_LEAST_0,
+        limits=WHOLE,
     )
     checkpoint_every_steps: int = _run(
-        1000, "steps between checkpoints; 0: only at the end", limits=AT_LEAST_0
+        1000, "steps between checkpoints; 0: only at the end", limits=WHOLE
     )
     keep_checkpoints: int = _run(3, "newest checkpoints that are kept")
     watch_every_steps: int = _run(
         1000,
         "steps between checks of the training's health; 0: never; no effect with "
         "strategy=multi_worker",
-        limits=AT_LEAST_0,
+        limits=WHOLE,
     )
     on_collapse: str = _run(
         "warn",
@@ -270,13 +289,15 @@ class Config:
         "checkpoint",
         ON_COLLAPSE,
     )
-    samples_per_class: int = _run(8, "images of each class in a sample grid")
+    samples_per_class: int = _run(
+        8, "images of each class in a sample grid", limits=between(1, 256)
+    )
     tensorboard: bool = _run(True, "write TensorBoard events, if it is installed")
 
     evaluate_every_steps: int = _evaluation(
         0,
         "steps between evaluations; 0: never. The best checkpoint is kept in best/",
-        limits=AT_LEAST_0,
+        limits=WHOLE,
     )
     protocol: str = _evaluation("quick-5k", "how to evaluate", PROTOCOLS)
     feature_network: str = _evaluation(

@@ -1,6 +1,8 @@
 """A whole run, from a config to trained weights."""
 
+import errno
 import importlib.util
+import os
 import pathlib
 import sys
 
@@ -280,7 +282,9 @@ def raise_explained(error, config, source, step):
     Raises:
         BadInput: an image or too little memory is the cause.
     """
-    if isinstance(error, tf.errors.ResourceExhaustedError):
+    # A full disk has the same type, and a message of its own.
+    is_full = os.strerror(errno.ENOSPC) in (error.message or "")
+    if isinstance(error, tf.errors.ResourceExhaustedError) and not is_full:
         raise BadInput(
             f"The device has too little memory. Received: batch_size="
             f"{config.batch_size}. Try a smaller --batch_size, "

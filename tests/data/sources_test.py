@@ -15,6 +15,26 @@ def test_an_unknown_data_set_lists_the_kinds(dataset):
 
 
 @pytest.mark.parametrize(
+    ("dataset", "remedy"),
+    [
+        ("cifar10", "tfds:cifar10"),
+        ("/data/pets", "folder:/data/pets"),
+        ("pets/", "folder:pets/"),
+        ("a/b.npz", "npz:a/b.npz"),
+        ("a/b-*", "tfrecord:a/b-*"),
+        ("a.tfrecord-00000-of-00002", "tfrecord:a.tfrecord-00000-of-00002"),
+        ("npz:", "npz:FILE"),
+        ("digits:x", "digits"),
+        ("zip:/a.zip", "folder:DIR"),
+    ],
+)
+def test_the_likely_form_is_said(dataset, remedy):
+    with pytest.raises(ValueError) as error:
+        open_source(dataset)
+    assert str(error.value).endswith(f"Try --dataset={remedy}.")
+
+
+@pytest.mark.parametrize(
     "dataset, choice",
     [
         ("tfrecord:*", {"split": "train"}),

@@ -71,6 +71,20 @@ def test_the_command_prints_a_line_a_check_and_says_if_one_failed(monkeypatch, c
     assert "1 of 25 passed" in capsys.readouterr().out
 
 
+def test_the_classifier_trains_without_a_word(monkeypatch, capsys):
+    def train(folder, training, held_out, **options):
+        print("Epoch 1/30")
+
+    for name, value in (
+        ("open_feature_network", lambda *_: small_network()),
+        ("image_checks", lambda *_: []),
+        ("classifier_training.train_classifier", train),
+    ):
+        monkeypatch.setattr(f"sagan_tf.evaluation.self_check.{name}", value)
+    assert self_check.run() == 0
+    assert capsys.readouterr().out.startswith("1,797 images of digits")
+
+
 def test_data_without_labels_is_refused(tmp_path):
     path = tmp_path / "images.npz"
     np.savez(path, images=np.zeros((4, 8, 8, 1), np.uint8))

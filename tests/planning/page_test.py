@@ -65,6 +65,13 @@ def test_what_was_counted_stands_beside_the_formula():
     assert "as TensorFlow counts" in counted and "of the formula's" in counted
 
 
+def test_a_plan_that_was_not_counted_says_that_it_is_too_high():
+    text = plan_text(tiny_plan(), {})
+    assert "days and dollars follow from the formula" in text
+    assert "about twice too high" in text and "without --nocount" in text
+    assert "twice" not in plan_text(tiny_plan(counted_flops=10**9), {})
+
+
 @pytest.mark.parametrize(
     ("prices", "shares", "complaint"),
     [

@@ -18,7 +18,9 @@ def test_numbers_and_ranges(text, numbers):
     assert arguments.parse_numbers(text, "seeds") == numbers
 
 
-@pytest.mark.parametrize("text", ["", "a", "3-1", "-1", "1,,2", "1-", "1.5"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "3-1", "-1", "1,,2", "1-", "1.5", str(2**31), "9" * 5000]
+)
 def test_what_is_no_number_is_named(text):
     with pytest.raises(ValueError, match="seeds must be .* Try --seeds"):
         arguments.parse_numbers(text, "seeds")
@@ -28,6 +30,23 @@ def test_labels():
     assert arguments.parse_labels("all", 3) == [0, 1, 2]
     assert arguments.parse_labels("2,0", 3) == [2, 0]
     assert arguments.parse_labels(None, 3) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("Cat", "--labels=1, which is cat."),
+        ("animals", "--labels=0, which is animal."),
+        ("dogs,cat", "--labels=2,1, which is dog, cat."),
+        ("zebra", "--labels=0-7"),
+    ],
+)
+def test_the_label_of_a_name_is_said(text, remedy):
+    names = ("animal", "cat", "dog")
+    with pytest.raises(ValueError) as error:
+        arguments.parse_labels(text, 3, names)
+    assert f"Try {remedy}" in str(error.value)
+    assert arguments.parse_labels("0-1", 3, names) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +72,9 @@ def test_truncations(text, truncations):
     assert arguments.parse_truncations(text) == truncations
 
 
-@pytest.mark.parametrize("text", ["-1", "a", "1,,2", "nan", "inf", "1;2", "0-1"])
+@pytest.mark.parametrize(
+    "text", ["-1", "a", "1,,2", "nan", "inf", "1;2", "0-1", "1e30"]
+)
 def test_what_is_no_truncation_is_named(text):
     with pytest.raises(ValueError, match=f"truncation must be .*Received: '{text}'"):
         arguments.parse_truncations(text)

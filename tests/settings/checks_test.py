@@ -32,6 +32,23 @@ from sagan_tf.settings.config import Config
         ),
         ({"resolution": 64, "attention_resolution": (128,)}, "[128]", "=32"),
         ({"attention_resolution": (32, 32)}, "[32, 32]", "none"),
+        (
+            {"attention_resolution": (64,), "resolution": 64},
+            "[64]",
+            "--attention_resolution=32, --discriminator_attention_resolution=32",
+        ),
+        (
+            {"discriminator_attention_resolution": (64,), "resolution": 64},
+            "[64]",
+            "Try --discriminator_attention_resolution=32, or",
+        ),
+        # It is not the default that is wrong.
+        ({"steps_per_execution": 7}, "=7", "Try --steps_per_execution=1"),
+        (
+            {"gradient_accumulation_steps": 6},
+            "batch_size=256",
+            "Try --gradient_accumulation_steps=2, or --batch_size=258",
+        ),
         ({"attention_resolution": (12,)}, "[12]", "=32"),
         (
             {"evaluate_every_steps": 5, "strategy": "multi_worker"},

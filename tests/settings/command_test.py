@@ -106,7 +106,8 @@ def test_an_unwritable_file_is_one_line_and_status_2(capsys):
 
     assert run(main) == 2
     assert capsys.readouterr().err == (
-        "error: [Errno 13] Permission denied: '/runs/x'\n"
+        "error: Permission denied: /runs/x. Try another path, or change its "
+        "permissions.\n"
     )
 
 

@@ -17,6 +17,7 @@ from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import COLLAPSED, FINISHED, STOPPED, BadInput
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.settings.config import Config
+from sagan_tf.settings.explanations import explain
 from sagan_tf.training import loop
 from sagan_tf.training.callbacks.stopping import Stop
 
@@ -64,6 +65,15 @@ def test_another_error_stays_what_it_is():
     with pytest.raises(tf.errors.InternalError) as caught:
         loop.raise_explained(error, config, source, step=0)
     assert caught.value is error
+
+
+def test_a_full_disk_is_not_called_too_little_memory():
+    source, config = loop.open_data(Config(batch_size=8))
+    message = "/runs/x/events; No space left on device"
+    error = tf.errors.ResourceExhaustedError(None, None, message)
+    with pytest.raises(tf.errors.ResourceExhaustedError) as caught:
+        loop.raise_explained(error, config, source, step=0)
+    assert "No space left on device: /runs/x/events. Try" in explain(caught.value)
 
 
 def test_too_little_memory_is_explained():

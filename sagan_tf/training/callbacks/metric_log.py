@@ -18,17 +18,30 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
 class Speed:
-    """Images per second since the last call; `images_per_step` is for all replicas."""
+    """Images per second of training steps; `images_per_step` is for all replicas.
+
+    Between steps the clock stands: evaluations and sample grids do not count.
+    """
 
     def __init__(self, images_per_step):
         self._images_per_step = images_per_step
 
     def start(self, step):
-        self._step, self._time = step, time.monotonic()
+        """Starts an interval."""
+        self._step, self._seconds, self._since = step, 0.0, None
+
+    def resume(self):
+        """A training step begins."""
+        self._since = time.monotonic()
+
+    def pause(self):
+        """A training step has ended."""
+        self._seconds += time.monotonic() - self._since
 
     def measure(self, step):
+        """The speed of the interval that ends, float; the next one starts."""
         images = (step - self._step) * self._images_per_step
-        seconds = time.monotonic() - self._time
+        seconds = self._seconds
         self.start(step)
         return images / max(seconds, 1e-9)
 
@@ -58,6 +71,13 @@ class MetricLog(StepCallback):
         self._write_csv(keep_lines(self._jsonl, self.step()))
         self._logged = self.step()
         self._speed.start(self.step())
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._speed.resume()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._speed.pause()
+        super().on_train_batch_end(batch, logs)
 
     def at_step(self, step, logs):
         record = {

@@ -38,7 +38,11 @@ class Progress(StepCallback):
                 total=self._total, initial=self.step(), unit="step", dynamic_ncols=True
             )
 
+    def on_train_batch_begin(self, batch, logs=None):
+        self._speed.resume()
+
     def on_train_batch_end(self, batch, logs=None):
+        self._speed.pause()
         super().on_train_batch_end(batch, logs)
         if self._bar is not None:
             self._bar.update(self._seen - self._bar.n)

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import types
 
 import keras
 import pytest
@@ -17,6 +18,8 @@ from sagan_tf.training.callbacks.metric_log import (
     MetricReset,
     TensorBoardLog,
 )
+from sagan_tf.training.callbacks.progress import Progress
+from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
 class CountingModel(keras.Model):
@@ -76,6 +79,29 @@ def test_a_resumed_run_ends_with_the_lines_of_an_unbroken_one(tmp_path):
     assert without_times(log(tmp_path, 4, 4)) == expected
     with open(tmp_path / "metrics.csv", newline="") as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["2", "4", "6", "8"]
+
+
+def test_the_speed_is_that_of_training_steps_alone(tmp_path, monkeypatch, capsys):
+    clock = types.SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(
+        "sagan_tf.training.callbacks.metric_log.time",
+        types.SimpleNamespace(monotonic=lambda: clock.seconds),
+    )
+
+    class Slow(CountingModel):
+        def train_step(self, data):
+            clock.seconds += 2
+            return super().train_step(data)
+
+    class Evaluation(StepCallback):
+        def at_step(self, step, logs):
+            clock.seconds += 1000
+
+    progress = Progress(2, 4, images_per_step=10, is_terminal=False)
+    fit(Slow(), 4, progress, MetricLog(2, tmp_path, 10), Evaluation(2))
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert [record["images_per_second"] for record in records] == [5.0, 5.0]
+    assert capsys.readouterr().out.count("  5.0 images/s") == 2
 
 
 def test_json_has_null_for_what_is_not_a_number(tmp_path):

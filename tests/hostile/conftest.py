@@ -1,0 +1,18 @@
+"""What the hostile inputs need."""
+
+import types
+
+import pytest
+
+from sagan_tf.settings import command
+
+
+@pytest.fixture
+def nothing_is_loaded(monkeypatch):
+    """Bad flags are refused before TensorFlow loads."""
+
+    def load(name):
+        raise AssertionError(f"{name} is loaded")
+
+    stand_in = types.SimpleNamespace(import_module=load)
+    monkeypatch.setattr(command, "importlib", stand_in)
