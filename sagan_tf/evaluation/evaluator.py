@@ -98,6 +98,7 @@ def open_how(
 
     Raises:
         BadInput: run, network or reference cannot be opened, or they do not fit.
+        OSError: the reference cannot be written.
     """
     given = given or {}
     if workdir is not None and config is None:

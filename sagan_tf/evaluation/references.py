@@ -69,6 +69,7 @@ def make_reference(config, protocol, network, path, keep=10_000):
         collections.deque(batches, maxlen=0)
         _check_same(path, reference.about, {"content_hash": digest.hexdigest()})
         return reference
+    files.check_writable(path, make_parents=True)
     summary = scoring.summarize_images(batches, network, keep=keep)
     about = {
         **wanted,
@@ -150,7 +151,6 @@ def _wanted(config, protocol, network):
 
 def _write(path, summary, about):
     labels = np.zeros([0], np.int32) if summary.labels is None else summary.labels
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,
