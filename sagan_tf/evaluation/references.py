@@ -33,6 +33,10 @@ class Reference:
     path: str
 
 
+class OtherReference(BadInput):
+    """A reference file is of other images, another treatment or network."""
+
+
 def make_reference(config, protocol, network, path, keep=10_000):
     """The `Reference` of a data set: read from a file, or computed and written there.
 
@@ -45,8 +49,8 @@ def make_reference(config, protocol, network, path, keep=10_000):
         keep: int, images whose features are kept, for KID, precision and recall.
 
     Raises:
-        BadInput: the file is of other images, another treatment or network; or the
-            data set cannot be used.
+        OtherReference: the file is of something else.
+        BadInput: the file is damaged, or the data set cannot be used.
         OSError: the file cannot be written.
     """
     source = open_source(config)
@@ -197,7 +201,7 @@ def _check_same(path, about, wanted):
         if about.get(key) != value
     ]
     if differences:
-        raise BadInput(
+        raise OtherReference(
             f"The reference statistics in {path} are of something else: "
             f"{'; '.join(differences)}. Try another file, or remove this one: the next "
             "evaluation computes it again."

@@ -1,5 +1,6 @@
 """Scoring runs, images and exports; what is written, and what is left out."""
 
+import dataclasses
 import json
 import math
 import shutil
@@ -14,6 +15,7 @@ from sagan_tf.evaluation import references
 from sagan_tf.evaluation.comparison import TITLES
 from sagan_tf.evaluation.evaluator import (
     How,
+    open_how,
     recorded,
     score_network,
     score_samples,
@@ -318,3 +320,16 @@ def test_pictures_are_not_taken_in_the_order_of_their_classes(
     assert sorted(seen[0]) == [label for label in range(10) for _ in range(3)]
     assert seen[0] != sorted(seen[0])
     assert seen[1] == seen[0]
+
+
+def test_the_reference_of_a_start_that_failed_is_made_again(tmp_path, monkeypatch):
+    """Not that of a run, which may have been evaluated with it."""
+    network = small_network()
+    name = "sagan_tf.evaluation.evaluator.open_feature_network"
+    monkeypatch.setattr(name, lambda spec, place: network)
+    other = dataclasses.replace(CONFIG, resolution=64)
+    assert open_how(tmp_path, other).reference.about["resolution"] == 64
+    assert open_how(tmp_path, CONFIG).reference.about["resolution"] == 32
+    directory.prepare(tmp_path, CONFIG, {"class_names": []})
+    with pytest.raises(ValueError, match="of something else"):
+        open_how(tmp_path, other)
