@@ -11,11 +11,13 @@ For real images (--images=real), --seeds are positions in the data set, in the o
 the training; with --labels, positions among the images of the class.
 """
 
+import pathlib
 import sys
 
 from absl import flags
 
 from sagan_tf.errors import FINISHED, BadInput
+from sagan_tf.files import check_writable
 from sagan_tf.settings.arguments import parse_numbers, parse_queries, parse_step
 from sagan_tf.settings.command import load, required, run_command
 
@@ -55,6 +57,9 @@ def _attention(values):
     seeds = parse_numbers(values.seeds, "seeds")
     points = parse_queries(values.queries)
     checkpoint = parse_step(values.checkpoint)
+    for path in (output, pathlib.Path(output).with_suffix(".json"), values.html):
+        if path is not None:
+            check_writable(path, make_parents=True)
     # TensorFlow takes seconds to load: flags are checked before.
     report = load("sagan_tf.attention_maps.report").make_report(
         values.workdir,

@@ -81,6 +81,7 @@ def _evaluate(values):
     strategies = load("sagan_tf.distribution.strategies")
     if values.workdir and values.watch:
         runs.wait_for_run(values.workdir, values.watch_seconds)
+    runs.check_log(values.workdir, values.output)
     how = load("sagan_tf.evaluation.evaluator").open_how(
         values.workdir,
         given={name: values[name].value for name in _SETTINGS},

@@ -56,15 +56,18 @@ def is_stream(path):
     return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
 
 
-def check_writable(path):
+def check_writable(path, make_parents=False):
     """Checks that a file can be written, before the work whose result it gets.
 
     Args:
-        path: of the file, which stays as it is; parents that are missing are not made.
+        path: of the file, which stays as it is.
+        make_parents: bool, whether parents that are missing are made.
 
     Raises:
         OSError: it cannot be written.
     """
+    if make_parents:
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     if is_stream(path):
         return  # Opening a pipe would wait for its reader.
     was_there = os.path.exists(path)

@@ -101,6 +101,7 @@ def open_how(
 
     Raises:
         BadInput: run, network or reference cannot be opened, or they do not fit.
+        OSError: the reference cannot be written.
     """
     given = given or {}
     if workdir is not None and config is None:
@@ -126,7 +127,13 @@ def open_how(
         part = references.for_protocol(config, protocol)
         name = references.file_name(protocol, network)
         path = pathlib.Path(workdir) / "reference" / name
-        reference = references.make_reference(part, protocol, network, path)
+        try:
+            reference = references.make_reference(part, protocol, network, path)
+        except references.OtherReference:
+            if (pathlib.Path(workdir) / "config.json").exists():
+                raise
+            path.unlink()  # A start that failed, with other settings, has left it.
+            reference = references.make_reference(part, protocol, network, path)
     return How(protocol, network, reference, intra_fid, batch_size, strategy)
 
 

@@ -78,9 +78,17 @@ class Protocol:
         name = "".join(f"+{key}={value}" for key, value in new.items())
         return dataclasses.replace(self, name=self.name + name, **new)
 
-    def describe(self):
-        """The protocol in words: list of lines."""
+    def describe(self, num_real=None):
+        """The protocol in words: list of lines.
+
+        Args:
+            num_real: int, the real images that there are; `None` if nobody knows yet.
+        """
         real = "all" if self.num_real is None else f"{self.num_real:,}"
+        if num_real is not None and self.num_real is None:
+            real = f"all {num_real:,}"
+        elif num_real not in (None, self.num_real):
+            real = f"{num_real:,} (not {real}: there are no more)"
         norm = "moving averages"
         if self.standing_batches:
             batches = f"{self.standing_batches} batches of {self.standing_batch_size}"

@@ -35,6 +35,10 @@ class Reference:
     path: str
 
 
+class OtherReference(BadInput):
+    """A reference file is of other images, another treatment or network."""
+
+
 def make_reference(config, protocol, network, path, keep=10_000):
     """The `Reference` of a data set: read from a file, or computed and written there.
 
@@ -47,8 +51,8 @@ def make_reference(config, protocol, network, path, keep=10_000):
         keep: int, images whose features are kept, for KID, precision and recall.
 
     Raises:
-        BadInput: the file is of other images, another treatment or network; or the
-            data set cannot be used.
+        OtherReference: the file is of something else.
+        BadInput: the file is damaged, or the data set cannot be used.
         OSError: the file cannot be written.
     """
     source = open_source(config)
@@ -71,6 +75,7 @@ def make_reference(config, protocol, network, path, keep=10_000):
         collections.deque(batches, maxlen=0)
         _check_same(path, reference.about, {"content_hash": digest.hexdigest()})
         return reference
+    files.check_writable(path, make_parents=True)
     summary = scoring.summarize_images(batches, network, keep=keep)
     about = {
         **wanted,
@@ -152,7 +157,6 @@ def _wanted(config, protocol, network):
 
 def _write(path, summary, about):
     labels = np.zeros([0], np.int32) if summary.labels is None else summary.labels
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,
@@ -196,7 +200,7 @@ def _check_same(path, about, wanted):
         if about.get(key) != value
     ]
     if differences:
-        raise BadInput(
+        raise OtherReference(
             f"The reference statistics in {path} are of something else: "
             f"{'; '.join(differences)}. Try another file, or remove this one: the next "
             "evaluation computes it again."

@@ -9,6 +9,7 @@ import tensorflow as tf
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import evaluator
 from sagan_tf.evaluation.comparison import TITLES
+from sagan_tf.files import check_writable
 from sagan_tf.run import building, directory
 from sagan_tf.run.checkpoints import CheckpointError
 from sagan_tf.run.records import EVALUATIONS, draw_metrics
@@ -33,6 +34,8 @@ def score(
 ):
     """Scores what is given; prints how, and a table. Returns a list of the records.
 
+    The table is printed in any case, also when a result cannot be written.
+
     Args:
         how: `How`.
         output: path of the .jsonl file for the results without `workdir`, or `None`.
@@ -43,26 +46,54 @@ def score(
 
     Raises:
         BadInput: something cannot be read or scored.
+        OSError: a result cannot be written; known before the work, if it can be.
     """
+    log = check_log(workdir, output)
     print("\n".join(heading(how)), flush=True)
-    log = output if workdir is None else _log(workdir)
     records = []
-
-    def add(record):
-        records.append(record)
-        if log is not None:
-            evaluator.write_record(record, log)
-
-    if samples is not None:
-        add(evaluator.score_samples(samples, how, samples_split, skip_bad_images))
-    if saved_model is not None:
-        add(evaluator.score_saved_model(saved_model, how))
-    if workdir is not None:
-        records += _score_run(how, workdir, checkpoint, watch_seconds)
-    print("\n".join(table(records, how.network.describe)))
-    for warning in dict.fromkeys(w for record in records for w in record["warnings"]):
-        print(f"warning: {warning}", file=sys.stderr)
+    try:
+        if samples is not None:
+            records.append(
+                evaluator.score_samples(samples, how, samples_split, skip_bad_images)
+            )
+            _write(records[-1], log)
+        if saved_model is not None:
+            records.append(evaluator.score_saved_model(saved_model, how))
+            _write(records[-1], log)
+        if workdir is not None:
+            _score_run(how, workdir, checkpoint, watch_seconds, records)
+    finally:
+        if records:
+            _print(records, how)
     return records
+
+
+def check_log(workdir=None, output=None):
+    """The .jsonl file of the results: path, or `None`.
+
+    Args:
+        workdir, output: see `score`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    log = output if workdir is None else _log(workdir)
+    # A folder that is missing is no run, which is said later.
+    if log is not None and (workdir is None or pathlib.Path(workdir).is_dir()):
+        check_writable(log)
+    return log
+
+
+def _write(record, log):
+    if log is not None:
+        evaluator.write_record(record, log)
+
+
+def _print(records, how):
+    print("\n".join(table(records, how.network.describe)), flush=True)
+    warnings = (w for record in records for w in record.get("warnings", ()))
+    for warning in dict.fromkeys(warnings):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def wait_for_run(workdir, seconds):
@@ -74,58 +105,88 @@ def wait_for_run(workdir, seconds):
         time.sleep(seconds)
 
 
-def evaluate_checkpoint(how, workdir, checkpoint):
+def evaluate_checkpoint(how, workdir, checkpoint, records=None):
     """Scores one checkpoint of a run; returns the record, and adds it to the log.
 
     Args:
         how: `How`.
         workdir: path of the run.
         checkpoint: step, `"newest"` or `"best"`.
+        records: list that gets the record before it is written, or `None`.
 
     Raises:
         BadInput: there is no such checkpoint, or it is damaged.
+        OSError: it cannot be read, or the record cannot be written.
     """
+    generator, config, step = _load(how, workdir, checkpoint)
+    return _score_checkpoint(how, workdir, generator, config, step, records)
+
+
+def _load(how, workdir, checkpoint):
     with (how.strategy or tf.distribute.get_strategy()).scope():
         generator, config, _, step = building.load_generator(
             workdir, checkpoint, how.protocol.ema
         )
+    return generator, config, step
+
+
+def _score_checkpoint(how, workdir, generator, config, step, records):
     record = evaluator.score_network(generator, how, config.num_classes, step)
+    if records is not None:
+        records.append(record)
     evaluator.write_record(record, _log(workdir))
     draw_metrics(workdir)
     return record
 
 
-def evaluate_all(how, workdir, steps):
-    """Scores checkpoints that have no record yet; yields the records of all of them."""
+def _evaluate_if_good(how, workdir, step, records):
+    """Yields the record of a checkpoint; nothing but a warning if it is bad."""
+    try:
+        loaded = _load(how, workdir, step)
+    except (CheckpointError, OSError) as error:
+        print(f"warning: step {step:,} is left out: {error}", file=sys.stderr)
+        return
+    yield _score_checkpoint(how, workdir, *loaded, records)
+
+
+def evaluate_all(how, workdir, steps, records=None):
+    """Scores checkpoints that have no record yet; yields the records of all of them.
+
+    A damaged checkpoint is left out, with a warning.
+
+    Args:
+        how, workdir, records: see `evaluate_checkpoint`.
+        steps: of the checkpoints.
+    """
     known = evaluator.recorded(_log(workdir), how)
     for step in steps:
         if step in known:
             print(f"Step {step:,} is in {EVALUATIONS} already.", file=sys.stderr)
+            if records is not None:
+                records.append(known[step])
             yield known[step]
         else:
-            yield evaluate_checkpoint(how, workdir, step)
+            yield from _evaluate_if_good(how, workdir, step, records)
 
 
-def watch(how, workdir, every_seconds=30):
+def watch(how, workdir, every_seconds=30, records=None):
     """Follows a training: scores each new checkpoint, yields its record.
 
-    Ends when the last step of the run is scored. A checkpoint that the training has
-    removed before its turn is skipped, with a warning.
+    Ends when the last step of the run is scored. A checkpoint that is damaged, or that
+    the training has removed before its turn, is skipped, with a warning.
 
     Args:
         how: `How`.
         workdir: path of the run.
         every_seconds: float, between two looks.
+        records: see `evaluate_checkpoint`.
     """
     tried = set(evaluator.recorded(_log(workdir), how))
     while True:
         new = [step for step in building.checkpoint_steps(workdir) if step not in tried]
         for step in new:
             tried.add(step)
-            try:
-                yield evaluate_checkpoint(how, workdir, step)
-            except CheckpointError as error:
-                print(f"warning: step {step:,} is left out: {error}", file=sys.stderr)
+            yield from _evaluate_if_good(how, workdir, step, records)
         if directory.read_config(workdir).total_steps in tried:
             return
         if not new:
@@ -136,34 +197,39 @@ def _log(workdir):
     return pathlib.Path(workdir) / EVALUATIONS
 
 
-def _score_run(how, workdir, checkpoint, watch_seconds):
-    """Scores one checkpoint, or several with a line for each: list of records."""
+def _score_run(how, workdir, checkpoint, watch_seconds, records):
+    """Adds the record of one checkpoint, or of several with a line for each."""
     if watch_seconds is not None:
-        scored = watch(how, workdir, watch_seconds)
+        scored = watch(how, workdir, watch_seconds, records)
     elif checkpoint != "all":
-        return [evaluate_checkpoint(how, workdir, checkpoint)]
+        evaluate_checkpoint(how, workdir, checkpoint, records)
+        return
     elif steps := building.checkpoint_steps(workdir):
-        scored = evaluate_all(how, workdir, steps)
+        scored = evaluate_all(how, workdir, steps, records)
     else:
         raise BadInput(
             f"{workdir} has no checkpoints yet. Try --watch to wait for them."
         )
-    records = []
+    before = len(records)
     for record in scored:
         values = [
             f"{how.network.describe(title)} {record['metrics'][name]:.4g}"
             for name, title in (("fid", "FID"), ("inception_score", "IS"))
+            if record["metrics"].get(name) is not None
         ]
         print(f"step {record['step']:,}: {', '.join(values)}", flush=True)
-        records.append(record)
-    return records
+    if len(records) == before and watch_seconds is None:
+        raise BadInput(
+            f"{workdir} must have a checkpoint that can be evaluated. Received: steps "
+            f"{', '.join(map(str, steps))}, none of which is good. See the warnings."
+        )
 
 
 def heading(how):
     """Lines that name the protocol, the feature network and the real images."""
     network, about = how.network, how.reference.about
     return [
-        *how.protocol.describe(),
+        *how.protocol.describe(how.reference.summary.count),
         f"feature network: {network.name}, {network.num_features:,} features, sha256 "
         f"{network.hash[:12]}",
         f"real images: {how.reference.summary.count:,} of {about['description']}, "
@@ -185,14 +251,16 @@ def table(records, describe):
 
 def _block(records, describe):
     heads = [_head(record) for record in records]
-    rows = [("", heads), ("images", [f"{r['num_fake']:,}" for r in records])]
+    rows = [("", heads), ("images", [f"{r.get('num_fake', 0):,}" for r in records])]
     for name, title in TITLES.items():
         values = [r["metrics"].get(name) for r in records]
         if any(value is not None for value in values):
             digits = _DIGITS.get(name, 4)
             shown = ["-" if v is None else f"{v:.{digits}f}" for v in values]
             rows.append((describe(title), shown))
-    rows.append(("images/s", [f"{r['images_per_second']:,.1f}" for r in records]))
+    rows.append(
+        ("images/s", [f"{r.get('images_per_second', 0):,.1f}" for r in records])
+    )
     widths = [max(_WIDTH, len(head) + 2) for head in heads]
     name_width = max(len(name) for name, _ in rows)
     lines = [""]

@@ -38,6 +38,8 @@ EVALUATION = {
     "network": {"name": str, "hash?": str},
     "reference?": {"content_hash?": TEXT},
     "metrics": {...: NUMBER},
+    "warnings?": [str],
+    "images_per_second?": (int, float),
 }
 _FORMS = {"metrics.jsonl": MEASURED, "health.jsonl": LOOK}
 
@@ -182,11 +184,14 @@ def _warn(text):
 
 def json_line(record):
     """A record as a line of JSON, in which NaN and infinity are null."""
-    strict = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in record.items()
-    }
-    return json.dumps(strict, allow_nan=False) + "\n"
+    return json.dumps(_strict(record), allow_nan=False) + "\n"
+
+
+def _strict(value):
+    if isinstance(value, dict):
+        return {name: _strict(each) for name, each in value.items()}
+    is_number = not isinstance(value, float) or math.isfinite(value)
+    return value if is_number else None
 
 
 def draw_metrics(workdir):

@@ -7,7 +7,7 @@ from sagan_tf import images
 from sagan_tf.drawing import animation
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features.network import open_feature_network
-from sagan_tf.files import write_text
+from sagan_tf.files import check_writable, write_text
 from sagan_tf.run import building
 from sagan_tf.sampling import layouts, rows
 from sagan_tf.sampling.neighbours import find_neighbours
@@ -82,7 +82,9 @@ class Drawing:
         Raises:
             BadInput: a walk has only one stop, the feature network or data set cannot
                 be used, or there are too few training images.
+            OSError: the output cannot be written, which is found before the work.
         """
+        check_writable(output, make_parents=True)
         if neighbours:
             network = self._open_network(feature_network, inception)
             if skip_bad_images:
@@ -103,7 +105,6 @@ class Drawing:
         else:
             drawn = rows.rows_of_seeds(self.choice)
         pixels = rows.draw(self._generator, drawn)
-        pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
         if is_walk and moves:
             sheets, seconds = layouts.moving_walks(
                 drawn, pixels, frame_seconds or _FRAME_SECONDS, captions
@@ -130,14 +131,14 @@ class Drawing:
             ) from error
 
     def _write_neighbours(self, output, network, count, num_images, columns, captions):
+        notes = pathlib.Path(output).with_suffix(".neighbours.json")
+        check_writable(notes)
         pixels = rows.draw(self._generator, rows.rows_of_seeds(self.choice))
         pixels = pixels.reshape(-1, *pixels.shape[2:])
         nearest = find_neighbours(self._config, network, pixels, count, num_images)
         samples = rows.describe_seeds(self.choice)
         texts = None if captions is False else self._words(samples, nearest)
         sheet = layouts.neighbour_blocks(pixels, nearest.pixels, texts, columns)
-        notes = pathlib.Path(output).with_suffix(".neighbours.json")
-        notes.parent.mkdir(parents=True, exist_ok=True)
         images.write_png(output, sheet)
         write_text(notes, nearest.to_json(samples))
         print("\n".join(nearest.report()))

@@ -22,6 +22,7 @@ from sagan_tf.run.building import (
     with_pair_distance,
 )
 from sagan_tf.run.lock import locked_run
+from sagan_tf.run.records import EVALUATIONS, read_metrics
 from sagan_tf.training import examiner
 from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
 from sagan_tf.training.callbacks.metric_log import (
@@ -35,7 +36,7 @@ from sagan_tf.training.callbacks.progress import Progress
 from sagan_tf.training.callbacks.run_description import RunDescription
 from sagan_tf.training.callbacks.sample_grid import SampleGrid
 from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
-from sagan_tf.training.collapse_watch import CollapseWatch
+from sagan_tf.training.collapse_watch import CollapseWatch, is_look_due
 
 _NORMALIZED_TABLES = (
     "spectral_norm_conditional_batch_norm normalizes the tables of class gains and "
@@ -103,14 +104,19 @@ def _train_run(config, source, workdir, strategy, workers, signals):
             directory.describe(workdir, config, describe_data(source))
             versions.record_versions(workdir, start)
 
-    if start >= config.total_steps:
+    is_done = start >= config.total_steps
+    if is_done:
         describe()
-        print(f"All {config.total_steps:,} steps are done: {workdir}")
-        return FINISHED
+        if not is_unexamined(config, source, workdir, start):
+            print(f"All {config.total_steps:,} steps are done: {workdir}")
+            return FINISHED
     check_executions(config, config.total_steps - start)
 
-    dataset = make_training_data(config, source, strategy, start)
     callbacks = make_callbacks(config, source, workdir, strategy, checkpoints, workers)
+    if is_done:
+        make_up(model, [signals, *callbacks])
+        return report_end(model, workdir, checkpoints, config.total_steps, workers)
+    dataset = make_training_data(config, source, strategy, start)
     try:
         model.fit(
             dataset,
@@ -124,6 +130,29 @@ def _train_run(config, source, workdir, strategy, workers, signals):
             raise
         raise_explained(error, config, source, int(model.step.numpy()))
     return report_end(model, workdir, checkpoints, config.total_steps, workers)
+
+
+def is_unexamined(config, source, workdir, step):
+    """Whether a run that has done all steps was killed before it examined the last one.
+
+    Its look at the training or its evaluation is then missing.
+    """
+    if is_watched(config, source):
+        if is_look_due(workdir, config.watch_every_steps, step):
+            return True
+    every = config.evaluate_every_steps
+    if not every or step % every:
+        return False
+    records = read_metrics(workdir / EVALUATIONS)
+    return all(record["step"] != step for record in records)
+
+
+def make_up(model, callbacks):
+    """Does what a killed run has left undone after its last step; trains nothing."""
+    callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+    model.stop_training = False
+    callbacks.on_train_begin()
+    callbacks.on_train_end()
 
 
 def set_up(config):

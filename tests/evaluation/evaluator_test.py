@@ -1,5 +1,6 @@
 """Scoring runs, images and exports; what is written, and what is left out."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -17,6 +18,7 @@ from sagan_tf.evaluation import references
 from sagan_tf.evaluation.comparison import TITLES
 from sagan_tf.evaluation.evaluator import (
     How,
+    open_how,
     recorded,
     score_network,
     score_samples,
@@ -347,3 +349,16 @@ def test_samples_that_cannot_be_read_are_named_or_left_out(
     assert record["num_fake"] == 9
     for name in ("cut.gif: ", "text.webp: "):
         assert caplog.text.count(name) == 1
+
+
+def test_the_reference_of_a_start_that_failed_is_made_again(tmp_path, monkeypatch):
+    """Not that of a run, which may have been evaluated with it."""
+    network = small_network()
+    name = "sagan_tf.evaluation.evaluator.open_feature_network"
+    monkeypatch.setattr(name, lambda spec, place: network)
+    other = dataclasses.replace(CONFIG, resolution=64)
+    assert open_how(tmp_path, other).reference.about["resolution"] == 64
+    assert open_how(tmp_path, CONFIG).reference.about["resolution"] == 32
+    directory.prepare(tmp_path, CONFIG, {"class_names": []})
+    with pytest.raises(ValueError, match="of something else"):
+        open_how(tmp_path, other)

@@ -1,6 +1,7 @@
 """The JSON files of a run: what is damaged is named, and logs are read on."""
 
 import json
+import math
 
 import pytest
 
@@ -85,6 +86,12 @@ def test_a_half_written_line_is_no_damage(tmp_path, capsys):
     path.write_text('{"step": 2}\n\n{"step": 3, "ti')
     assert read_metrics(path) == [{"step": 2}]
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_not_finite_is_null_also_inside():
+    line = json_line({"step": 2, "loss": float("nan"), "metrics": {"fid": math.inf}})
+    expected = {"step": 2, "loss": None, "metrics": {"fid": None}}
+    assert json.loads(line) == expected
 
 
 def test_lines_after_a_step_and_damaged_ones_are_removed(tmp_path):

@@ -20,6 +20,7 @@ from sagan_tf.settings.config import Config
 from sagan_tf.settings.explanations import explain
 from sagan_tf.training import loop
 from sagan_tf.training.callbacks.stopping import Stop
+from tests.evaluation.small_network import small_network
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -201,6 +202,37 @@ def test_a_start_that_fails_leaves_a_workdir_for_the_corrected_command(
     assert not (tmp_path / "config.json").exists()
     assert tiny.run(tmp_path, total_steps=4) == 0
     assert 'generator_channels": 4' in (tmp_path / "config.json").read_text()
+
+
+@pytest.mark.slow
+def test_the_last_look_and_evaluation_are_made_up_for(tmp_path, monkeypatch):
+    """As if the run had been killed after its last checkpoint."""
+    evaluated = []
+
+    def score(generator, how, num_classes, step):
+        evaluated.append(step)
+        record = {"subject": "checkpoint", "step": step, **how.record()}
+        return {**record, "metrics": {"fid": 5.0}}
+
+    name = "sagan_tf.training.callbacks.periodic_evaluation.score_network"
+    monkeypatch.setattr(name, score)
+    network = small_network()
+    name = "sagan_tf.evaluation.evaluator.open_feature_network"
+    monkeypatch.setattr(name, lambda spec, place: network)
+    options = {"watch_every_steps": 2, "evaluate_every_steps": 2, "split": "train"}
+    options |= {"total_steps": 4, "sample_every_steps": 0}
+    assert tiny.run(tmp_path, **options) == 0
+    files = [tmp_path / name for name in ("health.jsonl", "evaluations.jsonl")]
+    looks, _ = before = [path.read_text() for path in files]
+    for path in files:
+        path.write_text(path.read_text().splitlines(keepends=True)[0])
+    weights = tiny.weights(tmp_path, 4)
+    assert tiny.run(tmp_path, **options) == 0
+    assert evaluated == [2, 4, 4]
+    assert files[0].read_text() == looks
+    assert len(files[1].read_text().splitlines()) == len(before[1].splitlines())
+    for name, value in tiny.weights(tmp_path, 4).items():
+        np.testing.assert_array_equal(value, weights[name], err_msg=name)
 
 
 @pytest.mark.slow
