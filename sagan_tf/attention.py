@@ -40,6 +40,7 @@ def _define(values):
     for name, default, about in (
         ("history", False, "add a table and curves over all checkpoints"),
         ("ema", True, "use the averaged weights, if the run has them"),
+        ("skip_bad_images", False, "leave unreadable real images out, and name them"),
     ):
         flags.DEFINE_bool(name, default, about, flag_values=values)
 
@@ -67,6 +68,7 @@ def _attention(values):
         ema=values.ema,
         with_page=values.html is not None,
         with_history=values.history,
+        skip_bad_images=values.skip_bad_images,
     )
     paths = report.write(output, values.html)
     print(report.text())

@@ -4,7 +4,7 @@ FINISHED = 0
 # Python's own status for an exception, which prints its traceback.
 BUG = 1
 BAD_INPUT = 2
-# SIGTERM, SIGHUP or Ctrl-C ended a training; a checkpoint is saved.
+# SIGTERM, SIGHUP, Ctrl-C or a closed output ended a training; a checkpoint is saved.
 STOPPED = 3
 # A loss or a weight became NaN or infinite; no checkpoint of it is saved.
 NOT_FINITE = 4

@@ -50,6 +50,7 @@ def _define(values):
     switch("watch", False, "follow a training: evaluate each new checkpoint")
     switch("intra_fid", False, "FID of each class too; mean over classes")
     switch("self_check", False, "test the metrics themselves, and do nothing else")
+    switch("skip_bad_images", False, "leave unreadable images out, and name them")
     switch("ema", None, "averaged weights, in place of the protocol's choice")
     choice("protocol", None, PROTOCOLS, "how to evaluate")
     choice("strategy", "default", _STRATEGIES, "the devices that share the work")
@@ -87,6 +88,7 @@ def _evaluate(values):
         intra_fid=values.intra_fid,
         batch_size=values.batch_size,
         strategy=strategies.make_strategy(values.strategy),
+        skip_bad_images=values.skip_bad_images,
     )
     runs.score(
         how,
@@ -97,6 +99,7 @@ def _evaluate(values):
         saved_model=values.saved_model,
         output=values.output,
         watch_seconds=values.watch_seconds if values.watch else None,
+        skip_bad_images=values.skip_bad_images,
     )
     return FINISHED
 

@@ -6,7 +6,9 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import sys
+import tempfile
 
 TEMPORARY = ".tmp"
 
@@ -16,7 +18,8 @@ def replacing(path):
     """Replaces a file by one that the body writes under a temporary name.
 
     If the body fails or is interrupted, `path` stays as it was, and nothing is left
-    beside it.
+    beside it. A link stays, and what it points to is replaced. A device or a pipe
+    stays too: it is given the bytes when the body has ended.
 
     Args:
         path: of the file; the folder exists already.
@@ -27,15 +30,48 @@ def replacing(path):
     Raises:
         OSError: it cannot be written; the error names `path` if it named no file.
     """
-    temporary = f"{os.fspath(path)}.{os.getpid()}{TEMPORARY}"
+    if is_stream(path):
+        with tempfile.TemporaryDirectory() as folder, naming(path):
+            yield (temporary := os.path.join(folder, "file"))
+            with open(temporary, "rb") as file, open(path, "ab") as stream:
+                shutil.copyfileobj(file, stream)
+        return
+    target = os.path.realpath(path)
+    temporary = f"{target}.{os.getpid()}{TEMPORARY}"
     try:
         with naming(path):
             yield temporary
-            os.replace(temporary, path)
+            os.replace(temporary, target)
     finally:
         # It still exists if something failed, or somebody pressed Ctrl-C.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def is_stream(path):
+    """Whether a path is a device, a pipe or the like, which is not to be replaced."""
+    # /dev/stdout may be a link to a regular file, which others write to.
+    if os.path.abspath(path).startswith(("/dev/std", "/dev/fd/")):
+        return True
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
+
+def check_writable(path):
+    """Checks that a file can be written, before the work whose result it gets.
+
+    Args:
+        path: of the file, which stays as it is; parents that are missing are not made.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if is_stream(path):
+        return  # Opening a pipe would wait for its reader.
+    was_there = os.path.exists(path)
+    with naming(path), open(path, "ab"):
+        pass
+    if not was_there:
+        os.unlink(os.path.realpath(path))
 
 
 def write_text(path, text):
@@ -64,6 +100,10 @@ def append_lines(path, text):
     Raises:
         OSError: it cannot be written.
     """
+    if is_stream(path):
+        with naming(path), open(path, "ab") as file:
+            file.write(text.encode())
+        return
     with naming(path), open(path, "ab+") as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
@@ -102,7 +142,7 @@ def replacing_folder(path, flush=False):
     Raises:
         OSError: it cannot be written; the error names `path` if it named no file.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(os.path.realpath(path))
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
     missing = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
     try:
@@ -137,7 +177,7 @@ def flush_to_disk(path):
 def sha256_of_file(path):
     """The SHA-256 of a file: str of 64 hexadecimal digits."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with naming(path), open(path, "rb") as file:
         while chunk := file.read(2**20):
             digest.update(chunk)
     return digest.hexdigest()
@@ -158,12 +198,21 @@ def _rename_folder(temporary, path):
     shutil.rmtree(old)
 
 
+def is_real_folder(path):
+    """Whether a path is a folder itself, not a link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
 def tidy_up(path):
     """Removes what killed writers of a path left, or moves back what they replaced."""
     name = re.compile(rf"{re.escape(path.name)}\.(old\.)?(\d+){re.escape(TEMPORARY)}")
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         match = name.fullmatch(entry.name)
-        if match is None or _is_another_process(int(match[2])):
+        is_ours = match is not None and is_real_folder(entry)
+        if not is_ours or _is_another_process(int(match[2])):
             continue
         if match[1] and not path.exists():
             os.rename(entry, path)

@@ -38,6 +38,7 @@ _DRAW = (
     "interpolate_labels",
     "neighbours",
     "neighbour_images",
+    "skip_bad_images",
     "feature_network",
     "inception",
     "columns",
@@ -72,6 +73,11 @@ def _define(values):
         ("interpolate", False, "walk from seed to seed"),
         ("interpolate_labels", False, "walk from label to label"),
         ("progress", False, "animate the training's own grids"),
+        (
+            "skip_bad_images",
+            None,
+            "leave unreadable real images out, and name them",
+        ),
         ("captions", None, "words beside the images; none: if more than seeds differ"),
         ("ema", True, "use the averaged weights, if the run has them"),
     ):

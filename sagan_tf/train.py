@@ -2,10 +2,10 @@
 
 python -m sagan_tf.train --flagfile=configs/digits.flags --workdir=runs/digits
 
-Exit status: 0 finished, 1 a bug, 2 bad input, 3 stopped by SIGTERM or Ctrl-C with a
-checkpoint saved, 4 a loss or a weight became NaN or infinite, 5 another worker is gone
-(start all of them again with the same command), 6 the generator collapsed and
---on_collapse says to stop.
+Exit status: 0 finished, 1 a bug, 2 bad input, 3 stopped by SIGTERM, SIGHUP, Ctrl-C
+or a closed output (| head) with a checkpoint saved, 4 a loss or a weight became NaN or
+infinite, 5 another worker is gone (start all of them again with the same command), 6
+the generator collapsed and --on_collapse says to stop.
 """
 
 import sys

@@ -44,11 +44,13 @@ if [ $# -gt 0 ]; then
   exec "$PYTHON_IN_VENV" -m pytest "$@"
 fi
 # In rounds, because TensorFlow keeps 0.2 GB for each training step that it has traced,
-# whatever becomes of the model: new processes keep each one under 6 GB.
+# whatever becomes of the model: new processes keep each one under 6 GB. Each round has
+# short files too, for both processes to end at the same time.
 rounds=(
   "tests/model tests/parity"
   "tests/xla_test.py tests/training"
-  "tests/variants_test.py tests/end_to_end_test.py tests/evaluate_commands_test.py"
+  "tests/variants_test.py tests/end_to_end_test.py tests/evaluate_commands_test.py
+   tests/multi_worker_test.py tests/notebooks_test.py tests/benchmark_test.py"
 )
 status=0
 in_processes -m "not slow" || status=$?

@@ -40,6 +40,15 @@ def pytest_collection_modifyitems(config, items):
         items.sort(key=lambda item: order[id(item)])
 
 
+def pytest_collection_finish():
+    """Sets aside what is imported, which no collection of garbage need look at again.
+
+    One is made after each file, and otherwise takes a second on busy cores.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_sessionfinish(session):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     if hasattr(session.config, "workerinput"):

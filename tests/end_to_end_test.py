@@ -58,7 +58,7 @@ def metrics(workdir):
 def test_a_run_leaves_everything_in_its_directory(undisturbed):
     names = {path.name for path in undisturbed.iterdir()} - {"tensorboard"}
     assert names == {
-        *("config.json", "data.json", "versions.json"),
+        *("config.json", "data.json", "versions.json", "run.lock"),
         *("metrics.jsonl", "metrics.csv", "metrics.png", "samples", "checkpoints"),
     }
     assert [p.name for p in sorted((undisturbed / "samples").iterdir())] == [

@@ -81,34 +81,48 @@ def test_evaluating_does_not_change_the_training(evaluated, tmp_path):
     tiny.assert_same_weights(evaluated, tmp_path, STEPS)
 
 
-def test_a_resumed_run_knows_its_best_checkpoint(evaluated, tmp_path, monkeypatch):
-    """A later, worse evaluation does not replace it; the first line is not lost."""
-    figures = {8: 5.0, 16: 7.0, 24: 6.0}
+@pytest.fixture
+def interrupted(after_16_steps, tmp_path):
+    """A run that has 8 of its 24 steps before it. To be changed."""
+    return shutil.copytree(after_16_steps, tmp_path / "interrupted")
+
+
+@pytest.fixture(scope="module")
+def after_16_steps(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("after_16_steps")
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        run = {"feature_network": "small", **EVALUATION, "total_steps": 16}
+        assert tiny.run(workdir, **run) == 0
+    return workdir
+
+
+def test_a_resumed_run_knows_its_best_checkpoint(interrupted, monkeypatch):
+    """A later, worse evaluation does not replace it; the earlier lines are not lost."""
+    before = lines(interrupted)
+    best = min(before, key=lambda record: record["metrics"]["fid"])
 
     def score(generator, how, num_classes, step):
         record = {"subject": "checkpoint", "step": step, **how.record()}
-        return {**record, "metrics": {"fid": figures[step]}}
+        return {**record, "metrics": {"fid": best["metrics"]["fid"] + 1}}
 
     name = "sagan_tf.training.callbacks.periodic_evaluation.score_network"
     monkeypatch.setattr(name, score)
-    run = {"feature_network": "small", **EVALUATION}
-    assert tiny.run(tmp_path, **{**run, "total_steps": 8}) == 0
-    assert tiny.run(tmp_path, **run) == 0
-    assert Checkpoints(tmp_path / "best").steps() == [8]
-    assert [record["step"] for record in lines(tmp_path)] == [8, 16, 24]
+    assert tiny.run(interrupted, feature_network="small", **EVALUATION) == 0
+    assert Checkpoints(interrupted / "best").steps() == [best["step"]]
+    assert lines(interrupted)[:2] == before
+    assert [record["step"] for record in lines(interrupted)] == [8, 16, 24]
 
 
-def test_a_resumed_run_makes_up_the_evaluation_that_was_killed(evaluated, tmp_path):
+def test_a_resumed_run_makes_up_the_evaluation_that_was_killed(evaluated, interrupted):
     """The checkpoint was written, the line of its evaluation was not."""
-    run = {"feature_network": "small", **EVALUATION}
-    assert tiny.run(tmp_path, **{**run, "total_steps": 16}) == 0
-    log = tmp_path / "evaluations.jsonl"
+    log = interrupted / "evaluations.jsonl"
     log.write_text(log.read_text().splitlines(keepends=True)[0])
-    assert tiny.run(tmp_path, **run) == 0
-    made_up, unbroken = lines(tmp_path), lines(evaluated)
+    assert tiny.run(interrupted, feature_network="small", **EVALUATION) == 0
+    made_up, unbroken = lines(interrupted), lines(evaluated)
     assert [record["step"] for record in made_up] == [8, 16, 24]
     assert made_up[1]["metrics"] == pytest.approx(unbroken[1]["metrics"], rel=1e-4)
-    tiny.assert_same_weights(evaluated, tmp_path, STEPS)
+    tiny.assert_same_weights(evaluated, interrupted, STEPS)
 
 
 def test_evaluate_says_the_same_as_the_training_did(copy, capsys):

@@ -1,5 +1,8 @@
 """Files: whole or absent, and errors that name the file."""
 
+import os
+import pathlib
+
 import pytest
 
 from sagan_tf import files
@@ -54,6 +57,63 @@ def test_a_full_disk_is_named_with_the_file():
     # A device that is always full.
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
         files.append_lines("/dev/full", "text\n")
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A named pipe, and a function that reads what is written to it."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    # Opened for both, so that nobody waits.
+    descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    yield path, lambda: os.read(descriptor, 1000)
+    os.close(descriptor)
+
+
+def test_a_pipe_is_written_to_and_stays(pipe, tmp_path):
+    path, read = pipe
+    files.check_writable(path)
+    files.write_text(path, "one\n")
+    files.append_lines(path, "two\n")
+    assert read() == b"one\ntwo\n"
+    assert path.is_fifo()
+    assert names(tmp_path) == ["pipe"]
+
+
+def test_a_device_is_written_to_and_stays():
+    files.write_text("/dev/null", "text")
+    assert pathlib.Path("/dev/null").is_char_device()
+    with pytest.raises(OSError, match="No space left on device"):
+        files.write_text("/dev/full", "text")
+
+
+def test_a_link_stays_and_its_target_is_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    link, target = tmp_path / "link", tmp_path / "folder" / "target"
+    link.symlink_to(target)
+    for text in ("one", "two"):
+        files.write_text(link, text)
+        assert link.is_symlink() and target.read_text() == text
+    assert names(tmp_path / "folder") == ["target"]
+
+
+def test_a_link_to_a_folder_stays_and_its_target_is_replaced(tmp_path):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with files.replacing_folder(tmp_path / "link") as folder:
+        (folder / "a").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path / "target") == ["a"]
+
+
+def test_what_cannot_be_written_is_found_without_writing(tmp_path):
+    (tmp_path / "a").write_text("old")
+    files.check_writable(tmp_path / "a")
+    files.check_writable(tmp_path / "new")
+    assert names(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
+    for path in (tmp_path, tmp_path / "no" / "folder", tmp_path / "a" / "b"):
+        with pytest.raises(OSError, match=str(path)):
+            files.check_writable(path)
 
 
 def test_a_line_that_was_cut_off_is_replaced(tmp_path):

@@ -24,12 +24,13 @@ CLASSES, STEP = 4, 7
 # Float32's rounding, summed over a network.
 ROUNDING = 1e-5
 VARIANTS = {
-    "ac_gan": {
+    # The tables are the generator's, and the head is the discriminator's.
+    "ac_gan_and_normalized_tables": {
         "discriminator_head": "auxiliary_classifier",
         "spectral_norm_clamp": True,
+        "spectral_norm_conditional_batch_norm": True,
     },
     "residual": {"attention_variant": "residual", "num_classes": 0},
-    "normalized_tables": {"spectral_norm_conditional_batch_norm": True},
     "together": {
         "discriminator_head": "auxiliary_classifier",
         "attention_variant": "residual",

@@ -1,14 +1,10 @@
 """Trains and evaluates the cells of an ablation, each in a process of its own."""
 
-import contextlib
 import dataclasses
 import datetime
-import fcntl
 import json
-import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +12,9 @@ import time
 from sagan_tf.ablations.runs import OUTCOME, has_setup
 from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE, STOPPED, BadInput
 from sagan_tf.files import write_text
+from sagan_tf.run.lock import InUse, claim
 
+# Of a cell; the training that inherits it locks its run besides.
 LOCK = "training.lock"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Settings that may change when a run continues, besides those of the run's files and of
@@ -32,10 +30,6 @@ _MAY_CHANGE = (
     "steps_per_execution",
     "attention_chunk_size",
 )
-
-
-class InUse(Exception):
-    """Another process is training a cell. The text says which process."""
 
 
 def check_unchanged(cell):
@@ -104,7 +98,7 @@ def train(cell):
         OSError: the folder cannot be written or locked.
     """
     cell.workdir.mkdir(parents=True, exist_ok=True)
-    with _claim(cell.workdir) as lock:
+    with claim(cell.workdir / LOCK) as lock:
         if not is_trained(cell):
             path = cell.workdir / OUTCOME
             path.unlink(missing_ok=True)  # The outcome of fewer steps.
@@ -123,25 +117,6 @@ def train(cell):
         flags = [f"--{name}={v}" for name, v in values.items() if v is not None]
         command = ["-m", "sagan_tf.evaluate", f"--workdir={cell.workdir}", *flags]
         return _run(command, lock)[0]
-
-
-@contextlib.contextmanager
-def _claim(workdir):
-    """Locks a run; yields the open file, which the training inherits.
-
-    The lock lasts until the last process that has the file open ends. So a training
-    keeps it when its parent is killed.
-    """
-    with open(workdir / LOCK, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise InUse(file.read().strip() or "another process") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()} or its child\n")
-        file.flush()
-        yield file
 
 
 def _run(arguments, lock):

@@ -15,12 +15,19 @@ from sagan_tf.files import write_text
 from sagan_tf.model.overview import count_values
 from sagan_tf.planning.flops import training_step_flops
 from sagan_tf.run import building, directory
+from sagan_tf.run.records import read_json
 from sagan_tf.training import complaints
 
 REPORT, CURVES, SAMPLES = "report.md", "stabilisation.png", "samples.png"
 # Sample grids in a row, and the largest width and height of one grid.
 _COLUMNS, _LARGEST = 4, (640, 1600)
 _GAP, _LETTERS = 16, 18
+_COSTS = {
+    "generator_parameters": int,
+    "discriminator_parameters": int,
+    "step_flops": (int, float),
+    "batch_size": int,
+}
 
 
 def write_report(workdir, cells, left_out=None, *, protocol=None, feature_network=None):
@@ -78,7 +85,8 @@ def _scope(every_run, record):
         f"{config['total_steps']:,} steps of {config['batch_size']} images, widths "
         f"{config['generator_channels']} (G) and {config['discriminator_channels']} "
         f"(D). {space}; protocol {record['protocol']['name']}: "
-        f"{record['num_fake']:,} generated against {record['num_real']:,} real images. "
+        f"{record.get('num_fake', 0):,} generated against "
+        f"{record.get('num_real', 0):,} real images. "
         f"{caution}"
     )
     ended = sum(run.outcome is not None for run in every_run)
@@ -174,7 +182,10 @@ def _costs(runs):
         if costs is None:
             continue
         speeds = [
-            line["images_per_second"] for run in same_cell for line in run.metrics[1:]
+            line["images_per_second"]
+            for run in same_cell
+            for line in run.metrics[1:]
+            if line.get("images_per_second")
         ]
         minutes = [run.minutes for run in same_cell if run.state == "finished"]
         rows.append(
@@ -203,8 +214,8 @@ def _costs_of(workdir):
     path = workdir / ablation_runs.COSTS
     config = directory.read_config(workdir)
     if path.exists():
-        costs = json.loads(path.read_text(encoding="utf-8"))
-        if costs.get("batch_size") == config.batch_size:
+        costs = read_json(path, _COSTS)
+        if costs["batch_size"] == config.batch_size:
             return costs
     generator, discriminator = building.networks_from_config(config)
     flops = training_step_flops(
@@ -229,7 +240,11 @@ def _commands(runs):
         next((run.outcome for run in same_cell if run.outcome), None)
         for same_cell in runs.values()
     ]
-    commands = ["    " + " ".join(each["command"]) for each in outcomes if each]
+    commands = [
+        "    " + " ".join(each["command"])
+        for each in outcomes
+        if each and each.get("command")
+    ]
     if commands:
         yield "## Commands"
         yield "\n".join(commands)

@@ -3,16 +3,24 @@
 import collections
 import dataclasses
 import functools
-import json
 import pathlib
 
-from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE
-from sagan_tf.run.records import EVALUATIONS, read_metrics
+from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE, BadInput
+from sagan_tf.run.records import EVALUATION, EVALUATIONS, TEXT, read_json, read_metrics
 
 OUTCOME = "outcome.json"
 COSTS = "costs.json"
 # Exit statuses that end a training for good.
 _STATES = {FINISHED: "finished", NOT_FINITE: "diverged", COLLAPSED: "collapsed"}
+# What is read of a run's files.
+_NUMBERS = ("resolution", "total_steps", "batch_size")
+_WIDTHS = ("generator_channels", "discriminator_channels")
+_CONFIG = {"dataset": str, **dict.fromkeys((*_NUMBERS, *_WIDTHS), int)}
+_VERSIONS = [{"git_commit?": TEXT}]
+_RECORD = {
+    **EVALUATION,
+    "network": {"name": str, "hash": str, "is_inception": bool},
+}
 
 
 @dataclasses.dataclass
@@ -34,25 +42,33 @@ class Run:
     @functools.cached_property
     def outcome(self):
         """How the training ended: dict, or `None` while it has not."""
-        return _read_json(self.workdir / OUTCOME)
+        path = self.workdir / OUTCOME
+        outcome = _read(path, {"status": int, "command?": [str]})
+        if outcome is not None and outcome["status"] not in _STATES:
+            raise BadInput(
+                f"{path} is damaged: its status must be one of "
+                f"{', '.join(map(str, _STATES))}. Received: {outcome['status']}. Try "
+                "removing it: the training then goes on."
+            )
+        return outcome
 
     @functools.cached_property
     def config(self):
         """Dict, empty if the run has not begun."""
-        return _read_json(self.workdir / "config.json") or {}
+        return _read(self.workdir / "config.json", _CONFIG) or {}
 
     @property
     def description(self):
         """What the data set is: str."""
-        data = _read_json(self.workdir / "data.json") or {}
+        data = _read(self.workdir / "data.json", {"description?": str}) or {}
         return data.get("description", self.config.get("dataset", ""))
 
     @property
     def commits(self):
         """Short git commits that trained it, with a plus if files had changed: list."""
         return [
-            entry["git_commit"][:7] + "+" * bool(entry["git_changed"])
-            for entry in _read_json(self.workdir / "versions.json") or []
+            entry["git_commit"][:7] + "+" * bool(entry.get("git_changed"))
+            for entry in _read(self.workdir / "versions.json", _VERSIONS) or []
             if entry.get("git_commit")
         ]
 
@@ -69,8 +85,9 @@ class Run:
     @functools.cached_property
     def records(self):
         """All evaluations of its checkpoints: list of dicts."""
-        lines = read_metrics(self.workdir / EVALUATIONS)
-        return [line for line in lines if line.get("subject") == "checkpoint"]
+        lines = read_metrics(self.workdir / EVALUATIONS, _RECORD)
+        of_checkpoints = [x for x in lines if x.get("subject") == "checkpoint"]
+        return [line for line in of_checkpoints if line["step"] is not None]
 
     @property
     def evaluations(self):
@@ -105,8 +122,9 @@ class Run:
         """The time from its first logged step to its last one: float."""
         seconds, images = 0.0, 0
         for line in self.metrics:
-            seconds += (line["images"] - images) / line["images_per_second"]
-            images = line["images"]
+            if line.get("images") and line.get("images_per_second"):
+                seconds += (line["images"] - images) / line["images_per_second"]
+                images = line["images"]
         return seconds / 60
 
     def last(self, name):
@@ -182,17 +200,18 @@ def has_setup(record, protocol, feature_network):
     if feature_network == "inception":
         is_same = network["is_inception"] or network["name"].startswith("stand-in-")
     else:
-        classifier = _read_json(pathlib.Path(feature_network) / "classifier.json") or {}
+        path = pathlib.Path(feature_network) / "classifier.json"
+        classifier = _read(path, {"sha256": str}) or {}
         is_same = network["hash"] == classifier.get("sha256")
     return is_same and record["protocol"]["name"] == protocol
 
 
 def _setup(record):
     """What must be equal for metrics to be comparable: a tuple."""
-    network, reference = record["network"], record["reference"]
+    network, reference = record["network"], record.get("reference", {})
     names = record["protocol"]["name"], network["name"]
-    return *names, network["hash"], reference["content_hash"]
+    return *names, network["hash"], reference.get("content_hash")
 
 
-def _read_json(path):
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+def _read(path, form):
+    return read_json(path, form) if path.exists() else None

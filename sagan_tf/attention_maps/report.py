@@ -115,6 +115,7 @@ def make_report(
     ema=True,
     with_page=False,
     with_history=False,
+    skip_bad_images=False,
 ):
     """Looks through the attention of a run.
 
@@ -129,6 +130,7 @@ def make_report(
         images: `"generated"` or `"real"`.
         with_page: bool, whether whole maps are kept for a page.
         with_history: bool, whether every checkpoint is looked at.
+        skip_bad_images: bool, whether real images that cannot be read are left out.
 
     Returns:
         `Report`.
@@ -146,8 +148,7 @@ def make_report(
     count = len(seeds) * (len(labels) or 1)
     figure.check_rows(count * len(grids))
     page = Page(count, grids) if with_page else None
-    choose = generated_images if images == "generated" else real_images
-    chosen = choose(config, seeds, labels, class_names)
+    chosen = _choose(images, skip_bad_images, config, seeds, labels, class_names)
     maps = explorer.explore(attending, networks[0], chosen)
     views = []
     with progress_bar("Looking at attention", count * len(grids), "maps") as bar:
@@ -176,6 +177,13 @@ def make_report(
         gammas=gammas,
         page=page,
     )
+
+
+def _choose(kind, skip_bad_images, config, seeds, labels, class_names):
+    choose = generated_images if kind == "generated" else real_images
+    if skip_bad_images:
+        config = dataclasses.replace(config, skip_bad_images=True)
+    return choose(config, seeds, labels, class_names)
 
 
 def _line(layer):

@@ -82,7 +82,6 @@ def real_images(config, numbers, labels, class_names=()):
         resize=config.resize,
         labelled=config.num_classes > 0,
         what="Looking for images",
-        remedy="training with --skip_bad_images",
     ):
         label = int(given[0]) if config.num_classes else 0
         group = found.get(label if labels else None)

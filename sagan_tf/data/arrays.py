@@ -1,12 +1,34 @@
 """Data sets that fit in memory: scikit-learn's digits and NumPy files."""
 
+import collections
+import lzma
+import math
 import os
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 
-from sagan_tf.data.source import RandomAccessSource
+from sagan_tf.data.source import RandomAccessSource, check_num_classes
 from sagan_tf.errors import BadInput
+
+# What NumPy and `zipfile` raise for files that are damaged or none of theirs.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def open_digits():
@@ -50,7 +72,7 @@ def open_npz(path, label_offset=0):
         )
     if 0 in pixels.shape:
         raise BadInput(f"{path}: 'images' is empty. Received: shape={pixels.shape}.")
-    names = [str(name) for name in arrays.get("class_names", ())]
+    names = _checked_names(path, arrays.get("class_names"))
     labels, num_classes = arrays.get("labels"), 0
     if labels is not None:
         labels = _checked_labels(path, labels, len(pixels), label_offset, len(names))
@@ -76,25 +98,98 @@ def _source(pixels, labels, origin, num_classes, class_names=()):
 def _load(path):
     """The arrays that are needed; others in the file are not read."""
     if not os.path.isfile(path):
-        raise BadInput(f"There is no file {path}. Try an absolute path.")
-    wanted = ("images", "labels", "class_names")
+        is_there = "no regular file" if os.path.exists(path) else "no file"
+        raise BadInput(f"There is {is_there} {path}. Try an absolute path.")
+    try:
+        arrays, others = read_npz(path, ("images", "labels", "class_names"))
+    except BadInput as error:
+        raise BadInput(
+            f"{path} cannot be read as a NumPy .npz file: {error}. Try "
+            "numpy.savez_compressed(path, images=..., labels=...) with plain arrays."
+        ) from error
+    # The names of the others are for an error message.
+    return arrays or dict.fromkeys(others)
+
+
+def read_npz(path, wanted):
+    """Arrays of a .npz file that anybody may have made.
+
+    Args:
+      path: of a regular file.
+      wanted: names; those that it has are read.
+
+    Returns:
+      dictionary from name to array, and the names of the other arrays.
+
+    Raises:
+      BadInput: what is wrong, without the path.
+    """
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             raise BadInput("it holds a single array (.npy), not named ones")
         with loaded as file:
-            arrays = {key: file[key] for key in wanted if key in file.files}
-            # The names of the others are for an error message.
-            return arrays or dict.fromkeys(file.files)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            keys = [key for key in wanted if key in file.files]
+            for key in keys:
+                _check_header(file.zip, key)
+            others = [key for key in file.files if key not in keys]
+            return {key: file[key] for key in keys}, others
+    except MemoryError as error:
+        raise BadInput(f"it does not fit into memory: {error}") from error
+    except _DAMAGE as error:
+        raise BadInput(f"{error}") from error
+
+
+def _check_header(archive, key):
+    """Refuses an array that says it is larger than what is there, before it is made."""
+    # NumPy leaves the suffix out of the name.
+    name = key if key in archive.namelist() else f"{key}.npy"
+    info = archive.getinfo(name)
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    # Python integers do not overflow.
+    size = math.prod(map(int, shape)) * max(dtype.itemsize, 1)
+    most = info.file_size
+    if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # DEFLATE makes 1,032 bytes of one at the most.
+        most = min(most, 1100 * info.compress_size)
+    if min(shape, default=0) < 0 or size > most:
         raise BadInput(
-            f"{path} cannot be read as a NumPy .npz file: {error}. Try "
-            "numpy.savez_compressed(path, images=..., labels=...) with plain arrays."
-        ) from error
+            f"'{key}' says it is {dtype} {shape}, {size:,} bytes, and has at most "
+            f"{most:,}"
+        )
+    if size > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        raise MemoryError(f"'{key}' takes {size:,} bytes")
+
+
+def _checked_names(path, names):
+    """The list of class names, empty for none."""
+    if names is None or names.shape == (0,):
+        return []
+    if names.ndim != 1 or names.dtype.kind not in "USbiuf":
+        raise BadInput(
+            f"{path}: 'class_names' must be names of shape (num_classes,). Received: "
+            f"{names.dtype} {names.shape}. Try numpy.array(['cat', 'dog'])."
+        )
+    if names.dtype.kind == "S":
+        names = np.char.decode(names, "utf-8", "backslashreplace")
+    names = [str(name) for name in names]
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+    if twice:
+        raise BadInput(
+            f"{path}: 'class_names' must differ. Received: {twice[0]!r} "
+            f"{names.count(twice[0])} times. Try a name for each class."
+        )
+    return names
 
 
 def _checked_labels(path, labels, count, label_offset, num_names):
-    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
+    # Of the kind "m", time differences, NumPy says that they are integers too.
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise BadInput(
             f"{path}: 'labels' must be integers of shape ({count},), one for each "
             f"image. Received: {labels.dtype} {labels.shape}."
@@ -102,12 +197,13 @@ def _checked_labels(path, labels, count, label_offset, num_names):
     # Python integers: an unsigned array would wrap around below 0.
     lowest, highest = (int(f()) + label_offset for f in (labels.min, labels.max))
     if lowest < 0 or (num_names and highest >= num_names):
-        bad = lowest if lowest < 0 else highest
-        place = int(np.flatnonzero(labels.astype(np.int64) + label_offset == bad)[0])
+        bad, find = (lowest, np.argmin) if lowest < 0 else (highest, np.argmax)
         limit = num_names - 1 if num_names else "the number of classes - 1"
         raise BadInput(
             f"{path}: labels must be in 0..{limit} after adding label_offset. "
-            f"Received: {bad} for image {place} with label_offset={label_offset}. "
-            "Try another --label_offset, or correct 'labels' or 'class_names'."
+            f"Received: {bad} for image {find(labels)} with label_offset="
+            f"{label_offset}. Try another --label_offset, or correct 'labels' or "
+            "'class_names'."
         )
+    check_num_classes(path, highest + 1)
     return labels.astype(np.int64) + label_offset

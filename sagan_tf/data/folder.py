@@ -1,11 +1,12 @@
 """Images in folders: `DIR/class_name/*.jpg`, or a flat folder without classes."""
 
+import logging
 import os
+import stat
 
 import numpy as np
-import tensorflow as tf
 
-from sagan_tf.data.decoding import PICTURE_SUFFIXES, decode_picture
+from sagan_tf.data.decoding import PICTURE_SUFFIXES, read_picture
 from sagan_tf.data.source import RandomAccessSource
 from sagan_tf.errors import BadInput
 
@@ -13,12 +14,18 @@ from sagan_tf.errors import BadInput
 _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
-def open_folder(folder):
+def open_folder(folder, skip_bad_images=False):
     """Finds the images of a local folder and their classes.
 
     Each folder in it is a class, in the order of their names, with all images in and
-    below it. A folder with images alone has no classes. Files of other types, and
-    hidden files and folders (`.x`, `._x`, `__MACOSX`), are ignored.
+    below it. A folder with images alone has no classes. Files of other types, hidden
+    files and folders (`.x`, `._x`, `__MACOSX`), and what is no regular file (a pipe, a
+    device) are ignored. Links are followed, but no folder counts twice in a class.
+
+    Args:
+      folder: path.
+      skip_bad_images: warn of an image whose name is not UTF-8 instead of failing, and
+        leave it out.
 
     Raises:
       BadInput: if there are no images, or if the folder seems to be the wrong one.
@@ -30,22 +37,28 @@ def open_folder(folder):
     # Without this "DIR/" and "DIR" would have different parents.
     folder = os.path.normpath(folder)
     pictures, subfolders, ignored = _list(folder)
-    classes, nested_only = {}, []
+    classes, nested_only, class_of = {}, [], {}
     for name in subfolders:
-        classes[name], below, more_ignored = _walk(os.path.join(folder, name))
+        path = in_utf8(os.path.join(folder, name))
+        paths, num_below, more_ignored, walked = _walk(path)
+        classes[name] = paths
         ignored += more_ignored
-        if below and len(below) == len(classes[name]):
+        if num_below and num_below == len(paths):
             nested_only.append(name)
+        _warn_of_two_classes(class_of, name, walked)
     if not pictures and not any(classes.values()):
         raise BadInput(
             f"{folder} holds no images ({', '.join(PICTURE_SUFFIXES)}). Received: "
             f"{len(subfolders)} folders and {ignored} other files."
         )
     if not any(classes.values()):
-        source = _source(folder, {None: sorted(pictures)}, ignored)
+        files = {None: _named_in_utf8(sorted(pictures), skip_bad_images)}
+        source = _source(folder, files, ignored)
         source.neighbours = _neighbours(folder)
         return source
     _check_classes(folder, pictures, classes, nested_only)
+    for name, paths in classes.items():
+        classes[name] = _named_in_utf8(paths, skip_bad_images)
     return _source(folder, classes, ignored)
 
 
@@ -67,7 +80,7 @@ def _source(folder, files, ignored):
         np.repeat(np.arange(len(counts)), counts),
         len(names),
         names,
-        read=lambda path: decode_picture(tf.io.read_file(path)),
+        read=read_picture,
         name=paths.__getitem__,
     )
 
@@ -107,45 +120,127 @@ def _check_classes(folder, pictures, classes, nested_only):
         )
 
 
-def _list(folder):
-    """Image paths, names of folders and number of ignored files, not below."""
+def _list(folder, warn=True):
+    """Image paths, names of folders and number of ignored files, not below.
+
+    It warns of images that are pipes, sockets or devices: they are ignored too.
+    """
     pictures, subfolders, ignored = [], [], 0
     with os.scandir(folder) as entries:
         for entry in entries:
+            kind = _kind(entry)
             if entry.name.startswith((".", "__MACOSX")):
-                ignored += not entry.is_dir()
-            elif entry.is_dir():
+                ignored += kind != "folder"
+            elif kind == "folder":
                 subfolders.append(entry.name)
-            elif entry.name.lower().endswith(PICTURE_SUFFIXES):
-                pictures.append(entry.path)
-            else:
+            elif not entry.name.lower().endswith(PICTURE_SUFFIXES):
                 ignored += 1
+            elif kind == "other":
+                if warn:
+                    logging.warning(
+                        "Ignored: %s is no regular file.", _printable(entry.path)
+                    )
+                ignored += 1
+            else:
+                pictures.append(entry.path)
     return pictures, sorted(subfolders), ignored
 
 
-def _walk(folder, seen=frozenset()):
-    """Image paths in and below, those below only, number of ignored files."""
-    real = os.path.realpath(folder)
-    if real in seen:  # A link to a parent folder.
-        return [], [], 0
-    pictures, subfolders, ignored = _list(folder)
-    below = []
-    for name in subfolders:
-        deeper, _, more_ignored = _walk(os.path.join(folder, name), seen | {real})
-        below.extend(deeper)
+def _kind(entry):
+    """ "folder", "file" or "other". Nothing is opened.
+
+    A link that leads nowhere, or to itself, is a file: one that cannot be read.
+    """
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():  # Most systems tell it without looking at the file.
+            return "file"
+        mode = entry.stat().st_mode
+    except OSError:
+        return "file"
+    return "file" if stat.S_ISREG(mode) else "other"
+
+
+def _walk(top):
+    """Looks through a class.
+
+    Returns:
+      Image paths in and below the folder, the number of those below, the number of
+      ignored files, and the real paths of all folders. Links may lead to a folder in
+      several ways, or in a circle: it is looked at once. Those above are not looked at.
+    """
+    paths, num_below, ignored, walked = [], 0, 0, set()
+    waiting, real_top = [top], os.path.realpath(top)
+    while waiting:
+        folder = waiting.pop()
+        real = os.path.realpath(folder)
+        if real in walked or real_top.startswith(os.path.join(real, "")):
+            continue
+        walked.add(real)
+        pictures, subfolders, more_ignored = _list(folder)
+        paths += sorted(pictures)
+        num_below += len(pictures) if folder != top else 0
         ignored += more_ignored
-    return sorted(pictures) + below, below, ignored
+        waiting += [os.path.join(folder, name) for name in reversed(subfolders)]
+    return paths, num_below, ignored, walked
+
+
+def _warn_of_two_classes(class_of, name, walked):
+    """Warns of a folder that links have put in two classes; notes those of a class."""
+    shared = sorted(class_of.keys() & walked)
+    if shared:
+        logging.warning(
+            "%s is in the classes %s and %s: a link leads there. Its images have both "
+            "labels.",
+            _printable(shared[0]),
+            class_of[shared[0]],
+            name,
+        )
+    class_of.update(dict.fromkeys(walked, name))
+
+
+def _printable(path):
+    """A path with bytes that are not UTF-8 written as `\\xe9`: str."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def in_utf8(path):
+    """The path itself. TensorFlow cannot open others, and JSON cannot hold them."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise BadInput(
+            f"The name of {_printable(path)} is not UTF-8. Try renaming it, for "
+            "example with convmv."
+        ) from None
+    return path
+
+
+def _named_in_utf8(paths, skip_bad_images):
+    """The paths, checked; without those that are not UTF-8 if they may be skipped."""
+    good = []
+    for path in paths:
+        try:
+            good.append(in_utf8(path))
+        except BadInput as error:
+            if not skip_bad_images:
+                raise
+            logging.warning("Skipped: %s", error)
+    return good
 
 
 def _neighbours(folder):
     """Folders beside this one that hold images too."""
     parent = os.path.dirname(os.path.abspath(folder))
     try:
-        names = _list(parent)[1]
+        names = _list(parent, warn=False)[1]
         paths = (os.path.join(parent, name) for name in names)
         own = os.path.realpath(folder)
         return tuple(
-            path for path in paths if os.path.realpath(path) != own and _list(path)[0]
+            _printable(path)
+            for path in paths
+            if os.path.realpath(path) != own and _list(path, warn=False)[0]
         )
     except OSError:  # A folder beside it cannot be read, and need not be.
         return ()

@@ -13,8 +13,9 @@ from sagan_tf.errors import BadInput
 
 # A record of a file: length (8 bytes), its checksum (4), the data, its checksum (4).
 _HEADER, _FOOTER = 12, 4
-# In place of a number: a record has no such feature, or several values of it.
-MISSING = np.iinfo(np.int64).min
+# In place of a number: a record has no such feature, several values of it, or values
+# of another kind.
+MISSING, SEVERAL, OTHER_KIND = np.iinfo(np.int64).min + np.arange(3)
 
 
 def summarize_records(path, image_key, label_key):
@@ -24,8 +25,8 @@ def summarize_records(path, image_key, label_key):
     trains: a changed byte of an image is one bad image, not the end of the file.
 
     Yields:
-      The bytes of the image (int or `MISSING`), whether they look like an image file,
-      and the label (int or `MISSING`).
+      The bytes of the image (int), whether they look like an image file, and the label
+      (int). Instead of an int it may be `MISSING`, `SEVERAL` or `OTHER_KIND`.
 
     Raises:
       BadInput: on reaching a place where the file is damaged or ends too early.
@@ -39,13 +40,24 @@ def summarize_records(path, image_key, label_key):
                 "tf.train.Example. Try --dataset=tfds:... for data sets prepared by "
                 "TensorFlow Datasets."
             ) from error
-        images = features[image_key].bytes_list.value
-        labels = features[label_key].int64_list.value
-        label = labels[0] if len(labels) == 1 else MISSING
-        if len(images) == 1:
-            yield len(images[0]), looks_like_picture(images[0]), label
+        image, problem = _only_value(features, image_key, "bytes_list")
+        label, label_problem = _only_value(features, label_key, "int64_list")
+        label = label if label_problem is None else label_problem
+        if problem is None:
+            yield len(image), looks_like_picture(image), label
         else:
-            yield MISSING, False, label
+            yield problem, False, label
+
+
+def _only_value(features, key, kind):
+    """The value of a feature and None; or None, and why there is not one value."""
+    stored = features[key].WhichOneof("kind") if key in features else None
+    if stored is None or not getattr(features[key], stored).value:
+        return None, MISSING
+    if stored != kind:
+        return None, OTHER_KIND
+    values = getattr(features[key], kind).value
+    return (values[0], None) if len(values) == 1 else (None, SEVERAL)
 
 
 def _records(path):
@@ -56,6 +68,8 @@ def _records(path):
             yield position, record
             position += _HEADER + len(record) + _FOOTER
         return
+    if not os.path.isfile(path):
+        raise BadInput(f"{path} is no regular file. Try another glob.")
     position, size = 0, os.path.getsize(path)
     with open(path, "rb") as file:
         while position < size:

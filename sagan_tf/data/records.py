@@ -109,7 +109,9 @@ class RecordSource(Source):
             flat = tf.io.decode_raw(features[self._image_key], tf.uint8)
             image = tf.reshape(flat, self._raw_shape)
         else:
-            image = decode_picture(features[self._image_key])
+            number = tf.strings.as_string(element["index"])
+            name = tf.strings.join([f"{self.description}, picture ", number])
+            image = decode_picture(features[self._image_key], name)
         label = tf.zeros([], tf.int32)
         if self.num_classes:
             # The look-up fails for a label that is not valid.

@@ -6,6 +6,7 @@ image is decoded.
 """
 
 import abc
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,9 @@ ORDER, FLIP = 10, 11
 # The seed of a run does not decide the splits: they are the same in every run.
 SPLITS = ("train", "test")
 _SPLIT_SEED = 1805_08318
+
+# A line of ours in what TensorFlow says about a Python function.
+_OURS = re.compile(r"(?:BadInput|_Damaged): (.*)")
 
 # Far more than any data set has: a larger label is a mistake.
 MAX_CLASSES = 1_000_000
@@ -53,10 +57,26 @@ def held_out(labels):
 def error_text(error):
     """The line of a TensorFlow or Python error about the data."""
     text = getattr(error, "message", str(error))
-    text = text.split("}} ")[-1].split(" [Op:")[0].strip()
+    # Where it happened stands around what happened, of functions on lines of its own.
+    text = text.split(" [Op:")[0].split("\n\t [[")[0].strip()
+    ours = _OURS.search(text)
+    if ours:
+        text = ours[1]
+    elif text.startswith("Graph execution error:"):
+        text = text.split("\n\n")[-1]
     # Labels are looked up among the valid ones: see `RecordSource.decode`.
+    text = text.split("}} ")[-1].strip()
     text = text.splitlines()[0][:300].replace("indices = ", "label ")
     return text.rstrip(".") + "."
+
+
+def check_num_classes(name, num_classes):
+    """Refuses a number of classes that comes from a label that is none."""
+    if num_classes > MAX_CLASSES:
+        raise BadInput(
+            f"{name}: labels must be below {MAX_CLASSES:,}. Received: a label of "
+            f"{num_classes - 1:,}. Try numbering the classes from 0."
+        )
 
 
 class Source(abc.ABC):
@@ -76,11 +96,7 @@ class Source(abc.ABC):
     neighbours = ()
 
     def __init__(self, description, total, num_classes, class_names=()):
-        if num_classes > MAX_CLASSES:
-            raise BadInput(
-                f"{description}: labels must be below {MAX_CLASSES:,}. Received: a "
-                f"label of {num_classes - 1:,}. Try numbering the classes from 0."
-            )
+        check_num_classes(description, num_classes)
         self.description = description
         self.num_classes = int(num_classes)
         self.class_names = tuple(str(name) for name in class_names)

@@ -3,7 +3,7 @@
 import os
 
 from sagan_tf.data.arrays import open_digits, open_npz
-from sagan_tf.data.folder import open_folder
+from sagan_tf.data.folder import in_utf8, open_folder
 from sagan_tf.data.source import SPLITS
 from sagan_tf.data.tfds_source import open_tfds
 from sagan_tf.data.tfrecord import open_tfrecord
@@ -46,11 +46,11 @@ def open_source(
     Raises:
       BadInput: the data set cannot be opened.
     """
-    kind, colon, place = dataset.partition(":")
+    kind, colon, place = in_utf8(dataset).partition(":")
     openers = {
         "digits": open_digits,
         "npz": lambda: open_npz(place, label_offset),
-        "folder": lambda: open_folder(place),
+        "folder": lambda: open_folder(place, skip_bad_images),
         "tfrecord": lambda: open_tfrecord(place, label_offset, skip_bad_images),
         "tfds": lambda: open_tfds(place, split, data_dir, manual_dir, label_offset),
     }

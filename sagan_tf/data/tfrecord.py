@@ -11,7 +11,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from sagan_tf.data.framing import MISSING, summarize_records
+from sagan_tf.data.framing import MISSING, OTHER_KIND, SEVERAL, summarize_records
 from sagan_tf.data.records import RecordFile, RecordSource
 from sagan_tf.errors import BadInput
 from sagan_tf.progress import progress_bar
@@ -31,12 +31,7 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
     Raises:
       BadInput: names the file and record that cannot be used.
     """
-    paths = sorted(tf.io.gfile.glob(pattern))
-    if not paths:
-        raise BadInput(
-            f"No file matches tfrecord:{pattern}. Try quotes around the glob, as in "
-            "--dataset='tfrecord:/data/train-*'."
-        )
+    paths = _find(pattern)
     files = []
     columns = np.dtype([("size", "i8"), ("is_picture", "?"), ("label", "i8")])
     records = np.fromiter(_look_through(paths, skip_bad_images, files), columns)
@@ -48,7 +43,7 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
     labelled = bool(np.any(labels != MISSING))
     good = sizes == math.prod(raw_shape) if raw_shape else is_picture
     if labelled:
-        good &= (labels != MISSING) & (labels + label_offset >= 0)
+        good &= (labels > OTHER_KIND) & (labels + label_offset >= 0)
     used = labels[good & labelled] + label_offset
     stored = "raw {} x {} x {}".format(*raw_shape) if raw_shape else "picture files"
     classes = "none" if labelled else "no labels"
@@ -70,6 +65,23 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
         count = int(np.sum(~good))
         raise BadInput(f"{source.name(first)}: {problem} ({count:,} such records)")
     return source
+
+
+def _find(pattern):
+    """The paths that match, in the order of their names."""
+    try:
+        paths = sorted(tf.io.gfile.glob(pattern))
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"A file that matches tfrecord:{pattern} has a name that is not UTF-8. Try "
+            "renaming it."
+        ) from error
+    if not paths:
+        raise BadInput(
+            f"No file matches tfrecord:{pattern}. Try quotes around the glob, as in "
+            "--dataset='tfrecord:/data/train-*'."
+        )
+    return paths
 
 
 def _look_through(paths, skip_bad_images, files):
@@ -104,7 +116,11 @@ def _raw_shape(sizes, is_picture):
 
 def _problem(size, label, raw_shape, label_offset):
     if size < 0:
-        return f"there is no feature '{_IMAGE}' with bytes."
+        received = {MISSING: "none", SEVERAL: "several values"}
+        return (
+            f"there is no feature '{_IMAGE}' with bytes of one image. Received: "
+            f"{received.get(size, 'numbers')}."
+        )
     if raw_shape and size != math.prod(raw_shape):
         return (
             f"'{_IMAGE}' must have {math.prod(raw_shape)} bytes ("
@@ -113,6 +129,12 @@ def _problem(size, label, raw_shape, label_offset):
         )
     if label == MISSING:
         return f"there is no feature '{_LABEL}' with one int64, as other records have."
+    if label in (SEVERAL, OTHER_KIND):
+        received = "several" if label == SEVERAL else "floats or bytes"
+        return (
+            f"'{_LABEL}' must be one int64, the class. Received: {received}. Try "
+            "writing one integer, or leaving this feature out of all records."
+        )
     if label + label_offset < 0:
         return (
             "labels must be at least 0 after adding label_offset. Received: "

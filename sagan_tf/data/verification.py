@@ -109,6 +109,6 @@ def failure(source, element):
     """The line about an element that cannot be decoded; None if it can."""
     try:
         source.decode(element)
-    except (tf.errors.OpError, BadInput) as error:  # BadInput: see `decode_picture`.
+    except tf.errors.OpError as error:
         return f"{source.name(int(element['index']))}: {error_text(error)}"
     return None

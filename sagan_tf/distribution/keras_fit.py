@@ -15,12 +15,12 @@ class MultiWorkerFit:
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras builds the model from a batch. It cannot do so from the values of
         # several replicas, and the model is already built.
-        if not _is_multi_worker(self.distribute_strategy):
+        if not is_multi_worker(self.distribute_strategy):
             return super()._maybe_symbolic_build(iterator, data_batch)
         return None
 
     def _make_function(self, step_function):
-        if not _is_multi_worker(self.distribute_strategy):
+        if not is_multi_worker(self.distribute_strategy):
             return super()._make_function(step_function)
 
         # Keras averages metrics over workers along their axis 0, which scalars lack.
@@ -31,7 +31,8 @@ class MultiWorkerFit:
         return super()._make_function(step_with_vectors)
 
 
-def _is_multi_worker(strategy):
+def is_multi_worker(strategy):
+    """Whether a strategy trains on several workers."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return False
     return bool(strategy.cluster_resolver.cluster_spec().as_dict())

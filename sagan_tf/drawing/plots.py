@@ -36,6 +36,7 @@ _TRAINING = (
     ("Accuracy of the discriminator", {"d_accuracy": ("", RED)}),
 )
 _NETWORKS = {"g": "generator", "d": "discriminator"}
+_GAMMAS = ("gamma_g_", "gamma_d_")
 # title, {name in an evaluation: label}, where the best value is
 _EVALUATION = (
     ("FID", {"fid": ""}, np.nanargmin),
@@ -140,7 +141,7 @@ def _write_panels(path, panels, title, logarithmic):
 
 def _training_panels(metrics):
     """Dict of title to lines."""
-    found = {name for r in metrics for name in r if name.startswith("gamma_")}
+    found = {name for r in metrics for name in r if name.startswith(_GAMMAS)}
     gammas = {}
     # The generator's first, as above.
     for name, colour in zip(sorted(found, reverse=True), itertools.cycle(LINES)):

@@ -84,6 +84,7 @@ def open_how(
     intra_fid=False,
     batch_size=64,
     strategy=None,
+    skip_bad_images=False,
 ):
     """Opens the protocol, the feature network and the reference: `How`.
 
@@ -95,6 +96,8 @@ def open_how(
             `reference_statistics` to what replaces the run's setting, or `None`.
         changes: dict of field of `Protocol` to value, see `Protocol.changed`.
         intra_fid, batch_size, strategy: see `How`.
+        skip_bad_images: bool, whether real images that cannot be read are left out,
+            as in a training with that setting.
 
     Raises:
         BadInput: run, network or reference cannot be opened, or they do not fit.
@@ -102,6 +105,8 @@ def open_how(
     given = given or {}
     if workdir is not None and config is None:
         config = read_config(workdir)
+    if config is not None and skip_bad_images:
+        config = dataclasses.replace(config, skip_bad_images=True)
     settings = {
         name: given.get(name) or getattr(config, name, default)
         for name, default in _WITHOUT_RUN.items()
@@ -143,14 +148,14 @@ def score_saved_model(folder, how):
     return score(generator, how, num_classes, str(folder))
 
 
-def score_samples(dataset, how, split=None):
-    """As `score`, of a data set: `dataset` and `split` are as the flags.
+def score_samples(dataset, how, split=None, skip_bad_images=False):
+    """As `score`, of a data set: the other arguments are as the flags.
 
     The images come in a random order that is always the same: KID and the splits of IS
     would be wrong in the order of classes.
     """
     about = how.reference.about
-    source = data.open_source(dataset, split=split)
+    source = data.open_source(dataset, split=split, skip_bad_images=skip_bad_images)
     names = list(source.class_names)
     # Whether labels of the images mean what those of the reference mean.
     same_classes = source.num_classes == about["num_classes"]
@@ -164,7 +169,6 @@ def score_samples(dataset, how, split=None):
         batch_size=how.batch_size,
         resize=how.protocol.resize,
         labelled=same_classes,
-        remedy="removing it",
     )
     subject = dataset if split is None else f"{dataset} ({split})"
     return score(batches, how, about["num_classes"], subject)

@@ -10,11 +10,11 @@ import dataclasses
 import hashlib
 import json
 import os
-import zipfile
 
 import numpy as np
 
 from sagan_tf import data, files
+from sagan_tf.data.arrays import read_npz
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import scoring
 from sagan_tf.evaluation.metrics.moments import Moments
@@ -22,6 +22,8 @@ from sagan_tf.evaluation.scoring import Summary
 from sagan_tf.images import to_pixels
 from sagan_tf.run import versions
 from sagan_tf.run.building import open_source
+
+_ARRAYS = ("about", "count", "mean", "covariance", "features", "logits", "labels")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,15 +173,12 @@ def _read(path, wanted):
             f"sagan_tf.reference_statistics --dataset=... --output={path}."
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            moments = Moments.from_statistics(
-                int(file["count"]), file["mean"], file["covariance"]
-            )
-            features, logits, labels = (
-                file[name] for name in ("features", "logits", "labels")
-            )
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        arrays, _ = read_npz(path, _ARRAYS)
+        about = json.loads(str(arrays["about"]))
+        count, mean, covariance = (arrays[name] for name in _ARRAYS[1:4])
+        moments = Moments.from_statistics(int(count), mean, covariance)
+        features, logits, labels = (arrays[name] for name in _ARRAYS[4:])
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise BadInput(
             f"{path} is not a whole reference file: {error}. Try removing it and "
             "python -m sagan_tf.reference_statistics."

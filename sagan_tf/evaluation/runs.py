@@ -29,6 +29,7 @@ def score(
     saved_model=None,
     output=None,
     watch_seconds=None,
+    skip_bad_images=False,
 ):
     """Scores what is given; prints how, and a table. Returns a list of the records.
 
@@ -37,8 +38,8 @@ def score(
         output: path of the .jsonl file for the results without `workdir`, or `None`.
         watch_seconds: float, to follow the run with so many seconds between two looks;
             `None` to score what is there.
-        workdir, checkpoint, samples, samples_split, saved_model: the flags of these
-            names.
+        workdir, checkpoint, samples, samples_split, saved_model, skip_bad_images: the
+            flags of these names.
 
     Raises:
         BadInput: something cannot be read or scored.
@@ -53,7 +54,7 @@ def score(
             evaluator.write_record(record, log)
 
     if samples is not None:
-        add(evaluator.score_samples(samples, how, samples_split))
+        add(evaluator.score_samples(samples, how, samples_split, skip_bad_images))
     if saved_model is not None:
         add(evaluator.score_saved_model(saved_model, how))
     if workdir is not None:

@@ -1,12 +1,12 @@
 """Generators in a SavedModel: our exports, and those of other programs."""
 
-import json
 import pathlib
 
 import tensorflow as tf
 
 from sagan_tf import images
 from sagan_tf.errors import BadInput
+from sagan_tf.run.records import read_json
 
 
 def open_saved_generator(folder, num_classes=0):
@@ -78,11 +78,10 @@ def _num_classes(folder, num_classes):
     path = folder / "export.json"
     if path.is_file():
         try:
-            return int(json.loads(path.read_text())["config"]["num_classes"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadInput(
-                f"{path} must tell config.num_classes. Received: {error!r}."
-            ) from error
+            record = read_json(path, {"config": {"num_classes": int}})
+        except BadInput as error:
+            raise BadInput(f"{path} must tell config.num_classes. {error}") from error
+        return record["config"]["num_classes"]
     if not num_classes:
         raise BadInput(
             f"{folder} takes labels, and neither an export.json in it nor the "

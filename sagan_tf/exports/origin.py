@@ -3,8 +3,18 @@
 import json
 import pathlib
 
-from sagan_tf.errors import BadInput
-from sagan_tf.run.records import EVALUATIONS, read_metrics
+from sagan_tf.run.records import EVALUATIONS, TEXT, read_json, read_metrics
+
+_KEYS = ("from", "written_by", "files", "step", "notes")
+# What a line of evaluations.jsonl must have to be about exported weights.
+_RECORD = {
+    "subject": str,
+    "step": (int, type(None)),
+    "protocol": {"name": str, "ema": bool, "standing_batches": int},
+    "network": {"hash": str},
+    "reference": {"content_hash": str},
+    "metrics": {},
+}
 
 
 def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
@@ -22,16 +32,16 @@ def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
         BadInput: one of its files is damaged.
     """
     has_ema = config.ema_decay is not None
-    imported = _read_json(workdir, "import.json", None)
-    keys = ("from", "written_by", "files", "step", "notes")
+    imported = _read(workdir, "import.json", dict.fromkeys(_KEYS, object))
+    data = _read(workdir, "data.json", {"description?": TEXT}) or {}
     return {
         "workdir": str(workdir),
         "checkpoint": str(checkpoint),
         "step": step,
         "ema": ema and has_ema,
-        "data": _read_json(workdir, "data.json", {}).get("description"),
-        "imported": imported and {key: imported[key] for key in keys},
-        "trained_with": _read_json(workdir, "versions.json", []),
+        "data": data.get("description"),
+        "imported": imported and {key: imported[key] for key in _KEYS},
+        "trained_with": _read(workdir, "versions.json", [{}]) or [],
         "evaluations": find_evaluations(workdir, step, ema and has_ema, has_ema),
         "config": json.loads(config.to_json()),
         "class_names": list(class_names),
@@ -81,7 +91,7 @@ def find_evaluations(workdir, step, averaged, has_ema):
         List of records, see `evaluator.py`.
     """
     newest = {}
-    for record in read_metrics(pathlib.Path(workdir) / EVALUATIONS):
+    for record in read_metrics(pathlib.Path(workdir) / EVALUATIONS, _RECORD):
         protocol = record["protocol"]
         weights = record["subject"], record["step"], protocol["ema"] and has_ema
         is_exported = weights == ("checkpoint", step, averaged)
@@ -91,11 +101,6 @@ def find_evaluations(workdir, step, averaged, has_ema):
     return list(newest.values())
 
 
-def _read_json(workdir, name, default):
+def _read(workdir, name, form):
     path = pathlib.Path(workdir) / name
-    if not path.exists():
-        return default
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(f"{path} is damaged: {error}") from error
+    return read_json(path, form) if path.exists() else None

@@ -58,7 +58,8 @@ class SelfAttention(SpectrallyNormalizedLayer):
         official variant, N = (H // 2) * (W // 2) pooled keys.
 
     Raises:
-        BadInput: unknown variant, or negative `chunk_size`.
+        BadInput: unknown variant, negative `chunk_size`, or a map that is too small to
+            be pooled.
 
     Reference:
         - Zhang et al., Self-Attention GANs, arXiv 1805.08318, section 3
@@ -80,6 +81,12 @@ class SelfAttention(SpectrallyNormalizedLayer):
         self.chunk_size = chunk_size
 
     def build(self, input_shape):
+        if 0 in self.map_shape(*(size or 2 for size in input_shape[1:3])):
+            raise BadInput(
+                "The official attention pools keys and values 2x2, so height and width "
+                f"must be at least 2. Received: {tuple(input_shape)}. Try "
+                "variant='paper_icml'."
+            )
         channels = input_shape[-1]
         narrow = max(channels // 8, 1)
         values = {

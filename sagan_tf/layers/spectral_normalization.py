@@ -36,6 +36,11 @@ class SpectralNormalization(keras.layers.Wrapper):
     to `(kh * kw * c_in, c_out)`; embeddings `(classes, dim)` are transposed to
     `(dim, classes)`, as in the official code.
 
+    The layer's Lipschitz constant is at most 1 where `M` is the matrix that it
+    multiplies by: Dense, Embedding and 1x1 convolutions. For larger convolutions it may
+    be larger, as in Miyato et al. For an `EinsumDense` whose kernel `(c, d, e)` maps c
+    values to d * e, it is at most the square root of the smaller of d and e.
+
     Args:
         layer: a `keras.layers.Layer` that has a `kernel` or `embeddings` weight.
         power_iterations: int >= 1, iterations per call.
@@ -54,8 +59,9 @@ class SpectralNormalization(keras.layers.Wrapper):
         What the wrapped layer returns.
 
     Raises:
-        BadInput: `power_iterations` is not a positive int, or the layer has neither
-            `kernel` nor `embeddings`.
+        BadInput: `power_iterations` is not a positive int; the layer has neither
+            `kernel` nor `embeddings`, or computes it (`enable_lora`, `quantize`), so
+            that the weight it uses would not be normalized.
 
     Reference:
         - Miyato et al., Spectral Normalization for GANs, arXiv 1802.05957
@@ -118,11 +124,24 @@ class SpectralNormalization(keras.layers.Wrapper):
         """The wrapped layer's weight variable, before the division."""
         for name in ("kernel", "embeddings"):
             if hasattr(self.layer, name):
-                return getattr(self.layer, name)
+                return self._stored(getattr(self.layer, name))
         raise BadInput(
             "SpectralNormalization needs a layer with a `kernel` or `embeddings` "
             f"weight. Received: {self.layer.__class__.__name__}. "
             "Try a Dense, Conv or Embedding layer."
+        )
+
+    def _stored(self, weight):
+        """The weight, if it is the float variable that the layer multiplies by."""
+        is_stored = any(weight is variable for variable in self.layer.variables)
+        quantized = getattr(self.layer, "quantization_mode", None)
+        if is_stored and not quantized and keras.backend.is_float_dtype(weight.dtype):
+            return weight
+        raise BadInput(
+            "SpectralNormalization needs a layer whose weight is a float variable. "
+            f"Received: {self.layer.name}, which computes it (LoRA, quantization). Try "
+            "enable_lora and quantize on layers without SpectralNormalization, or fold "
+            "the network first."
         )
 
     def normalized_weight(self, update_u=False):

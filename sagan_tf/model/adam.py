@@ -90,6 +90,16 @@ def official_adam(learning_rate):
     return Adam(learning_rate, beta_1=0.0, beta_2=0.999, epsilon=1e-8)
 
 
+def refuse_average(optimizer):
+    """Raises `BadInput` if an optimizer keeps averages of weights of its own."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if optimizer.use_ema:
+        raise BadInput(
+            "The optimizers of a SAGAN must keep no moving average, because nothing "
+            "would use it. Received: use_ema=True. Try SAGAN(ema_decay=0.9999)."
+        )
+
+
 def with_loss_scale(optimizer):
     """The optimizer, wrapped in a `LossScaleOptimizer` unless it is one."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):

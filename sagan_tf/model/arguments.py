@@ -1,10 +1,16 @@
 """Checks of the networks, the settings and the data of a `SAGAN`."""
 
-import keras
+import numpy as np
 import tensorflow as tf
 
 from sagan_tf.errors import BadInput
 from sagan_tf.layers import AuxiliaryClassifierHead, ProjectionHead
+from sagan_tf.model.batches import (
+    check_label_type,
+    check_label_values,
+    check_types,
+    unpacked,
+)
 
 FAKE_LABELS = ("uniform", "data")
 
@@ -28,22 +34,24 @@ def check_arguments(model):
     Args:
         model: a `SAGAN`.
     """
-    for network in (model.generator, model.discriminator):
-        needs_labels = model.num_classes and not has_classifier(network)
-        expected = 2 if needs_labels else 1
-        if len(network.inputs) != expected:
-            raise BadInput(
-                f"With num_classes={model.num_classes} {network.name} must have "
-                f"{expected} input(s). Received: {len(network.inputs)}. Try the same "
-                "num_classes in build_generator, build_discriminator and SAGAN."
-            )
+    _check_inputs(model)
     classes = getattr(head_of(model.discriminator), "num_classes", None)
     z_dim = model.generator.inputs[0].shape[-1]
+    shapes = model.generator.output_shape[1:], model.discriminator.inputs[0].shape[1:]
+    layers = model.generator._flatten_layers()
+    drawn = {getattr(layer, "num_classes", None) for layer in layers} - {None, 0}
     steps = model.discriminator_steps, model.gradient_accumulation_steps
     seeking = model.mode_seeking_weight, model.mode_seeking_distance
     checks = {
         f"num_classes must be that of the discriminator, {classes}. "
         f"Received: {model.num_classes}.": classes in (None, model.num_classes),
+        "The networks must have the same num_classes. Received: "
+        f"{sorted(drawn)} in the generator, {model.num_classes} in the "
+        "discriminator.": drawn <= {model.num_classes},
+        "The discriminator must take what the generator makes. Received: "
+        f"images {shapes[0]} and {shapes[1]}. Try the same resolution and "
+        "image_channels.": len(shapes[0]) == len(shapes[1])
+        and all(a == b or None in (a, b) for a, b in zip(*shapes)),
         f"z_dim must be that of the generator, {z_dim}. "
         f"Received: {model.z_dim}.": model.z_dim == z_dim,
         f"fake_labels must be one of {', '.join(FAKE_LABELS)}. "
@@ -64,19 +72,73 @@ def check_arguments(model):
             raise BadInput(message)
 
 
-def check_labels(labels, num_classes):
-    """Raises `BadInput` unless labels suit a generator of `num_classes`, or `None`."""
+def _check_inputs(model):
+    for network in (model.generator, model.discriminator):
+        needs_labels = model.num_classes and not has_classifier(network)
+        expected = 2 if needs_labels else 1
+        if len(network.inputs) != expected:
+            raise BadInput(
+                f"With num_classes={model.num_classes} {network.name} must have "
+                f"{expected} input(s). Received: {len(network.inputs)}. Try the same "
+                "num_classes in build_generator, build_discriminator and SAGAN."
+            )
+
+
+def refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights):
+    """Raises `BadInput` if `compile` was given what a `SAGAN` has not."""
+    if optimizer is not None:
+        raise BadInput(
+            "A SAGAN has two optimizers. Received: optimizer. Try "
+            "compile(generator_optimizer=..., discriminator_optimizer=...)."
+        )
+    if any(each is not None for each in (metrics, weighted_metrics, loss_weights)):
+        raise BadInput(
+            "A SAGAN has metrics and weights of its own. Received: metrics, "
+            "weighted_metrics or loss_weights. Try SAGAN(class_loss_weight=...), and "
+            "python -m sagan_tf.evaluate for FID."
+        )
+
+
+def check_labels(labels, num_classes, count=None):
+    """Labels to generate images of.
+
+    Args:
+        labels: `(count,)` or `(count, 1)` ints, or `None` when unconditional.
+        num_classes: int, or `None` when unconditional.
+        count: int, images, or `None` for any number.
+
+    Returns:
+        `(count,)` int32 tensor, or `None`.
+
+    Raises:
+        BadInput: labels do not suit a generator of `num_classes`.
+    """
     if (labels is None) != (num_classes is None):
         raise BadInput(
             f"A model with num_classes={num_classes} generates "
             f"{'without' if num_classes is None else 'with'} labels. "
             f"Received: labels={labels!r}."
         )
-    if labels is not None and tf.reduce_any((labels < 0) | (labels >= num_classes)):
-        raise BadInput(
-            f"labels must be in [0, {num_classes}). "
-            f"Received: {labels.numpy().tolist()}."
-        )
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    check_label_type(labels.shape, labels.dtype, num_classes, count)
+    check_label_values(labels, num_classes)
+    return tf.constant(labels.astype(np.int32).reshape(-1))
+
+
+def labels_of(model, images, labels):
+    """The labels of a batch as `(B,)` int32 tensor, or `None` when unconditional.
+
+    Raises:
+        BadInput: images or labels have a type or shape that does not fit the networks.
+    """
+    image_shape = model.discriminator.inputs[0].shape[1:]
+    check_types((images, labels), image_shape, model.num_classes)
+    if model.num_classes is None:
+        return None
+    labels = tf.cast(labels, tf.int32)
+    return labels if labels.shape.rank == 1 else tf.reshape(labels, [-1])
 
 
 def split_batch(model, data):
@@ -90,14 +152,10 @@ def split_batch(model, data):
         List of (images, labels), labels `None` when unconditional.
 
     Raises:
-        BadInput: labels are missing, or the batch has another size.
+        BadInput: the types do not fit, or the batch has another size.
     """
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    if model.num_classes is not None and labels is None:
-        raise BadInput(
-            "A model with classes is fitted on (images, labels). "
-            "Received: images alone. Try networks of num_classes=0."
-        )
+    images, labels = unpacked(data)
+    labels = labels_of(model, images, labels)
     parts = model.discriminator_steps * model.gradient_accumulation_steps
     if images.shape[0] is not None and images.shape[0] % parts:
         raise BadInput(
@@ -105,5 +163,5 @@ def split_batch(model, data):
             f"gradient_accumulation_steps = {parts}. "
             f"Received: a batch of {images.shape[0]} per replica."
         )
-    labels = [None] * parts if model.num_classes is None else tf.split(labels, parts)
+    labels = [None] * parts if labels is None else tf.split(labels, parts)
     return list(zip(tf.split(images, parts), labels, strict=True))

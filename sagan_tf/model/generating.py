@@ -94,12 +94,9 @@ class Generating:
         Raises:
             BadInput: labels are missing, superfluous or out of range.
         """
-        averaged = ema and self.ema_generator is not None
-        network = self.ema_generator if averaged else self.generator
+        network = self._network(ema)
         z = tf.convert_to_tensor(z, network.inputs[0].dtype)
-        if labels is not None:
-            labels = tf.convert_to_tensor(labels, tf.int32)
-        check_labels(labels, self.num_classes)
+        labels = check_labels(labels, self.num_classes, len(z))
         return call(network, z, labels, training=False)
 
     def sample(self, count, labels=None, seed=0, ema=True, truncation=None):
@@ -119,9 +116,32 @@ class Generating:
         z = latents.draw_z(indices, self.z_dim, seed, truncation)
         if self.num_classes is not None and labels is None:
             labels = latents.draw_labels(indices, self.num_classes, seed)
-        elif labels is not None:
-            labels = tf.broadcast_to(tf.convert_to_tensor(labels, tf.int32), [count])
+        elif labels is not None and np.size(labels) == 1:
+            labels = np.broadcast_to(np.reshape(labels, [-1]), [count])
         return self.generate(z, labels, ema)
+
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        ema=True,
+    ):
+        """Exports the generator, see `keras.Model.export`.
+
+        `python -m sagan_tf.export` writes the folded generator of a run, with named
+        signatures and a model card.
+
+        Args:
+            ema: see `generate`.
+        """
+        network = self._network(ema)
+        return network.export(filepath, format, verbose, input_signature)
+
+    def _network(self, ema):
+        averaged = ema and self.ema_generator is not None
+        return self.ema_generator if averaged else self.generator
 
     def call(self, inputs, training=False):
         """The generator: `[z, labels] -> images`."""

@@ -4,16 +4,21 @@ import keras
 import tensorflow as tf
 
 from sagan_tf.distribution.keras_fit import MultiWorkerFit
+from sagan_tf.distribution.strategies import leave_graphs_as_they_are_on_cpus
 from sagan_tf.errors import BadInput
 from sagan_tf.model import step_metrics
-from sagan_tf.model.adam import official_adam, with_loss_scale
+from sagan_tf.model.adam import official_adam, refuse_average, with_loss_scale
 from sagan_tf.model.adversarial_losses import Losses, call, count_of
 from sagan_tf.model.arguments import (
     check_arguments,
     head_of,
+    refuse_arguments_of_keras,
     split_batch,
 )
+from sagan_tf.model.batches import unpacked
+from sagan_tf.model.fitting import Fitting
 from sagan_tf.model.generating import Generating
+from sagan_tf.model.learning_rates import OptimizerPair
 from sagan_tf.model.moving_average import update_average
 from sagan_tf.networks.losses import LOSSES
 
@@ -37,7 +42,7 @@ _ARGUMENTS = (
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
-class SAGAN(MultiWorkerFit, Generating, Losses, keras.Model):
+class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
     """A generator G and a discriminator D that are trained against each other.
 
     One training step is, as in the official program,
@@ -150,8 +155,16 @@ class SAGAN(MultiWorkerFit, Generating, Losses, keras.Model):
         jit_compile=False,
         steps_per_execution=1,
         run_eagerly=False,
+        optimizer=None,
+        metrics=None,
+        weighted_metrics=None,
+        loss_weights=None,
     ):
         """Sets the optimizers and the loss.
+
+        `model.optimizer` is an `OptimizerPair`: callbacks that set its learning rate
+        set both, in their ratio. Without a GPU, TensorFlow's rewriting of graphs is
+        switched off in this process: see `leave_graphs_as_they_are_on_cpus`.
 
         Args:
             generator_optimizer: Keras optimizer; default: the official Adam, 1e-4.
@@ -159,10 +172,14 @@ class SAGAN(MultiWorkerFit, Generating, Losses, keras.Model):
             loss: `"hinge"` (official), `"kl"` (official), `"non_saturating"` or
                 `"wasserstein"`, see `losses.py`.
             jit_compile, steps_per_execution, run_eagerly: see `keras.Model.compile`.
+            optimizer, metrics, weighted_metrics, loss_weights: what Keras has and a
+                SAGAN has not: refused.
 
         Raises:
-            BadInput: unknown loss.
+            BadInput: unknown loss; an argument that a SAGAN has not; an optimizer that
+                averages weights.
         """
+        refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights)
         if loss not in LOSSES:
             raise BadInput(
                 f"loss must be one of {', '.join(LOSSES)}. Received: {loss!r}."
@@ -171,6 +188,8 @@ class SAGAN(MultiWorkerFit, Generating, Losses, keras.Model):
             keras.optimizers.get(generator_optimizer or official_adam(1e-4)),
             keras.optimizers.get(discriminator_optimizer or official_adam(4e-4)),
         ]
+        for each in optimizers:
+            refuse_average(each)
         if keras.config.dtype_policy().name == "mixed_float16":
             optimizers = [with_loss_scale(optimizer) for optimizer in optimizers]
         super().compile(
@@ -179,7 +198,9 @@ class SAGAN(MultiWorkerFit, Generating, Losses, keras.Model):
             steps_per_execution=steps_per_execution,
             run_eagerly=run_eagerly,
         )
+        leave_graphs_as_they_are_on_cpus()
         self.generator_optimizer, self.discriminator_optimizer = optimizers
+        self.optimizer = OptimizerPair(*optimizers)
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         self.loss_name = loss
@@ -202,8 +223,7 @@ class SAGAN(MultiWorkerFit, Generating, Losses, keras.Model):
             self.discriminator_step(passes[first : first + count])
             for first in range(0, len(passes), count)
         ]
-        images = keras.utils.unpack_x_y_sample_weight(data)[0]
-        self._note_nonfinite(images, [g_loss, *d_losses])
+        self._note_nonfinite(unpacked(data)[0], [g_loss, *d_losses])
         self.step.assign(self.step + 1)
         if self.ema_generator is not None:
             started = self.step.value > self.ema_start_step
@@ -305,7 +325,11 @@ class SAGAN(MultiWorkerFit, Generating, Losses, keras.Model):
         # The losses alone do not show it: oneDNN's convolution with a ReLU makes 0 of
         # NaN. A sum is not finite if one of its terms is not.
         weights = self.generator.variables + self.discriminator.variables
-        values = [images, *losses, *(tf.convert_to_tensor(each) for each in weights)]
+        values = [
+            tf.convert_to_tensor(images),
+            *losses,
+            *(tf.convert_to_tensor(each) for each in weights),
+        ]
         sums = [tf.reduce_sum(each) for each in values if each.dtype.is_floating]
         finite = tf.reduce_all([tf.math.is_finite(each) for each in sums])
         noted = self.first_nonfinite_step.value

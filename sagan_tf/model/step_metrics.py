@@ -17,6 +17,19 @@ from sagan_tf.model.arguments import has_classifier
 _ALWAYS = ("g_loss", "d_loss", "real_logits", "fake_logits", "d_accuracy")
 _CLASS_ACCURACIES = ("real_class_accuracy", "fake_class_accuracy")
 
+# What `SAGAN.test_step` measures.
+HELD_OUT = (*_ALWAYS, *_CLASS_ACCURACIES)
+
+# For callbacks: whether a smaller or a larger value is better for the network that has
+# it. No loss of a GAN says how good its images are.
+DIRECTIONS = {
+    "g_loss": "min",
+    "d_loss": "min",
+    "d_accuracy": "max",
+    "real_class_accuracy": "max",
+    "fake_class_accuracy": "max",
+}
+
 
 def make_trackers(model):
     """One `keras.metrics.Mean` for each metric of a `SAGAN`, in the order of the logs.

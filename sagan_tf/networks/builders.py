@@ -66,6 +66,13 @@ def _attention(size, variant, chunk_size, arguments):
     )
 
 
+def _sizes(attention_resolution):
+    """A tuple of an int, or of ints."""
+    if isinstance(attention_resolution, (tuple, list)):
+        return tuple(attention_resolution)
+    return (attention_resolution,)
+
+
 def _check(resolution, attention_resolution, largest, channels):
     if resolution not in RESOLUTIONS:
         raise BadInput(
@@ -122,7 +129,7 @@ def build_generator(
         num_classes: int; 0 or `None` for an unconditional generator.
         channels: int, multiplier of the widths. Official: 64.
         image_channels: int, 1 or 3.
-        attention_resolution: ints among 8, 16, ... resolution; `()` for none.
+        attention_resolution: int or ints among 8, 16, ... resolution; `()` for none.
             Official: `(32,)`.
         attention_variant, attention_chunk_size: see `SelfAttention`; the variant
             `"residual"` puts a `ResidualBottleneck` in its place.
@@ -149,6 +156,7 @@ def build_generator(
 
     Reference: self-attention-gan `generator.py`: `generator_test`
     """
+    attention_resolution = _sizes(attention_resolution)
     _check(resolution, attention_resolution, resolution, channels)
     settings = {
         "spectral_normalization": spectral_norm,
@@ -227,7 +235,8 @@ def build_discriminator(
     also under mixed precision). The dtype policy is Keras' global one.
 
     Args:
-        attention_resolution: ints among 8, 16, ... resolution / 2; `()` for none.
+        attention_resolution: int or ints among 8, 16, ... resolution / 2; `()` for
+            none.
             Official: `(32,)`.
         head: `"projection"` (official), or `"auxiliary_classifier"` for that of AC-GAN.
         name: name of the model. For all other arguments see `build_generator`.
@@ -244,6 +253,7 @@ def build_discriminator(
 
     Reference: self-attention-gan `discriminator.py`: `discriminator_test`
     """
+    attention_resolution = _sizes(attention_resolution)
     _check(resolution, attention_resolution, resolution // 2, channels)
     settings = {
         "spectral_normalization": spectral_norm,

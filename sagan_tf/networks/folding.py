@@ -145,10 +145,12 @@ def fold_generator(generator, label=None):
         to be trained.
 
     Raises:
-        BadInput: `label` is not a class of the generator.
+        BadInput: `label` is not a class of the generator, or the generator is no chain
+            of layers without other layers in them, as `build_generator` makes it.
     """
+    _check_is_chain(generator)
     blocks = (each for each in generator.layers if isinstance(each, GeneratorBlock))
-    classes = next(blocks).num_classes
+    classes = next((each.num_classes for each in blocks), None)
     if label is not None and not 0 <= label < (classes or 0):
         allowed = f"in [0, {classes})" if classes else "None for this generator"
         raise BadInput(f"label must be {allowed}. Received: label={label}.")
@@ -165,10 +167,37 @@ def fold_generator(generator, label=None):
             x = affine(x)
             affine.set_weights(_scale_and_shift(layer, None))
         elif not isinstance(layer, keras.layers.InputLayer):
-            plain = without_spectral_normalization(layer)
+            plain, weights = (
+                without_spectral_normalization(layer),
+                folded_weights(layer),
+            )
             x = plain(x)
-            plain.set_weights(folded_weights(layer))
+            if len(weights) != len(plain.weights):
+                raise _not_foldable(layer)
+            plain.set_weights(weights)
     return keras.Model(inputs if labels else inputs[0], x, name=generator.name)
+
+
+def _check_is_chain(generator):
+    x, *labels = generator.inputs
+    for layer in generator.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        given = keras.tree.flatten(layer.input)
+        takes_labels = isinstance(layer, GeneratorBlock) and len(given) > 1
+        if given[0] is not x or given[1:] != (labels if takes_labels else []):
+            raise _not_foldable(layer)
+        x = layer.output
+    if x is not generator.outputs[0]:
+        raise _not_foldable(generator)
+
+
+def _not_foldable(layer):
+    return BadInput(
+        "fold_generator needs a network like those of build_generator: a chain of "
+        f"layers without normalized layers in them. Received: {layer.name} "
+        f"({type(layer).__name__}). Try the generator as it is."
+    )
 
 
 def _folded_block(block, x, labels, label):

@@ -162,7 +162,13 @@ def _load(workdir, checkpoint, ema, with_discriminator):
     if not with_discriminator or "discriminator" not in checkpoints.items(step):
         discriminator = None
     _restore(checkpoints, step, config, (generator, discriminator), ema)
-    return generator, discriminator, config, read_class_names(workdir), step
+    names = read_class_names(workdir)
+    if names and config.num_classes and len(names) != config.num_classes:
+        raise BadInput(
+            f"{workdir}/data.json must name the {config.num_classes} classes of "
+            f"config.json. Received: {len(names)} names. Try the files of one run."
+        )
+    return generator, discriminator, config, names, step
 
 
 def restore_networks(workdir, config, networks, checkpoint="newest", ema=True):

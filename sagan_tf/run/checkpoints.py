@@ -4,22 +4,36 @@ A checkpoint is a folder `step_00001000/` with the files of `tf.train.Checkpoint
 `checkpoint.json`: the step, and size and SHA-256 of each file. It is written under a
 temporary name, flushed to the disk and renamed, so a run that is killed at any moment
 leaves the earlier checkpoints untouched.
+
+A checkpoint is bad if its content was read and is wrong. What cannot be read is an
+`OSError`, which stops a run. Files and links in the folder are never removed.
 """
 
+import itertools
 import json
 import os
 import pathlib
 import re
 import shutil
+import stat
 import sys
 
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from sagan_tf.errors import BadInput
-from sagan_tf.files import TEMPORARY, replacing_folder, sha256_of_file, tidy_up
+from sagan_tf.files import (
+    TEMPORARY,
+    is_real_folder,
+    naming,
+    replacing_folder,
+    sha256_of_file,
+    tidy_up,
+)
+from sagan_tf.run.records import read_json
 
 _PREFIX = "variables"
+_MANIFEST = {"files": {...: {"bytes": int, "sha256": str}}}
 
 
 class CheckpointError(BadInput):
@@ -40,13 +54,40 @@ class Checkpoints:
 
     def steps(self):
         """The steps of all checkpoints, good and bad, oldest first."""
-        names = (path.name for path in self._folder.glob("step_*"))
-        matches = (re.fullmatch(r"step_(\d+)", name) for name in names)
-        return sorted(int(match[1]) for match in matches if match)
+        return sorted(self._folders())
 
     def path(self, step):
-        """The folder of one checkpoint."""
-        return self._folder / f"step_{step:08d}"
+        """The folder of one checkpoint.
+
+        Where something else has the usual name, the number has more zeros.
+        """
+        return self._folders().get(step) or self._free_path(step)
+
+    def strays(self):
+        """What has the name of a checkpoint and is none: sorted list of paths."""
+        others = set(self._entries()) - set(self._folders().values())
+        return sorted(p for p in others if not (_is_left(p) and is_real_folder(p)))
+
+    def _entries(self):
+        """What has the name of a checkpoint: list of paths.
+
+        Raises:
+            OSError: the folder cannot be read. It may have checkpoints.
+        """
+        try:
+            names = os.listdir(self._folder)
+        except FileNotFoundError:
+            return []
+        return [self._folder / name for name in names if name.startswith("step_")]
+
+    def _folders(self):
+        """Dict of step to folder; a link to one, if the step has no other."""
+        folders = {}
+        for path in sorted(sorted(self._entries()), key=os.path.islink):
+            match = re.fullmatch(r"step_([0-9]+)", path.name)
+            if match and _is_folder(path):
+                folders.setdefault(int(match[1]), path)
+        return folders
 
     def write(self, step, items):
         """Writes a checkpoint, then removes the oldest ones. Returns its folder.
@@ -59,7 +100,7 @@ class Checkpoints:
             OSError: it cannot be written, for example because the disk is full. Older
                 checkpoints stay.
         """
-        final = self.path(step)
+        final = self._path_to_write(step)
         try:
             with replacing_folder(final, flush=True) as temporary:
                 tf.train.Checkpoint(**items).write(str(temporary / _PREFIX))
@@ -72,6 +113,15 @@ class Checkpoints:
         for old in self.steps()[: -self._keep]:
             _remove(self.path(old))
         return final
+
+    def _path_to_write(self, step):
+        """As `path`, but never a link: its target is somebody else's."""
+        path = self.path(step)
+        return self._free_path(step) if path.is_symlink() else path
+
+    def _free_path(self, step):
+        paths = (self._folder / f"step_{step:0{n}d}" for n in itertools.count(8))
+        return next(path for path in paths if not os.path.lexists(path))
 
     def keep_aside(self, step, folder):
         """Makes a checkpoint the only one of another folder, which keeps it.
@@ -90,12 +140,12 @@ class Checkpoints:
 
         Raises:
             CheckpointError: the checkpoint is missing or damaged.
-            OSError: it cannot be kept; the checkpoint there stays.
+            OSError: it cannot be read or kept; the checkpoint there stays.
         """
         self.check(step)
         aside = Checkpoints(folder)
         aside.remove_leftovers()
-        final = aside.path(step)
+        final = aside._path_to_write(step)
         if not aside._has_copy_of(self.path(step), step):
             with replacing_folder(final, flush=True) as temporary:
                 for path in self.path(step).iterdir():
@@ -122,29 +172,25 @@ class Checkpoints:
 
         Raises:
             CheckpointError: something is missing or differs, and what.
+            OSError: something is there and cannot be read. It may be good.
         """
         folder = self.path(step)
-        if not folder.is_dir():
+        if not _is_folder(folder):
             have = ", ".join(str(other) for other in self.steps()) or "none"
             raise CheckpointError(
                 f"There is no checkpoint of step {step} in {self._folder}. "
                 f"Received: step {step}; there are: {have}."
             )
         try:
-            manifest = json.loads((folder / "checkpoint.json").read_text())
-            expected = dict(manifest["files"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            expected = read_json(folder / "checkpoint.json", _MANIFEST)["files"]
+        except (FileNotFoundError, BadInput) as error:
             raise CheckpointError(
-                f"{folder}: checkpoint.json cannot be read: {error}"
+                f"{folder} has no whole checkpoint.json: {error}"
             ) from error
+        if f"{_PREFIX}.index" not in expected:
+            raise CheckpointError(f"{folder}/checkpoint.json lists no variables.")
         for name, entry in expected.items():
-            path = folder / name
-            if not path.is_file():
-                raise CheckpointError(f"{path} is missing.")
-            if (size := path.stat().st_size) != entry["bytes"]:
-                raise CheckpointError(f"{path} has {size} bytes, not {entry['bytes']}.")
-            if sha256_of_file(path) != entry["sha256"]:
-                raise CheckpointError(f"{path} is damaged: its SHA-256 differs.")
+            _check_file(folder / name, entry)
 
     def newest_good(self):
         """The newest step whose checkpoint is good. Bad ones are named on stderr.
@@ -154,7 +200,14 @@ class Checkpoints:
 
         Raises:
             CheckpointError: there are checkpoints, and none is good.
+            OSError: one cannot be read, so that nobody knows whether it is good.
         """
+        for path in self.strays():
+            print(
+                f"warning: {path} is not the folder of a checkpoint. It is left as it "
+                "is.",
+                file=sys.stderr,
+            )
         steps = self.steps()
         for step in reversed(steps):
             try:
@@ -199,28 +252,69 @@ class Checkpoints:
                 f"{self.path(step)} has no {' and no '.join(missing)}. It holds: "
                 f"{', '.join(sorted(held))}."
             )
-        status = tf.train.Checkpoint(**items).read(str(self.path(step) / _PREFIX))
         try:
+            status = tf.train.Checkpoint(**items).read(str(self.path(step) / _PREFIX))
             status.assert_existing_objects_matched().expect_partial()
-        except AssertionError as error:
+        except (AssertionError, ValueError) as error:
+            reason = " ".join(str(error).split())[:300]
             raise CheckpointError(
-                f"{self.path(step)} does not fit these networks: {error}"
+                f"{self.path(step)} does not fit these networks, which config.json "
+                f"describes: {reason}. Try the config.json of this run."
             ) from error
 
     def remove_newer(self, step):
-        """Removes the checkpoints after `step`."""
+        """Removes the checkpoints after `step`; links to others stay."""
         for other in self.steps():
             if other > step:
                 _remove(self.path(other))
 
     def remove_leftovers(self):
         """Removes what killed runs left half written, or moves back what they moved."""
-        for path in list(self._folder.glob(f"step_*{TEMPORARY}")):
+        for path in filter(_is_left, self._entries()):
             name, *number, _ = path.name.split(".")
             tidy_up(self._folder / name)
             # Without the number of a process: what `_remove` or version 0.1.0 left.
             if not any(part.isdecimal() for part in number):
                 _remove(path)
+
+
+def _check_file(path, entry):
+    """Checks a file of a checkpoint against its entry in checkpoint.json."""
+    try:
+        with naming(path):
+            found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(f"{path} is missing.") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise CheckpointError(f"{path} is not a regular file.")
+    if found.st_size != entry["bytes"]:
+        raise CheckpointError(
+            f"{path} has {found.st_size} bytes, not {entry['bytes']}."
+        )
+    if sha256_of_file(path) != entry["sha256"]:
+        raise CheckpointError(f"{path} is damaged: its SHA-256 differs.")
+
+
+def _is_folder(path):
+    """Whether a path is a folder or a link to one.
+
+    Raises:
+        OSError: nobody can tell.
+    """
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        if os.path.islink(path):  # In a circle, for example.
+            return False
+        raise
+
+
+def _is_left(path):
+    """Whether a path has the name of what killed processes leave."""
+    name = rf"step_[0-9]+(\.old)?(\.[0-9]+)?{re.escape(TEMPORARY)}"
+    return re.fullmatch(name, path.name) is not None
 
 
 def _write_manifest(folder, step):
@@ -233,10 +327,14 @@ def _write_manifest(folder, step):
 
 
 def _remove(path):
-    """Removes a folder; when killed half way, no damaged checkpoint is left."""
-    if path.suffix != TEMPORARY and path.exists():
-        doomed = path.with_name(f"{path.name}{TEMPORARY}")
+    """Removes a folder, but no file or link.
+
+    When killed half way, no damaged checkpoint is left.
+    """
+    if not is_real_folder(path):
+        return
+    if path.suffix != TEMPORARY:
+        doomed = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
         _remove(doomed)
         path = path.rename(doomed)
-    if path.exists():
-        shutil.rmtree(path)
+    shutil.rmtree(path)

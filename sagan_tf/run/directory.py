@@ -11,6 +11,7 @@ evaluations.jsonl     results of evaluations, see `evaluation/evaluator.py`
 metrics.png           curves of metrics.jsonl and evaluations.jsonl
 reference/            statistics of real images, made when they were first needed
 tensorboard/          events, if TensorBoard is installed
+run.lock              locked while a training runs, see `lock.py`
 health.jsonl, .png    values of each look at the training, see `CollapseWatch`
 healthy/              the checkpoint to go back to, with on_collapse=rollback
 collapsed/            the last checkpoint of a run that was rolled back
@@ -28,6 +29,7 @@ from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import BadInput
 from sagan_tf.files import TEMPORARY, write_text
 from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.run.records import read_json
 from sagan_tf.settings.config import Config
 
 BEST = "best"
@@ -39,7 +41,7 @@ _OF_A_MACHINE = ("data_dir", "manual_dir")
 
 
 def prepare(workdir, config, data, workers=None):
-    """Makes or checks the run directory.
+    """Makes or checks the run directory, and describes the run in it.
 
     Args:
         workdir: path; several workers share one folder.
@@ -55,18 +57,58 @@ def prepare(workdir, config, data, workers=None):
             the workers have different settings or directories.
         OSError: it cannot be written.
     """
-    workdir = pathlib.Path(workdir)
     workers = workers or Workers()
-    checkpoints = Checkpoints(workdir / "checkpoints", config.keep_checkpoints)
-    _check_same_settings(workers, config)
+    checkpoints = _open(workdir, config, workers)
     if workers.is_chief:
-        _write_descriptions(workdir, config, data, checkpoints)
+        describe(workdir, config, data)
     workers.wait()
-    _check_visible(workdir / "config.json", workers)
+    _check_visible(pathlib.Path(workdir) / "config.json", workers)
     return checkpoints
 
 
-def _write_descriptions(workdir, config, data, checkpoints):
+def open_run(workdir, config, workers):
+    """Makes or checks the run directory, and tidies it up. It does not claim it.
+
+    Args:
+        workdir, config, workers: see `prepare`.
+
+    Returns:
+        `Checkpoints`.
+
+    Raises:
+        BadInput, OSError: see `prepare`.
+    """
+    checkpoints = _open(workdir, config, workers)
+    workers.wait()
+    _check_visible(pathlib.Path(workdir) / "samples", workers)
+    return checkpoints
+
+
+def _open(workdir, config, workers):
+    workdir = pathlib.Path(workdir)
+    checkpoints = Checkpoints(workdir / "checkpoints", config.keep_checkpoints)
+    _check_same_settings(workers, config)
+    if workers.is_chief:
+        _check_same_run(workdir, config, checkpoints)
+        _tidy_up(workdir, checkpoints)
+    return checkpoints
+
+
+def describe(workdir, config, data):
+    """Writes config.json and data.json: from now on the directory is that of a run.
+
+    Args:
+        workdir, config, data: see `prepare`.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    workdir = pathlib.Path(workdir)
+    write_text(workdir / "config.json", config.to_json())
+    write_text(workdir / "data.json", json.dumps(data, indent=2) + "\n")
+
+
+def _check_same_run(workdir, config, checkpoints):
     if (workdir / "config.json").exists():
         _check_same_networks(workdir, config)
     elif checkpoints.steps():
@@ -74,13 +116,15 @@ def _write_descriptions(workdir, config, data, checkpoints):
             f"{workdir} has checkpoints, but no config.json that describes them. "
             "Try another --workdir."
         )
+
+
+def _tidy_up(workdir, checkpoints):
+    """Makes the folders, and removes what killed runs have left half written."""
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
     checkpoints.remove_leftovers()
     for pattern in ("*.json.*", "metrics.*", "samples/step_*"):
         for leftover in workdir.glob(pattern + TEMPORARY):
             leftover.unlink()
-    write_text(workdir / "config.json", config.to_json())
-    write_text(workdir / "data.json", json.dumps(data, indent=2) + "\n")
 
 
 def _check_same_settings(workers, config):
@@ -124,8 +168,9 @@ def read_config(workdir):
             f"{workdir} is not the directory of a run: it has no config.json. "
             "Try the --workdir of sagan_tf.train."
         )
+    values = read_json(path, {"num_classes": int})
     try:
-        return Config.from_json(path.read_text(encoding="utf-8")).validate()
+        return Config.from_json(json.dumps(values)).validate()
     except (ValueError, TypeError, AttributeError) as error:
         raise BadInput(f"{path} is damaged: {error}") from error
 
@@ -144,11 +189,15 @@ def _check_same_networks(workdir, config):
 
 
 def read_class_names(workdir):
-    """The names of the classes, by label: tuple of str, empty if they have none."""
+    """The names of the classes, by label: tuple of str, empty if they have none.
+
+    Raises:
+        BadInput: data.json is damaged.
+    """
     path = pathlib.Path(workdir) / "data.json"
     if not path.exists():
         return ()
-    return tuple(json.loads(path.read_text(encoding="utf-8"))["class_names"])
+    return tuple(read_json(path, {"class_names": [str]})["class_names"])
 
 
 def find_start(checkpoints, items, workers=None):

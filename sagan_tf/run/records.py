@@ -1,31 +1,183 @@
-"""The files of a run that grow by lines of JSON, and their plot."""
+"""The JSON files of a run, and the plot of those that grow by lines.
 
+A *form* says what a JSON value must be: a type or a tuple of types; a list of one
+form, for a list whose entries all have it; or a dict of key to form, for an object. A
+key that ends in `?` may be missing. The form of `...` is that of all other keys.
+"""
+
+import functools
 import json
 import math
+import os
 import pathlib
+import stat
+import sys
 
 from sagan_tf.drawing import plots
 from sagan_tf.errors import BadInput
+from sagan_tf.files import naming, write_text
 
 EVALUATIONS = "evaluations.jsonl"
 
+NUMBER = (int, float, type(None))
+TEXT = (str, type(None))
+# Lines of metrics.jsonl, health.jsonl and evaluations.jsonl.
+MEASURED = {"step": int, "time?": str, ...: NUMBER}
+LOOK = {
+    **MEASURED,
+    "complaints?": [str],
+    **dict.fromkeys(("diversity", "logit_gap"), NUMBER),
+    **dict.fromkeys(("gradient_norm_g", "gradient_norm_d"), NUMBER),
+}
+EVALUATION = {
+    "subject?": str,
+    "step": (int, type(None)),
+    "num_fake?": int,
+    "num_real?": int,
+    "protocol": {"name": str},
+    "network": {"name": str, "hash?": str},
+    "reference?": {"content_hash?": TEXT},
+    "metrics": {...: NUMBER},
+}
+_FORMS = {"metrics.jsonl": MEASURED, "health.jsonl": LOOK}
 
-def read_metrics(path):
-    """The lines of a .jsonl file: list of dicts. A half-written last one is left out.
+
+def read_json(path, form):
+    """What a JSON file holds.
 
     Args:
-        path: `pathlib.Path`; without the file there are no lines.
+        path: of the file.
+        form: what it must be, see above.
 
     Raises:
-        BadInput: another line is damaged.
+        BadInput: its text is not UTF-8, not JSON or of another form.
+        OSError: it cannot be read.
     """
+    path = pathlib.Path(path)
+    with naming(path):
+        is_file = stat.S_ISREG(os.stat(path).st_mode)
+        content = path.read_bytes() if is_file else None
+    if content is None:
+        raise BadInput(f"{path} is damaged: it is not a regular file.")
+    value, problem = _parsed(content, form)
+    if problem:
+        raise BadInput(
+            f"{path} is damaged: {problem}. Try a copy of it from a backup, or what "
+            "wrote it again."
+        )
+    return value
+
+
+def read_metrics(path, form=None):
+    """The lines of a .jsonl file: list of dicts.
+
+    A half-written last line is left out. A damaged line is left out too, and named on
+    stderr, once in a process: a log does not end the work that it is about.
+
+    Args:
+        path: of the file; without it there are no lines.
+        form: what a line must be, see above; default: that of the file's name,
+            `EVALUATION` for names that we did not choose.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = pathlib.Path(path)
+    if form is None:
+        form = _FORMS.get(path.name, EVALUATION)
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    with naming(path):
+        lines = path.read_bytes().splitlines(keepends=True)
+    values = []
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n") or not line.strip():
+            continue
+        value, problem = _parsed(line.strip(), form)
+        if problem:
+            _warn(f"{path}, line {number}, is left out: {problem}.")
+        else:
+            values.append(value)
+    return values
+
+
+def keep_lines(path, last_step):
+    """Removes the lines after a step, and damaged ones, from a .jsonl file.
+
+    Args:
+        path: `pathlib.Path`; need not exist.
+        last_step: int.
+
+    Returns:
+        The lines that stay: list of dicts.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    kept = [line for line in read_metrics(path) if line["step"] <= last_step]
+    text = "".join(map(json_line, kept))
+    if path.exists() and path.read_bytes() != text.encode():
+        write_text(path, text)
+    return kept
+
+
+def _parsed(content, form):
+    """The value of JSON as bytes, and what is wrong with it (str or `None`)."""
     try:
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except ValueError as error:
-        raise BadInput(f"{path} is damaged: {error}") from error
+        value = json.loads(content.decode())
+    except UnicodeDecodeError:
+        return None, "its text is not UTF-8"
+    except (ValueError, RecursionError) as error:
+        return None, f"it is not JSON ({error})"
+    return value, _problem(value, form)
+
+
+def _problem(value, form, where="it"):
+    """What is wrong with a value, and where: str, or `None`."""
+    if isinstance(form, list):
+        if not isinstance(value, list):
+            return f"{where} must be a list, not {_shown(value)}"
+        found = (_problem(v, form[0], f"entry {i} of it") for i, v in enumerate(value))
+        return next(filter(None, found), None)
+    if not isinstance(form, dict):
+        if isinstance(value, form):
+            return None
+        kinds = set(form) if isinstance(form, tuple) else {form}
+        kinds -= {int} if float in kinds else set()
+        names = " or ".join(name for kind, name in _NAMES.items() if kind in kinds)
+        return f"{where} must be {names}, not {_shown(value)}"
+    if not isinstance(value, dict):
+        return f"{where} must be an object, not {_shown(value)}"
+    start = "" if where == "it" else f"{where}."
+    required = [key for key in form if key is not ... and not key.endswith("?")]
+    if missing := [f"{start}{key}" for key in required if key not in value]:
+        return f"it has no {', '.join(missing)}"
+    found = (
+        _problem(v, form.get(k, form.get(f"{k}?", form.get(..., object))), start + k)
+        for k, v in value.items()
+    )
+    return next(filter(None, found), None)
+
+
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def _shown(value):
+    text = json.dumps(value)
+    return text if len(text) < 40 else f"{text[:36]} ..."
+
+
+@functools.cache
+def _warn(text):
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def json_line(record):

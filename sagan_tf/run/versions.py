@@ -11,12 +11,18 @@ import tensorflow as tf
 
 from sagan_tf import __version__
 from sagan_tf.files import write_text
+from sagan_tf.run.records import read_json
 
 
 def record_versions(workdir, step):
-    """Adds the present versions to versions.json, if they differ from the last ones."""
+    """Adds the present versions to versions.json, if they differ from the last ones.
+
+    Raises:
+        BadInput: the file is damaged.
+        OSError: it cannot be read or written.
+    """
     path = pathlib.Path(workdir) / "versions.json"
-    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    entries = read_json(path, [{}]) if path.exists() else []
     now = versions()
     last = {k: v for k, v in entries[-1].items() if k != "from_step"} if entries else {}
     if now != last:

@@ -1,5 +1,6 @@
 """What the command `sample` does with a run: images, animations, neighbours."""
 
+import dataclasses
 import pathlib
 
 from sagan_tf import images
@@ -57,6 +58,7 @@ class Drawing:
         interpolate_labels=False,
         neighbours=None,
         neighbour_images=None,
+        skip_bad_images=False,
         feature_network=None,
         inception=None,
         columns=None,
@@ -69,7 +71,7 @@ class Drawing:
 
         Args:
             output: path of a PNG; a walk can also be a GIF or WebP.
-            interpolate, interpolate_labels, captions: bool.
+            interpolate, interpolate_labels, skip_bad_images, captions: bool.
             neighbours, neighbour_images, columns: int.
             feature_network, inception: str.
             frame_seconds: float.
@@ -83,6 +85,8 @@ class Drawing:
         """
         if neighbours:
             network = self._open_network(feature_network, inception)
+            if skip_bad_images:
+                self._config = dataclasses.replace(self._config, skip_bad_images=True)
             return self._write_neighbours(
                 output, network, neighbours, neighbour_images, columns, captions
             )

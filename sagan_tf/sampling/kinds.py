@@ -9,6 +9,7 @@ _FOR = {
     "frame_seconds": ("interpolate", "interpolate_labels", "progress"),
     "max_frames": ("progress",),
     "neighbour_images": ("neighbours",),
+    "skip_bad_images": ("neighbours",),
     "feature_network": ("neighbours",),
     "inception": ("neighbours",),
 }

@@ -167,7 +167,6 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
         shuffle_buffer_images=config.shuffle_buffer_images,
         labelled=config.num_classes > 0,
         what="Searching training images",
-        remedy="--skip_bad_images in training",
     )
     nearest = NearestRows(np.concatenate(queries), neighbours)
     typical, found = _search(batches, run, nearest, min(_TYPICAL_IMAGES, total))

@@ -4,9 +4,9 @@ import sys
 
 from sagan_tf import errors
 from sagan_tf.drawing import plots
-from sagan_tf.files import append_lines, write_text
+from sagan_tf.files import append_lines
 from sagan_tf.run.checkpoints import Checkpoints
-from sagan_tf.run.records import json_line, read_metrics
+from sagan_tf.run.records import json_line, keep_lines, read_metrics
 from sagan_tf.training import complaints, examiner
 from sagan_tf.training.callbacks.stopping import Stop, Stopper
 
@@ -77,15 +77,16 @@ class CollapseWatch(Stopper):
         self.looks = []
 
     def on_train_begin(self, logs=None):
-        """Reads the looks before the step from which this run goes on."""
+        """Reads the looks before the step from which this run goes on.
+
+        A look that a kill prevented, after the checkpoint of its step, is made up for.
+        """
         super().on_train_begin(logs)
         self._examiner = examiner.Examiner(self.model, self._batch)
         if self._workdir is not None:
-            path = self._workdir / HEALTH
-            looks = read_metrics(path)
-            self.looks = [look for look in looks if look["step"] <= self.step()]
-            if len(self.looks) < len(looks):
-                write_text(path, "".join(map(json_line, self.looks)))
+            self.looks = keep_lines(self._workdir / HEALTH, self.step())
+            if is_look_due(self._workdir, self._every, self.step()):
+                self.at_step(self.step(), logs)
 
     def at_step(self, step, logs):
         """Examines the model, writes what it finds, and acts on it."""
@@ -152,6 +153,19 @@ class CollapseWatch(Stopper):
             f"complaints. The collapsed checkpoint is in {self._workdir / COLLAPSED}. "
             "Try other settings or another --seed.",
         )
+
+
+def is_look_due(workdir, every, step):
+    """Whether a run has reached a step, but not looked at it.
+
+    Args:
+        workdir: `pathlib.Path` of the run.
+        every: int, steps between looks; 0 for never.
+        step: int, of the checkpoint that it goes on from.
+    """
+    if not every or step == 0 or step % every:
+        return False
+    return all(look["step"] != step for look in read_metrics(workdir / HEALTH))
 
 
 def draw_health(path, looks):

@@ -21,6 +21,7 @@ from sagan_tf.run.building import (
     open_data,
     with_pair_distance,
 )
+from sagan_tf.run.lock import locked_run
 from sagan_tf.training import examiner
 from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
 from sagan_tf.training.callbacks.metric_log import (
@@ -31,6 +32,7 @@ from sagan_tf.training.callbacks.metric_log import (
 )
 from sagan_tf.training.callbacks.periodic_evaluation import PeriodicEvaluation
 from sagan_tf.training.callbacks.progress import Progress
+from sagan_tf.training.callbacks.run_description import RunDescription
 from sagan_tf.training.callbacks.sample_grid import SampleGrid
 from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
 from sagan_tf.training.collapse_watch import CollapseWatch
@@ -53,14 +55,15 @@ def train_and_evaluate(config, workdir):
         workdir: path, see `run/directory.py`.
 
     Returns:
-        The exit status: 0 if all steps are done, 3 if SIGTERM or Ctrl-C stopped the
-        run (a checkpoint is saved), 4 if a loss or a weight became NaN or infinite
-        (none is saved), 5 if another worker is gone, 6 if the generator collapsed and
-        `on_collapse` says to stop.
+        The exit status: 0 if all steps are done, 3 if SIGTERM, SIGHUP, Ctrl-C or a
+        closed output stopped the run (a checkpoint is saved), 4 if a loss or a weight
+        became NaN or infinite (none is saved), 5 if another worker is gone, 6 if the
+        generator collapsed and `on_collapse` says to stop.
 
     Raises:
-        BadInput: config, data or run directory cannot be used.
-        OSError: the run directory cannot be written.
+        BadInput: config, data or run directory cannot be used, or another training is
+            at it.
+        OSError: the run directory cannot be read or written.
     """
     strategy = set_up(config)
     workers = Workers.of(strategy)
@@ -81,38 +84,46 @@ def _train(config, workdir, strategy, workers):
         source, config = open_data(config)
         config.validate()  # Now that the number of classes is known.
         config = with_pair_distance(config, source)
-        checkpoints = directory.prepare(workdir, config, describe_data(source), workers)
+        with locked_run(workdir, workers):
+            return _train_run(config, source, workdir, strategy, workers, signals)
 
-        with strategy.scope():
-            model = make_model(config)
-        start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
-        # A checkpoint restores its own learning rates. The config's count.
-        model.generator_optimizer.learning_rate = config.generator_learning_rate
-        model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
+
+def _train_run(config, source, workdir, strategy, workers, signals):
+    """As `train_and_evaluate`, when data and run directory are there."""
+    checkpoints = directory.open_run(workdir, config, workers)
+    with strategy.scope():
+        model = make_model(config)
+    start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
+    # A checkpoint restores its own learning rates. The config's count.
+    model.generator_optimizer.learning_rate = config.generator_learning_rate
+    model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
+
+    def describe():
         if workers.is_chief:
+            directory.describe(workdir, config, describe_data(source))
             versions.record_versions(workdir, start)
-        if start >= config.total_steps:
-            print(f"All {config.total_steps:,} steps are done: {workdir}")
-            return FINISHED
-        check_executions(config, config.total_steps - start)
 
-        dataset = make_training_data(config, source, strategy, start)
-        callbacks = make_callbacks(
-            config, source, workdir, strategy, checkpoints, workers
+    if start >= config.total_steps:
+        describe()
+        print(f"All {config.total_steps:,} steps are done: {workdir}")
+        return FINISHED
+    check_executions(config, config.total_steps - start)
+
+    dataset = make_training_data(config, source, strategy, start)
+    callbacks = make_callbacks(config, source, workdir, strategy, checkpoints, workers)
+    try:
+        model.fit(
+            dataset,
+            steps_per_epoch=config.total_steps - start,
+            callbacks=[signals, RunDescription(describe), *callbacks],
+            shuffle=False,  # The data set has its own, seeded order.
+            verbose=0,
         )
-        try:
-            model.fit(
-                dataset,
-                steps_per_epoch=config.total_steps - start,
-                callbacks=[signals, *callbacks],
-                shuffle=False,  # The data set has its own, seeded order.
-                verbose=0,
-            )
-        except tf.errors.OpError as error:
-            if workers.loss(error):
-                raise
-            raise_explained(error, config, source, int(model.step.numpy()))
-        return report_end(model, workdir, checkpoints, config.total_steps, workers)
+    except tf.errors.OpError as error:
+        if workers.loss(error):
+            raise
+        raise_explained(error, config, source, int(model.step.numpy()))
+    return report_end(model, workdir, checkpoints, config.total_steps, workers)
 
 
 def set_up(config):

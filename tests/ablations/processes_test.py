@@ -14,6 +14,7 @@ import pytest
 from sagan_tf.ablations import processes
 from sagan_tf.ablations.matrix import Cell
 from sagan_tf.ablations.runs import OUTCOME
+from sagan_tf.run.lock import claim
 from sagan_tf.settings.config import Config
 
 SETTINGS = {
@@ -159,7 +160,7 @@ def test_the_same_settings_and_other_ways_to_look_are_taken(cell, changes):
 
 def test_a_cell_that_another_process_is_at_is_refused(cell):
     cell.workdir.mkdir()
-    with processes._claim(cell.workdir):
+    with claim(cell.workdir / processes.LOCK):
         with pytest.raises(processes.InUse, match=f"process {os.getpid()} on"):
             processes.train(cell)
 
@@ -169,7 +170,7 @@ def start(tmp_path, child):
     program = f"""
         import pathlib, sys
         from sagan_tf.ablations import processes
-        with processes._claim(pathlib.Path({str(tmp_path)!r})) as lock:
+        with processes.claim(pathlib.Path({str(tmp_path)!r}) / processes.LOCK) as lock:
             print(processes._run(["-c", {textwrap.dedent(child)!r}], lock))
     """
     process = subprocess.Popen(
@@ -184,7 +185,7 @@ def start(tmp_path, child):
 
 def is_free(workdir):
     try:
-        with processes._claim(workdir):
+        with claim(workdir / processes.LOCK):
             return True
     except processes.InUse:
         return False

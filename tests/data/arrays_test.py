@@ -1,8 +1,13 @@
+import io
+import os
+import zipfile
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 from sagan_tf.data import open_source
+from sagan_tf.errors import BadInput
 
 from .samples import random_pixels
 
@@ -105,3 +110,118 @@ def test_a_missing_or_damaged_npz_is_named(tmp_path):
     np.save(tmp_path / "b.npy", random_pixels(3, 4, 4, 3))
     with pytest.raises(ValueError, match="single array"):
         open_source(f"npz:{tmp_path}/b.npy")
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (np.array("cat"), r"shape \(num_classes,\). Received: <U3 \(\)"),
+        (np.array([["cat", "dog"]]), r"Received: <U3 \(1, 2\)"),
+        (np.array(["cat", "dog", "cat"]), "must differ. Received: 'cat' 2 times"),
+        (np.array(["2020-01-01"], "datetime64[D]"), "must be names"),
+    ],
+)
+def test_npz_with_bad_class_names_is_refused(tmp_path, names, message):
+    arrays = {"images": random_pixels(3, 4, 4, 3), "class_names": names}
+    for labels in ({"labels": np.array([0, 1, 1])}, {}):
+        with pytest.raises(BadInput, match=f"a.npz: 'class_names' {message}|{message}"):
+            open_source(save(tmp_path, **arrays, **labels))
+
+
+def test_npz_with_names_in_bytes_has_these_names(tmp_path):
+    names = np.array(["caf\xe9".encode(), b"tea"])
+    labels = np.array([0, 1, 1])
+    source = open_source(
+        save(
+            tmp_path, images=random_pixels(3, 4, 4, 3), labels=labels, class_names=names
+        )
+    )
+    assert source.class_names == ("caf\xe9", "tea")
+
+
+@pytest.mark.parametrize(
+    "labels, offset, message",
+    [
+        (np.array([0, 2**63, 1], np.uint64), 0, "Received: 9223372036854775808 for im"),
+        (np.array([0, 1, 2], "timedelta64[s]"), 0, r"Received: timedelta64\[s\]"),
+        (np.array([0, 1, 2]), 10**30, "Received: 10+2 for image 2"),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_labels_beyond_int64_are_one_line(tmp_path, labels, offset, message, named):
+    names = {"class_names": ["a", "b", "c"]} if named else {}
+    arrays = {"images": random_pixels(3, 4, 4, 3), "labels": labels, **names}
+    with pytest.raises(BadInput, match=f"{message}|a label of [0-9,]+"):
+        open_source(save(tmp_path, **arrays), label_offset=offset)
+
+
+def npy(shape, dtype="|u1", data=b"", version=1):
+    """The bytes of an array whose header says anything."""
+    header = repr({"descr": dtype, "fortran_order": False, "shape": shape})
+    size = len(header).to_bytes(2 if version == 1 else 4, "little")
+    return b"\x93NUMPY" + bytes([version, 0]) + size + header.encode() + data
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        npy((10**12, 1, 1, 1)),
+        npy((10**12, 1, 1, 1), data=bytes(1000), version=2),
+        npy((2**62, 2**62, 4, 4)),
+        npy((-1, 4, 4, 3)),
+        npy((10**12,), "<U0"),
+        npy((2, 4, 4, 3), data=bytes(50)),
+        npy((3, 4), "|O"),
+        npy((3, 4), "nonsense"),
+        npy("abc"),
+        npy((2, 4, 4, 3), version=9),
+        b"no array",
+        b"",
+    ],
+)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_array_that_is_not_what_it_says_is_one_line(tmp_path, contents, compression):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", compression) as file:
+        file.writestr("images.npy", contents)
+    with pytest.raises(BadInput, match="a.npz cannot be read.*Try"):
+        open_source(f"npz:{tmp_path}/a.npz")
+
+
+def test_a_member_that_says_it_unpacks_to_terabytes_is_one_line(tmp_path):
+    name, size = b"images.npy", 2**40 + 128
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr(name.decode(), npy((2**40, 1, 1, 1)))
+        info = file.infolist()[0]
+        info.file_size = info.compress_size = size  # The table at the end says so.
+    with pytest.raises(BadInput, match="a.npz (cannot be read|does not fit)"):
+        open_source(f"npz:{tmp_path}/a.npz")
+
+
+def test_an_npz_larger_than_the_memory_is_one_line(tmp_path, monkeypatch):
+    dataset = save(tmp_path, images=random_pixels(30, 4, 4, 3))
+    monkeypatch.setattr(os, "sysconf", lambda name: 30)
+    with pytest.raises(
+        BadInput, match="does not fit into memory: 'images' takes 1,440"
+    ):
+        open_source(dataset)
+
+
+def test_damage_anywhere_in_an_npz_is_one_line_or_an_array(tmp_path):
+    file = io.BytesIO()
+    np.savez_compressed(file, images=random_pixels(3, 4, 4, 3), labels=[0, 1, 2])
+    whole, random = file.getvalue(), np.random.default_rng(0)
+    for _ in range(300):
+        contents = bytearray(whole)
+        for place in random.integers(0, len(whole), 2):
+            contents[place] = random.integers(256)
+        (tmp_path / "a.npz").write_bytes(contents)
+        try:
+            open_source(f"npz:{tmp_path}/a.npz")
+        except BadInput:
+            pass
+
+
+def test_an_npz_that_is_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(BadInput, match="There is no regular file .*a.npz"):
+        open_source(f"npz:{tmp_path}/a.npz")

@@ -1,8 +1,14 @@
+import itertools
+import logging
+import os
+import socket
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from sagan_tf.data import open_source, resolve_num_classes
+from sagan_tf.errors import BadInput
 
 
 def picture(path, value=0):
@@ -115,3 +121,67 @@ def test_one_level_too_low_names_the_folder_above(folder):
     ):
         resolve_num_classes(source)
     assert resolve_num_classes(source, num_classes=0) == 0
+
+
+def test_what_is_no_regular_file_is_named_and_never_read(folder, caplog, monkeypatch):
+    os.mkfifo(folder / "cat" / "pipe.png")
+    (folder / "cat" / "zero.png").symlink_to("/dev/zero")
+    monkeypatch.chdir(folder)  # The path of a socket must be short.
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("dog/socket.png")
+        with caplog.at_level(logging.WARNING):
+            source = open_source(f"folder:{folder}", skip_bad_images=True)
+    assert source.num_images == 11
+    assert "(3 other files ignored)" in source.description
+    for name in ("cat/pipe.png", "cat/zero.png", "dog/socket.png"):
+        assert f"{folder}/{name} is no regular file" in caplog.text
+
+
+def test_a_link_that_leads_nowhere_is_a_bad_image(folder, caplog):
+    (folder / "cat" / "gone.png").symlink_to("nowhere.png")
+    (folder / "dog" / "loop.png").symlink_to("loop.png")
+    assert open_source(f"folder:{folder}").num_images == 13
+    assert open_source(f"folder:{folder}", skip_bad_images=True).num_images == 11
+    assert f"{folder}/cat/gone.png: It cannot be read: No such file" in caplog.text
+    assert f"{folder}/dog/loop.png: It cannot be read: Too many levels" in caplog.text
+
+
+def test_links_between_classes_are_not_followed_in_circles(folder, caplog):
+    (folder / "cat" / "friends").symlink_to(folder / "dog")
+    (folder / "dog" / "friends").symlink_to(folder / "cat")
+    with caplog.at_level(logging.WARNING):
+        source = open_source(f"folder:{folder}")
+    assert source.num_images == 11 + 11
+    assert len(set(names(source))) == 22
+    assert f"{folder}/cat is in the classes cat and dog: a link" in caplog.text
+
+
+def test_a_link_to_a_folder_above_is_not_followed(folder):
+    (folder / "cat" / "up").symlink_to(folder)
+    (folder / "dog" / "root").symlink_to("/")
+    assert open_source(f"folder:{folder}").num_images == 11
+
+
+def test_many_links_between_classes_take_no_time(tmp_path):
+    """Each way through them would be 9! ways."""
+    classes = [tmp_path / "all" / name for name in "abcdefghij"]
+    for each in classes:
+        picture(each / "1.png")
+    for each, other in itertools.permutations(classes, 2):
+        (each / other.name).symlink_to(other)
+    assert open_source(f"folder:{tmp_path}/all").num_images == 100
+
+
+def test_a_name_that_is_not_utf8_is_one_line(folder, caplog):
+    path = os.fsencode(folder) + b"/cat/caf\xe9.png"
+    os.rename(folder / "cat" / "1.png", path)
+    with pytest.raises(BadInput, match=r"/cat/caf\\xe9.png is not UTF-8.*Try") as error:
+        open_source(f"folder:{folder}")
+    str(error.value).encode()
+    assert open_source(f"folder:{folder}", skip_bad_images=True).num_images == 10
+    assert r"cat/caf\xe9.png is not UTF-8" in caplog.text
+    os.rename(folder / "dog", os.fsencode(folder) + b"/caf\xe9")
+    with pytest.raises(BadInput, match=r"pets/caf\\xe9 is not UTF-8"):
+        open_source(f"folder:{folder}", skip_bad_images=True)
+    with pytest.raises(BadInput, match=r"caf\\xe9.png is not UTF-8"):
+        open_source(os.fsdecode(b"folder:" + path))

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from sagan_tf.data import open_source
-from sagan_tf.data.framing import MISSING, summarize_records
+from sagan_tf.data.framing import SEVERAL, summarize_records
 from sagan_tf.errors import BadInput
 
 from .samples import example, write_records
@@ -83,10 +83,10 @@ def test_a_damaged_checksum_is_left_to_the_reader_that_trains(tmp_path, place):
         list(tf.data.TFRecordDataset(path))
 
 
-def test_a_record_with_two_images_or_labels_has_none(tmp_path):
+def test_a_record_with_two_images_or_labels_has_no_single_one(tmp_path):
     twice = tf.train.Example.FromString(example(RAW, 0))
     twice.features.feature["label"].int64_list.value.append(1)
     twice.features.feature["image_raw"].bytes_list.value.append(RAW)
     write_records(tmp_path / "x", [twice.SerializeToString()])
     (found,) = summarize_records(str(tmp_path / "x"), "image_raw", "label")
-    assert found == (MISSING, False, MISSING)
+    assert found == (SEVERAL, False, SEVERAL)

@@ -1,7 +1,11 @@
+import os
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from sagan_tf.data import open_source
+from sagan_tf.errors import BadInput
 
 from .samples import encoded, example, random_pixels, write_records
 
@@ -99,3 +103,51 @@ def test_a_negative_label_is_named(tmp_path):
         ValueError, match="record 1: .*Received: label=0, label_offset=-1.*Try"
     ):
         open_records(tmp_path, records, label_offset=-1)
+
+
+def record_with(**features):
+    """A record with these features; values are lists of one type."""
+    kinds = {int: "int64_list", float: "float_list", bytes: "bytes_list"}
+    record = tf.train.Example()
+    for name, values in features.items():
+        getattr(record.features.feature[name], kinds[type(values[0])]).value[:] = values
+    return record.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "label, received",
+    [([1, 2], "several"), ([1.0], "floats or bytes"), ([b"cat"], "floats or bytes")],
+)
+@pytest.mark.parametrize("share", ["all", "one"])
+def test_a_label_that_is_not_one_integer_is_named(tmp_path, label, received, share):
+    """Of a data set where all are so, training would silently have no classes."""
+    bad = record_with(image_raw=[RAW], label=label)
+    records = [bad] * 3 if share == "all" else [example(RAW, 0), bad, example(RAW, 1)]
+    place = 0 if share == "all" else 1
+    with pytest.raises(
+        BadInput,
+        match=f"record {place}: 'label' must be one int64.* Received: {received}. Try",
+    ):
+        open_records(tmp_path, records)
+
+
+@pytest.mark.parametrize(
+    "image, received", [([RAW, RAW], "several values"), ([1, 2], "numbers")]
+)
+def test_an_image_that_is_not_one_is_named(tmp_path, image, received):
+    bad = record_with(image_raw=image, label=[0])
+    with pytest.raises(BadInput, match=f"record 1: .*one image. Received: {received}"):
+        open_records(tmp_path, [example(RAW, 0), bad, example(RAW, 0)])
+
+
+def test_record_files_that_are_no_regular_files_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "x.tfrecords")
+    with pytest.raises(BadInput, match="x.tfrecords is no regular file"):
+        open_source(f"tfrecord:{tmp_path}/x.*")
+
+
+def test_a_record_file_whose_name_is_not_utf8_is_one_line(tmp_path):
+    write_records(tmp_path / "x", [example(RAW, 0)])
+    os.rename(tmp_path / "x", os.fsencode(tmp_path) + b"/caf\xe9")
+    with pytest.raises(BadInput, match="name that is not UTF-8"):
+        open_source(f"tfrecord:{tmp_path}/*")

@@ -1,13 +1,16 @@
 """Bad images are named, counted, and never seen in training."""
 
 import logging
+from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from sagan_tf import attention, evaluate, sample, train_classifier
 from sagan_tf.data import make_dataset, naming_bad_image, open_source
-from sagan_tf.errors import BadInput
+from sagan_tf.data.verification import failure
+from sagan_tf.errors import FINISHED, BadInput
 
 from .samples import damage, encoded, example, random_pixels, write_records
 
@@ -155,3 +158,67 @@ def test_an_error_that_no_image_has_caused_stays_as_it_is(folder):
         naming_bad_image(source, seed=3),
     ):
         raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+
+
+def write_gif_bmp_and_webp(folder):
+    """Three more good images of cats. The name of the last one is wrong."""
+    for name, kind in (("a.gif", "GIF"), ("b.bmp", "BMP"), ("c.png", "WEBP")):
+        (folder / "cat" / name).write_bytes(encoded(random_pixels(6, 8, 3), kind))
+
+
+def test_good_files_of_every_kind_are_not_blamed(folder):
+    write_gif_bmp_and_webp(folder)
+    source = open_source(f"folder:{folder}")
+    for element in source.epoch(0, 0, shuffle=False):
+        assert failure(source, element) is None
+
+
+@pytest.mark.parametrize(
+    "contents, problem",
+    [
+        (b"", "It must be a JPEG, PNG, GIF, BMP or WebP file. Received: 0 other bytes"),
+        (b"GIF89a\x06\0\x06\0", "Damaged GIF file"),
+        (b"BM\0\0", "Damaged BMP file"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "Damaged WEBP file"),
+        (encoded(random_pixels(40, 40, 3), "PNG")[:200], "Invalid PNG data, size 200"),
+    ],
+)
+def test_the_bad_file_is_named_among_good_ones_of_every_kind(folder, contents, problem):
+    write_gif_bmp_and_webp(folder)
+    (folder / "dog" / "4.png").write_bytes(contents)
+    source = open_source(f"folder:{folder}")
+    with pytest.raises(BadInput, match=f"{folder}/dog/4.png: {problem}.* Try") as error:
+        make_dataset(source, resolution=6, image_channels=3, batch_size=4, seed=3)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "command, flags",
+    [
+        (attention, ["--workdir=a", "--output=a.png"]),
+        (evaluate, ["--samples=folder:a"]),
+        (sample, ["--workdir=a", "--output=a.png", "--neighbours=3"]),
+        (train_classifier, ["--dataset=folder:a", "--output=a"]),
+    ],
+)
+@pytest.mark.parametrize("skips", [True, False])
+def test_commands_that_read_images_hand_skip_bad_images_on(
+    command, flags, skips, monkeypatch
+):
+    """Training and reference_statistics have it in their `Config`."""
+    room = mock.MagicMock()
+    room.make_report().write.return_value = ["a.png"]
+    room.open_parts.return_value = [mock.MagicMock()] * 3
+    room.Drawing().step = 7
+    room.Drawing().write.return_value = "1 image"
+    room.natural_shape.return_value = (32, 3)
+    monkeypatch.setattr(command, "load", lambda name: room)
+    flags = [*flags, "--skip_bad_images"] if skips else flags
+    assert command.main(["command", *flags]) == FINISHED
+    given = [
+        call.kwargs["skip_bad_images"]
+        for call in room.mock_calls
+        if "skip_bad_images" in call.kwargs
+    ]
+    # `evaluate` reads real images and samples.
+    assert list(map(bool, given)) == [skips] * (2 if command is evaluate else 1)

@@ -1,5 +1,6 @@
 """Scoring runs, images and exports; what is written, and what is left out."""
 
+import itertools
 import json
 import math
 import shutil
@@ -8,8 +9,10 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from sagan_tf import images
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import references
 from sagan_tf.evaluation.comparison import TITLES
 from sagan_tf.evaluation.evaluator import (
@@ -318,3 +321,29 @@ def test_pictures_are_not_taken_in_the_order_of_their_classes(
     assert sorted(seen[0]) == [label for label in range(10) for _ in range(3)]
     assert seen[0] != sorted(seen[0])
     assert seen[1] == seen[0]
+
+
+def write_pictures(folder, count=9):
+    """Good images of several kinds, and two that cannot be read."""
+    folder.mkdir()
+    for index, kind in zip(range(count), itertools.cycle(["png", "gif", "bmp"])):
+        pixels = np.full((8, 8), 20 * index, np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.{kind}")
+    (folder / "cut.gif").write_bytes((folder / "1.gif").read_bytes()[:40])
+    (folder / "text.webp").write_bytes(b"<html>Not found</html>")
+
+
+def test_samples_that_cannot_be_read_are_named_or_left_out(
+    reference, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(
+        "sagan_tf.evaluation.evaluator.comparison.compare", lambda *args: {"fid": 0.0}
+    )
+    write_pictures(tmp_path / "pictures")
+    dataset, how = f"folder:{tmp_path / 'pictures'}", make_how(reference)
+    with pytest.raises(BadInput, match=r"pictures/(cut.gif|text.webp): .*--skip_bad"):
+        score_samples(dataset, how)
+    record = score_samples(dataset, how, skip_bad_images=True)
+    assert record["num_fake"] == 9
+    for name in ("cut.gif: ", "text.webp: "):
+        assert caplog.text.count(name) == 1

@@ -1,11 +1,13 @@
 import dataclasses
 import hashlib
 import json
+import zipfile
 
 import numpy as np
 import pytest
 
 from sagan_tf import images
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import references
 from sagan_tf.evaluation.metrics.frechet import frechet_distance
 from sagan_tf.evaluation.protocols import Protocol
@@ -210,3 +212,30 @@ def test_without_a_known_validation_split_one_has_to_be_given():
     protocol = dataclasses.replace(PROTOCOL, split="validation")
     with pytest.raises(ValueError, match="--reference_statistics=FILE"):
         references.for_protocol(Config(dataset="npz:x.npz"), protocol)
+
+
+def test_real_images_that_cannot_be_read_are_named_or_left_out(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(40):
+        pixels = np.full((32, 32, 1), 6 * index, np.uint8)
+        images.write_png(folder / f"{index}.png", pixels)
+    (folder / "7.png").write_bytes(b"")
+    config = Config(dataset=f"folder:{folder}", resolution=32, image_channels=1)
+    with pytest.raises(BadInput, match=f"{folder}/7.png: .*--skip_bad_images"):
+        make(config, tmp_path / "stats.npz")
+    skipping = dataclasses.replace(config, skip_bad_images=True)
+    assert make(skipping, tmp_path / "stats.npz").summary.count == 39
+
+
+def test_a_reference_that_says_it_has_terabytes_is_one_line(npz, tmp_path):
+    path = tmp_path / "stats.npz"
+    make(npz, path)
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "mean"}
+    np.savez(path, **arrays)
+    with zipfile.ZipFile(path, "a") as archive, archive.open("mean.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(BadInput, match="not a whole reference file: 'mean' says it is"):
+        references.read_reference(path, PROTOCOL, small_network())

@@ -119,3 +119,11 @@ def test_a_functional_model_has_the_scores_as_its_second_output(
 def test_a_functional_model_has_one_output_without_scores():
     inputs = keras.Input((4, 6, 16))
     assert SelfAttention()(inputs).shape == (None, 4, 6, 16)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 4), (4, 1), (1, 1)])
+def test_a_map_that_cannot_be_pooled_is_refused(height, width):
+    x = np.ones((2, height, width, 8), "float32")
+    with pytest.raises(ValueError, match="at least 2. .*Try variant='paper_icml'"):
+        SelfAttention("official")(x)
+    assert SelfAttention("paper_icml")(x).shape == x.shape

@@ -195,3 +195,46 @@ def test_the_settings_reach_the_power_iteration(options):
 def test_exact_sigma_is_the_largest_singular_value(shape):
     layer = normalized_dense(matrix_with_singular_values([5, 3, 1], *shape))
     assert layer.exact_sigma() == pytest.approx(5, rel=1e-6)
+
+
+class Doubled(layers.Dense):
+    """Its kernel is computed from the variable."""
+
+    @property
+    def kernel(self):
+        return self._kernel * 2
+
+
+@pytest.mark.parametrize(
+    ("layer", "change"),
+    [
+        (lambda: layers.Dense(4), lambda layer: layer.enable_lora(2)),
+        (lambda: layers.Conv1D(4, 2), lambda layer: layer.enable_lora(2)),
+        (
+            lambda: layers.EinsumDense("abc,cd->abd", (3, 4)),
+            lambda layer: layer.enable_lora(2),
+        ),
+        (lambda: layers.Embedding(4, 3), lambda layer: layer.enable_lora(2)),
+        (lambda: layers.Dense(4), lambda layer: layer.quantize("int8")),
+        (lambda: layers.Dense(4), lambda layer: layer.quantize("float8")),
+        (lambda: layers.Dense(4, lora_rank=2), None),
+        (lambda: Doubled(4), None),
+    ],
+)
+def test_a_weight_that_the_layer_computes_is_refused(layer, change):
+    wrapped = SpectralNormalization(layer())
+    is_embedding = isinstance(wrapped.layer, layers.Embedding)
+    x = np.zeros((2, 3), "int32") if is_embedding else np.ones((2, 3, 3), "float32")
+    with pytest.raises(ValueError, match="float variable. Received: .*LoRA"):
+        if change:
+            wrapped(x)
+            change(wrapped.layer)
+        wrapped(x)
+
+
+def test_an_einsum_layer_is_as_far_beyond_1_as_documented():
+    wrapped = SpectralNormalization(layers.EinsumDense("ab,bcd->acd", (3, 5)))
+    wrapped.build((None, 1))
+    wrapped.layer.kernel.assign(np.eye(3, 5)[None])
+    norm = np.linalg.norm(wrapped(np.ones((1, 1), "float32")))
+    assert norm == pytest.approx(np.sqrt(3), rel=1e-4)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sagan_tf.model.adam import Adam
+from sagan_tf.model.adam import Adam, refuse_average, with_loss_scale
 
 SETTINGS = {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}
 
@@ -83,3 +83,11 @@ def test_is_saved_and_made_again():
 def test_amsgrad_is_refused():
     with pytest.raises(ValueError, match="Received: amsgrad=True"):
         Adam(amsgrad=True)
+
+
+@pytest.mark.parametrize("kind", [Adam, keras.optimizers.SGD])
+@pytest.mark.parametrize("wrap", [lambda optimizer: optimizer, with_loss_scale])
+def test_an_average_that_nothing_would_use_is_refused(kind, wrap):
+    with pytest.raises(ValueError, match=r"use_ema=True. Try SAGAN\(ema_decay"):
+        refuse_average(wrap(kind(use_ema=True)))
+    refuse_average(wrap(kind()))

@@ -340,3 +340,16 @@ def test_xla_computes_the_same(build):
 def test_impossible_networks_are_named(build, options, message):
     with pytest.raises(ValueError, match=message):
         small(build, **{"resolution": 32, **options})
+
+
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_one_attention_resolution_is_an_int_or_a_list(build):
+    names = [
+        [layer.name for layer in small(build, attention_resolution=given).layers]
+        for given in (16, [16], (16,), np.int64(16))
+    ]
+    assert names[0] == names[1] == names[2] == names[3]
+    assert "attention_16x16" in names[0]
+    for wrong in (None, "16", 15):
+        with pytest.raises(ValueError, match="must be among"):
+            small(build, attention_resolution=wrong)

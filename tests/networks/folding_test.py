@@ -199,3 +199,41 @@ def test_folded_network_computes_the_same_without_u(variant):
         np.testing.assert_allclose(folded(inputs), network(inputs), atol=2e-5)
         assert not [w.path for w in folded.weights if w.path.endswith("/u")]
         assert len(folded.trainable_weights) == len(network.trainable_weights)
+
+
+def nested(x):
+    return keras.Sequential([SpectralNormalization(keras.layers.Dense(3))])(x)
+
+
+def in_time(x):
+    dense = SpectralNormalization(keras.layers.Dense(3))
+    return keras.layers.TimeDistributed(dense)(keras.layers.Reshape((2, 4))(x))
+
+
+def residual(x):
+    return x * 2 + keras.layers.Dense(8)(x)
+
+
+@pytest.mark.parametrize("layers", [nested, in_time, residual])
+def test_what_cannot_be_folded_is_refused(layers):
+    z = keras.Input((6,))
+    network = keras.Model(z, layers(keras.layers.Dense(8)(z)))
+    with pytest.raises(ValueError, match="a chain of layers .* Try the generator as"):
+        fold_generator(network)
+
+
+def test_a_generator_inside_another_network_is_refused():
+    generator = make_generator()
+    images = generator(generator.inputs)
+    outer = keras.Model(generator.inputs, keras.layers.Rescaling(0.5, 0.5)(images))
+    with pytest.raises(ValueError, match=r"Received: generator \(Functional\)"):
+        fold_generator(outer)
+
+
+def test_plain_layers_after_the_generator_are_folded():
+    generator, (z, labels) = make_generator(), inputs()
+    images = keras.layers.Rescaling(0.5, 0.5)(generator.outputs[0])
+    outer = keras.Model(generator.inputs, images)
+    np.testing.assert_allclose(
+        fold_generator(outer)([z, labels]), outer([z, labels]), atol=1e-5
+    )

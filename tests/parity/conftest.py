@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.parity.golden import CONFIGURATIONS, Golden, dtype_scope
+from tests.parity.golden import CONFIGURATIONS, dtype_scope, recording
 
 _deviations = {}
 
@@ -29,7 +29,7 @@ def float64():
 @pytest.fixture(params=CONFIGURATIONS)
 def golden(request):
     """Each recorded configuration."""
-    return Golden(request.param)
+    return recording(request.param)
 
 
 @pytest.fixture

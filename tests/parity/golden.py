@@ -85,6 +85,14 @@ class FixedLatents(SAGAN):
         return self.fixed_z, self.fixed_labels
 
 
+class RecordingAdam(keras.optimizers.Adam):
+    """Adam that keeps the gradients of its last step, by variable."""
+
+    def apply(self, gradients, variables):
+        self.gradients = {id(v): g for g, v in zip(gradients, variables, strict=True)}
+        super().apply(gradients, variables)
+
+
 class Golden:
     """One recorded configuration: its data, and our model in its initial state."""
 
@@ -110,23 +118,14 @@ class Golden:
         The networks are those of the last model of this configuration and dtype: only
         one of them can be used at a time.
         """
-        networks, initial = _networks(
-            keras.config.floatx(),
-            self.meta["num_classes"],
-            self.meta["gf_dim"],
-            self.meta["z_dim"],
-            CONFIGURATIONS[self.name],
-        )
-        for network, weights in zip(networks, initial, strict=True):
-            network.set_weights(weights)
-        model = FixedLatents(*networks, num_classes=self.meta["num_classes"])
-        adam = {"beta_1": 0.0, "beta_2": beta_2, "epsilon": self.meta["adam_eps"]}
-        model.compile(
-            keras.optimizers.Adam(self.meta["g_lr"], **adam),
-            keras.optimizers.Adam(self.meta["d_lr"], **adam),
-        )
-        for name in self.keys("var/"):
-            assign(model_variable(model, name), self.data["var/" + name])
+        model, initial = _compiled(self.name, keras.config.floatx())
+        restore(model, initial)
+        for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
+            optimizer.beta_2 = beta_2
+            for variable in optimizer.variables:
+                if variable.name != "learning_rate":
+                    variable.assign(keras.ops.zeros_like(variable))
+        model.reset_metrics()
         model.fix(self.cast(self.z), self.fake_labels)
         return model
 
@@ -149,16 +148,55 @@ class Golden:
 
 
 @functools.cache
-def _networks(floatx, num_classes, channels, z_dim, attention_resolution):
-    """A generator and a discriminator in the global dtype, and their new weights."""
+def recording(name):
+    """A recorded configuration, read once."""
+    return Golden(name)
+
+
+@functools.cache
+def _compiled(name, floatx):
+    """A model in the global dtype, and the recorded weights of both networks."""
     assert keras.config.floatx() == floatx
+    golden = recording(name)
+    meta = golden.meta
     common = {
-        "num_classes": num_classes,
-        "channels": channels,
-        "attention_resolution": attention_resolution,
+        "num_classes": meta["num_classes"],
+        "channels": meta["gf_dim"],
+        "attention_resolution": CONFIGURATIONS[name],
     }
-    networks = build_generator(z_dim=z_dim, **common), build_discriminator(**common)
-    return networks, [network.get_weights() for network in networks]
+    networks = (
+        build_generator(z_dim=meta["z_dim"], **common),
+        build_discriminator(**common),
+    )
+    model = FixedLatents(*networks, num_classes=meta["num_classes"])
+    adam = {"beta_1": 0.0, "epsilon": meta["adam_eps"]}
+    model.compile(
+        RecordingAdam(meta["g_lr"], **adam), RecordingAdam(meta["d_lr"], **adam)
+    )
+    for path in golden.keys("var/"):
+        assign(model_variable(model, path), golden["var/" + path])
+    return model, snapshot(model, "generator", "discriminator")
+
+
+def snapshot(model, *items):
+    """What `restore` brings back: dict of the item's name to its values.
+
+    Args:
+        model: `SAGAN`.
+        items: names of networks and optimizers: `"generator"`,
+            `"generator_optimizer"` and those of the discriminator.
+    """
+    return {
+        item: [value.numpy() for value in getattr(model, item).variables]
+        for item in items
+    }
+
+
+def restore(model, arrays):
+    """Brings back the weights and the optimizers of a snapshot."""
+    for item, values in arrays.items():
+        for variable, array in zip(getattr(model, item).variables, values, strict=True):
+            variable.assign(array)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
 """Checkpoints: whole or absent, verified, rotated."""
 
+import builtins
 import errno
 import functools
+import io
 import itertools
 import json
 import os
@@ -97,6 +99,119 @@ def test_a_damaged_newest_is_named_and_the_one_before_is_used(
     damage(data_file(checkpoints, 2))
     assert checkpoints.newest_good() == 1
     assert str(checkpoints.path(2)) in capsys.readouterr().err
+
+
+def refuse_to_read(monkeypatch, name, error):
+    """Lets opening or examining a path with a name fail, as a bad disk does."""
+    for module, function in ((builtins, "open"), (os, "stat"), (io, "open")):
+        real = getattr(module, function)
+
+        def fail(path, *arguments, real=real, **options):
+            if str(path).endswith(name):
+                raise OSError(error, os.strerror(error), str(path))
+            return real(path, *arguments, **options)
+
+        monkeypatch.setattr(module, function, fail)
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("name", ["checkpoint.json", "00001", "step_00000002"])
+def test_what_cannot_be_read_is_not_called_bad(checkpoints, monkeypatch, name, error):
+    write(checkpoints, 1, 2)
+    before = sorted(checkpoints.path(1).parent.rglob("*"))
+    with monkeypatch.context() as patch:
+        refuse_to_read(patch, name, error)
+        with pytest.raises(OSError, match=f"{os.strerror(error)}.*{name}"):
+            checkpoints.newest_good()
+    assert sorted(checkpoints.path(1).parent.rglob("*")) == before
+
+
+def test_a_folder_that_cannot_be_listed_is_not_called_empty(checkpoints, monkeypatch):
+    write(checkpoints, 1)
+
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(os, "listdir", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        checkpoints.newest_good()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "null",
+        "[]",
+        '{"files": {}}',
+        '{"files": {"variables.index": 3}}',
+        "\udcff",
+    ],
+)
+def test_a_manifest_that_says_nothing_is_bad(checkpoints, text, capsys):
+    write(checkpoints, 1, 2)
+    path = checkpoints.path(2) / "checkpoint.json"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    assert checkpoints.newest_good() == 1
+    assert str(path) in capsys.readouterr().err
+
+
+def make_strays(folder):
+    """A file, a link to nothing, a link in a circle, another name, half a write."""
+    (folder / "step_00000003").write_text("mine")
+    (folder / "step_00000004").symlink_to(folder / "nothing")
+    (folder / "step_00000005").symlink_to(folder / "step_00000005")
+    (folder / "step_last").mkdir()
+    (folder / "step_00000006.tmp").write_text("mine")
+    (folder / "step_00000007.old.1.tmp").symlink_to(folder / "step_last")
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_strays_are_named_and_left_as_they_are(checkpoints, capsys):
+    write(checkpoints, 1, 2)
+    folder = checkpoints.path(1).parent
+    before = make_strays(folder)
+    for _ in range(2):
+        checkpoints.remove_leftovers()
+        assert checkpoints.newest_good() == 2
+        checkpoints.remove_newer(2)
+        assert capsys.readouterr().err.count("is not the folder of a checkpoint") == 6
+    assert names(folder) == before
+
+
+def test_a_stray_is_not_in_the_way_of_a_checkpoint(checkpoints):
+    write(checkpoints, 1)
+    make_strays(checkpoints.path(1).parent)
+    write(checkpoints, 3, 4, 5, 6)
+    assert checkpoints.steps() == [5, 6]
+    assert [value_of(checkpoints, step) for step in (5, 6)] == [5, 6]
+    assert (checkpoints.path(5).parent / "step_00000003").read_text() == "mine"
+    assert checkpoints.path(5).name == "step_000000005"
+
+
+def test_a_link_to_a_checkpoint_is_read_and_its_target_is_never_touched(
+    checkpoints, tmp_path
+):
+    write(checkpoints, 1, 2)
+    elsewhere = tmp_path / "elsewhere"
+    checkpoints.path(2).rename(elsewhere)
+    link = checkpoints.path(1).parent / "step_00000002"
+    link.symlink_to(elsewhere)
+    before = {path: path.read_bytes() for path in elsewhere.iterdir()}
+    assert checkpoints.newest_good() == 2
+    assert value_of(checkpoints, 2) == 2
+    checkpoints.write(2, variable(7))
+    assert value_of(checkpoints, 2) == 7
+    write(checkpoints, 3, 4, 5)
+    checkpoints.remove_newer(1)
+    assert {path: path.read_bytes() for path in elsewhere.iterdir()} == before
+    assert link.is_symlink()
+
+
+def test_other_shapes_are_an_error_that_names_the_config(checkpoints):
+    write(checkpoints, 1)
+    with pytest.raises(CheckpointError, match="does not fit.*config.json"):
+        checkpoints.restore(1, {"weight": tf.Variable([1.0, 2.0])})
 
 
 def test_a_damaged_checkpoint_is_never_restored(checkpoints):

@@ -24,6 +24,7 @@ GIF, PNG = "--output=a.gif", "--output=a.png"
         [GIF, "--interpolate", "--interpolate_labels", "--frame_seconds=0.1"],
         ["--output=a.webp", "--interpolate_labels"],
         [PNG, "--neighbours=5", "--neighbour_images=9", "--feature_network=a"],
+        [PNG, "--neighbours=5", "--skip_bad_images"],
         [PNG, "--neighbours=5", "--inception=a", "--labels=1"],
         [GIF, "--progress", "--max_frames=9", "--frame_seconds=0.1", "--nocaptions"],
     ],

@@ -32,12 +32,16 @@ class Looks:
         return self.left.pop(0)
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """A function of the values of looks, one each two steps: model, checkpoints."""
-    model = make_model()
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
 
-    def run(figures, on_collapse="warn", start=0, patience=0):
+
+@pytest.fixture
+def run(model, tmp_path, monkeypatch):
+    """A function of the values of looks, one each two steps: model, checkpoints."""
+
+    def run(figures, on_collapse="warn", start=0, patience=0, made_up=0):
         monkeypatch.setattr(examiner, "Examiner", Looks(figures))
         monkeypatch.setattr(complaints, "PATIENCE_LOOKS", patience)
         checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
@@ -52,7 +56,8 @@ def run(tmp_path, monkeypatch):
             callback.set_model(model)
             callback.on_train_begin()
         model.stop_training = False
-        for step in range(start + 1, start + 2 * len(figures) + 1):
+        steps = 2 * (len(figures) - made_up)
+        for step in range(start + 1, start + steps + 1):
             model.step.assign(step)
             model.generator.weights[0].assign(
                 np.full(model.generator.weights[0].shape, step)
@@ -161,6 +166,26 @@ def test_a_run_that_goes_on_forgets_the_looks_after_its_checkpoint(run):
     assert lines(run.folder)[-1]["logit_gap"] == 4.0
 
 
+def test_a_look_that_a_kill_prevented_is_made_up_for(run):
+    """The checkpoint of step 4 was written, its look was not."""
+    run([good()])
+    run([good(logit_gap=2.0), good()], start=4, made_up=1)
+    assert [(x["step"], x["logit_gap"]) for x in lines(run.folder)][:2] == [
+        (2, 1.5),
+        (4, 2.0),
+    ]
+    assert [look["step"] for look in lines(run.folder)] == [2, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("every", "step", "is_due"),
+    [(2, 4, True), (2, 2, False), (4, 6, False), (0, 4, False), (2, 0, False)],
+)
+def test_a_look_is_due_at_its_steps_alone(tmp_path, every, step, is_due):
+    (tmp_path / "health.jsonl").write_text(json.dumps({"step": 2, **good()}) + "\n")
+    assert collapse_watch.is_look_due(tmp_path, every, step) == is_due
+
+
 @pytest.mark.slow
 def test_earlier_looks_tell_what_is_usual(run):
     run([good(gradient_norm_g=1.0)] * 2)
@@ -209,6 +234,7 @@ def test_the_looks_are_drawn(run):
 @pytest.mark.slow
 def test_a_notebook_needs_a_batch_alone(capsys):
     model = make_model()
+    model.run_eagerly = True
     images = np.random.default_rng(0).uniform(-1, 1, (8, 32, 32, 1)).astype("float32")
     labels = np.arange(8, dtype="int32") % 3
     dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)

@@ -35,8 +35,20 @@ def make_batch(classes=3):
     )
 
 
-def examine(model, batch):
+def examine_in_a_graph(model, batch):
     return examiner.Examiner(model, batch).examine()
+
+
+def examine(model, batch):
+    """The same, operation by operation: tracing takes five times as long."""
+    arrays = batch.images, batch.labels, batch.z
+    # TensorFlow makes tensors of what a graph is given.
+    batch = examiner.FixedBatch(*(a if a is None else tf.constant(a) for a in arrays))
+    tf.config.run_functions_eagerly(True)
+    try:
+        return examine_in_a_graph(model, batch)
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def diversity(model, batch):
@@ -47,7 +59,7 @@ def diversity(model, batch):
 def test_a_look_changes_nothing(classes):
     model, batch = make_model(classes), make_batch(classes)
     before = [variable.numpy() for variable in model.variables]
-    examine(model, batch)
+    examine_in_a_graph(model, batch)
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value, err_msg=variable.path)
 
@@ -234,7 +246,8 @@ def test_two_replicas_are_looked_at_like_one(two_replicas, synchronized):
     for variable, other in zip(model.variables, alone.variables, strict=True):
         variable.assign(other.numpy())
     before = [variable.numpy() for variable in model.variables]
-    assert examine(model, batch) == pytest.approx(examine(alone, batch), rel=1e-4)
+    found = examine_in_a_graph(model, batch)
+    assert found == pytest.approx(examine(alone, batch), rel=1e-4)
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value, err_msg=variable.path)
 

@@ -1,6 +1,9 @@
 """What happens before and around the training steps."""
 
 import json
+import pathlib
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -11,12 +14,14 @@ from PIL import Image
 
 from sagan_tf import train
 from sagan_tf.distribution.workers import Workers
-from sagan_tf.errors import COLLAPSED, FINISHED, BadInput
+from sagan_tf.errors import COLLAPSED, FINISHED, STOPPED, BadInput
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.settings.config import Config
 from sagan_tf.settings.explanations import explain
 from sagan_tf.training import loop
 from sagan_tf.training.callbacks.stopping import Stop
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -172,6 +177,48 @@ def test_the_end_of_a_run_is_reported(stop, step, status, words, tmp_path, capsy
     text = capsys.readouterr().out
     assert all(word in text for word in words)
     assert ("is saved" in text) == (status in (0, 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {"evaluate_every_steps": 8, "feature_network": "nowhere"},
+        {"batch_size": 8},
+    ],
+    ids=["before the training", "in the first step"],
+)
+def test_a_start_that_fails_leaves_a_workdir_for_the_corrected_command(
+    tmp_path, capsys, monkeypatch, failure
+):
+    def too_large(self, data):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sagan_tf.model.sagan.SAGAN.train_step", too_large)
+        assert tiny.run(tmp_path, **failure, generator_channels=8) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: ")
+    assert not (tmp_path / "config.json").exists()
+    assert tiny.run(tmp_path, total_steps=4) == 0
+    assert 'generator_channels": 4' in (tmp_path / "config.json").read_text()
+
+
+@pytest.mark.slow
+def test_a_training_whose_reader_goes_saves_a_checkpoint(tmp_path):
+    """As `train ... | head -1`; and SIGHUP when the terminal goes."""
+    command = [sys.executable, "-m", "sagan_tf.train", *tiny.command_line(tmp_path)[1:]]
+    command += ["--total_steps=100000", "--checkpoint_every_steps=0"]
+    command += ["--sample_every_steps=0"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    assert process.stdout.readline().startswith("step 2/")
+    process.stdout.close()
+    error = process.stderr.read()
+    assert process.wait() == STOPPED
+    assert "The reader of the output has gone" in error
+    assert "Traceback" not in error and "Exception ignored" not in error
+    assert Checkpoints(tmp_path / "checkpoints").newest_good() >= 2
 
 
 def opened(dataset, **changes):

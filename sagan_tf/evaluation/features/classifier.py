@@ -17,20 +17,21 @@ import numpy as np
 
 from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing_folder, write_text
+from sagan_tf.run.records import NUMBER, read_json
 
 NETWORK_FILE, RECORD_FILE = "classifier.keras", "classifier.json"
 
 # What classifier.json has at least.
-RECORD_FIELDS = (
-    "name",
-    "resolution",
-    "image_channels",
-    "num_classes",
-    "num_features",
-    "class_names",
-    "held_out_accuracy",
-    "sha256",
-)
+RECORD_FIELDS = {
+    "name": str,
+    "resolution": int,
+    "image_channels": int,
+    "num_classes": int,
+    "num_features": int,
+    "class_names": [str],
+    "held_out_accuracy": NUMBER,
+    "sha256": str,
+}
 
 # Stages halve the image until it is no larger than this.
 _LAST_SIZE = 4
@@ -216,9 +217,7 @@ def load_classifier(folder):
             "the --output that was given to sagan_tf.train_classifier."
         )
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if missing := [name for name in RECORD_FIELDS if name not in record]:
-            raise BadInput(f"{RECORD_FILE} has no {', '.join(missing)}")
+        record = read_json(path, RECORD_FIELDS)
         model = keras.saving.load_model(folder / NETWORK_FILE, compile=False)
         if weights_hash(model) != record["sha256"]:
             raise BadInput(f"the weights are not those that {RECORD_FILE} is about")

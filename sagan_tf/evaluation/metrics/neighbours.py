@@ -2,9 +2,10 @@
 nearest of many rows, which come in batches and are not kept. Distances are Euclidean.
 """
 
+import concurrent.futures
+import os
+
 import numpy as np
-from sklearn.metrics import pairwise_distances_chunked
-from sklearn.neighbors import NearestNeighbors
 
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.blas import one_blas_thread
@@ -33,8 +34,11 @@ def neighbour_scores(
     ball holds at least one fake one. Here too a border belongs to its ball; the
     authors' code leaves it out, which only exact copies of images show.
 
-    Scikit-learn sums distances in float64 and rounds those of float32 features to
-    float32. Memory: a block of distances at a time, 64 MiB, whatever N and M.
+    Distances are in float64, from the mean of the real images, whatever they come as.
+    Two that differ by less than their rounding are equal: a border is the distance of
+    two images, and a copy of the one must lie on it, even where both are copies and the
+    distance is 0. Memory: a block of distances at a time, 64 MiB, whatever N and M, and
+    both sets in float64.
 
     Args:
         real_features, fake_features: float arrays (N, D) and (M, D).
@@ -50,42 +54,83 @@ def neighbour_scores(
             f"neighbours must be at least 1. Received: {neighbours}. Try 3 or 5."
         )
     real, fake = check_pair(real_features, fake_features, at_least=max(neighbours) + 1)
-    precise, balls = [], []
-    recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
-    with one_blas_thread():
-        radii, density_radii = _radii(real, neighbours)
-        (fake_radii,) = _radii(fake, [precision_neighbours])
-        for rows, distances in _blocks(fake, real):
-            precise.append((distances <= radii).any(axis=1))
-            recalled |= (distances <= fake_radii[rows, np.newaxis]).any(axis=0)
-            inside = distances <= density_radii
-            balls.append(inside.sum(axis=1))
-            covered |= inside.any(axis=0)
+    centre = real.mean(axis=0, dtype=np.float64)
+    real, fake = real - centre, fake - centre
+    radii, density_radii = _radii(real, neighbours)
+    (fake_radii,) = _radii(fake, [precision_neighbours])
+
+    def compare(block, lowest):
+        inside = lowest <= density_radii
+        return (
+            (lowest <= radii).any(axis=1),
+            (lowest <= fake_radii[block, np.newaxis]).any(axis=0),
+            inside.sum(axis=1),
+            inside.any(axis=0),
+        )
+
+    precise, recalled, balls, covered = zip(*_for_blocks(compare, fake, real))
     return {
         "precision": float(np.concatenate(precise).mean()),
-        "recall": float(recalled.mean()),
+        "recall": float(np.any(recalled, axis=0).mean()),
         "density": float(np.concatenate(balls).mean() / density_neighbours),
-        "coverage": float(covered.mean()),
+        "coverage": float(np.any(covered, axis=0).mean()),
     }
 
 
 def _radii(features, neighbours):
-    """Distances (N,) to the k-th nearest other row, for each k of `neighbours`."""
-    search = NearestNeighbors(n_neighbors=max(neighbours), algorithm="brute")
-    # Without an argument, no row is a neighbour of its own.
-    distances, _ = search.fit(features).kneighbors()
-    return [distances[:, k - 1] for k in neighbours]
+    """Squared distances (N,) to the k-th nearest other row, for each k of `neighbours`.
+
+    Each is as large as rounding can have made it.
+    """
+    squares = np.einsum("nd,nd->n", features, features)
+
+    def find(block, lowest):
+        rows = np.arange(len(lowest))
+        # No row is a neighbour of its own.
+        lowest[rows, rows + block.start] = np.inf
+        order = np.argpartition(lowest, [k - 1 for k in neighbours], axis=1)
+        radii = []
+        for k in neighbours:
+            nearest = order[:, k - 1]
+            slack = 2 * _ROUNDING * (squares[block] + squares[nearest])
+            radii.append(lowest[rows, nearest] + slack)
+        return radii
+
+    return [
+        np.concatenate(radii) for radii in zip(*_for_blocks(find, features, features))
+    ]
 
 
-def _blocks(fake, real):
-    """Slices of the rows of `fake`, each with their distances to all of `real`."""
-    first = 0
+def _for_blocks(function, queries, rows):
+    """The results of a function for blocks of queries: list, in their order.
+
+    It gets the slice of the queries and their squared distances to all rows, each as
+    small as rounding can have made it.
+    """
+    squares, row_squares = (np.einsum("nd,nd->n", x, x) for x in (queries, rows))
+
+    def run(block):
+        sums = squares[block, np.newaxis] + row_squares
+        with one_blas_thread():
+            products = queries[block] @ rows.T
+        sums *= 1 - _ROUNDING
+        products *= 2
+        return function(block, np.subtract(sums, products, out=sums))
+
     # A thread for each core: BLAS has only one of its own.
-    for distances in pairwise_distances_chunked(
-        fake, real, n_jobs=-1, working_memory=BLOCK_MEBIBYTES
+    with (
+        one_blas_thread(),
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        yield slice(first, first + len(distances)), distances
-        first += len(distances)
+        return list(pool.map(run, _blocks(queries, rows)))
+
+
+def _blocks(queries, rows):
+    """Slices of the queries: those that are worked on together take 64 MiB."""
+    room = BLOCK_MEBIBYTES * 2**20 / (8 * len(rows) * os.cpu_count())
+    size = max(int(room), 1)
+    starts = range(0, len(queries), size)
+    return [slice(first, min(first + size, len(queries))) for first in starts]
 
 
 class NearestRows:

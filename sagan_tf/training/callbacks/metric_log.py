@@ -8,7 +8,12 @@ import time
 import tensorflow as tf
 
 from sagan_tf.files import append_lines, write_text
-from sagan_tf.run.records import draw_metrics, json_line, read_metrics
+from sagan_tf.run.records import (
+    draw_metrics,
+    json_line,
+    keep_lines,
+    read_metrics,
+)
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
@@ -63,10 +68,7 @@ class MetricLog(StepCallback):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        records = [r for r in read_metrics(self._jsonl) if r["step"] <= self.step()]
-        write_text(self._jsonl, "".join(json_line(record) for record in records))
-        write_text(self._csv, _csv_text(records, header=True))
-        self._is_empty = not records
+        self._write_csv(keep_lines(self._jsonl, self.step()))
         self._logged = self.step()
         self._speed.start(self.step())
 
@@ -86,10 +88,17 @@ class MetricLog(StepCallback):
             "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         }
         append_lines(self._jsonl, json_line(record))
-        append_lines(self._csv, _csv_text([record], header=self._is_empty))
-        self._is_empty = False
+        if set(record) <= set(self._columns):
+            append_lines(self._csv, _csv_text([record], self._columns))
+        else:  # The first record, or that of a run with another setting.
+            self._write_csv(read_metrics(self._jsonl))
         self._logged = step
         self.model.reset_metrics()
+
+    def _write_csv(self, records):
+        self._columns = list(dict.fromkeys(name for each in records for name in each))
+        head = ",".join(self._columns) + "\n" if records else ""
+        write_text(self._csv, head + _csv_text(records, self._columns))
 
     def on_train_end(self, logs=None):
         # The last interval may be incomplete.
@@ -97,14 +106,9 @@ class MetricLog(StepCallback):
             self.at_step(self.step(), logs)
 
 
-def _csv_text(records, header):
-    if not records:
-        return ""
+def _csv_text(records, columns):
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
-    if header:
-        writer.writeheader()
-    writer.writerows(records)
+    csv.DictWriter(text, columns, lineterminator="\n").writerows(records)
     return text.getvalue()
 
 

@@ -37,7 +37,8 @@ class PeriodicEvaluation(StepCallback):
         super().on_train_begin(logs)
         known, step = recorded(self._log, self._how), self.step()
         best = [s for s in Checkpoints(self._folder).steps() if s in known]
-        self._lowest = min((known[s]["metrics"]["fid"] for s in best), default=math.inf)
+        fids = [known[s]["metrics"].get("fid") for s in best]
+        self._lowest = min((f for f in fids if f is not None), default=math.inf)
         # An evaluation that a kill prevented is made up for.
         is_due = step > 0 and step % self._every == 0 and step not in known
         if is_due and step in self._checkpoints.steps():

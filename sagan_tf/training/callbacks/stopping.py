@@ -1,7 +1,10 @@
 """Why a training stops before its last step: a value that is not finite, a signal."""
 
+import contextlib
 import dataclasses
+import os
 import signal
+import sys
 import threading
 
 import tensorflow as tf
@@ -46,6 +49,8 @@ class NonfiniteStop(Stopper):
         every: int, steps.
         workers: `Workers`; what one of them finds stops all.
     """
+
+    stops_at_nonfinite = True  # So `SAGAN.fit` adds no watch of its own.
 
     def __init__(self, every, workers=None):
         super().__init__(every)
@@ -92,10 +97,48 @@ def _is_finite(variable):
     return not value.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(value)))
 
 
-class SignalStop(Stopper):
-    """Stops after the current step at SIGTERM or Ctrl-C; a second one ends at once.
+class _Output:
+    """A stream whose reader may go: this is noted once, and nothing more is written.
 
-    To be used as a context too: `with SignalStop() as stop: model.fit(...)`.
+    Args:
+        stream: text stream.
+        note: function of nothing.
+    """
+
+    def __init__(self, stream, note):
+        self._stream, self._note, self._is_lost = stream, note, False
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def write(self, text):
+        with self._losing():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self):
+        with self._losing():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _losing(self):
+        try:
+            yield
+        except OSError:  # A closed pipe, or a terminal that has gone.
+            with contextlib.suppress(OSError):  # A stream without a file.
+                # What waits in its buffer would fail again at the end of the process.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            if not self._is_lost:
+                self._is_lost = True
+                self._note()
+
+
+class SignalStop(Stopper):
+    """Stops after the current step at SIGTERM, SIGHUP or Ctrl-C, or without a reader.
+
+    A second signal ends the process at once. If the reader of the output has gone, as
+    in `train | head`, this counts as SIGPIPE, and what is printed is lost. To be used
+    as a context too: `with SignalStop() as stop: model.fit(...)`.
 
     Args:
         workers: `Workers`; a signal to one of them stops all, after the same step.
@@ -113,19 +156,35 @@ class SignalStop(Stopper):
     def __enter__(self):
         # Python only lets the main thread change what a signal does.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+            if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+                numbers.remove(signal.SIGHUP)  # `nohup` has said so.
+            for number in numbers:
                 self._before[number] = signal.signal(number, self._note)
+        self._streams = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = (_Output(s, self._note_reader) for s in self._streams)
         return self
 
     def __exit__(self, *exception):
+        # What is still to be written meets the lost reader here.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = self._streams
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _note(self, number, frame):
         self.received = signal.Signals(number).name
-        print(f"\n{self.received}: stopping after this step.", flush=True)
         for other in self._before:
             signal.signal(other, signal.SIG_DFL)
+        with contextlib.suppress(RuntimeError):  # It came while something was printed.
+            print(f"\n{self.received}: stopping after this step.", flush=True)
+
+    def _note_reader(self):
+        if self.received is None:
+            self.received = signal.SIGPIPE.name
+        text = "The reader of the output has gone: stopping after this step."
+        print(f"\n{text}", file=sys.stderr, flush=True)
 
     def at_step(self, step, logs):
         own = signal.Signals[self.received] if self.received else 0

@@ -363,8 +363,15 @@ def test_pictures_keep_about_their_size(tmp_path, shape, expected):
     assert training.natural_shape(source) == expected
 
 
-def test_a_first_picture_that_is_bad_is_named(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"\x89PNG but not really")
+def test_a_first_picture_that_is_a_gif_has_its_size(tmp_path):
+    Image.fromarray(np.zeros((60, 70, 3), np.uint8)).save(tmp_path / "a.gif")
+    source = data.open_source(f"folder:{tmp_path}")
+    assert training.natural_shape(source) == (64, 3)
+
+
+@pytest.mark.parametrize("contents", [b"\x89PNG but not really", b"GIF89a", b"BM"])
+def test_a_first_picture_that_is_bad_is_named(tmp_path, contents):
+    (tmp_path / "a.png").write_bytes(contents)
     source = data.open_source(f"folder:{tmp_path}")
     with pytest.raises(ValueError, match=r"a\.png: .*--skip_bad_images"):
         training.natural_shape(source)

@@ -74,6 +74,30 @@ def test_a_set_lies_in_itself():
     assert 1 <= scores["density"] <= 6 / 5
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_copies_of_real_images_are_precise_however_many_copies_there_are(dtype, offset):
+    """A ball around copies has radius 0; rounding must not leave out its centre."""
+    rng = np.random.default_rng(0)
+    once = (rng.normal(size=(150, 300)) * 3 + offset).astype(dtype)
+    # Of some there are seven: more than any number of neighbours.
+    real = np.concatenate([once, *[once[:60]] * 6])[rng.permutation(510)]
+    for fake in (real, once, real[rng.permutation(510)[:77]]):
+        scores = neighbour_scores(real, fake)
+        assert scores["precision"] == 1
+    assert neighbour_scores(real, once)["coverage"] == 1
+    assert neighbour_scores(once, real)["recall"] == 1
+    # A border goes through images too: these are the nearest neighbours of all.
+    scores = neighbour_scores(real, real)
+    assert scores["recall"] == scores["coverage"] == 1
+
+
+def test_almost_a_copy_is_no_copy():
+    once = np.random.default_rng(0).normal(size=(60, 300)).astype(np.float32)
+    real = np.repeat(once, 7, axis=0)
+    assert neighbour_scores(real, once + np.float32(1e-5))["precision"] == 0
+
+
 def test_sets_far_apart_share_nothing():
     real, fake = two_sets()
     assert set(neighbour_scores(real, fake + 100).values()) == {0}

@@ -1,7 +1,10 @@
 """What stops a training, on a fake model whose training is counting."""
 
+import errno
+import io
 import os
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -69,7 +72,7 @@ class SignalAt(StepCallback):
         os.kill(os.getpid(), self._number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_after_the_step_with_a_checkpoint(number, tmp_path):
     checkpoints, guard = Checkpoints(tmp_path), NonfiniteStop(100)
     model = CountingModel()
@@ -83,6 +86,51 @@ def test_a_signal_stops_after_the_step_with_a_checkpoint(number, tmp_path):
     assert model.stop == Stop(3, f"Stopped by {number.name}.")
     assert checkpoints.steps() == [3]
     assert signal.getsignal(number) is before
+
+
+def test_nohup_is_respected():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with SignalStop() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+class PrintAt(StepCallback):
+    """Prints at a step, and later."""
+
+    def at_step(self, step, logs):
+        print("step", step, flush=True)
+        print("step", step, file=sys.stderr, flush=True)
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+@pytest.mark.parametrize("error", [errno.EPIPE, errno.EIO])
+def test_a_reader_that_has_gone_stops_with_a_checkpoint(
+    tmp_path, monkeypatch, name, error
+):
+    """A closed pipe, or a terminal that has gone, in place of the stream."""
+
+    class Closed(io.StringIO):
+        def flush(self):
+            raise OSError(error, os.strerror(error))
+
+    streams = {each: io.StringIO() for each in ("stdout", "stderr")}
+    streams[name] = Closed()
+    for each, stream in streams.items():
+        monkeypatch.setattr(sys, each, stream)
+    checkpoints, guard = Checkpoints(tmp_path), NonfiniteStop(100)
+    model = CountingModel()
+    with SignalStop() as stop:
+        writer = CheckpointWriter(0, checkpoints, guard)
+        fit(model, 9, PrintAt(3), stop, guard, writer)
+    assert model.stop == Stop(3, "Stopped by SIGPIPE.")
+    assert checkpoints.steps() == [3]
+    assert sys.stdout is streams["stdout"]
+    if name == "stdout":
+        assert "stopping after this step" in streams["stderr"].getvalue()
 
 
 class StopAt(Stopper):

@@ -1,0 +1,248 @@
+"""What `fit` and `evaluate` of a `SAGAN` do beside those of `keras.Model`."""
+
+import warnings
+
+import keras
+import tensorflow as tf
+
+from sagan_tf.distribution.keras_fit import is_multi_worker
+from sagan_tf.errors import BadInput
+from sagan_tf.model import step_metrics
+from sagan_tf.model.adversarial_losses import call, count_of
+from sagan_tf.model.arguments import labels_of
+from sagan_tf.model.batches import BatchCheck, errors_in_one_line, unpacked
+
+# Batches between two looks of a `NonfiniteWatch`.
+_LOOK_EVERY = 100
+
+
+class Fitting:
+    """The part of `SAGAN` that checks data, and evaluates on held-out images."""
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+    ):
+        """Trains, see `keras.Model.fit`.
+
+        Images are `(B, R, R, C)` floats in [-1, 1], labels `(B,)` or `(B, 1)` ints in
+        [0, num_classes). All of them are looked at. A batch that cannot be cut into
+        `discriminator_steps * gradient_accumulation_steps` equal parts on each replica
+        is refused, or left out with a warning where its size is not known beforehand.
+        A training that becomes NaN or infinite stops with a warning.
+
+        Raises:
+            BadInput: images or labels are something else, or there are weights.
+        """
+        _refuse_weights(class_weight, sample_weight)
+        if validation_split and validation_data is None and hasattr(x, "dtype"):
+            kept = int(len(x) * (1 - validation_split))
+            validation_data = x[kept:], None if y is None else y[kept:]
+            x, y, validation_split = x[:kept], None if y is None else y[:kept], 0.0
+        parts = self.discriminator_steps * self.gradient_accumulation_steps
+        x, y = self._batch_check(parts).checked(x, y, batch_size, shuffle)
+        if validation_data is not None:
+            val_x, val_y, weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+            _refuse_weights(None, weight)
+            val_size = validation_batch_size or batch_size
+            validation_data = self._batch_check().checked(val_x, val_y, val_size)
+        callbacks = self._with_watch(callbacks)
+        with errors_in_one_line():
+            return super().fit(
+                x=x,
+                y=y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
+            )
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        _use_cached_eval_dataset=False,
+    ):
+        """The losses on held-out images, see `test_step` and `keras.Model.evaluate`.
+
+        Data and errors are those of `fit`.
+        """
+        _refuse_weights(None, sample_weight)
+        if not _use_cached_eval_dataset:  # `fit` has checked it.
+            x, y = self._batch_check().checked(x, y, batch_size)
+        with errors_in_one_line():
+            return super().evaluate(
+                x=x,
+                y=y,
+                batch_size=batch_size,
+                verbose=verbose,
+                steps=steps,
+                callbacks=callbacks,
+                return_dict=return_dict,
+                _use_cached_eval_dataset=_use_cached_eval_dataset,
+            )
+
+    def train_on_batch(
+        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
+    ):
+        """One training step on arrays, see `fit` and `keras.Model.train_on_batch`."""
+        _refuse_weights(class_weight, sample_weight)
+        parts = self.discriminator_steps * self.gradient_accumulation_steps
+        x, y = self._batch_check(parts).arrays(x, y)
+        return super().train_on_batch(x, y, return_dict=return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Losses on arrays, see `evaluate` and `keras.Model.test_on_batch`."""
+        _refuse_weights(None, sample_weight)
+        x, y = self._batch_check().arrays(x, y)
+        return super().test_on_batch(x, y, return_dict=return_dict)
+
+    def test_step(self, data):
+        """Losses, logits and accuracies on held-out images. Nothing is trained.
+
+        As in training, the generator normalizes with the statistics of the batch, and
+        batch k of an evaluation has its own z and labels. D sees images without
+        augmentation. `u`, moving statistics and the step stay as they are.
+
+        Args:
+            data: see `train_step`; one batch, which is not cut.
+
+        Returns:
+            Dict of the metrics of `step_metrics.HELD_OUT`.
+        """
+        images, labels = unpacked(data)
+        labels = labels_of(self, images, labels)
+        draw = tf.cast(self._trackers["g_loss"].count, tf.int64)
+        with keras.StatelessScope():
+            z, both = self.draw_latents(draw, count_of(images), labels)
+            g_loss = self.generator_loss(z, both)
+            fakes = call(self.generator, z, both)
+            if both is not None:
+                both = tf.concat([labels, both], 0)
+            d_loss, *logits = self.discriminator_loss(images, fakes, both)
+        self._trackers["g_loss"].update_state(g_loss)
+        step_metrics.track_discriminator(self._trackers, d_loss, *logits, both)
+        names = [name for name in self._trackers if name in step_metrics.HELD_OUT]
+        return {name: self._trackers[name].result() for name in names}
+
+    def _make_function(self, step_function):
+        # TensorFlow would otherwise run what needs no data (the generator's step, the
+        # counters) when the next batch is an error or the end of the data.
+        def step_after_data(data):
+            data = tf.nest.map_structure(tf.identity, data)
+            with tf.control_dependencies(tf.nest.flatten(data)):
+                return step_function(data)
+
+        return super()._make_function(step_after_data)
+
+    def _batch_check(self, parts=1):
+        return BatchCheck(
+            self.discriminator.inputs[0].shape[1:],
+            self.num_classes,
+            parts,
+            self.distribute_strategy.num_replicas_in_sync,
+        )
+
+    def _with_watch(self, callbacks):
+        """The callbacks with a `NonfiniteWatch`, and with a direction to watch in."""
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            return callbacks
+        if not isinstance(callbacks, (tuple, list)):
+            callbacks = [] if callbacks is None else [callbacks]
+        for callback in callbacks:
+            _give_direction(callback)
+        if any(getattr(each, "stops_at_nonfinite", False) for each in callbacks):
+            return callbacks
+        return [*callbacks, NonfiniteWatch()]
+
+
+class NonfiniteWatch(keras.callbacks.Callback):
+    """Stops a training in a notebook whose values are not finite, with a warning.
+
+    A callback with the attribute `stops_at_nonfinite` takes its place.
+    """
+
+    def on_train_begin(self, logs=None):
+        self._looked_at = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        # A look at every step would wait for the device each time.
+        if batch - self._looked_at >= _LOOK_EVERY:
+            self._looked_at = batch
+            self._look()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._looked_at = 0
+        self._look()
+
+    def _look(self):
+        step = int(self.model.first_nonfinite_step.numpy())
+        if step < 0 or self.model.stop_training:
+            return
+        warnings.warn(
+            "All images, losses and weights must be finite. Received: one that is NaN "
+            f"or infinite at step {step:,}, so the training stops. Try images without "
+            "NaN, smaller learning rates, and weights saved before that step.",
+            stacklevel=2,
+        )
+        # One worker must not stop alone: the others would wait for it.
+        if not is_multi_worker(self.model.distribute_strategy):
+            self.model.stop_training = True
+
+
+def _give_direction(callback):
+    """Says whether a smaller value is better, where Keras looks in other places.
+
+    Raises:
+        BadInput: the metric has no direction.
+    """
+    monitor = getattr(callback, "monitor", None)
+    if monitor is None or getattr(callback, "mode", None) != "auto":
+        return
+    name = monitor.removeprefix("val_")
+    if name in step_metrics.DIRECTIONS:
+        callback.mode = step_metrics.DIRECTIONS[name]
+    elif getattr(callback, "save_best_only", True):
+        raise BadInput(
+            f"{type(callback).__name__} must be told whether {monitor} shall fall or "
+            f"rise. Received: mode='auto'. Try mode='min', or to monitor one of "
+            f"{', '.join(step_metrics.DIRECTIONS)}."
+        )
+
+
+def _refuse_weights(class_weight, sample_weight):
+    if class_weight is not None or sample_weight is not None:
+        name = "sample_weight" if class_weight is None else "class_weight"
+        raise BadInput(
+            "The losses of a SAGAN give every image the same weight. Received: "
+            f"{name}. Try a data set that holds the images as often as they count."
+        )

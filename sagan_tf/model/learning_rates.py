@@ -1,0 +1,58 @@
+"""The learning rates of two optimizers as one."""
+
+import keras
+
+from sagan_tf.errors import BadInput
+
+
+class OptimizerPair:
+    """What Keras' callbacks see as `model.optimizer` of a `SAGAN`.
+
+    Its learning rate is the generator's. Setting it sets the discriminator's too, so
+    that their ratio (TTUR) stays: `LearningRateScheduler` and `ReduceLROnPlateau` move
+    both. To change the ratio, set the learning rates of `generator_optimizer` and
+    `discriminator_optimizer` themselves. Everything else is the generator's.
+
+    Args:
+        generator_optimizer, discriminator_optimizer: Keras optimizers.
+    """
+
+    def __init__(self, generator_optimizer, discriminator_optimizer):
+        self._pair = generator_optimizer, discriminator_optimizer
+        self._ratio = None
+        self._note_ratio()
+
+    @property
+    def learning_rate(self):
+        return self._pair[0].learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        self._note_ratio()
+        if callable(value) or self._ratio is None:
+            raise BadInput(
+                "model.optimizer.learning_rate must be a number, and the generator's "
+                "must not start at 0: the discriminator's keeps its ratio to it. "
+                f"Received: {value!r}. Try model.generator_optimizer.learning_rate and "
+                "model.discriminator_optimizer.learning_rate."
+            )
+        for optimizer, factor in zip(self._pair, (1.0, self._ratio)):
+            optimizer.learning_rate = factor * float(value)
+
+    @property
+    def variables(self):
+        """Those of both optimizers."""
+        return self._pair[0].variables + self._pair[1].variables
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "_pair":
+            raise AttributeError(name)
+        return getattr(self._pair[0], name)
+
+    def _note_ratio(self):
+        # A rate of 0, as at the start of a warm-up, has no ratio: the last one counts.
+        of_generator, of_discriminator = (
+            float(keras.ops.convert_to_numpy(each.learning_rate)) for each in self._pair
+        )
+        if of_generator:
+            self._ratio = of_discriminator / of_generator
