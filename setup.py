@@ -58,7 +58,9 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # JAX: layers and networks are tested on a second Keras backend.
         # nbclient: the notebooks are run, in an ipykernel.
+        # hypothesis: makes hostile files and flags, see tests/hostile.
         "test": [
+            "hypothesis>=6.100",
             "jax",
             "jaxlib",
             "pytest>=8",

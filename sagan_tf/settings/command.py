@@ -199,8 +199,9 @@ def _about_value(values, text, place, error):
     if bounds:
         is_whole = isinstance(flag.parser, flags.IntegerParser)
         kind = "a whole number" if is_whole else "a number"
-        wanted = f"{kind} from {bounds[0]} to {bounds[1]}"
-        example = bounds[0] if default is None else default
+        least, most = (f"{bound:.10g}" for bound in bounds)
+        wanted = f"{kind} from {least} to {most}"
+        example = least if default is None else default
     elif hasattr(flag.parser, "enum_values"):
         wanted = f"one of {', '.join(flag.parser.enum_values)}"
         example = default or flag.parser.enum_values[0]
