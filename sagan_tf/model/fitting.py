@@ -158,9 +158,9 @@ class Fitting:
         # TensorFlow would otherwise run what needs no data (the generator's step, the
         # counters) when the next batch is an error or the end of the data.
         def step_after_data(data):
-            data = tf.nest.map_structure(tf.identity, data)
-            with tf.control_dependencies(tf.nest.flatten(data)):
-                return step_function(data)
+            data = [None if x is None else tf.identity(x) for x in unpacked(data)]
+            with tf.control_dependencies([x for x in data if x is not None]):
+                return step_function(tuple(data))
 
         return super()._make_function(step_after_data)
 

@@ -131,6 +131,9 @@ def test_one_batch_is_checked():
         light().train_on_batch(data()[0].astype("uint8"), data()[1])
     with pytest.raises(BadInput, match="one-hot"):
         light().test_on_batch(data()[0], np.eye(3)[data()[1]])
+    model = light()
+    model.train_on_batch(*data())
+    assert int(model.step) == 1
 
 
 def test_a_last_batch_that_is_smaller_is_refused_or_left_out():
