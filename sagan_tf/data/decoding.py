@@ -5,11 +5,15 @@ and PNG, exactly and on all cores. Pillow decodes what TensorFlow's decoders get
 or crash on: GIF, BMP, WebP and CMYK JPEGs.
 """
 
+import atexit
+import functools
 import io
 import logging
 import os
 import stat
 import struct
+import threading
+import time
 import warnings
 import zlib
 
@@ -95,40 +99,80 @@ _TEXT = tf.TensorSpec([], tf.string)
 
 @tf.function(input_signature=[_TEXT], autograph=False)
 def _read_and_decode(path):
-    contents = tf.numpy_function(_read, [path], tf.string, stateful=False)
+    contents = _python(_read, [path], tf.string)
     return _decode(tf.ensure_shape(contents, []), path)
 
 
 @tf.function(input_signature=[_TEXT, _TEXT], autograph=False)
 def _decode(contents, name):
-    found = tf.numpy_function(_examine, [contents], tf.int32, stateful=False)
+    found = _python(_examine, [contents], tf.int32)
     branch, orientation = tf.unstack(tf.ensure_shape(found, [2]))
 
     def reduce_deep_png():
         deep = tf.io.decode_png(contents, dtype=tf.uint16)
-        return tf.numpy_function(
-            _reduce, [contents, deep, name], tf.uint8, stateful=False
-        )
+        return _python(_reduce, [contents, deep, name], tf.uint8)
 
     branches = {
         # As libjpeg and Pillow; TensorFlow's default is off by up to 3, not faster.
         _JPEG: lambda: tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE"),
         _PNG: lambda: tf.io.decode_png(contents),
         _DEEP_PNG: reduce_deep_png,
-        _PILLOW: lambda: tf.numpy_function(
-            _decode_with_pillow, [contents], tf.uint8, stateful=False
-        ),
+        _PILLOW: lambda: _python(_decode_with_pillow, [contents], tf.uint8),
     }
     pixels = tf.switch_case(branch, branches)
     pixels = tf.cond(
         orientation > 1,
-        lambda: tf.numpy_function(
-            _turn_upright, [pixels, orientation], tf.uint8, stateful=False
-        ),
+        lambda: _python(_turn_upright, [pixels, orientation], tf.uint8),
         lambda: pixels,
     )
     pixels.set_shape([None, None, None])
     return pixels
+
+
+class _Calls:
+    """Calls of Python by TensorFlow's threads, which have to end before Python does.
+
+    Python ends a thread that comes back to it while it shuts down. The call of that
+    thread would never end, and the pipeline that is still there would wait for it.
+    """
+
+    def __init__(self):
+        self.running = self.started = 0
+        self.closing = False
+        self.lock = threading.Lock()
+
+    def __call__(self, function, *arguments):
+        with self.lock:
+            self.started += 1
+            self.running += 1
+        try:
+            if self.closing:
+                raise BadInput("Python is shutting down.")
+            return function(*arguments)
+        finally:
+            with self.lock:
+                self.running -= 1
+
+    def close(self, quiet_seconds=0.1, longest_seconds=30):
+        """Lets new calls fail at once; returns when none has come for a while."""
+        self.closing = True
+        end = time.monotonic() + longest_seconds
+        started = None
+        while self.started and time.monotonic() < end:
+            if not self.running and self.started == started:
+                return
+            started = self.started
+            time.sleep(quiet_seconds)
+
+
+_calls = _Calls()
+atexit.register(_calls.close)
+
+
+def _python(function, arguments, dtype):
+    """A Python function in a graph."""
+    call = functools.partial(_calls, function)
+    return tf.numpy_function(call, arguments, dtype, stateful=False)
 
 
 def _as_bytes(value):

@@ -4,6 +4,8 @@ import io
 import logging
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -343,3 +345,20 @@ def test_what_is_no_picture_is_an_error(decode, contents):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
 def test_picture_files_are_recognised_by_their_first_bytes(kind):
     assert looks_like_picture(encoded(SMOOTH, kind)[:4])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_process_ends_while_a_pipeline_is_at_work(tmp_path, kind):
+    """Its iterator is a global name, so that it is there until the end."""
+    for index in range(9):
+        pixels = random_pixels(400, 500, 3, seed=index)
+        (tmp_path / f"{index}.png").write_bytes(encoded(pixels, kind))
+    program = f"""
+from sagan_tf import data
+source = data.open_source("folder:{tmp_path}")
+batches = iter(data.make_dataset(source, resolution=32, image_channels=3,
+                                 batch_size=9, seed=0, cache_bytes=0))
+next(batches)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=100)
