@@ -163,4 +163,4 @@ def test_people_read_a_table():
 def test_a_part_that_is_not_there_is_refused():
     result = run("--part=swd")
     assert result.returncode == 2
-    assert "should be one of" in result.stderr
+    assert "part must be one of all, train_step," in result.stderr

@@ -206,7 +206,10 @@ def _about_value(values, text, place, error):
         wanted = f"one of {', '.join(flag.parser.enum_values)}"
         example = default or flag.parser.enum_values[0]
     else:
-        wanted, example = "what --help says", default
+        # The words of a validator of `absl`.
+        _, found, words = str(error).partition("should be ")
+        wanted = words.rstrip(".") if found else "what --help says"
+        example = default
     return f"{flag.name} must be {wanted}. {received} Try --{flag.name}={example}."
 
 

@@ -81,7 +81,7 @@ class FixedLatents(SAGAN):
     def fix(self, z, labels):
         self.fixed_z, self.fixed_labels = z, labels
 
-    def draw_latents(self, draw, count, real_labels=None):
+    def draw_latents(self, draw, count, real_labels=None, pairs=False):
         return self.fixed_z, self.fixed_labels
 
 

@@ -72,6 +72,15 @@ class SignalAt(StepCallback):
         os.kill(os.getpid(), self._number)
 
 
+@pytest.fixture
+def hangup_ends_a_process():
+    """As usual; under `nohup` the tests, and so this process, would not get it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup_ends_a_process")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_after_the_step_with_a_checkpoint(number, tmp_path):
     checkpoints, guard = Checkpoints(tmp_path), NonfiniteStop(100)
