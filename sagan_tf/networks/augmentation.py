@@ -85,18 +85,24 @@ def _colour(images, uniforms, fill):
 
 
 def _translation(images, uniforms, fill):
-    size = images.shape[1]
-    limit = int(size / 8 + 0.5)
-    for axis, uniform in zip((1, 2), uniforms):
-        shift = ops.cast(ops.floor(uniform * (2 * limit + 1)), "int32") - limit
-        shape = [1, 1, 1, 1]
-        shape[axis] = size
-        source = ops.reshape(ops.arange(size, dtype="int32"), shape) + shift
-        inside = (source >= 0) & (source < size)
-        source = ops.clip(source, 0, size - 1)
-        moved = ops.take_along_axis(images, source, axis=axis)
-        images = ops.where(inside, moved, ops.cast(fill, images.dtype))
+    # Rows, then rows of the transposed images: columns.
+    for uniform in uniforms:
+        images = ops.transpose(_rows_moved(images, uniform, fill), (0, 2, 1, 3))
     return images
+
+
+def _rows_moved(images, uniform, fill):
+    count, size, _, channels = ops.shape(images)
+    limit = int(size / 8 + 0.5)
+    shift = ops.cast(ops.floor(uniform * (2 * limit + 1)), "int32") - limit
+    source = ops.arange(size, dtype="int32") + ops.reshape(shift, (-1, 1))
+    inside = ops.reshape((source >= 0) & (source < size), (count, size, 1, 1))
+    # One table of all rows of all images: its gradient has a shape that XLA knows.
+    table = ops.reshape(images, (count * size, size * channels))
+    first = size * ops.reshape(ops.arange(count, dtype="int32"), (-1, 1))
+    moved = ops.take(table, first + ops.clip(source, 0, size - 1), axis=0)
+    moved = ops.reshape(moved, (count, size, size, channels))
+    return ops.where(inside, moved, ops.cast(fill, images.dtype))
 
 
 def _cutout(images, uniforms, fill):
