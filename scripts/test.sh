@@ -48,7 +48,8 @@ fi
 # short files too, for both processes to end at the same time.
 rounds=(
   "tests/model tests/parity"
-  "tests/xla_test.py tests/training"
+  "tests/xla_test.py tests/training/loop_test.py"
+  "tests/training tests/export_commands_test.py tests/serving_test.py"
   "tests/variants_test.py tests/end_to_end_test.py tests/evaluate_commands_test.py
    tests/multi_worker_test.py tests/notebooks_test.py tests/benchmark_test.py"
 )
@@ -57,7 +58,7 @@ in_processes -m "not slow" || status=$?
 others=()
 for round in "${rounds[@]}"; do
   # shellcheck disable=SC2086
-  in_processes -m slow $round || status=$?
+  in_processes -m slow $round "${others[@]}" || status=$?
   for path in $round; do others+=("--ignore=$path"); done
 done
 in_processes -m slow "${others[@]}" || status=$?
