@@ -61,20 +61,28 @@ def check_writable(path, make_parents=False):
 
     Args:
         path: of the file, which stays as it is.
-        make_parents: bool, whether parents that are missing are made.
+        make_parents: bool, whether parents that are missing may be: the caller makes
+            them when it writes.
 
     Raises:
         OSError: it cannot be written.
     """
-    if make_parents:
-        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     if is_stream(path):
         return  # Opening a pipe would wait for its reader.
+    parents = pathlib.Path(path).parents if make_parents else ()
+    missing = [parent for parent in parents if not parent.exists()]
     was_there = os.path.exists(path)
-    with naming(path), open(path, "ab"):
-        pass
-    if not was_there:
-        os.unlink(os.path.realpath(path))
+    try:
+        for parent in reversed(missing):
+            parent.mkdir()
+        with naming(path), open(path, "ab"):
+            pass
+        if not was_there:
+            os.unlink(os.path.realpath(path))
+    finally:
+        for parent in missing:
+            if parent.exists():
+                parent.rmdir()
 
 
 def write_text(path, text):

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import pathlib
 
 import numpy as np
 
@@ -86,6 +87,7 @@ def make_reference(config, protocol, network, path, keep=10_000):
         "network": network.name,
         "versions": versions.versions(),
     }
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     _write(path, summary, about)
     return Reference(summary, about, str(path))
 

@@ -104,6 +104,7 @@ class Drawing:
             )
         else:
             drawn = rows.rows_of_seeds(self.choice)
+        pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
         pixels = rows.draw(self._generator, drawn)
         if is_walk and moves:
             sheets, seconds = layouts.moving_walks(
@@ -132,6 +133,7 @@ class Drawing:
 
     def _write_neighbours(self, output, network, count, num_images, columns, captions):
         notes = pathlib.Path(output).with_suffix(".neighbours.json")
+        notes.parent.mkdir(parents=True, exist_ok=True)
         check_writable(notes)
         pixels = rows.draw(self._generator, rows.rows_of_seeds(self.choice))
         pixels = pixels.reshape(-1, *pixels.shape[2:])
