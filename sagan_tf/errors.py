@@ -1,5 +1,8 @@
 """How a command ends: its exit statuses, and the error for bad input."""
 
+import struct
+import zlib
+
 FINISHED = 0
 # Python's own status for an exception, which prints its traceback.
 BUG = 1
@@ -25,3 +28,19 @@ class BadInput(ValueError):
     prints it on one line and ends with `BAD_INPUT`. Every other exception is a bug and
     keeps its traceback.
     """
+
+
+# What readers of files (NumPy's, Pillow's) raise for damaged ones, besides their own.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)

@@ -6,7 +6,7 @@ import functools
 import pathlib
 
 from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE, BadInput
-from sagan_tf.run.records import EVALUATION, EVALUATIONS, TEXT, read_json, read_metrics
+from sagan_tf.run.records import EVALUATION, EVALUATIONS, TEXT, find_json, read_metrics
 
 OUTCOME = "outcome.json"
 COSTS = "costs.json"
@@ -43,7 +43,7 @@ class Run:
     def outcome(self):
         """How the training ended: dict, or `None` while it has not."""
         path = self.workdir / OUTCOME
-        outcome = _read(path, {"status": int, "command?": [str]})
+        outcome = find_json(path, {"status": int, "command?": [str]})
         if outcome is not None and outcome["status"] not in _STATES:
             raise BadInput(
                 f"{path} is damaged: its status must be one of "
@@ -55,12 +55,12 @@ class Run:
     @functools.cached_property
     def config(self):
         """Dict, empty if the run has not begun."""
-        return _read(self.workdir / "config.json", _CONFIG) or {}
+        return find_json(self.workdir / "config.json", _CONFIG) or {}
 
     @property
     def description(self):
         """What the data set is: str."""
-        data = _read(self.workdir / "data.json", {"description?": str}) or {}
+        data = find_json(self.workdir / "data.json", {"description?": str}) or {}
         return data.get("description", self.config.get("dataset", ""))
 
     @property
@@ -68,7 +68,7 @@ class Run:
         """Short git commits that trained it, with a plus if files had changed: list."""
         return [
             entry["git_commit"][:7] + "+" * bool(entry.get("git_changed"))
-            for entry in _read(self.workdir / "versions.json", _VERSIONS) or []
+            for entry in find_json(self.workdir / "versions.json", _VERSIONS) or []
             if entry.get("git_commit")
         ]
 
@@ -201,7 +201,7 @@ def has_setup(record, protocol, feature_network):
         is_same = network["is_inception"] or network["name"].startswith("stand-in-")
     else:
         path = pathlib.Path(feature_network) / "classifier.json"
-        classifier = _read(path, {"sha256": str}) or {}
+        classifier = find_json(path, {"sha256": str}) or {}
         is_same = network["hash"] == classifier.get("sha256")
     return is_same and record["protocol"]["name"] == protocol
 
@@ -211,7 +211,3 @@ def _setup(record):
     network, reference = record["network"], record.get("reference", {})
     names = record["protocol"]["name"], network["name"]
     return *names, network["hash"], reference.get("content_hash")
-
-
-def _read(path, form):
-    return read_json(path, form) if path.exists() else None

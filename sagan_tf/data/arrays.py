@@ -4,31 +4,15 @@ import collections
 import lzma
 import math
 import os
-import struct
 import zipfile
-import zlib
 
 import numpy as np
 
 from sagan_tf.data.source import RandomAccessSource, check_num_classes
-from sagan_tf.errors import BadInput
+from sagan_tf.errors import DAMAGE, BadInput
 
-# What NumPy and `zipfile` raise for files that are damaged or none of theirs.
-_DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    lzma.LZMAError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+# Those of NumPy's archives.
+_DAMAGE = (*DAMAGE, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def open_digits():

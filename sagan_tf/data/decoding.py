@@ -15,34 +15,20 @@ import struct
 import threading
 import time
 import warnings
-import zlib
 
 import numpy as np
 import tensorflow as tf
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from sagan_tf.errors import BadInput
+from sagan_tf.errors import DAMAGE, BadInput
 
 # What `decode_picture` can read, and how such files begin.
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
 
 _LARGEST_FILE = 2**31
-# Pillow's readers raise all of these for damaged files.
-_DAMAGE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
+# Pillow's readers have assertions too.
+_DAMAGE = (*DAMAGE, AssertionError)
 # The branches of `_decode`.
 _JPEG, _PNG, _DEEP_PNG, _PILLOW = range(4)
 # 16-bit values below this become almost black: they may have 12 or 14 bits.

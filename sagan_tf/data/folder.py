@@ -147,7 +147,7 @@ def _list(folder, warn=True):
 
 
 def _kind(entry):
-    """ "folder", "file" or "other". Nothing is opened.
+    """Whether an entry is a "folder", a "file" or "other". Nothing is opened.
 
     A link that leads nowhere, or to itself, is a file: one that cannot be read.
     """

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from sagan_tf.data.pipeline import make_dataset
-from sagan_tf.data.verification import naming_bad_image
+from sagan_tf.data.reading import read_once
 
 # Images that are compared.
 _IMAGES = 512
@@ -17,7 +16,7 @@ def pair_distance(source, resolution, image_channels, resize, seed=0):
 
     Args:
         source: `Source`.
-        resolution, image_channels, resize: see `make_dataset`.
+        resolution, image_channels, resize: see `read_once`.
         seed: int.
 
     Returns:
@@ -27,20 +26,19 @@ def pair_distance(source, resolution, image_channels, resize, seed=0):
     Raises:
         BadInput: an image cannot be read.
     """
-    count = min(_IMAGES, source.num_images)
-    order = {"seed": seed, "shuffle_buffer_images": _IMAGES}
-    dataset = make_dataset(
+    batches = read_once(
         source,
         resolution=resolution,
         image_channels=image_channels,
-        batch_size=count,
+        count=_IMAGES,
+        batch_size=_IMAGES,
+        seed=seed,
+        shuffle_buffer_images=_IMAGES,
         resize=resize,
-        cache_bytes=0,
-        **order,
     )
-    with naming_bad_image(source, count=count, **order):
-        batch = next(dataset.take(1).as_numpy_iterator())
-    images, labels = batch if source.num_classes else (batch, np.zeros(count))
+    ((images, labels, indices),) = batches
+    count = len(indices)
+    labels = np.zeros(count) if labels is None else labels
     flat = images.reshape(count, -1)
     squares = np.square(flat).mean(1)
     distances = squares[:, None] + squares - 2 * flat @ flat.T / flat.shape[1]

@@ -154,7 +154,7 @@ def _measure(text, font):
 
 
 def _shortened(text, font, width):
-    """The text, each line that is too long with an ellipsis at its end."""
+    """The text. A line that is too long ends in an ellipsis."""
     if "\n" in text:
         return "\n".join(_shortened(line, font, width) for line in text.split("\n"))
     lengths = range(len(text) - 1, 0, -1)

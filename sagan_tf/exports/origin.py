@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from sagan_tf.run.records import EVALUATIONS, TEXT, read_json, read_metrics
+from sagan_tf.run.records import EVALUATIONS, TEXT, find_json, read_metrics
 
 _KEYS = ("from", "written_by", "files", "step", "notes")
 # What a line of evaluations.jsonl must have to be about exported weights.
@@ -32,8 +32,9 @@ def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
         BadInput: one of its files is damaged.
     """
     has_ema = config.ema_decay is not None
-    imported = _read(workdir, "import.json", dict.fromkeys(_KEYS, object))
-    data = _read(workdir, "data.json", {"description?": TEXT}) or {}
+    workdir = pathlib.Path(workdir)
+    imported = find_json(workdir / "import.json", dict.fromkeys(_KEYS, object))
+    data = find_json(workdir / "data.json", {"description?": TEXT}) or {}
     return {
         "workdir": str(workdir),
         "checkpoint": str(checkpoint),
@@ -41,7 +42,7 @@ def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
         "ema": ema and has_ema,
         "data": data.get("description"),
         "imported": imported and {key: imported[key] for key in _KEYS},
-        "trained_with": _read(workdir, "versions.json", [{}]) or [],
+        "trained_with": find_json(workdir / "versions.json", [{}]) or [],
         "evaluations": find_evaluations(workdir, step, ema and has_ema, has_ema),
         "config": json.loads(config.to_json()),
         "class_names": list(class_names),
@@ -99,8 +100,3 @@ def find_evaluations(workdir, step, averaged, has_ema):
             hashes = record["network"]["hash"], record["reference"]["content_hash"]
             newest[(protocol["name"], *hashes)] = record
     return list(newest.values())
-
-
-def _read(workdir, name, form):
-    path = pathlib.Path(workdir) / name
-    return read_json(path, form) if path.exists() else None

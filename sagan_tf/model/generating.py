@@ -46,16 +46,16 @@ def generate_one_by_one(generator, z, labels=None):
     """
 
     @tf.function(reduce_retracing=True)
-    def generate(inputs):
-        return generator(inputs, training=False)
+    def generate(z, labels):
+        return call(generator, z, labels, training=False)
 
     batches = []
     with progress_bar("Generating", len(z)) as bar:
         for i in range(len(z)):
-            one = tf.constant(z[i : i + 1])
+            label = labels
             if labels is not None:
-                one = [one, tf.constant(labels[i : i + 1], tf.int32)]
-            batches.append(generate(one).numpy())
+                label = tf.constant(labels[i : i + 1], tf.int32)
+            batches.append(generate(tf.constant(z[i : i + 1]), label).numpy())
             bar.update()
     return np.concatenate(batches)
 
@@ -65,7 +65,7 @@ def from_network(generator):
 
     def generate(z, labels):
         z = tf.cast(z, generator.inputs[0].dtype)
-        return generator(z if labels is None else [z, labels], training=False)
+        return call(generator, z, labels, training=False)
 
     generate.z_dim = generator.inputs[0].shape[-1]
     return generate

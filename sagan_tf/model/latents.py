@@ -92,6 +92,13 @@ def _draw_labels(indices, num_classes, seed):
     return tf.map_fn(one, indices, fn_output_signature=tf.int32)
 
 
+def _share_of_replica(count):
+    """Images of the global batch, and the place of this replica's first one."""
+    replica = tf.distribute.get_replica_context()
+    first = count * tf.cast(replica.replica_id_in_sync_group, tf.int32)
+    return count * replica.num_replicas_in_sync, first
+
+
 def draw_training_uniforms(seed, step, draw, count):
     """Draws numbers for the augmentation of one pass of a step, on this replica.
 
@@ -104,9 +111,7 @@ def draw_training_uniforms(seed, step, draw, count):
     Returns:
         `(count, NUM_UNIFORMS)` float32 tensor in [0, 1).
     """
-    replica = tf.distribute.get_replica_context()
-    total = count * replica.num_replicas_in_sync
-    first = count * tf.cast(replica.replica_id_in_sync_group, tf.int32)
+    total, first = _share_of_replica(count)
     pair = _fold(seed, _AUGMENTATION, step, draw)
     numbers = tf.random.stateless_uniform([total, NUM_UNIFORMS], pair, alg="philox")
     return tf.slice(numbers, [first, 0], [count, NUM_UNIFORMS])
@@ -126,9 +131,7 @@ def draw_training_latents(seed, step, draw, count, z_dim, dtype, limit):
     Returns:
         z `(count, z_dim)`; `(count,)` int32 in [0, limit), or `None`.
     """
-    replica = tf.distribute.get_replica_context()
-    total = count * replica.num_replicas_in_sync
-    first = count * tf.cast(replica.replica_id_in_sync_group, tf.int32)
+    total, first = _share_of_replica(count)
     z = draw_training_z(seed, step, draw, total, z_dim, dtype)
     z = tf.slice(z, [first, 0], [count, z_dim])
     if limit is None:

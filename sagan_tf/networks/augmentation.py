@@ -54,7 +54,7 @@ def augment(images, uniforms, kinds, probability=1.0, fill="zero"):
         kinds: sequence of names in `KINDS`. Their order does not matter.
         probability: float or scalar tensor, with which each kind is applied to each
             image (arXiv 2006.06676); 1 in DiffAugment.
-        fill: `"zero"` (the official value: gray) or `"black"` (-1), for what is shifted
+        fill: `"zero"` (the official value: grey) or `"black"` (-1), for what is shifted
             in or cut out.
 
     Returns:
@@ -78,8 +78,8 @@ def _flip(images, uniforms, fill):
 def _colour(images, uniforms, fill):
     brightness, saturation, contrast = (ops.cast(u, images.dtype) for u in uniforms)
     images = images + (brightness - 0.5)
-    gray = ops.mean(images, axis=3, keepdims=True)
-    images = (images - gray) * (2 * saturation) + gray
+    grey = ops.mean(images, axis=3, keepdims=True)
+    images = (images - grey) * (2 * saturation) + grey
     mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
     return (images - mean) * (contrast + 0.5) + mean
 

@@ -29,7 +29,7 @@ from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import BadInput
 from sagan_tf.files import TEMPORARY, write_text
 from sagan_tf.run.checkpoints import Checkpoints
-from sagan_tf.run.records import read_json
+from sagan_tf.run.records import find_json, read_json
 from sagan_tf.settings.config import Config
 
 BEST = "best"
@@ -194,10 +194,8 @@ def read_class_names(workdir):
     Raises:
         BadInput: data.json is damaged.
     """
-    path = pathlib.Path(workdir) / "data.json"
-    if not path.exists():
-        return ()
-    return tuple(read_json(path, {"class_names": [str]})["class_names"])
+    data = find_json(pathlib.Path(workdir) / "data.json", {"class_names": [str]}) or {}
+    return tuple(data.get("class_names", ()))
 
 
 def find_start(checkpoints, items, workers=None):

@@ -65,7 +65,7 @@ def locked_run(workdir, workers):
         workers: `Workers`; only the chief locks, for all of them.
 
     Raises:
-        BadInput: another training is at it.
+        BadInput: another training uses it.
         OSError: the directory cannot be made or written.
     """
     if not workers.is_chief:

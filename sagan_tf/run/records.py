@@ -70,6 +70,11 @@ def read_json(path, form):
     return value
 
 
+def find_json(path, form):
+    """As `read_json`; `None` if there is no such file."""
+    return read_json(path, form) if pathlib.Path(path).exists() else None
+
+
 def read_metrics(path, form=None):
     """The lines of a .jsonl file: list of dicts.
 
@@ -101,6 +106,17 @@ def read_metrics(path, form=None):
         else:
             values.append(value)
     return values
+
+
+def is_missing(recorded, every, step):
+    """Whether a run has reached a step of an interval, and has no record of it.
+
+    Args:
+        recorded: the steps that have one.
+        every: int, steps between records; 0 for never.
+        step: int, of the checkpoint that the run goes on from; 0 for none.
+    """
+    return bool(every) and step > 0 and step % every == 0 and step not in recorded
 
 
 def keep_lines(path, last_step):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from sagan_tf import __version__
 from sagan_tf.files import write_text
-from sagan_tf.run.records import read_json
+from sagan_tf.run.records import find_json
 
 
 def record_versions(workdir, step):
@@ -22,7 +22,7 @@ def record_versions(workdir, step):
         OSError: it cannot be read or written.
     """
     path = pathlib.Path(workdir) / "versions.json"
-    entries = read_json(path, [{}]) if path.exists() else []
+    entries = find_json(path, [{}]) or []
     now = versions()
     last = {k: v for k, v in entries[-1].items() if k != "from_step"} if entries else {}
     if now != last:

@@ -133,14 +133,14 @@ class Drawing:
 
     def _write_neighbours(self, output, network, count, num_images, columns, captions):
         notes = pathlib.Path(output).with_suffix(".neighbours.json")
-        notes.parent.mkdir(parents=True, exist_ok=True)
-        check_writable(notes)
+        check_writable(notes, make_parents=True)
         pixels = rows.draw(self._generator, rows.rows_of_seeds(self.choice))
         pixels = pixels.reshape(-1, *pixels.shape[2:])
         nearest = find_neighbours(self._config, network, pixels, count, num_images)
         samples = rows.describe_seeds(self.choice)
         texts = None if captions is False else self._words(samples, nearest)
         sheet = layouts.neighbour_blocks(pixels, nearest.pixels, texts, columns)
+        notes.parent.mkdir(parents=True, exist_ok=True)
         images.write_png(output, sheet)
         write_text(notes, nearest.to_json(samples))
         print("\n".join(nearest.report()))

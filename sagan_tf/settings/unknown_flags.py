@@ -13,7 +13,7 @@ _GPUS = "--strategy=mirrored for all GPUs; CUDA_VISIBLE_DEVICES=0,1 chooses amon
 # here. The first line whose flags the command has is the answer.
 _TABLE = (
     ("lr learningrate glr dlr baselr initiallr", _RATES),
-    ("lrg generatorlr gencoderlr", "--generator_learning_rate=1e-4"),
+    ("lrg generatorlr", "--generator_learning_rate=1e-4"),
     ("lrd discriminatorlr", "--discriminator_learning_rate=4e-4"),
     ("epochs numepochs nepochs epoch maxepochs", "--epochs=20"),
     (

@@ -6,7 +6,7 @@ from sagan_tf import errors
 from sagan_tf.drawing import plots
 from sagan_tf.files import append_lines
 from sagan_tf.run.checkpoints import Checkpoints
-from sagan_tf.run.records import json_line, keep_lines, read_metrics
+from sagan_tf.run.records import is_missing, json_line, keep_lines
 from sagan_tf.training import complaints, examiner
 from sagan_tf.training.callbacks.stopping import Stop, Stopper
 
@@ -85,7 +85,8 @@ class CollapseWatch(Stopper):
         self._examiner = examiner.Examiner(self.model, self._batch)
         if self._workdir is not None:
             self.looks = keep_lines(self._workdir / HEALTH, self.step())
-            if is_look_due(self._workdir, self._every, self.step()):
+            seen = {look["step"] for look in self.looks}
+            if is_missing(seen, self._every, self.step()):
                 self.at_step(self.step(), logs)
 
     def at_step(self, step, logs):
@@ -153,19 +154,6 @@ class CollapseWatch(Stopper):
             f"complaints. The collapsed checkpoint is in {self._workdir / COLLAPSED}. "
             "Try other settings or another --seed.",
         )
-
-
-def is_look_due(workdir, every, step):
-    """Whether a run has reached a step, but not looked at it.
-
-    Args:
-        workdir: `pathlib.Path` of the run.
-        every: int, steps between looks; 0 for never.
-        step: int, of the checkpoint that it goes on from.
-    """
-    if not every or step == 0 or step % every:
-        return False
-    return all(look["step"] != step for look in read_metrics(workdir / HEALTH))
 
 
 def draw_health(path, looks):

@@ -8,7 +8,6 @@ from sagan_tf import data, images
 from sagan_tf.distribution import strategies
 from sagan_tf.model import latents, overview
 from sagan_tf.run import building
-from sagan_tf.run.building import open_data
 from sagan_tf.training.loop import set_up
 
 # Columns of real images, and rows of what the augmentation makes of them.
@@ -23,7 +22,7 @@ def dry_run(config, folder=None):
         folder: path of the picture's folder; `None`: the current one.
     """
     strategy = set_up(config)
-    source, config = open_data(config)
+    source, config = building.open_data(config)
     config.validate()
     generator, discriminator = building.networks_from_config(config)
     print(f"Config\n{config.to_json()}")
@@ -48,17 +47,16 @@ def dry_run(config, folder=None):
 
 
 def _draw_augmented(config, source, path):
-    dataset = data.make_dataset(
+    ((real, *_),) = data.read_once(
         source,
         resolution=config.resolution,
         image_channels=config.image_channels,
-        batch_size=min(_COLUMNS, source.num_images),
+        count=_COLUMNS,
+        batch_size=_COLUMNS,
         seed=config.seed,
         resize=config.resize,
         labelled=False,
-        cache_bytes=0,
     )
-    real = next(dataset.take(1).as_numpy_iterator())
     augmentation = building.make_augmentation(config)
     if config.augment_target is not None:
         # It starts at 0, which would show nothing.

@@ -22,7 +22,7 @@ from sagan_tf.run.building import (
     with_pair_distance,
 )
 from sagan_tf.run.lock import locked_run
-from sagan_tf.run.records import EVALUATIONS, read_metrics
+from sagan_tf.run.records import EVALUATIONS, is_missing, read_metrics
 from sagan_tf.training import examiner
 from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
 from sagan_tf.training.callbacks.metric_log import (
@@ -36,7 +36,7 @@ from sagan_tf.training.callbacks.progress import Progress
 from sagan_tf.training.callbacks.run_description import RunDescription
 from sagan_tf.training.callbacks.sample_grid import SampleGrid
 from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
-from sagan_tf.training.collapse_watch import CollapseWatch, is_look_due
+from sagan_tf.training.collapse_watch import HEALTH, CollapseWatch
 
 _NORMALIZED_TABLES = (
     "spectral_norm_conditional_batch_norm normalizes the tables of class gains and "
@@ -62,8 +62,8 @@ def train_and_evaluate(config, workdir):
         generator collapsed and `on_collapse` says to stop.
 
     Raises:
-        BadInput: config, data or run directory cannot be used, or another training is
-            at it.
+        BadInput: config, data or run directory cannot be used, or another training
+            uses it.
         OSError: the run directory cannot be read or written.
     """
     strategy = set_up(config)
@@ -137,14 +137,14 @@ def is_unexamined(config, source, workdir, step):
 
     Its look at the training or its evaluation is then missing.
     """
-    if is_watched(config, source):
-        if is_look_due(workdir, config.watch_every_steps, step):
-            return True
-    every = config.evaluate_every_steps
-    if not every or step % every:
-        return False
-    records = read_metrics(workdir / EVALUATIONS)
-    return all(record["step"] != step for record in records)
+    watch_every = config.watch_every_steps if is_watched(config, source) else 0
+    return any(
+        is_missing({line["step"] for line in read_metrics(workdir / log)}, every, step)
+        for log, every in (
+            (HEALTH, watch_every),
+            (EVALUATIONS, config.evaluate_every_steps),
+        )
+    )
 
 
 def make_up(model, callbacks):
@@ -284,22 +284,17 @@ def make_fixed_batch(config, source):
     Raises:
         BadInput: one of its images cannot be read.
     """
-    labelled = config.num_classes > 0
-    count = min(_WATCHED_IMAGES, source.num_images)
-    order = {"seed": config.seed, "shuffle_buffer_images": _WATCHED_IMAGES}
-    dataset = data.make_dataset(
+    ((images, labels, _),) = data.read_once(
         source,
         resolution=config.resolution,
         image_channels=config.image_channels,
-        batch_size=count,
+        count=_WATCHED_IMAGES,
+        batch_size=_WATCHED_IMAGES,
+        seed=config.seed,
+        shuffle_buffer_images=_WATCHED_IMAGES,
         resize=config.resize,
-        labelled=labelled,
-        cache_bytes=0,  # Reads one batch, not the whole data set.
-        **order,
+        labelled=config.num_classes > 0,
     )
-    with data.naming_bad_image(source, count=count, **order):
-        batch = next(dataset.take(1).as_numpy_iterator())
-    images, labels = batch if labelled else (batch, None)
     return examiner.make_fixed_batch(
         images, labels, z_dim=config.z_dim, seed=config.seed
     )

@@ -6,7 +6,13 @@ import math
 import pytest
 
 from sagan_tf.run import records
-from sagan_tf.run.records import json_line, keep_lines, read_json, read_metrics
+from sagan_tf.run.records import (
+    is_missing,
+    json_line,
+    keep_lines,
+    read_json,
+    read_metrics,
+)
 
 FORM = {"files": {"name": str}, "steps?": [int], "rate?": records.NUMBER}
 
@@ -101,3 +107,14 @@ def test_lines_after_a_step_and_damaged_ones_are_removed(tmp_path):
     path.write_text('{"step": 2}\nnull\n{"step": 4}\n')
     assert keep_lines(path, 3) == [{"step": 2}]
     assert path.read_text() == '{"step": 2}\n'
+
+
+@pytest.mark.parametrize(
+    ("every", "step", "is_due"),
+    [(2, 4, True), (2, 2, False), (4, 6, False), (0, 4, False), (2, 0, False)],
+)
+def test_a_record_is_missing_at_its_steps_alone(tmp_path, every, step, is_due):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(json.dumps({"step": 2, "d_loss": 1.0}) + "\n")
+    recorded = {line["step"] for line in read_metrics(path)}
+    assert is_missing(recorded, every, step) == is_due

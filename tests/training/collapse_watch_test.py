@@ -177,15 +177,6 @@ def test_a_look_that_a_kill_prevented_is_made_up_for(run):
     assert [look["step"] for look in lines(run.folder)] == [2, 4, 6]
 
 
-@pytest.mark.parametrize(
-    ("every", "step", "is_due"),
-    [(2, 4, True), (2, 2, False), (4, 6, False), (0, 4, False), (2, 0, False)],
-)
-def test_a_look_is_due_at_its_steps_alone(tmp_path, every, step, is_due):
-    (tmp_path / "health.jsonl").write_text(json.dumps({"step": 2, **good()}) + "\n")
-    assert collapse_watch.is_look_due(tmp_path, every, step) == is_due
-
-
 @pytest.mark.slow
 def test_earlier_looks_tell_what_is_usual(run):
     run([good(gradient_norm_g=1.0)] * 2)

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from sagan_tf.evaluation.evaluator import recorded, score_network, write_record
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.run.directory import BEST
-from sagan_tf.run.records import EVALUATIONS
+from sagan_tf.run.records import EVALUATIONS, is_missing
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
@@ -40,7 +40,7 @@ class PeriodicEvaluation(StepCallback):
         fids = [known[s]["metrics"].get("fid") for s in best]
         self._lowest = min((f for f in fids if f is not None), default=math.inf)
         # An evaluation that a kill prevented is made up for.
-        is_due = step > 0 and step % self._every == 0 and step not in known
+        is_due = is_missing(known, self._every, step)
         if is_due and step in self._checkpoints.steps():
             self._evaluate(step)
 

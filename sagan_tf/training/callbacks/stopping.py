@@ -158,7 +158,7 @@ class SignalStop(Stopper):
         if threading.current_thread() is threading.main_thread():
             numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
             if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-                numbers.remove(signal.SIGHUP)  # `nohup` has said so.
+                numbers.remove(signal.SIGHUP)  # `nohup` ignores it.
             for number in numbers:
                 self._before[number] = signal.signal(number, self._note)
         self._streams = sys.stdout, sys.stderr
