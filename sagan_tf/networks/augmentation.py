@@ -160,6 +160,16 @@ class Augmentation(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         check_kinds(kinds)
+        if fill not in FILLS:
+            raise BadInput(
+                f"fill must be one of {', '.join(FILLS)}. Received: {fill!r}."
+            )
+        if not (target is None or -1 < target < 1) or adaptation_images < 1:
+            raise BadInput(
+                "target must be above -1 and below 1, or None, and adaptation_images "
+                f"at least 1. Received: {target}, {adaptation_images}. Try 0.6 and "
+                "500_000."
+            )
         self.kinds = tuple(kinds)
         self.fill = fill
         self.target = target

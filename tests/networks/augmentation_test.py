@@ -139,6 +139,14 @@ def test_other_kinds_are_refused(kinds):
         Augmentation(kinds)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"fill": "white"}, {"target": 1.0}, {"adaptation_images": 0}], ids=str
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(BadInput, match="Received: "):
+        Augmentation(["flip"], **wrong)
+
+
 def test_a_layer_has_a_copy():
     layer = Augmentation(("flip", "cutout"), "black", 0.5, 1000)
     copy = keras.saving.deserialize_keras_object(
