@@ -21,6 +21,8 @@ import pytest  # noqa: E402
 
 # Gigabytes by process, for the summary.
 _peaks = {}
+# The peak of this process when garbage was collected last.
+_collected_at = 0.0
 
 
 def pytest_collection_modifyitems(config, items):
@@ -43,18 +45,22 @@ def pytest_collection_modifyitems(config, items):
 def pytest_collection_finish():
     """Sets aside what is imported, which no collection of garbage need look at again.
 
-    One is made after each file, and otherwise takes a second on busy cores.
+    Otherwise each collection takes a second on busy cores.
     """
     gc.collect()
     gc.freeze()
 
 
 def pytest_sessionfinish(session):
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     if hasattr(session.config, "workerinput"):
-        session.config.workeroutput["peak"] = peak
+        session.config.workeroutput["peak"] = _peak()
     elif not _peaks:
-        _peaks["this process"] = peak
+        _peaks["this process"] = _peak()
+
+
+def _peak():
+    """The most memory that this process has had, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -91,12 +97,18 @@ def two_replicas(two_logical_cpus):
 
 @pytest.fixture(scope="module", autouse=True)
 def no_graphs_left_behind():
-    """Keras forgets the networks of a file after it."""
+    """Keras forgets the networks of a file after it, and garbage goes if there is much.
+
+    A collection takes as long as ten quick tests.
+    """
     yield
     import keras
 
-    keras.backend.clear_session()
-    gc.collect()
+    keras.backend.clear_session(free_memory=False)
+    global _collected_at
+    if _peak() > _collected_at + 0.1:
+        gc.collect()
+        _collected_at = _peak()
 
 
 @pytest.fixture(autouse=True)
