@@ -1,4 +1,4 @@
-"""Runs the parity tests and writes their deviations into README.md.
+"""Runs the parity tests and writes their deviations into docs/precision.md.
 
 python scripts/precision_table.py            # rewrites the table
 python scripts/precision_table.py --check    # fails if the table lacks a quantity
@@ -14,7 +14,7 @@ import tempfile
 from absl import app, flags
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "precision.md"
 BEGIN, END = "<!-- precision table: begin -->", "<!-- precision table: end -->"
 
 CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if a row is missing.")
@@ -50,10 +50,10 @@ def table(rows):
 
 
 def split_readme():
-    """The text of README.md before, inside and after the table."""
-    text = README.read_text(encoding="utf-8")
+    """The text of docs/precision.md before, inside and after the table."""
+    text = PAGE.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
-        sys.exit(f"README.md has no lines {BEGIN!r} and {END!r} for the table.")
+        sys.exit(f"docs/precision.md has no lines {BEGIN!r} and {END!r} for the table.")
     before, rest = text.split(BEGIN)
     inside, after = rest.split(END)
     return before, inside, after
@@ -68,12 +68,12 @@ def main(argv):
     if CHECK.value:
         missing = sorted({q for q, *_ in rows if f"| {q} |" not in inside})
         if missing:
-            sys.exit(f"README.md lacks {missing}. Run scripts/precision_table.py.")
+            sys.exit(f"docs/precision.md lacks {missing}. Run scripts/precision_table.py.")
         return
     text = f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{after}"
-    temporary = README.with_suffix(".tmp")
+    temporary = PAGE.with_suffix(".tmp")
     temporary.write_text(text, encoding="utf-8")
-    temporary.replace(README)
+    temporary.replace(PAGE)
 
 
 if __name__ == "__main__":

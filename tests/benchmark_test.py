@@ -71,10 +71,13 @@ def test_both_implementations_are_measured_and_agree():
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     results = report["results"]["fid"]
-    ours, peer = results["sagan_tf"], results["tfgan"]
-    assert ours["value"] == pytest.approx(peer["value"], rel=1e-9)
+    ours, on_moments, peer = (
+        results[name] for name in ("exact", "tfgan_on_moments", "tfgan")
+    )
+    for measured in (ours, on_moments):
+        assert measured["value"] == pytest.approx(peer["value"], rel=1e-9)
     assert ours["value"] > 0.01
-    for measured in (ours, peer):
+    for measured in (ours, on_moments, peer):
         assert len(measured["seconds_of_each"]) == 2
         assert 0 < measured["seconds"] <= max(measured["seconds_of_each"])
     # Both convert to float64; ours only a piece at a time.

@@ -203,7 +203,7 @@ def score(images_or_generator, how, num_classes, subject, step=None):
         fake, real, how.network, num_classes, limit, how.intra_fid
     )
     end = time.monotonic()
-    warnings = comparison.warnings(fake, real, how.network)
+    warnings = comparison.warnings(fake, real, how.network, metrics)
     if fake.count < how.protocol.num_fake:
         warnings.append(
             f"{how.protocol.name} asks for {how.protocol.num_fake:,} images; "

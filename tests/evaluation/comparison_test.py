@@ -3,9 +3,12 @@ import pytest
 
 from sagan_tf.evaluation.comparison import TITLES, compare, warnings
 from sagan_tf.evaluation.metrics import tfgan
+from sagan_tf.evaluation.metrics.frechet import frechet_distance
 from sagan_tf.evaluation.metrics.neighbours import neighbour_scores
 from sagan_tf.evaluation.scoring import summarize
 from tests.evaluation.small_network import FEATURES, LOGITS, small_network
+
+SAME = {"fid": 1.0, "fid_exact": 1.0}
 
 
 def summary(count=60, shift=0.0, seed=0, labels=True, keep=10**6, low=-1.0, high=1.0):
@@ -23,7 +26,8 @@ def test_every_metric_is_the_function_of_its_name():
     pair = real.features, fake.features
     kid, _ = tfgan.kernel_distance(*pair)
     expected = {
-        "fid": tfgan.frechet_distance(*(p.astype(np.float64) for p in pair)),
+        "fid": tfgan.frechet_distance(*pair),
+        "fid_exact": frechet_distance(real.moments, fake.moments),
         "kid": kid,
         "inception_score": tfgan.inception_score(fake.logits)[0],
         "inception_score_10": tfgan.inception_score(fake.logits, 10)[0],
@@ -99,19 +103,30 @@ def test_intra_fid_is_refused_by_name(fake, real, words):
 )
 def test_what_to_mistrust_is_named(fake, words):
     network = small_network(is_inception=True)
-    assert not warnings(summary(seed=1), summary(), network)
-    assert any(words in w for w in warnings(summary(**fake), summary(), network))
+    fine = {"fid": 1.0, "fid_exact": 1.00005}
+    assert not warnings(summary(seed=1), summary(), network, fine)
+    lines = warnings(summary(**fake), summary(), network, fine)
+    assert any(words in line for line in lines)
+    for fid in (1.0002, np.nan):
+        (line,) = warnings(summary(seed=1), summary(), network, fine | {"fid": fid})
+        assert line.startswith(f"TF-GAN's FID is {fid}, and 1.00005 with an exact root")
+
+
+def test_rounding_of_a_fid_of_zero_is_no_reason_to_warn():
+    same = summary()
+    network = small_network(is_inception=True)
+    assert not warnings(same, same, network, compare(same, same, network))
 
 
 def test_a_collapsed_generator_is_named():
     equal = np.ones((60, FEATURES)), np.ones((60, LOGITS))
     fake = summarize([(*equal, None, -1, 1)], keep=9)
     network = small_network(is_inception=True)
-    assert "alike" in " ".join(warnings(fake, summary(), network))
+    assert "alike" in " ".join(warnings(fake, summary(), network, SAME))
 
 
 def test_numbers_of_another_network_are_no_published_ones():
-    (line,) = warnings(summary(seed=1), summary(), small_network())
+    (line,) = warnings(summary(seed=1), summary(), small_network(), SAME)
     assert "feature space of small" in line
 
 

@@ -315,7 +315,7 @@ def test_pictures_are_not_taken_in_the_order_of_their_classes(
 
     def compare(fake, *args):
         seen.append(fake.labels.tolist())
-        return {"fid": 0.0}
+        return {"fid": 0.0, "fid_exact": 0.0}
 
     monkeypatch.setattr("sagan_tf.evaluation.evaluator.comparison.compare", compare)
     for _ in range(2):
@@ -339,7 +339,8 @@ def test_samples_that_cannot_be_read_are_named_or_left_out(
     reference, tmp_path, caplog, monkeypatch
 ):
     monkeypatch.setattr(
-        "sagan_tf.evaluation.evaluator.comparison.compare", lambda *args: {"fid": 0.0}
+        "sagan_tf.evaluation.evaluator.comparison.compare",
+        lambda *args: {"fid": 0.0, "fid_exact": 0.0},
     )
     write_pictures(tmp_path / "pictures")
     dataset, how = f"folder:{tmp_path / 'pictures'}", make_how(reference)

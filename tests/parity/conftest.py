@@ -34,7 +34,7 @@ def golden(request):
 
 @pytest.fixture
 def deviation(request):
-    """A function that compares, notes the deviation for the README, and asserts.
+    """A function that compares, notes the deviation for docs/precision.md, and asserts.
 
     `deviation(quantity, ours, recorded, tolerance, scale=1)`: the largest of
     |ours - recorded| / scale must be within the tolerance.

@@ -10,6 +10,7 @@ import scipy.stats
 import tensorflow as tf
 
 from sagan_tf.evaluation.metrics import tfgan
+from sagan_tf.evaluation.metrics.moments import moments_of
 from tests.evaluation.gaussians import features
 
 
@@ -105,6 +106,15 @@ def test_frechet_distance_is_computed_in_float64():
     exact = tfgan.frechet_distance(real.astype(np.float64), fake.astype(np.float64))
     assert tfgan.frechet_distance(real, fake) == exact
     assert float(np.float32(exact)) != exact
+
+
+@pytest.mark.parametrize("count", [60, 4])
+def test_frechet_distance_of_moments_is_that_of_the_features(count):
+    """Also of fewer rows than features, where TF-GAN's root is not exact."""
+    real, fake = features(300, 5, 1) + 1, features(count, 5, 2)
+    found = tfgan.frechet_distance_of_moments(*moments_of(real, fake))
+    expected = tfgan.frechet_distance(real, fake)
+    assert found == pytest.approx(expected, rel=1e-6 if count < 5 else 1e-12)
 
 
 def test_kernel_distance_is_that_of_its_formula():
