@@ -68,7 +68,7 @@ def main(argv):
     if CHECK.value:
         missing = sorted({q for q, *_ in rows if f"| {q} |" not in inside})
         if missing:
-            sys.exit(f"docs/precision.md lacks {missing}. Run scripts/precision_table.py.")
+            sys.exit(f"{PAGE} lacks {missing}. Run scripts/precision_table.py.")
         return
     text = f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{after}"
     temporary = PAGE.with_suffix(".tmp")

@@ -81,6 +81,11 @@ class SelfAttention(SpectrallyNormalizedLayer):
         self.chunk_size = chunk_size
 
     def build(self, input_shape):
+        if len(input_shape) != 4:
+            raise BadInput(
+                "SelfAttention needs images or features (B, H, W, C). "
+                f"Received: {tuple(input_shape)}. Try keras.layers.Reshape."
+            )
         if 0 in self.map_shape(*(size or 2 for size in input_shape[1:3])):
             raise BadInput(
                 "The official attention pools keys and values 2x2, so height and width "

@@ -1,5 +1,7 @@
 """Checks of the networks, the settings and the data of a `SAGAN`."""
 
+import numbers
+
 import numpy as np
 import tensorflow as tf
 
@@ -66,6 +68,8 @@ def check_arguments(model):
         "ema_decay must be between 0 and 1, or None for no average. "
         f"Received: {model.ema_decay}. Try 0.9999.": model.ema_decay is None
         or 0 < model.ema_decay < 1,
+        f"seed must be an int of at most 64 bits. Received: {model.seed!r}. "
+        "Try 0.": _is_whole(model.seed, -(2**63), 2**63),
     }
     for message, holds in checks.items():
         if not holds:
@@ -97,6 +101,53 @@ def refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights
             "weighted_metrics or loss_weights. Try SAGAN(class_loss_weight=...), and "
             "python -m sagan_tf.evaluate for FID."
         )
+
+
+def refuse_one_for_both(generator_optimizer, discriminator_optimizer):
+    """Raises `BadInput` if both networks would share the state of an optimizer."""
+    if generator_optimizer is discriminator_optimizer:
+        raise BadInput(
+            "Each network needs an optimizer of its own. Received: one for both. Try "
+            "two objects, with the discriminator's learning rate four times as high."
+        )
+
+
+def check_z(z, z_dim):
+    """Raises `BadInput` unless z is `(N, z_dim)`, N at least 1, and finite.
+
+    Args:
+        z: float tensor.
+        z_dim: int.
+    """
+    if z.shape.rank != 2 or z.shape[1] != z_dim or not z.shape[0]:
+        raise BadInput(
+            f"z must have the shape (N, {z_dim}), N at least 1. "
+            f"Received: {tuple(z.shape)}. Try tf.random.normal((16, {z_dim}))."
+        )
+    if not tf.reduce_all(tf.math.is_finite(z)):
+        raise BadInput("z must be finite. Received: NaN or infinity. Try other z.")
+
+
+def check_draw(count, seed, truncation):
+    """Raises `BadInput` if the arguments of `SAGAN.sample` are not what it says."""
+    allowed = {
+        f"count must be an int of at least 1. Received: {count!r}. Try 16.": (
+            _is_whole(count, 1, 2**31)
+        ),
+        f"seed must be an int of at most 64 bits. Received: {seed!r}. Try 0.": (
+            _is_whole(seed, -(2**63), 2**63)
+        ),
+        "truncation must be a number from 0 to 100, or None for z that is not "
+        f"truncated. Received: {truncation!r}. Try 0.5.": truncation is None
+        or (isinstance(truncation, numbers.Real) and 0 <= truncation <= 100),
+    }
+    for message, holds in allowed.items():
+        if not holds:
+            raise BadInput(message)
+
+
+def _is_whole(value, low, end):
+    return isinstance(value, numbers.Integral) and low <= value < end
 
 
 def check_labels(labels, num_classes, count=None):

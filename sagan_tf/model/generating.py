@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from sagan_tf.model import latents
 from sagan_tf.model.adversarial_losses import call
-from sagan_tf.model.arguments import check_labels
+from sagan_tf.model.arguments import check_draw, check_labels, check_z
 from sagan_tf.progress import progress_bar
 
 
@@ -84,7 +84,7 @@ class Generating:
         """Generates images in inference mode.
 
         Args:
-            z: `(N, z_dim)` float array or tensor.
+            z: `(N, z_dim)` float array or tensor, finite.
             labels: `(N,)` ints in [0, num_classes), or `None` when unconditional.
             ema: bool, whether to use the averaged generator, if there is one.
 
@@ -92,10 +92,12 @@ class Generating:
             Images, `(N, R, R, C)` float32 in [-1, 1].
 
         Raises:
-            BadInput: labels are missing, superfluous or out of range.
+            BadInput: z has another shape or is not finite; labels are missing,
+                superfluous or out of range.
         """
         network = self._network(ema)
-        z = tf.convert_to_tensor(z, network.inputs[0].dtype)
+        z = tf.cast(z, network.inputs[0].dtype)
+        check_z(z, self.z_dim)
         labels = check_labels(labels, self.num_classes, len(z))
         return call(network, z, labels, training=False)
 
@@ -103,7 +105,7 @@ class Generating:
         """Generates `count` images. Image i depends on `(seed, i)` alone.
 
         Args:
-            count: int, number of images.
+            count: int >= 1, number of images.
             labels: one int for all, `(count,)` ints, or `None` to draw them.
             seed: int.
             ema: see `generate`.
@@ -111,7 +113,11 @@ class Generating:
 
         Returns:
             Images, `(count, R, R, C)` float32 in [-1, 1].
+
+        Raises:
+            BadInput: an argument is none of these.
         """
+        check_draw(count, seed, truncation)
         indices = range(count)
         z = latents.draw_z(indices, self.z_dim, seed, truncation)
         if self.num_classes is not None and labels is None:

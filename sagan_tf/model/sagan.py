@@ -13,6 +13,7 @@ from sagan_tf.model.arguments import (
     check_arguments,
     head_of,
     refuse_arguments_of_keras,
+    refuse_one_for_both,
     split_batch,
 )
 from sagan_tf.model.batches import unpacked
@@ -177,7 +178,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
 
         Raises:
             BadInput: unknown loss; an argument that a SAGAN has not; an optimizer that
-                averages weights.
+                averages weights; one optimizer for both networks.
         """
         refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights)
         if loss not in LOSSES:
@@ -190,6 +191,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         ]
         for each in optimizers:
             refuse_average(each)
+        refuse_one_for_both(*optimizers)
         if keras.config.dtype_policy().name == "mixed_float16":
             optimizers = [with_loss_scale(optimizer) for optimizer in optimizers]
         super().compile(
@@ -346,6 +348,8 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         return cls(**keras.saving.deserialize_keras_object(config))
 
     def get_compile_config(self):
+        if not self.compiled:
+            return None
         return keras.saving.serialize_keras_object(
             {
                 "generator_optimizer": self.generator_optimizer,

@@ -86,8 +86,10 @@ def _check(resolution, attention_resolution, largest, channels):
             f"Received: {tuple(attention_resolution)}. Try {(min(32, largest),)}, "
             "or () for no attention."
         )
-    if channels < 1:
-        raise BadInput(f"channels must be at least 1. Received: {channels}. Try 64.")
+    if not isinstance(channels, int) or channels < 1:
+        raise BadInput(
+            f"channels must be an int of at least 1. Received: {channels!r}. Try 64."
+        )
 
 
 def _full_precision():

@@ -127,3 +127,8 @@ def test_a_map_that_cannot_be_pooled_is_refused(height, width):
     with pytest.raises(ValueError, match="at least 2. .*Try variant='paper_icml'"):
         SelfAttention("official")(x)
     assert SelfAttention("paper_icml")(x).shape == x.shape
+
+
+def test_what_is_no_map_is_refused():
+    with pytest.raises(ValueError, match=r"\(B, H, W, C\). Received: \(2, 4, 8\)"):
+        SelfAttention()(np.ones((2, 4, 8), "float32"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import SelfAttention, SpectralNormalization
 from sagan_tf.model.sagan import SAGAN, official_adam
 from sagan_tf.networks.augmentation import KINDS, Augmentation
@@ -458,6 +459,33 @@ def test_other_labels_to_generate_are_one_line():
         for call in (model.generate, model.sample):
             with pytest.raises(ValueError, match="labels must be .* Received: .* Try"):
                 call(z if call == model.generate else 2, wrong)
+
+
+def test_what_cannot_be_drawn_is_one_line():
+    model = sagan()
+    z = np.ones((2, 5), "float32")
+    for wrong in (z[:, :4], z[:0], z[0], z * np.nan, z * np.inf):
+        with pytest.raises(BadInput, match="z must .* Received: .* Try"):
+            model.generate(wrong, [0] * len(wrong))
+    for name, values in {
+        "count": (0, -1, 2.5, "3", None),
+        "seed": (0.5, "a", 2**63, None),
+        "truncation": (-0.1, 101, np.nan, np.inf, "1"),
+    }.items():
+        for value in values:
+            with pytest.raises(BadInput, match=f"^{name} must .* Received: .* Try"):
+                model.sample(**{"count": 2, name: value})
+    with pytest.raises(BadInput, match="seed must be an int"):
+        sagan(seed="a")
+    same = keras.optimizers.Adam()
+    with pytest.raises(BadInput, match="optimizer of its own"):
+        model.compile(same, same)
+
+
+def test_a_model_that_was_not_compiled_can_be_cloned():
+    clone = keras.models.clone_model(SAGAN(*networks()))
+    assert not clone.compiled
+    assert clone.generator.count_params() == networks()[0].count_params()
 
 
 def test_sizes_are_read_from_the_networks():
