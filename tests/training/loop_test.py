@@ -286,7 +286,7 @@ def test_one_picture_is_not_watched(tmp_path):
     Image.new("RGB", (40, 40)).save(tmp_path / "one.png")
     source, config = opened(f"folder:{tmp_path}", num_classes=0)
     assert not loop.is_watched(config, source)
-    assert config.watch_every_steps > 0
+    assert config.watch_interval > 0
 
 
 def test_a_damaged_picture_of_the_fixed_batch_is_named(pictures):
