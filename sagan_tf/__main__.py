@@ -16,6 +16,7 @@ COMMANDS = (
     "train",
     "sample",
     "evaluate",
+    "report",
     "attention",
     "export",
     "plan",

@@ -57,7 +57,11 @@ def _train(values):
         load("sagan_tf.training.dry_run").dry_run(config, values.workdir)
         return FINISHED
     workdir = required(values, "workdir", "runs/digits")
-    return load("sagan_tf.training.loop").train_and_evaluate(config, workdir)
+    status = load("sagan_tf.training.loop").train_and_evaluate(config, workdir)
+    if config.report and status == FINISHED:
+        path = load("sagan_tf.reports.report").write_report(workdir)
+        print(f"Report: {path}")
+    return status
 
 
 def main(argv=None):

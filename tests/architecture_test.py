@@ -34,6 +34,7 @@ ROOMS = {
     "training": "files distribution layers images drawing data model run evaluation",
     "sampling": "files settings images drawing networks data model run evaluation",
     "exports": "files images networks model run evaluation",
+    "reports": "files data planning evaluation attention_maps training sampling run",
     "ablations": "files settings images drawing model run planning training",
 }
 # They know `settings`, and name the room whose work they do (`settings.command.load`).
@@ -41,6 +42,7 @@ COMMANDS = (
     "train",
     "sample",
     "evaluate",
+    "report",
     "attention",
     "export",
     "import_weights",

@@ -73,6 +73,7 @@ _NEEDS = (
     # Keras builds ("You must feed a value for placeholder tensor").
     ("steps_per_execution", "strategy", _ONE_MACHINE, "--steps_per_execution=1"),
     ("on_collapse", "strategy", _ONE_MACHINE, "--on_collapse=warn"),
+    ("report", "strategy", _ONE_MACHINE, "python -m sagan_tf.report afterwards"),
     (
         "evaluate_every_steps",
         "strategy",

@@ -1,10 +1,7 @@
 """What a training says before its first step."""
 
-import os
-
-import tensorflow as tf
-
 from sagan_tf.data import survey as surveys
+from sagan_tf.distribution.strategies import describe_devices
 from sagan_tf.model.overview import count_values
 
 _NAMED_CLASSES = 8
@@ -32,7 +29,7 @@ def heading(config, source, workdir, model, start):
         "networks": "{} pixels; parameters: {:,} generator, {:,} discriminator".format(
             config.resolution, *sizes
         ),
-        "device": _device(model.distribute_strategy.num_replicas_in_sync),
+        "device": describe_devices(),
         "steps": f"{left:,} of {config.total_steps:,}, {config.batch_size} images each;"
         f" every image is seen about {seen:,.1f} times in all",
         "time": "an estimate follows after 10 steps",
@@ -57,13 +54,3 @@ def _classes(config, source):
     names = source.class_names[:_NAMED_CLASSES]
     more = len(source.class_names) - len(names)
     return f": {', '.join(names)}{f' and {more} more' if more else ''}" if names else ""
-
-
-def _device(replicas):
-    for kind in ("TPU", "GPU"):
-        devices = tf.config.list_physical_devices(kind)
-        if devices:
-            about = tf.config.experimental.get_device_details(devices[0])
-            name = about.get("device_name", kind)
-            return f"{replicas} of {len(devices)} x {name}"
-    return f"CPU, {len(os.sched_getaffinity(0))} cores, no GPU"
