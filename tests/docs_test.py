@@ -41,15 +41,45 @@ def test_script_is_there(path):
     assert (ROOT / path).is_file()
 
 
-def test_every_config_is_in_the_readme():
+def test_every_config_is_in_the_readme_and_every_ablation_on_its_page():
+    ablations = PAGES[ROOT / "docs" / "ablations.md"]
     for path in (ROOT / "configs").rglob("*.flags"):
-        assert f"`{path.stem}`" in README, path
+        text = ablations if path.parent.name == "ablations" else README
+        assert f"`{path.stem}`" in text, path
+
+
+def test_the_readme_is_read_in_one_sitting():
+    assert len(README.splitlines()) <= 220
+
+
+def test_every_page_is_in_the_index():
+    index = PAGES[ROOT / "docs" / "index.md"]
+    for path in PAGES:
+        assert path.name in ("README.md", "index.md") or f"({path.name})" in index, path
 
 
 def test_every_link_to_a_file_leads_to_one():
     for page, text in PAGES.items():
-        for target in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
-            assert (page.parent / target).is_file(), target
+        for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", text):
+            linked = (page.parent / target) if target else page
+            assert linked.is_file(), target
+            if anchor:
+                titles = re.findall(r"^#+ (.+)$", PAGES[linked.resolve()], re.MULTILINE)
+                anchors = [
+                    re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+                    for title in titles
+                ]
+                assert anchor in anchors, (page, anchor)
+
+
+def test_cell_about_the_layers_runs():
+    (code,) = re.findall(
+        r"```python\n(.*?)```", PAGES[ROOT / "docs" / "api.md"], re.DOTALL
+    )
+    names = {}
+    exec(code, names)
+    assert names["discriminator"].output_shape == (None, 1)
+    assert names["features"].shape == (4, 16, 16, 8)
 
 
 @pytest.mark.slow
