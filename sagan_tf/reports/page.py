@@ -78,7 +78,9 @@ def _html_section(section):
             "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
             for row in section.rows
         )
-        parts.append("<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>")
+        parts.append(
+            "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
+        )
     for path, caption in section.figures:
         content = base64.b64encode(pathlib.Path(path).read_bytes()).decode("ascii")
         words = html.escape(caption)

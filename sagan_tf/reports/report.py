@@ -1,4 +1,4 @@
-"""report.html and report.md of a run: data, images, numbers in words, what to do next."""
+"""report.html and report.md of a run: data, images, numbers in words, what next."""
 
 import pathlib
 
@@ -16,7 +16,7 @@ from sagan_tf.planning import flops
 from sagan_tf.planning.page import amount
 from sagan_tf.reports import words
 from sagan_tf.reports.page import Section, as_html, as_markdown
-from sagan_tf.run import building, directory
+from sagan_tf.run import building
 from sagan_tf.run.records import EVALUATIONS, draw_metrics, find_json, read_metrics
 from sagan_tf.sampling.drawing import Drawing
 from sagan_tf.sampling.progress import spread_steps
@@ -190,7 +190,9 @@ def _course(workdir):
 
 
 def _drawing(workdir, config, seeds):
-    labels = f"0-{min(_CLASSES, config.num_classes) - 1}" if config.num_classes else None
+    labels = None
+    if config.num_classes:
+        labels = f"0-{min(_CLASSES, config.num_classes) - 1}"
     return Drawing(
         workdir,
         checkpoint="newest",

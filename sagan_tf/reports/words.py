@@ -25,7 +25,7 @@ def explained(metrics, config, is_inception):
             metrics,
             "precision",
             _PRECISION,
-            "few generated images look like real ones. Train longer: more --total_steps",
+            "few generated images look like real ones. Train longer: --total_steps",
             "many generated images look like real ones, many others do not. Train "
             "longer, or try more channels",
             "most generated images look like real ones",
