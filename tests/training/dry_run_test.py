@@ -2,6 +2,7 @@
 
 import numpy as np
 import tiny
+import untrained
 from PIL import Image
 
 from sagan_tf import train
@@ -67,3 +68,13 @@ def test_a_dry_run_looks_at_a_folder(tmp_path, capsys):
     cats, dogs = (rows[top + 32, 32::68] for top in (0, 68))
     assert len(np.unique(cats, axis=0)) == 8
     assert sorted(dogs[:, 1]) == [0, 0] + 6 * [255]
+
+
+def test_an_existing_run_has_its_own_settings(tmp_path, capsys):
+    untrained.write_run(tmp_path)
+    command = ["train", f"--workdir={tmp_path}", "--dry_run", "--total_steps=3"]
+    assert train.main(command) == 0
+    text = capsys.readouterr().out
+    assert '"z_dim": 8' in text and '"total_steps": 3' in text
+    assert train.main([*command[:2], "--total_steps=3", "--z_dim=9"]) == 2
+    assert "z_dim was 8, now 9" in capsys.readouterr().err

@@ -33,12 +33,12 @@ def open_network_of_run(workdir, config, given=None):
     name = given.get("feature_network") or config.feature_network
     inception = given.get("inception") or config.inception
     if name or inception:
-        return open_feature_network(name or "inception", inception)
+        return _open_chosen(name or "inception", inception)
     folder = pathlib.Path(workdir) / FOLDER
     if (folder / classifier.RECORD_FILE).is_file():
-        return _told(open_feature_network(str(folder)), folder)
+        return _told(open_feature_network(str(folder), None), folder)
     try:
-        return open_feature_network("inception")
+        return open_feature_network("inception", None)
     except BadInput as error:
         reason = error
     if not open_source(config).num_classes:
@@ -50,7 +50,19 @@ def open_network_of_run(workdir, config, given=None):
         ) from reason
     print("The Inception network is missing: a classifier of the data set stands in.")
     _train(folder, config)
-    return _told(open_feature_network(str(folder)), folder)
+    return _told(open_feature_network(str(folder), None), folder)
+
+
+def _open_chosen(name, inception):
+    try:
+        return open_feature_network(name, inception)
+    except BadInput as error:
+        if name != "inception":
+            raise
+        raise BadInput(
+            f"{error} Or take a classifier of these classes, from python -m "
+            "sagan_tf.train_classifier: --feature_network=DIR."
+        ) from error
 
 
 def _told(network, folder):
