@@ -33,6 +33,7 @@ setuptools.setup(
         # What other packages say about some features: see evaluation/metrics/peers.py.
         "sagan_tf.evaluation.metrics": ["peer_figures.json", "peer_features.npz"],
     },
+    entry_points={"console_scripts": ["sagan = sagan_tf.__main__:main"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.1",

@@ -85,7 +85,7 @@ def _ablate(values):
         asked_for,
         left_out,
         protocol=values.protocol,
-        feature_network=values.feature_network,
+        feature_network=values.feature_network or "inception",
     )
     for name, reason in left_out.items():
         print(f"{name} is left out: {reason}.")

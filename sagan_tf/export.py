@@ -13,7 +13,7 @@ from absl import flags
 
 from sagan_tf.errors import FINISHED
 from sagan_tf.exports.folder import check_output
-from sagan_tf.settings.arguments import parse_step
+from sagan_tf.settings.arguments import STANDING, parse_step
 from sagan_tf.settings.command import load, required, run_command
 
 
@@ -24,6 +24,7 @@ def _define(values):
         ("checkpoint", "newest", "step of the checkpoint, newest or best"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
+    flags.DEFINE_integer("standing_batches", 0, STANDING, 0, 10**6, flag_values=values)
     for name, default, about in (
         ("ema", True, "use the averaged weights, if the run has them"),
         ("warmup", True, "write warm-up requests for TensorFlow Serving"),
@@ -44,6 +45,7 @@ def _export(values):
         output,
         checkpoint=checkpoint,
         ema=values.ema,
+        standing_batches=values.standing_batches,
         overwrite=values.overwrite,
         warm=values.warmup,
     )

@@ -7,7 +7,7 @@ images are square).
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing
@@ -226,17 +226,21 @@ def to_picture(pixels, scale=1):
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def write_png(path, pixels, scale=1):
+def write_png(path, pixels, scale=1, title=None):
     """Writes one image as PNG: whole, or not at all.
 
     Args:
         path: where to; the folder exists already.
         pixels, scale: see `to_picture`.
+        title: str, of what it shows: the file's text "Title".
 
     Raises:
         BadInput: the shape or dtype is another one.
         OSError: the file cannot be written.
     """
     picture = to_picture(pixels, scale)
+    info = PngImagePlugin.PngInfo()
+    if title is not None:
+        info.add_text("Title", title)
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        picture.save(file, format="PNG")
+        picture.save(file, format="PNG", pnginfo=info)

@@ -26,13 +26,14 @@ from sagan_tf.drawing.animation import SHORTEST_SECONDS as SHORTEST
 from sagan_tf.errors import FINISHED
 from sagan_tf.sampling import kinds, progress
 from sagan_tf.settings.arguments import (
+    STANDING,
     parse_numbers,
     parse_step,
     parse_truncations,
 )
 from sagan_tf.settings.command import load, required, run_command
 
-_READ = ("checkpoint", "ema", "seeds", "labels", "truncation")
+_READ = ("checkpoint", "ema", "standing_batches", "seeds", "labels", "truncation")
 _DRAW = (
     "interpolate",
     "interpolate_labels",
@@ -66,6 +67,7 @@ def _define(values):
         ("max_frames", 2, None, "of --progress, spread evenly in log(step); none: all"),
     ):
         flags.DEFINE_integer(name, None, about, least, most, flag_values=values)
+    flags.DEFINE_integer("standing_batches", 0, STANDING, 0, 10**6, flag_values=values)
     about = "of an animation; none: 0.06 for a walk, 0.4 for --progress"
     within = {"lower_bound": SHORTEST, "upper_bound": LONGEST, "flag_values": values}
     flags.DEFINE_float("frame_seconds", None, about, **within)

@@ -1,6 +1,10 @@
 """Trains a SAGAN, or goes on where a run stopped.
 
 python -m sagan_tf.train --flagfile=configs/digits.flags --workdir=runs/digits
+python -m sagan_tf.train --workdir=runs/digits --total_steps=3000
+
+The second command goes on with a run: it has the settings of its config.json, and flags
+change them. Flags that would make other networks are refused.
 
 Exit status: 0 finished, 1 a bug, 2 bad input, 3 stopped by SIGTERM, SIGHUP, Ctrl-C
 or a closed output (| head) with a checkpoint saved, 4 a loss or a weight became NaN or
@@ -8,6 +12,7 @@ infinite, 5 another worker is gone (start all of them again with the same comman
 the generator collapsed and --on_collapse says to stop.
 """
 
+import pathlib
 import sys
 
 from absl import flags
@@ -34,20 +39,29 @@ def _define(values):
         "dry_run",
         False,
         "print config, data, networks and an estimate of the memory; train nothing. "
-        "With --augment, draw augmented.png in the workdir or the current folder",
+        "Draw data.png, real images of each class, and with --augment augmented.png, "
+        "in the workdir or the current folder",
         flag_values=values,
     )
     define_flags(values)
 
 
 def _train(values):
-    config = config_from_flags(values)
     # TensorFlow takes seconds to load: flags are checked before.
+    if values.workdir and (pathlib.Path(values.workdir) / "config.json").exists():
+        before = load("sagan_tf.run.directory").read_config(values.workdir)
+        config = config_from_flags(values, before=before)
+    else:
+        config = config_from_flags(values)
     if values.dry_run:
         load("sagan_tf.training.dry_run").dry_run(config, values.workdir)
         return FINISHED
     workdir = required(values, "workdir", "runs/digits")
-    return load("sagan_tf.training.loop").train_and_evaluate(config, workdir)
+    status = load("sagan_tf.training.loop").train_and_evaluate(config, workdir)
+    if config.report and status == FINISHED:
+        path = load("sagan_tf.reports.report").write_report(workdir)
+        print(f"Report: {path}")
+    return status
 
 
 def main(argv=None):

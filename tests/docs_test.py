@@ -23,7 +23,7 @@ SCRIPTS = re.findall(r"(?:^    |`)(?:python )?(scripts/\w+\.\w+)", TEXT, re.MULT
 def test_readme_has_commands():
     assert {module.removeprefix("sagan_tf.") for module, _ in COMMANDS} == {
         *("train", "sample", "train_classifier", "reference_statistics", "evaluate"),
-        *("plan", "attention", "export", "import_weights", "ablate"),
+        *("plan", "attention", "export", "import_weights", "ablate", "report"),
     }
 
 

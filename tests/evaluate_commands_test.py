@@ -30,7 +30,7 @@ def open_small(spec, place=None):
 
 def make_small(patch):
     """`--feature_network=small` opens the test's network, `quick-5k` makes 300."""
-    for module in ("evaluator", "features.network"):
+    for module in ("evaluator", "features.network", "features.of_run"):
         patch.setattr(f"sagan_tf.evaluation.{module}.open_feature_network", open_small)
     quick = dataclasses.replace(PROTOCOLS["quick-5k"], num_fake=300)
     patch.setitem(PROTOCOLS, "quick-5k", quick)

@@ -113,12 +113,14 @@ def test_the_weights_as_trained_of_an_earlier_step(run, tmp_path, capsys):
     for name in ("export.json", "saved_model.pb"):
         (before / name).write_text("old")
     options = {"checkpoint": 20, "ema": False, "warmup": False, "overwrite": True}
+    options["standing_batches"] = 2
     assert command(workdir=run, output=before, **options) == 0
     assert "step 20, weights" in capsys.readouterr().out
     told = record(before)
     assert (told["step"], told["ema"], told["checkpoint"]) == (20, False, "20")
     assert not (before / checks.REQUESTS_PATH).exists()
-    generator, *_ = building.load_generator(run, 20, ema=False)
+    assert "standing batch-norm" in (before / "model_card.md").read_text()
+    generator, *_ = building.load_generator(run, 20, ema=False, standing_batches=2)
     expected = generator([Z, LABELS], training=False)
     with ServedModel(before) as served:
         made = served.run("images", {"z": Z, "labels": LABELS})["images"]

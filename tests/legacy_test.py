@@ -42,6 +42,13 @@ def test_generator_of_an_old_run_draws_what_it_drew(run, recorded, ema, name):
     assert_draws(generator, recorded, name)
 
 
+def test_averages_of_an_old_run_are_not_debiased(run):
+    """Its weights have no `moving_weight`, and its averages hold initial values."""
+    generator, config, *_ = sagan_tf.load_generator(run)
+    assert not config.batch_norm_debias
+    assert not any("moving_weight" in weight.path for weight in generator.weights)
+
+
 def test_training_goes_on_in_an_old_run(run, capsys):
     flags = """
         --dataset=digits --resolution=32 --image_channels=1 --z_dim=6

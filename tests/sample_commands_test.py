@@ -31,6 +31,7 @@ def command(run, output, *flags):
     [
         ("a.png", [], "3 images from step 7: "),
         ("a.png", ["--truncation=0.5,1", "--labels=1-3"], "18 images from step 7: "),
+        ("a.png", ["--standing_batches=1"], "3 images from step 7: "),
         ("a.png", ["--interpolate"], "18 images from step 7: "),
         (
             "new/a.gif",

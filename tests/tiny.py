@@ -18,6 +18,7 @@ FLAGS = {
     "total_steps": 24,
     "log_every_steps": 2,
     "sample_every_steps": 12,
+    "watch_every_steps": 1000,
     "checkpoint_every_steps": 4,
     "samples_per_class": 2,
 }

@@ -207,6 +207,8 @@ def _config_of(own, overrides, learning_rate_scale):
     unit = config.steps_per_execution
     every = max(1, config.total_steps // _PARTS // unit) * unit
     changes.setdefault("evaluate_every_steps", every)
+    # Cells are compared: none may have a classifier of its own.
+    changes.setdefault("feature_network", own.feature_network or "inception")
     if "total_steps" in overrides:
         for name in ("sample", "checkpoint", "watch"):
             changes.setdefault(f"{name}_every_steps", every)

@@ -6,6 +6,7 @@ image is decoded.
 """
 
 import abc
+import copy
 import re
 
 import numpy as np
@@ -14,7 +15,7 @@ import tensorflow as tf
 from sagan_tf.errors import BadInput
 
 # Folded into the seed: each purpose has random numbers of its own.
-ORDER, FLIP = 10, 11
+ORDER, FLIP, BALANCE = 10, 11, 12
 
 # The seed of a run does not decide the splits: they are the same in every run.
 SPLITS = ("train", "test")
@@ -88,12 +89,14 @@ class Source(abc.ABC):
       num_classes: 0 without labels.
       class_names: tuple of `num_classes` names; empty if they are not known.
       random_access: whether elements can be read in any order; they are indices alone.
+      is_balanced: whether shuffled epochs have as many images of each class.
       neighbours: for a flat folder, other folders with images beside it: it may be one
         class of a larger data set.
     """
 
     random_access = False
     neighbours = ()
+    is_balanced = False
 
     def __init__(self, description, total, num_classes, class_names=()):
         check_num_classes(description, num_classes)
@@ -114,6 +117,24 @@ class Source(abc.ABC):
     def skip(self, indices):
         """Leaves these images out of every epoch."""
         self.kept[list(indices)] = False
+
+    def balanced(self):
+        """The same data set, whose shuffled epochs draw from all classes evenly.
+
+        An epoch keeps its length. No image of a class comes again before all of its
+        class have come.
+
+        Raises:
+          BadInput: there are no labels, or they are not known in advance.
+        """
+        if not (self.random_access and self.num_classes):
+            raise BadInput(
+                "balance_classes needs a digits, npz or folder data set with classes. "
+                f"Received: {self.description}. Try without it."
+            )
+        balanced = copy.copy(self)
+        balanced.is_balanced = True
+        return balanced
 
     @abc.abstractmethod
     def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
@@ -231,5 +252,20 @@ class RandomAccessSource(Source):
         indices = tf.constant(np.flatnonzero(self.kept), tf.int64)
         if shuffle:
             order = permutation(self.num_images, seed_pair(seed, ORDER, epoch))
+            if self.is_balanced:
+                indices = self._balanced_indices(seed_pair(seed, BALANCE, epoch))
             indices = tf.gather(indices, order)
         return tf.data.Dataset.from_tensor_slices({"index": indices})
+
+    def _balanced_indices(self, seed):
+        """As many indices as there are images, in turn of each class: `(N,)`."""
+        kept = np.flatnonzero(self.kept)
+        # The images of each class side by side, in a random order of their own.
+        order = permutation(len(kept), seed)
+        labels = tf.constant(self.labels[kept])
+        by_class = tf.gather(order, tf.argsort(tf.gather(labels, order), stable=True))
+        counts = np.unique(self.labels[kept], return_counts=True)[1]
+        number = np.arange(len(kept))
+        turn, place = number % len(counts), number // len(counts)
+        first = np.cumsum(counts) - counts
+        return tf.gather(kept, tf.gather(by_class, first[turn] + place % counts[turn]))

@@ -174,3 +174,13 @@ def share_out(strategy, make_dataset):
         return dataset.rebatch(first.shape[0] // replicas, drop_remainder=True)
 
     return strategy.distribute_datasets_from_function(of_worker)
+
+
+def describe_devices():
+    """The accelerators that TensorFlow sees here, or the CPU: str."""
+    for kind in ("TPU", "GPU"):
+        devices = tf.config.list_physical_devices(kind)
+        if devices:
+            about = tf.config.experimental.get_device_details(devices[0])
+            return f"{len(devices)} x {about.get('device_name', kind)}"
+    return f"CPU, {os.cpu_count()} cores, no GPU"

@@ -17,6 +17,7 @@ from sagan_tf import data
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import comparison, references, scoring
 from sagan_tf.evaluation.features.network import FeatureNetwork, open_feature_network
+from sagan_tf.evaluation.features.of_run import open_network_of_run
 from sagan_tf.evaluation.protocols import Protocol, find_protocol
 from sagan_tf.evaluation.saved_generator import open_saved_generator
 from sagan_tf.files import append_lines
@@ -27,7 +28,7 @@ from sagan_tf.run.records import json_line, read_metrics
 
 _WITHOUT_RUN = {
     "protocol": "quick-5k",
-    "feature_network": "inception",
+    "feature_network": None,
     "inception": None,
     "reference_statistics": None,
 }
@@ -120,7 +121,12 @@ def open_how(
             "sagan_tf.reference_statistics."
         )
     protocol = find_protocol(settings["protocol"]).changed(changes or {})
-    network = open_feature_network(settings["feature_network"], settings["inception"])
+    if workdir is None:
+        network = open_feature_network(
+            settings["feature_network"], settings["inception"]
+        )
+    else:
+        network = open_network_of_run(workdir, config, given)
     if path is not None:
         reference = references.read_reference(path, protocol, network, config)
     else:

@@ -32,7 +32,14 @@ CARD = "model_card.md"
 
 
 def export_run(
-    workdir, output, *, checkpoint="newest", ema=True, overwrite=False, warm=True
+    workdir,
+    output,
+    *,
+    checkpoint="newest",
+    ema=True,
+    standing_batches=0,
+    overwrite=False,
+    warm=True,
 ):
     """Exports the generator of a run.
 
@@ -42,7 +49,7 @@ def export_run(
         workdir: path of the run.
         output: path of the new folder. For TensorFlow Serving, its name is a number,
             the version, and its parent folder has the name of the model.
-        checkpoint, ema: see `building.load_generator`.
+        checkpoint, ema, standing_batches: see `building.load_generator`.
         overwrite: bool, whether an existing export is replaced.
         warm: bool, whether requests for TensorFlow Serving's warm-up are written.
 
@@ -56,9 +63,11 @@ def export_run(
     """
     with export_folder(output, overwrite) as folder, _in_float32():
         generator, config, class_names, step = building.load_generator(
-            workdir, checkpoint, ema
+            workdir, checkpoint, ema, standing_batches
         )
         about = origin_of_run(workdir, checkpoint, ema, config, class_names, step)
+        if standing_batches:  # Other images than those that were evaluated.
+            about |= {"standing_batches": standing_batches, "evaluations": []}
         return _export(generator, folder, config.num_classes, about, warm)
 
 

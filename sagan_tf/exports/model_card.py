@@ -75,6 +75,8 @@ def _about(record):
     if step is not None:
         kind = "averaged weights (EMA)" if record["ema"] else "weights as trained"
         weights = f"{kind} of step {step:,}"
+    if batches := record.get("standing_batches"):
+        weights += f", standing batch-norm statistics of {batches} batches of 64"
     rows = {
         "learned from": record["data"] or config.get("dataset"),
         "weights": f"{record['parameters']:,} parameters, {weights}",

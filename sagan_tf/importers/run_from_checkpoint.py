@@ -26,6 +26,8 @@ _COMMON = {
     "discriminator_head": "projection",
     "spectral_norm_clamp": False,
     "spectral_norm_conditional_batch_norm": False,
+    # Their moving averages are finished, or have no correction that could go on.
+    "batch_norm_debias": False,
 }
 
 

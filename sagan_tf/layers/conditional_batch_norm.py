@@ -33,6 +33,14 @@ class ConditionalBatchNorm(keras.layers.Layer):
     values. Without classes this is plain batch normalization. All is computed in
     float32 (float64 for a float64 layer), also under mixed precision.
 
+    After n updates the initial values, mean 0 and variance 1, still have the weight
+    momentum^n. `debias` takes it from them, as Adam does:
+
+        w = momentum * w + (1 - momentum)             (from 0, so w = 1 - momentum^n)
+        moving = moving + (1 - momentum) / w * (batch - moving)
+
+    The moving values are then those of batches alone from the first update on.
+
     Args:
         num_classes: int, or `None` for one gamma and beta for all (unconditional).
         momentum: float in [0, 1), decay of the moving statistics. Official: 0.999.
@@ -42,6 +50,9 @@ class ConditionalBatchNorm(keras.layers.Layer):
             times n / (n - 1), as TensorFlow 1's fused kernel does in the official
             generator's last normalization; n is the number of values per channel on
             one replica.
+        debias: bool, whether the moving statistics are corrected for their initial
+            values. It adds the scalar weight w, `moving_weight`; a layer whose moving
+            values are finished has w = 1. Official: no.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
@@ -66,6 +77,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
         epsilon=1e-5,
         synchronized=False,
         unbiased_moving_variance=False,
+        debias=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -74,6 +86,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
         self.epsilon = epsilon
         self.synchronized = synchronized
         self.unbiased_moving_variance = unbiased_moving_variance
+        self.debias = debias
 
     def build(self, inputs_shape, labels_shape=None):
         channels = inputs_shape[-1]
@@ -82,6 +95,8 @@ class ConditionalBatchNorm(keras.layers.Layer):
         self.moving_variance = self._add(
             "moving_variance", "ones", (channels,), moves=True
         )
+        if self.debias:
+            self.moving_weight = self._add("moving_weight", "zeros", (), moves=True)
 
     def _build_tables(self, channels):
         shape = (
@@ -130,10 +145,21 @@ class ConditionalBatchNorm(keras.layers.Layer):
         if self.unbiased_moving_variance:
             n = ops.cast(ops.prod(ops.shape(x)[:3]), x.dtype)
             stored = variance * (n / ops.maximum(n - 1, 1))
+        old, new = self._shares()
         statistics = (self.moving_mean, self.moving_variance)
         for moving, batch in zip(statistics, (mean, stored)):
-            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+            moving.assign(moving * old + batch * new)
         return mean, variance
+
+    def _shares(self):
+        """The shares of the old moving values and of the batch in the new ones."""
+        new = 1 - self.momentum
+        if not self.debias:
+            return self.momentum, new
+        # Differs from the official code: it has no correction.
+        weight = self.moving_weight * self.momentum + new
+        self.moving_weight.assign(weight)
+        return 1 - new / weight, new / weight
 
     def compute_output_shape(self, inputs_shape, labels_shape=None):
         return inputs_shape
@@ -146,4 +172,5 @@ class ConditionalBatchNorm(keras.layers.Layer):
             "epsilon": self.epsilon,
             "synchronized": self.synchronized,
             "unbiased_moving_variance": self.unbiased_moving_variance,
+            "debias": self.debias,
         }

@@ -32,7 +32,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
     Args:
         filters: int, channels of the output.
         num_classes: int, or `None` for plain batch normalization.
-        momentum, epsilon, synchronized: see `ConditionalBatchNorm`.
+        momentum, epsilon, synchronized, debias: see `ConditionalBatchNorm`.
         normalize_tables: bool, whether the tables of batch normalization are
             spectrally normalized too: `SpectralConditionalBatchNorm`. Official: no.
         kwargs: see `SpectrallyNormalizedLayer`.
@@ -60,6 +60,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
         epsilon=1e-5,
         synchronized=False,
         normalize_tables=False,
+        debias=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -69,6 +70,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
         self.momentum = momentum
         self.epsilon = epsilon
         self.synchronized = synchronized
+        self.debias = debias
 
     def build(self, inputs_shape, labels_shape=None):
         hidden_shape = (*inputs_shape[:-1], self.filters)
@@ -97,6 +99,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
             "momentum": self.momentum,
             "epsilon": self.epsilon,
             "synchronized": self.synchronized,
+            "debias": self.debias,
             "dtype": self.dtype_policy,
             "name": name,
         }
@@ -123,6 +126,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
             "epsilon": self.epsilon,
             "synchronized": self.synchronized,
             "normalize_tables": self.normalize_tables,
+            "debias": self.debias,
         }
 
 

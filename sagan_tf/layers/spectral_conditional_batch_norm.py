@@ -19,7 +19,7 @@ class SpectralConditionalBatchNorm(SpectrallyNormalizedLayer, ConditionalBatchNo
 
     Args:
         num_classes: int >= 1.
-        momentum, epsilon, synchronized, unbiased_moving_variance: see
+        momentum, epsilon, synchronized, unbiased_moving_variance, debias: see
             `ConditionalBatchNorm`.
         kwargs: see `SpectrallyNormalizedLayer`. `spectral_normalization=False` is for a
             folded copy, whose tables are the quotients. A table of zeros has no

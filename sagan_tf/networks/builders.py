@@ -114,6 +114,7 @@ def build_generator(
     batch_norm_momentum=0.999,
     final_batch_norm_momentum=0.9999,
     batch_norm_epsilon=1e-5,
+    batch_norm_debias=True,
     cross_replica_batch_norm=False,
     normalize_tables=False,
     name="generator",
@@ -143,6 +144,8 @@ def build_generator(
         batch_norm_momentum: float, decay of the blocks' moving statistics.
         final_batch_norm_momentum: float, decay of the last batch normalization's.
         batch_norm_epsilon: float.
+        batch_norm_debias: bool, whether moving statistics are corrected for their
+            initial values, see `ConditionalBatchNorm`. Official: no.
         cross_replica_batch_norm: bool, whether statistics are over all replicas.
         normalize_tables: bool, whether the blocks' tables of gains and biases are
             spectrally normalized: `SpectralConditionalBatchNorm`. Official: no.
@@ -182,6 +185,7 @@ def build_generator(
             num_classes or None,
             momentum=batch_norm_momentum,
             epsilon=batch_norm_epsilon,
+            debias=batch_norm_debias,
             synchronized=cross_replica_batch_norm,
             normalize_tables=normalize_tables,
             name=f"block_{size}x{size}",
@@ -196,6 +200,7 @@ def build_generator(
         momentum=final_batch_norm_momentum,
         epsilon=max(batch_norm_epsilon, 1.001e-5),
         synchronized=cross_replica_batch_norm,
+        debias=batch_norm_debias,
         unbiased_moving_variance=True,
         name="batch_norm",
     )(x)

@@ -4,9 +4,12 @@ import dataclasses
 import pathlib
 
 from sagan_tf import data
+from sagan_tf.data.survey import survey_folder
 from sagan_tf.errors import BadInput
+from sagan_tf.model import latents
 from sagan_tf.model.adam import Adam
 from sagan_tf.model.sagan import SAGAN
+from sagan_tf.model.standing_statistics import use_standing_statistics
 from sagan_tf.networks.augmentation import Augmentation
 from sagan_tf.networks.builders import build_discriminator, build_generator
 from sagan_tf.run.checkpoints import Checkpoints
@@ -14,6 +17,8 @@ from sagan_tf.run.directory import BEST, read_class_names, read_config
 
 # Of the mean distance of two real images of a class.
 _SHARE_OF_REAL_DISTANCE = 0.9
+# Standing statistics come from other z than those of any image that is looked at.
+_FIRST_STANDING_SEED, _STANDING_BATCH_SIZE = 10**9, 64
 
 
 def open_source(config):
@@ -67,14 +72,22 @@ def with_pair_distance(config, source):
     return dataclasses.replace(config, mode_seeking_distance=distance)
 
 
-def describe_data(source):
-    """What data.json says about a data set: dict."""
-    return {
+def survey_data(config, source):
+    """What a folder data set holds, see `data.survey`: dict; `None` for other kinds."""
+    if not config.dataset.startswith("folder:"):
+        return None
+    return survey_folder(source, config.resolution)
+
+
+def describe_data(source, survey=None):
+    """What data.json says about a data set: dict; `survey`: of `survey_data`."""
+    about = {
         "description": source.description,
         "num_images": source.num_images,
         "num_classes": source.num_classes,
         "class_names": list(source.class_names),
     }
+    return about if survey is None else {**about, "survey": survey}
 
 
 def networks_from_config(config):
@@ -105,6 +118,7 @@ def networks_from_config(config):
         batch_norm_momentum=config.batch_norm_momentum,
         final_batch_norm_momentum=config.final_batch_norm_momentum,
         batch_norm_epsilon=config.batch_norm_epsilon,
+        batch_norm_debias=config.batch_norm_debias,
         cross_replica_batch_norm=config.cross_replica_batch_norm,
         normalize_tables=config.spectral_norm_conditional_batch_norm,
         **common,
@@ -119,7 +133,7 @@ def networks_from_config(config):
     return generator, discriminator
 
 
-def load_generator(workdir, checkpoint="newest", ema=True):
+def load_generator(workdir, checkpoint="newest", ema=True, standing_batches=0):
     """The generator of a run.
 
     Args:
@@ -127,6 +141,8 @@ def load_generator(workdir, checkpoint="newest", ema=True):
         checkpoint: `"newest"` for the newest good one, `"best"` for the one that
             `--evaluate_every_steps` keeps, or a step.
         ema: bool, whether the averaged weights are read, if the run has them.
+        standing_batches: int, batches of 64 z that measure the statistics of batch
+            normalization again, see `standing_statistics.py`; 0 for moving averages.
 
     Returns:
         generator (`keras.Model`), `Config`, class names (tuple of str, may be empty),
@@ -135,8 +151,23 @@ def load_generator(workdir, checkpoint="newest", ema=True):
     Raises:
         BadInput: there is no run, no checkpoint, or it is damaged.
     """
-    generator, _, *others = _load(workdir, checkpoint, ema, with_discriminator=False)
-    return generator, *others
+    loaded = _load(workdir, checkpoint, ema, with_discriminator=False)
+    generator, _, config, names, step = loaded
+    if standing_batches:
+        batches = _standing_batches(config, standing_batches)
+        use_standing_statistics(generator, batches)
+    return generator, config, names, step
+
+
+def _standing_batches(config, count):
+    for number in range(count):
+        first = _FIRST_STANDING_SEED + number * _STANDING_BATCH_SIZE
+        seeds = range(first, first + _STANDING_BATCH_SIZE)
+        z = latents.draw_z(seeds, config.z_dim)
+        if not config.num_classes:
+            yield z
+        else:
+            yield z, latents.draw_labels(seeds, config.num_classes)
 
 
 def load_networks(workdir, checkpoint="newest", ema=True):

@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from sagan_tf import __version__
+from sagan_tf.distribution.strategies import describe_devices
 from sagan_tf.files import write_text
 from sagan_tf.run.records import find_json
 
 
 def record_versions(workdir, step):
-    """Adds the present versions to versions.json, if they differ from the last ones.
+    """Adds the present versions and device to versions.json, if they are others.
 
     Raises:
         BadInput: the file is damaged.
@@ -23,7 +24,7 @@ def record_versions(workdir, step):
     """
     path = pathlib.Path(workdir) / "versions.json"
     entries = find_json(path, [{}]) or []
-    now = versions()
+    now = {**versions(), "device": describe_devices()}
     last = {k: v for k, v in entries[-1].items() if k != "from_step"} if entries else {}
     if now != last:
         entries.append({"from_step": step, **now})

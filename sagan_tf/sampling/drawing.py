@@ -5,8 +5,7 @@ import pathlib
 
 from sagan_tf import images
 from sagan_tf.drawing import animation
-from sagan_tf.errors import BadInput
-from sagan_tf.evaluation.features.network import open_feature_network
+from sagan_tf.evaluation.features.of_run import open_network_of_run
 from sagan_tf.files import check_writable, write_text
 from sagan_tf.run import building
 from sagan_tf.sampling import layouts, rows
@@ -24,6 +23,7 @@ class Drawing:
         workdir: path of the run.
         checkpoint: str, "newest", "best" or a step.
         ema: bool, whether to use the averaged weights if the run has them.
+        standing_batches: int, see `building.load_generator`.
         seeds, labels, truncation: str, see `settings.arguments`.
 
     Attributes:
@@ -34,11 +34,22 @@ class Drawing:
         BadInput: an argument cannot be understood, or there is no such run.
     """
 
-    def __init__(self, workdir, *, checkpoint, ema, seeds, labels, truncation):
+    def __init__(
+        self,
+        workdir,
+        *,
+        checkpoint,
+        ema,
+        seeds,
+        labels,
+        truncation,
+        standing_batches=0,
+    ):
+        self._workdir = workdir
         seeds = arguments.parse_numbers(seeds, "seeds")
         truncations = arguments.parse_truncations(truncation)
         checkpoint = arguments.parse_step(checkpoint)
-        loaded = building.load_generator(workdir, checkpoint, ema)
+        loaded = building.load_generator(workdir, checkpoint, ema, standing_batches)
         self._generator, self._config, names, self.step = loaded
         num_classes = self._config.num_classes
         self.choice = rows.Choice(
@@ -86,7 +97,8 @@ class Drawing:
         """
         check_writable(output, make_parents=True)
         if neighbours:
-            network = self._open_network(feature_network, inception)
+            given = {"feature_network": feature_network, "inception": inception}
+            network = open_network_of_run(self._workdir, self._config, given)
             if skip_bad_images:
                 self._config = dataclasses.replace(self._config, skip_bad_images=True)
             return self._write_neighbours(
@@ -118,18 +130,6 @@ class Drawing:
             sheet = layouts.seed_rows(drawn, pixels, self.choice, columns, captions)
         images.write_png(output, sheet)
         return f"{pixels.shape[0] * pixels.shape[1]:,} images"
-
-    def _open_network(self, feature_network, inception):
-        name = feature_network or self._config.feature_network
-        try:
-            return open_feature_network(name, inception or self._config.inception)
-        except BadInput as error:
-            if name != "inception":
-                raise
-            raise BadInput(
-                f"{error} Or take a classifier of these classes, from python -m "
-                "sagan_tf.train_classifier: --feature_network=DIR."
-            ) from error
 
     def _write_neighbours(self, output, network, count, num_images, columns, captions):
         notes = pathlib.Path(output).with_suffix(".neighbours.json")

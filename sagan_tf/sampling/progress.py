@@ -34,7 +34,8 @@ def write_progress(
             at least three seconds.
         max_frames: int >= 2, the number of grids at most, see `spread_steps`; `None`
             for all.
-        captioned: bool, whether the step is written above; `None` for yes.
+        captioned: bool, whether the step is written above; `None` for yes, if the
+            grids do not have it.
 
     Returns:
         List of the steps that are shown.
@@ -57,8 +58,11 @@ def write_progress(
             "training with --sample_every_steps."
         )
     steps = spread_steps(sorted(paths), max_frames or len(paths))
-    grids = captions.on_white([_read(paths[step]) for step in steps])
-    if captioned is not False:
+    grids, titles = zip(*(_read(paths[step]) for step in steps))
+    grids = captions.on_white(grids)
+    if captioned is None:
+        captioned = None in titles
+    if captioned:
         letters = captions.letter_height(grids[0].shape[1] // 3)
         grids = [
             captions.headed(grid, f"step {step:,}", letters)
@@ -100,11 +104,12 @@ def spread_steps(steps, count):
 
 
 def _read(path):
-    """A grid as uint8 `(H, W, 1)` or `(H, W, 3)`."""
+    """A grid as uint8 `(H, W, 1)` or `(H, W, 3)`, and its title or `None`."""
     try:
         with Image.open(path) as grid:
             mode = "L" if grid.mode in ("1", "L") else "RGB"
-            return np.atleast_3d(np.asarray(grid.convert(mode)))
+            pixels = np.atleast_3d(np.asarray(grid.convert(mode)))
+            return pixels, grid.info.get("Title")
     except (OSError, SyntaxError) as error:
         raise BadInput(
             f"{path} must be an image. Received: {error}. Try without it: remove the "

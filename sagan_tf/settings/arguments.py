@@ -11,6 +11,8 @@ from sagan_tf.settings.checks import MOST_WHOLE
 MOST_NUMBERS = 100_000
 # Beyond it networks answer with NaN. Papers use 0 to 2.
 MOST_TRUNCATION = 100
+# Help of --standing_batches.
+STANDING = "batches that measure the statistics of batch norm again; 0: moving averages"
 
 
 def parse_numbers(text, name):

@@ -26,6 +26,7 @@ AT_LEAST_1 = between(1, MOST_WHOLE)
 BELOW_1 = ("at least 0 and below 1", lambda value: 0 <= value < 1)
 SEED = WHOLE = between(0, MOST_WHOLE)
 
+_WATCHED = (ABOVE_0[0], lambda value: value is None or ABOVE_0[1](value))
 _CLASSES = ("above 0, or none", lambda value: value != 0)
 _WITH_CLASSES = "without it, or a data set with classes and --num_classes=none"
 _ONE_MACHINE = ("other than multi_worker", lambda value: value != "multi_worker")
@@ -62,7 +63,7 @@ _NEEDS = (
         ABOVE_0,
         "--mode_seeking_weight=2",
     ),
-    ("on_collapse", "watch_every_steps", ABOVE_0, "--watch_every_steps=1000"),
+    ("on_collapse", "watch_every_steps", _WATCHED, "--watch_every_steps=1000"),
     # XLA has no deterministic gradient of max pooling. Keras would silently not use it.
     ("jit_compile", "deterministic", ("False", operator.not_), "--nodeterministic"),
     ("tpu_name", "strategy", _TPU, "--strategy=tpu"),
@@ -72,6 +73,7 @@ _NEEDS = (
     # Keras builds ("You must feed a value for placeholder tensor").
     ("steps_per_execution", "strategy", _ONE_MACHINE, "--steps_per_execution=1"),
     ("on_collapse", "strategy", _ONE_MACHINE, "--on_collapse=warn"),
+    ("report", "strategy", _ONE_MACHINE, "python -m sagan_tf.report afterwards"),
     (
         "evaluate_every_steps",
         "strategy",
@@ -197,7 +199,7 @@ def _check_multiples(config):
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for name, other, factor in multiples:
         value = getattr(config, name)
-        if value % factor == 0:
+        if value is None or value % factor == 0:
             continue
         received = f"{name}={value}, {other}={factor}"
         multiple = f"--{name}={-(-value // factor) * factor}"

@@ -78,18 +78,25 @@ def define_flags(values):
             flags.DEFINE(parser, field.name, field.default, text, **where)
 
 
-def config_from_flags(values, networks=True):
+def config_from_flags(values, networks=True, before=None):
     """The validated `Config` of parsed flags.
 
     Args:
         values: `absl.flags.FlagValues`.
+        before: `Config` of a run that goes on: flags that are not given have its
+            values. `None` for those of `Config`.
         networks: bool; False for a command that builds no networks. It has no
             attention, whose default does not go with every resolution.
 
     Raises:
         BadInput: see `Config.validate`.
     """
-    fields = {f.name: values[f.name].value for f in dataclasses.fields(Config)}
+    names = [field.name for field in dataclasses.fields(Config)]
+    fields = {name: values[name].value for name in names}
+    if before is not None:
+        fields |= {n: getattr(before, n) for n in names if not values[n].present}
+        if not fields["mode_seeking_weight"]:
+            fields["mode_seeking_distance"] = values.mode_seeking_distance
     if not networks:
         fields["attention_resolution"] = ()
         fields["discriminator_attention_resolution"] = None

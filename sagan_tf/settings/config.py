@@ -73,7 +73,12 @@ NETWORK_FIELDS = (
     "spectral_norm_conditional_batch_norm",
     "power_iterations",
     "batch_norm_epsilon",
+    "batch_norm_debias",
 )
+
+
+# Of fields whose default changed what a run is.
+_BEFORE_THE_FIELD = {"batch_norm_debias": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +104,9 @@ class Config:
         "antialiased_bilinear", "how the central square is resized", RESIZE
     )
     flip: bool = _data(False, "mirror a random half of the real images")
+    balance_classes: bool = _data(
+        False, "draw real images of all classes equally often (digits, npz, folder)"
+    )
     shuffle_buffer_images: int = _data(
         16384, "images in the shuffle buffer, for data sets that are read in sequence"
     )
@@ -166,6 +174,11 @@ class Config:
         0.9999, "the same in the generator's last batch normalization", limits=BELOW_1
     )
     batch_norm_epsilon: float = _networks(1e-5, "epsilon of batch normalization")
+    batch_norm_debias: bool = _networks(
+        True,
+        "correct the moving statistics for their initial values, as Adam does; the "
+        "official code does not",
+    )
     cross_replica_batch_norm: bool = _networks(
         False, "compute batch statistics over all replicas"
     )
@@ -267,20 +280,23 @@ class Config:
         True, "compute the same numbers in each run; some operations are slower"
     )
 
-    log_every_steps: int = _run(100, "steps between lines of the metrics")
-    sample_every_steps: int = _run(
-        1000,
-        "steps between sample grids; 0: only at the start and the end",
+    log_every_steps: int | None = _run(
+        None, "steps between lines of the metrics; none: 100, fewer in a short run"
+    )
+    sample_every_steps: int | None = _run(
+        None,
+        "steps between sample grids; 0: only at the start and the end; none: at 1, "
+        "10, 20, 30, ... % of all steps",
         limits=WHOLE,
     )
     checkpoint_every_steps: int = _run(
         1000, "steps between checkpoints; 0: only at the end", limits=WHOLE
     )
     keep_checkpoints: int = _run(3, "newest checkpoints that are kept")
-    watch_every_steps: int = _run(
-        1000,
-        "steps between checks of the training's health; 0: never; no effect with "
-        "strategy=multi_worker",
+    watch_every_steps: int | None = _run(
+        None,
+        "steps between checks of the training's health; none: 1000, fewer in a short "
+        "run; 0: never; no effect with strategy=multi_worker",
         limits=WHOLE,
     )
     on_collapse: str = _run(
@@ -288,6 +304,11 @@ class Config:
         "what to do about a collapse; rollback: stop, and return to the last healthy "
         "checkpoint",
         ON_COLLAPSE,
+    )
+    report: bool = _run(
+        False,
+        "write report.html at the end; without a feature network a classifier of the "
+        "classes is trained for its numbers",
     )
     samples_per_class: int = _run(
         8, "images of each class in a sample grid", limits=between(1, 256)
@@ -300,8 +321,10 @@ class Config:
         limits=WHOLE,
     )
     protocol: str = _evaluation("quick-5k", "how to evaluate", PROTOCOLS)
-    feature_network: str = _evaluation(
-        "inception", "inception, or a folder of sagan_tf.train_classifier"
+    feature_network: str | None = _evaluation(
+        None,
+        "inception, or a folder of sagan_tf.train_classifier; none: Inception, or "
+        "where it is missing a classifier that the run trains",
     )
     inception: str | None = _evaluation(
         None, "unpacked folder or handle of TF-GAN's Inception module"
@@ -327,6 +350,28 @@ class Config:
         """Real images that one step takes from the data set, over all replicas."""
         return self.discriminator_steps * self.batch_size
 
+    @property
+    def log_interval(self):
+        """Steps between lines of the metrics."""
+        return self._interval(self.log_every_steps, 100, 50)
+
+    @property
+    def watch_interval(self):
+        """Steps between looks at the training's health, 0 for none."""
+        return self._interval(self.watch_every_steps, 1000, 5)
+
+    @property
+    def sample_interval(self):
+        """Steps between sample grids, 0 for none on the way."""
+        return self._interval(self.sample_every_steps, self.total_steps, 10)
+
+    def _interval(self, given, most, parts):
+        """The steps that were given; or `most`, and so few that a run has `parts`."""
+        if given is not None:
+            return given
+        unit = self.steps_per_execution
+        return -(-min(most, max(1, self.total_steps // parts)) // unit) * unit
+
     def validate(self):
         """Checks every field, and fields against one another.
 
@@ -349,7 +394,10 @@ class Config:
 
     @classmethod
     def from_json(cls, text):
-        """The config that `to_json` wrote. Missing keys take the default.
+        """The config that `to_json` wrote.
+
+        A missing key takes the default, or the value that all runs had before there was
+        such a field.
 
         Raises:
             BadInput: the text is not JSON, or has a key that is not a field.
@@ -363,7 +411,7 @@ class Config:
                 f"{', '.join(unknown)}. It was written by another version of sagan_tf."
             )
         tuples = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
-        return cls(**{**values, **tuples})
+        return cls(**{**_BEFORE_THE_FIELD, **values, **tuples})
 
     def difference(self, other):
         """Dict of field name to (our value, the other's), where they differ."""

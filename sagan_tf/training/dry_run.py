@@ -5,21 +5,29 @@ import pathlib
 import numpy as np
 
 from sagan_tf import data, images
+from sagan_tf.data.examples import class_examples
 from sagan_tf.distribution import strategies
+from sagan_tf.drawing import captions
 from sagan_tf.model import latents, overview
 from sagan_tf.run import building
+from sagan_tf.training.callbacks.sample_grid import shown_classes
+from sagan_tf.training.heading import survey_lines
 from sagan_tf.training.loop import set_up
 
+# Images of each class in data.png.
+_EXAMPLES = 8
 # Columns of real images, and rows of what the augmentation makes of them.
 _COLUMNS, _ROWS = 8, 7
 
 
 def dry_run(config, folder=None):
-    """Prints what a run would be. With `config.augment` it draws `augmented.png`.
+    """Prints what a run would be, and draws `data.png`: a row of each class.
+
+    With `config.augment` it draws `augmented.png` too.
 
     Args:
         config: `Config`.
-        folder: path of the picture's folder; `None`: the current one.
+        folder: path of the images' folder; `None`: the current one.
     """
     strategy = set_up(config)
     source, config = building.open_data(config)
@@ -29,6 +37,9 @@ def dry_run(config, folder=None):
     print(f"Data\n  {source.description}")
     if source.class_names:
         print(f"  classes: {', '.join(source.class_names[:20])}")
+    survey = building.survey_data(config, source)
+    for line in survey_lines(survey, config) if survey else ():
+        print(f"  {line}")
     for network in (generator, discriminator):
         print(f"\n{overview.network_table(network)}")
     memory = overview.memory_estimate(
@@ -39,11 +50,47 @@ def dry_run(config, folder=None):
         has_ema=config.ema_decay is not None,
     )
     print(f"\n{overview.memory_table(memory)}")
+    folder = pathlib.Path(folder or ".")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "data.png"
+    draw_data(config, source, path)
+    print(f"\nThe data as the networks will see it: {path}")
     if config.augment:
-        path = pathlib.Path(folder or ".") / "augmented.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = folder / "augmented.png"
         _draw_augmented(config, source, path)
         print(f"\nReal images, and below them what the discriminator sees: {path}")
+
+
+def draw_data(config, source, path):
+    """Draws real images as the networks see them, of up to 20 classes, a row each.
+
+    Args:
+        config: `Config` with resolved `num_classes`.
+        source: `data.Source`.
+        path: of the PNG.
+
+    Raises:
+        BadInput: an image cannot be read.
+        OSError: the file cannot be written.
+    """
+    classes = shown_classes(config.num_classes)
+    pixels = class_examples(
+        source,
+        classes,
+        _EXAMPLES if classes else _EXAMPLES**2,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        resize=config.resize,
+        seed=config.seed,
+    )
+    scale = max(1, 64 // config.resolution)
+    flat = images.enlarge(pixels.reshape(-1, *pixels.shape[2:]), scale)
+    sheet = images.grid(flat, _EXAMPLES, 2 * scale)
+    if classes:
+        names = source.class_names or [f"class {n}" for n in range(max(classes) + 1)]
+        texts = [names[label] for label in classes]
+        sheet = captions.beside(sheet, texts, flat.shape[1], 2 * scale)
+    images.write_png(path, sheet)
 
 
 def _draw_augmented(config, source, path):

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from sagan_tf import data
+from sagan_tf.data.examples import class_examples
 from sagan_tf.distribution import strategies
 from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import FINISHED, NOT_FINITE, STOPPED, WORKER_LOST, BadInput
@@ -19,6 +20,7 @@ from sagan_tf.run.building import (
     describe_data,
     make_model,
     open_data,
+    survey_data,
     with_pair_distance,
 )
 from sagan_tf.run.lock import locked_run
@@ -34,9 +36,10 @@ from sagan_tf.training.callbacks.metric_log import (
 from sagan_tf.training.callbacks.periodic_evaluation import PeriodicEvaluation
 from sagan_tf.training.callbacks.progress import Progress
 from sagan_tf.training.callbacks.run_description import RunDescription
-from sagan_tf.training.callbacks.sample_grid import SampleGrid
+from sagan_tf.training.callbacks.sample_grid import SampleGrid, shown_classes
 from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
 from sagan_tf.training.collapse_watch import HEALTH, CollapseWatch
+from sagan_tf.training.heading import heading, survey_lines
 
 _NORMALIZED_TABLES = (
     "spectral_norm_conditional_batch_norm normalizes the tables of class gains and "
@@ -44,6 +47,8 @@ _NORMALIZED_TABLES = (
     "it cripple the generator in some runs. The option is here to be measured."
 )
 
+# Real images of each class beside a sample grid.
+_REAL_COLUMNS = 4
 # Real images, and as many generated ones, that the watch compares at each look.
 _WATCHED_IMAGES = 32
 
@@ -95,22 +100,30 @@ def _train_run(config, source, workdir, strategy, workers, signals):
     with strategy.scope():
         model = make_model(config)
     start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
+    survey = survey_data(config, source) if workers.is_chief else None
+    if survey and not start:
+        print("\n".join(survey_lines(survey, config)), flush=True)
     # A checkpoint restores its own learning rates. The config's count.
     model.generator_optimizer.learning_rate = config.generator_learning_rate
     model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
 
     def describe():
         if workers.is_chief:
-            directory.describe(workdir, config, describe_data(source))
+            directory.describe(workdir, config, describe_data(source, survey))
             versions.record_versions(workdir, start)
 
     is_done = start >= config.total_steps
     if is_done:
         describe()
         if not is_unexamined(config, source, workdir, start):
-            print(f"All {config.total_steps:,} steps are done: {workdir}")
+            print(
+                f"All {config.total_steps:,} steps are done: {workdir}. "
+                "More --total_steps go on."
+            )
             return FINISHED
     check_executions(config, config.total_steps - start)
+    if workers.is_chief and not is_done:
+        print("\n".join(heading(config, source, workdir, model, start)), flush=True)
 
     callbacks = make_callbacks(config, source, workdir, strategy, checkpoints, workers)
     if is_done:
@@ -137,7 +150,7 @@ def is_unexamined(config, source, workdir, step):
 
     Its look at the training or its evaluation is then missing.
     """
-    watch_every = config.watch_every_steps if is_watched(config, source) else 0
+    watch_every = config.watch_interval if is_watched(config, source) else 0
     return any(
         is_missing({line["step"] for line in read_metrics(workdir / log)}, every, step)
         for log, every in (
@@ -201,6 +214,9 @@ def check_executions(config, steps_left):
 def make_training_data(config, source, strategy, start):
     """The batches from step `start` on: those that an unbroken run would have seen."""
 
+    if config.balance_classes:
+        source = source.balanced()
+
     def make_pipeline(count, index):
         return data.make_dataset(
             source,
@@ -230,7 +246,7 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
         BadInput: an image, the feature network or the reference statistics that a
             callback needs cannot be read.
     """
-    every = config.log_every_steps
+    every = config.log_interval
     guard = NonfiniteStop(every, workers)
     writer = CheckpointWriter(
         config.checkpoint_every_steps, checkpoints, guard, workers
@@ -241,13 +257,7 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
         guard,
         Progress(every, config.total_steps, config.images_per_step),
         MetricLog(every, workdir, config.images_per_step),
-        SampleGrid(
-            config.sample_every_steps,
-            workdir / "samples",
-            config.samples_per_class,
-            config.seed,
-            scale=max(1, 64 // config.resolution),
-        ),
+        make_sample_grid(config, source, workdir),
         writer,
     ]
     if config.tensorboard and importlib.util.find_spec("tensorboard"):
@@ -256,7 +266,7 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
     if is_watched(config, source):
         callbacks.append(
             CollapseWatch(
-                config.watch_every_steps,
+                config.watch_interval,
                 make_fixed_batch(config, source),
                 workdir,
                 config.on_collapse,
@@ -268,14 +278,46 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
         how = open_how(workdir, config, strategy=strategy)
         every = config.evaluate_every_steps
         callbacks.append(PeriodicEvaluation(every, how, checkpoints, writer, workdir))
-    return [*callbacks, MetricPlot(config.sample_every_steps, workdir)]
+    return [*callbacks, MetricPlot(config.sample_interval, workdir)]
+
+
+def make_sample_grid(config, source, workdir):
+    """The `SampleGrid` of a run, with real images beside it.
+
+    Raises:
+        BadInput: a real image cannot be read.
+    """
+    classes = shown_classes(config.num_classes)
+    count = min(_REAL_COLUMNS, config.samples_per_class)
+    real = class_examples(
+        source,
+        classes,
+        count if classes else count * config.samples_per_class,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        resize=config.resize,
+        seed=config.seed,
+    )
+    names = source.class_names or [f"class {n}" for n in range(config.num_classes)]
+    return SampleGrid(
+        config.sample_interval,
+        workdir / "samples",
+        config.samples_per_class,
+        config.seed,
+        scale=max(1, 64 // config.resolution),
+        also=(max(1, config.total_steps // 100),)
+        if config.sample_every_steps is None
+        else (),
+        names=[names[label] for label in classes or ()],
+        real=real,
+    )
 
 
 def is_watched(config, source):
     """Whether a run has a `CollapseWatch`, which compares two or more images."""
     if config.strategy == "multi_worker":
         return False
-    return config.watch_every_steps > 0 and source.num_images > 1
+    return config.watch_interval > 0 and source.num_images > 1
 
 
 def make_fixed_batch(config, source):
@@ -318,7 +360,9 @@ def raise_explained(error, config, source, step):
         source,
         seed=config.seed,
         start_image=step * config.images_per_step,
-        count=config.images_per_step * (config.steps_per_execution + 1),
+        count=None
+        if config.balance_classes
+        else config.images_per_step * (config.steps_per_execution + 1),
         shuffle_buffer_images=config.shuffle_buffer_images,
     ):
         raise error

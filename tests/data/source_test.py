@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from sagan_tf.data import open_source
+from sagan_tf.data.source import RandomAccessSource
+from sagan_tf.errors import BadInput
 
 IN_MEMORY = ("digits", "npz", "folder")
 
@@ -88,3 +90,48 @@ def test_a_split_without_pictures_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.zeros((1, 4, 4, 1), np.uint8))
     with pytest.raises(ValueError, match="split=test.*no images.*--split=train"):
         open_source(f"npz:{tmp_path}/a.npz", split="test")
+
+
+def test_a_balanced_epoch_has_as_many_images_of_each_class():
+    labels = np.repeat([0, 1, 2], [20, 4, 1])
+    source = RandomAccessSource(
+        "x", labels, labels, 3, (), read=lambda row: row, name=str
+    )
+    source.skip([3])
+    balanced = source.balanced()
+
+    def order(each, epoch, **options):
+        elements = each.epoch(5, epoch, **options).as_numpy_iterator()
+        return [int(element["index"]) for element in elements]
+
+    first, second = order(balanced, 0), order(balanced, 1)
+    assert first == order(balanced, 0) != second
+    for indices in (first, second):
+        counts = np.bincount(labels[indices])
+        assert counts.tolist() == [8, 8, 8]
+        # No image comes twice before all of its class have come.
+        of_one, of_two = (
+            [i for i in indices if labels[i] == label] for label in (0, 1)
+        )
+        assert len(set(of_one)) == 8 and 3 not in of_one
+        assert sorted(of_two) == sorted([20, 21, 22, 23] * 2)
+    # Evaluations read every image once.
+    unshuffled = order(balanced, 0, shuffle=False)
+    assert unshuffled == [i for i in range(25) if i != 3]
+    assert sorted(order(source, 0)) == unshuffled
+
+
+def test_balanced_streams_go_on_where_an_unbroken_one_would_be():
+    labels = np.repeat([0, 1], [9, 2])
+    source = RandomAccessSource(
+        "x", labels, labels, 2, (), read=lambda row: row, name=str
+    ).balanced()
+    whole = [int(e["index"]) for e in source.stream(1).take(40).as_numpy_iterator()]
+    rest = source.stream(1, start_image=17).take(23).as_numpy_iterator()
+    assert [int(e["index"]) for e in rest] == whole[17:]
+
+
+def test_a_source_without_classes_cannot_be_balanced():
+    source = RandomAccessSource("x", [0], None, 0, (), read=None, name=str)
+    with pytest.raises(BadInput, match="balance_classes"):
+        source.balanced()

@@ -355,7 +355,7 @@ def test_samples_that_cannot_be_read_are_named_or_left_out(
 def test_the_reference_of_a_start_that_failed_is_made_again(tmp_path, monkeypatch):
     """Not that of a run, which may have been evaluated with it."""
     network = small_network()
-    name = "sagan_tf.evaluation.evaluator.open_feature_network"
+    name = "sagan_tf.evaluation.features.of_run.open_feature_network"
     monkeypatch.setattr(name, lambda spec, place: network)
     other = dataclasses.replace(CONFIG, resolution=64)
     assert open_how(tmp_path, other).reference.about["resolution"] == 64

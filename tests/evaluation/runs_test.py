@@ -29,7 +29,7 @@ def test_what_is_not_given_is_as_the_run_was_trained_with(
 ):
     network = small_network()
     monkeypatch.setattr(
-        "sagan_tf.evaluation.evaluator.open_feature_network",
+        "sagan_tf.evaluation.features.of_run.open_feature_network",
         lambda spec, place: network,
     )
     given = {"protocol": None, "feature_network": None}

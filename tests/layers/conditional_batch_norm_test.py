@@ -85,6 +85,44 @@ def test_unbiased_variance_enters_the_moving_average_only():
     )
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9999])
+def test_debiased_averages_are_those_of_adam(momentum):
+    layer = ConditionalBatchNorm(momentum=momentum, debias=True)
+    sums, steps = np.zeros((2, 4)), 5
+    for step in range(steps):
+        x, _ = batch(seed=step)
+        layer(x, training=True)
+        wide = x.numpy().astype(np.float64)
+        values = np.stack([wide.mean((0, 1, 2)), wide.var((0, 1, 2))])
+        sums = momentum * sums + (1 - momentum) * values
+    expected = sums / (1 - momentum**steps)
+    np.testing.assert_allclose(layer.moving_mean, expected[0], rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, expected[1], rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_weight, 1 - momentum**steps, rtol=1e-5)
+
+
+def test_finished_averages_move_as_without_debiasing():
+    x, _ = batch()
+    layers = [ConditionalBatchNorm(momentum=0.9, debias=each) for each in (True, False)]
+    for layer in layers:
+        layer(x)
+    layers[0].moving_weight.assign(1.0)
+    for layer in layers:
+        layer(x, training=True)
+    np.testing.assert_allclose(layers[0].moving_mean, layers[1].moving_mean, rtol=1e-5)
+
+
+def test_debiased_averages_of_two_replicas_are_the_means_of_both(two_replicas):
+    x, labels = batch()
+    with two_replicas.scope():
+        layer = ConditionalBatchNorm(3, momentum=0.99, debias=True)
+        layer.build(x.shape)
+    for _ in range(2):
+        on_two_replicas(two_replicas, layer, x, labels)
+    np.testing.assert_allclose(layer.moving_mean, np.mean(x, (0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_weight, 1 - 0.99**2, rtol=1e-5)
+
+
 @pytest.mark.parametrize("layer", [ConditionalBatchNorm, ProjectionHead])
 def test_missing_and_superfluous_labels_are_errors(layer):
     x, labels = batch()

@@ -43,7 +43,7 @@ def values(model):
 
 
 def is_statistic(path):
-    return "moving_" in path
+    return path.endswith(("moving_mean", "moving_variance"))
 
 
 def one_layer(*shape):

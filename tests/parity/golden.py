@@ -165,7 +165,7 @@ def _compiled(name, floatx):
         "attention_resolution": CONFIGURATIONS[name],
     }
     networks = (
-        build_generator(z_dim=meta["z_dim"], **common),
+        build_generator(z_dim=meta["z_dim"], batch_norm_debias=False, **common),
         build_discriminator(**common),
     )
     model = FixedLatents(*networks, num_classes=meta["num_classes"])

@@ -360,6 +360,5 @@ def test_true_size_forward(deviation):
 
 
 def true_size_networks(num_classes):
-    return build_generator(num_classes=num_classes), build_discriminator(
-        num_classes=num_classes
-    )
+    generator = build_generator(num_classes=num_classes, batch_norm_debias=False)
+    return generator, build_discriminator(num_classes=num_classes)

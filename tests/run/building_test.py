@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from sagan_tf import data
+from sagan_tf.model import latents
 from sagan_tf.run import building, directory
 from sagan_tf.settings.config import Config
 
@@ -164,6 +166,23 @@ def test_a_generator_comes_back_with_its_weights(tmp_path):
     assert (config, names, step) == (CONFIG, ("cat", "dog"), 5)
     for ours, theirs in zip(loaded.weights, generator.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("num_classes", [0, 2])
+def test_standing_statistics_of_drawn_batches_replace_moving_averages(
+    tmp_path, num_classes
+):
+    config = Config(**{**vars(CONFIG), "num_classes": num_classes})
+    checkpoints = directory.prepare(tmp_path, config, DATA)
+    checkpoints.write(5, {"generator": building.networks_from_config(config)[0]})
+    generator = building.load_generator(tmp_path, standing_batches=2)[0]
+    z = latents.draw_z(range(1000), config.z_dim)
+    labels = [latents.draw_labels(range(1000), num_classes)] if num_classes else []
+    inputs = [z, *labels]
+    first = keras.Model(generator.inputs, generator.get_layer("reshape").output)
+    expected = np.var(first(inputs), (0, 1, 2))
+    found = generator.get_layer("block_8x8").batch_norm_1.moving_variance
+    np.testing.assert_allclose(found, expected, rtol=0.3)
 
 
 @pytest.mark.parametrize(("ema", "name"), [(True, "average"), (False, "last")])

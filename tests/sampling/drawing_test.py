@@ -9,6 +9,7 @@ import untrained
 from PIL import Image, ImageSequence
 
 from sagan_tf import images
+from sagan_tf.evaluation.features import of_run
 from sagan_tf.evaluation.features.network import open_feature_network
 from sagan_tf.model import generating
 from sagan_tf.run import building
@@ -137,7 +138,7 @@ def small(monkeypatch):
     def open_small(spec, place=None):
         return small_network() if spec == "small" else open_feature_network(spec, place)
 
-    monkeypatch.setattr(drawing, "open_feature_network", open_small)
+    monkeypatch.setattr(of_run, "open_feature_network", open_small)
 
 
 def test_neighbours_stand_beside_their_picture_and_in_json(

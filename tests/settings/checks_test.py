@@ -73,7 +73,7 @@ from sagan_tf.settings.config import Config
         ({"on_collapse": "halt"}, "halt", "--on_collapse=warn"),
         ({"class_loss_weight": -0.5}, "-0.5", "--class_loss_weight=1.0"),
         ({"class_loss_weight": float("inf")}, "inf", "--class_loss_weight=1.0"),
-        ({"watch_every_steps": -1}, "-1", "--watch_every_steps=1000"),
+        ({"watch_every_steps": -1}, "-1", "--watch_every_steps=none"),
         (
             {"watch_every_steps": 1001, "steps_per_execution": 10},
             "watch_every_steps=1001",

@@ -147,3 +147,21 @@ def test_a_reader_that_has_gone_is_no_bug():
     assert ended.stderr == ""
     assert ended.stdout.startswith("Measures generated images")
     assert ended.returncode in (0, 141)  # 0: it was quicker than head.
+
+
+def test_a_run_that_goes_on_has_its_own_settings_and_flags_change_them():
+    before = Config(seed=5, z_dim=7, batch_size=8, mode_seeking_weight=2.0)
+    before = dataclasses.replace(before, mode_seeking_distance=0.5)
+
+    def going_on(*arguments):
+        values = flags.parse(["train", *arguments], flags.define_flags)
+        return flags.config_from_flags(values, before=before)
+
+    assert going_on() == before
+    # A flag counts if it is given, also with the default's value.
+    changed = going_on("--seed=0", "--batch_size=16")
+    assert changed == dataclasses.replace(before, seed=0, batch_size=16)
+    without = going_on("--mode_seeking_weight=0")
+    assert without.mode_seeking_distance is None
+    with pytest.raises(ValueError, match="batch_size"):
+        going_on("--batch_size=0")

@@ -45,7 +45,7 @@ def test_json_names_a_key_that_is_no_field():
 
 
 def test_a_key_that_is_missing_takes_the_default():
-    assert Config.from_json('{"seed": 3}') == Config(seed=3)
+    assert Config.from_json('{"seed": 3}') == Config(seed=3, batch_norm_debias=False)
 
 
 def test_the_defaults_are_valid():
@@ -104,3 +104,19 @@ def test_the_choices_are_those_of_the_parts():
     assert set(choices["resize"]) == set(images.RESIZE_METHODS)
     assert set(choices["augment"]) == set(augmentation.KINDS)
     assert set(choices["augment_fill"]) == set(augmentation.FILLS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "log", "watch", "sample"),
+    [
+        ({"total_steps": 1_000_000}, 100, 1000, 100_000),
+        ({"total_steps": 150}, 3, 30, 15),
+        ({"total_steps": 5}, 1, 1, 1),
+        ({"total_steps": 150, "steps_per_execution": 10}, 10, 30, 20),
+        ({"log_every_steps": 7, "watch_every_steps": 0}, 7, 0, 100_000),
+    ],
+)
+def test_short_runs_have_short_intervals(settings, log, watch, sample):
+    config = Config(**settings)
+    found = config.log_interval, config.watch_interval, config.sample_interval
+    assert found == (log, watch, sample)

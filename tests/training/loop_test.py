@@ -217,7 +217,7 @@ def test_the_last_look_and_evaluation_are_made_up_for(tmp_path, monkeypatch):
     name = "sagan_tf.training.callbacks.periodic_evaluation.score_network"
     monkeypatch.setattr(name, score)
     network = small_network()
-    name = "sagan_tf.evaluation.evaluator.open_feature_network"
+    name = "sagan_tf.evaluation.features.of_run.open_feature_network"
     monkeypatch.setattr(name, lambda spec, place: network)
     options = {"watch_every_steps": 2, "evaluate_every_steps": 2, "split": "train"}
     options |= {"total_steps": 4, "sample_every_steps": 0}
@@ -244,7 +244,8 @@ def test_a_training_whose_reader_goes_saves_a_checkpoint(tmp_path):
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
     )
-    assert process.stdout.readline().startswith("step 2/")
+    assert process.stdout.readline().startswith("run: ")
+    assert any(line.startswith("step 1/") for line in process.stdout)
     process.stdout.close()
     error = process.stderr.read()
     assert process.wait() == STOPPED
@@ -286,7 +287,7 @@ def test_one_picture_is_not_watched(tmp_path):
     Image.new("RGB", (40, 40)).save(tmp_path / "one.png")
     source, config = opened(f"folder:{tmp_path}", num_classes=0)
     assert not loop.is_watched(config, source)
-    assert config.watch_every_steps > 0
+    assert config.watch_interval > 0
 
 
 def test_a_damaged_picture_of_the_fixed_batch_is_named(pictures):

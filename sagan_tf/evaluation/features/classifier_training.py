@@ -225,11 +225,12 @@ def train_classifier(
     batch_size=None,
     seed=0,
     overwrite=False,
+    deterministic=True,
 ):
     """Trains a classifier and writes it; returns the content of classifier.json: dict.
 
     It seeds Keras and makes TensorFlow deterministic for the process: the same call
-    gives the same weights on the same machine.
+    gives the same weights on the same machine, if it is `deterministic`.
 
     Args:
         output: path of its new folder.
@@ -245,6 +246,7 @@ def train_classifier(
         batch_size: int; None for 64, or less when there are less than 1,280 images.
         seed: int, of weights, order and shifts.
         overwrite: bool, whether a classifier that is there is replaced.
+        deterministic: bool.
 
     Raises:
         BadInput: classes, `output` or `name` cannot be used, or an image is bad.
@@ -262,7 +264,8 @@ def train_classifier(
     settings |= {"epochs": epochs, "steps": epochs * steps}
 
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     model = classifier.build_classifier(
         resolution, image_channels, training.num_classes, width, num_features
     )

@@ -89,13 +89,14 @@ def open_feature_network(spec, inception=None):
     """Opens a `FeatureNetwork`.
 
     Args:
-        spec: "inception", or the folder that `sagan_tf.train_classifier` wrote.
+        spec: "inception" (or `None`), or the folder that `sagan_tf.train_classifier`
+            wrote.
         inception: for the first, see `inception_module.load`.
 
     Raises:
         BadInput: it cannot be opened, or is not a feature network.
     """
-    if spec == "inception":
+    if spec in (None, "inception"):
         function, name, digest, widths = inception_module.load(inception)
         return FeatureNetwork(
             function,

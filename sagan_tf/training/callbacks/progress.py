@@ -2,6 +2,7 @@
 
 import datetime
 import sys
+import time
 
 from tqdm import tqdm
 
@@ -9,20 +10,29 @@ from sagan_tf.training.callbacks.metric_log import Speed
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 _SHOWN = ("d_loss", "g_loss")
+# Steps of this process after which there is a line, before lines come by the clock.
+_FIRST_LINES = (1, 10, 100)
 
 
 class Progress(StepCallback):
-    """A progress bar on a terminal; elsewhere one line for each interval.
+    """A progress bar on a terminal; elsewhere lines.
+
+    There is a line after 1, 10 and 100 steps, then one in `seconds`, and one at the
+    end.
 
     Args:
-        every: int, steps between new values.
+        every: int, steps between new values of the bar.
         total_steps: int.
         images_per_step: int, over all replicas.
         is_terminal: bool; default: whether stderr is a terminal.
+        seconds: float, between lines.
     """
 
-    def __init__(self, every, total_steps, images_per_step, is_terminal=None):
+    def __init__(
+        self, every, total_steps, images_per_step, is_terminal=None, seconds=30
+    ):
         super().__init__(every)
+        self._seconds = seconds
         self._total = total_steps
         self._speed = Speed(images_per_step)
         self._images_per_step = images_per_step
@@ -31,7 +41,8 @@ class Progress(StepCallback):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self._shown = self.step()
+        self._shown = self._first = self.step()
+        self._clock = time.monotonic()
         self._speed.start(self._shown)
         if self._is_terminal:
             self._bar = tqdm(
@@ -43,9 +54,15 @@ class Progress(StepCallback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._speed.pause()
-        super().on_train_batch_end(batch, logs)
         if self._bar is not None:
+            super().on_train_batch_end(batch, logs)
             self._bar.update(self._seen - self._bar.n)
+            return
+        before, step = self._seen - self._first, self.step()
+        self._seen = step
+        first = any(before < line <= step - self._first for line in _FIRST_LINES)
+        if first or time.monotonic() - self._clock >= self._seconds:
+            self.at_step(step, logs)
 
     def on_train_end(self, logs=None):
         if self._shown != self.step() and not self.model.stop_training:
@@ -54,16 +71,18 @@ class Progress(StepCallback):
             self._bar.close()
 
     def at_step(self, step, logs):
-        self._shown = step
+        first_line = self._shown == self._first
+        self._shown, self._clock = step, time.monotonic()
         speed = self._speed.measure(step)
         losses = {name: f"{logs[name]:.3f}" for name in _SHOWN if name in logs}
         if self._bar is not None:
             self._bar.set_postfix({**losses, "images/s": f"{speed:.0f}"})
             return
         left = (self._total - step) * self._images_per_step / speed
+        # The first step compiles.
+        left = "" if first_line else f"  {datetime.timedelta(seconds=round(left))} left"
         shown = "  ".join(f"{name} {value}" for name, value in losses.items())
         print(
-            f"step {step:,}/{self._total:,}  {shown}  {speed:,.1f} images/s  "
-            f"{datetime.timedelta(seconds=round(left))} left",
+            f"step {step:,}/{self._total:,}  {shown}  {speed:,.1f} images/s{left}",
             flush=True,
         )

@@ -3,12 +3,26 @@
 import numpy as np
 
 from sagan_tf import images
+from sagan_tf.drawing import captions
 from sagan_tf.model import latents
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 # A grid with a row for each of ImageNet's classes would be 128,000 pixels high.
 _MAX_ROWS = 20
 _SAMPLE_BATCH = 32
+# The gap between images, in their own pixels.
+_GAP = 2
+
+
+def shown_classes(num_classes):
+    """The classes of a grid's rows: list of ints, of many classes some between.
+
+    `None` for an unconditional model.
+    """
+    if not num_classes:
+        return None
+    rows = min(num_classes, _MAX_ROWS)
+    return np.linspace(0, num_classes - 1, rows).round().astype(int).tolist()
 
 
 class SampleGrid(StepCallback):
@@ -18,15 +32,32 @@ class SampleGrid(StepCallback):
     unconditional model fills a square. Of more than 20 classes, 20 are shown.
 
     Args:
-        every: int, steps; 0 for the start and the end alone.
+        every: int, steps; 0 for the start, `also` and the end alone.
         folder: `pathlib.Path` of the grids, `step_00001000.png`.
         columns: int, images of each class.
         seed: int, of z.
         scale: int, width of each pixel in the PNG.
+        also: ints, more steps.
+        names: str of each row, `None` for a grid without words.
+        real: uint8 `(rows, K, R, R, C)`, real images beside the rows, see
+            `data.examples`; or `(1, rows * K, R, R, C)` of an unconditional model;
+            `None` for none.
     """
 
-    def __init__(self, every, folder, columns, seed=0, scale=1):
-        super().__init__(every)
+    def __init__(
+        self,
+        every,
+        folder,
+        columns,
+        seed=0,
+        scale=1,
+        also=(),
+        names=None,
+        real=None,
+    ):
+        super().__init__(every, also)
+        self._names = names
+        self._real = real
         self._folder = folder
         self._columns = columns
         self._seed = seed
@@ -53,12 +84,28 @@ class SampleGrid(StepCallback):
             batches.append(self.model.generate(z[part], batch_labels).numpy())
         pixels = images.to_pixels(np.concatenate(batches))
         path = self._folder / f"step_{step:08d}.png"
-        images.write_png(path, images.grid(pixels, self._columns), scale=self._scale)
+        images.write_png(path, self._sheet(step, pixels), title=f"step {step:,}")
         self._drawn = step
 
+    def _sheet(self, step, pixels):
+        """The grid, its words, and the real images."""
+        gap = _GAP * self._scale
+        sheet = images.grid(images.enlarge(pixels, self._scale), self._columns, gap)
+        side = pixels.shape[1] * self._scale
+        head = f"step {step:,}"
+        if self._real is not None:
+            real = self._real.reshape(-1, *self._real.shape[2:])
+            columns = len(real) // (len(pixels) // self._columns)
+            real = images.grid(images.enlarge(real, self._scale), columns, gap)
+            space = np.full_like(real[:, : side // 2], captions.WHITE)
+            sheet = np.concatenate([sheet, space, real], axis=1)
+            head += ", and real images on the right"
+        if self._names is None:
+            return sheet
+        if self._names:
+            sheet = captions.beside(sheet, self._names, side, gap)
+        return captions.headed(sheet, head, captions.letter_height(2 * side))
+
     def _labels(self):
-        if not self.model.num_classes:
-            return None
-        rows = min(self.model.num_classes, _MAX_ROWS)
-        classes = np.linspace(0, self.model.num_classes - 1, rows).round()
-        return np.repeat(classes.astype(np.int32), self._columns)
+        classes = shown_classes(self.model.num_classes)
+        return None if classes is None else np.repeat(np.int32(classes), self._columns)

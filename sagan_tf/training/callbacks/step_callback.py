@@ -15,11 +15,13 @@ class StepCallback(keras.callbacks.Callback):
 
     Args:
         every: int, steps; 0 for never.
+        also: ints, more steps at which it is called.
     """
 
-    def __init__(self, every):
+    def __init__(self, every, also=()):
         super().__init__()
         self._every = every
+        self._also = also
         self._seen = 0
 
     def on_train_begin(self, logs=None):
@@ -29,7 +31,8 @@ class StepCallback(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Finds out whether a multiple was passed."""
         before, self._seen = self._seen, self.step()
-        if self._every and before // self._every < self._seen // self._every:
+        passed = self._every and before // self._every < self._seen // self._every
+        if passed or any(before < step <= self._seen for step in self._also):
             self.at_step(self._seen, logs)
 
     def step(self):

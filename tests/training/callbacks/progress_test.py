@@ -4,13 +4,23 @@ from sagan_tf.training.callbacks.progress import Progress
 from tests.training.callbacks.metric_log_test import CountingModel, fit
 
 
-def test_without_a_terminal_progress_is_one_line_an_interval(capsys):
-    fit(CountingModel(), 4, Progress(2, 1000, 10, is_terminal=False))
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("step 2/1,000  d_loss 1.500  ")
-    assert "images/s" in lines[0]
-    assert lines[0].endswith(" left")
+def lines_of(capsys, steps, **options):
+    fit(CountingModel(3), steps, Progress(7, 1000, 10, is_terminal=False, **options))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_without_a_terminal_there_are_early_lines_and_a_last_one(capsys):
+    lines = lines_of(capsys, 105)
+    assert [line.split("/")[0] for line in lines] == [
+        *("step 4", "step 13", "step 103", "step 108")
+    ]
+    assert lines[1].startswith("step 13/1,000  d_loss ")
+    assert "images/s" in lines[0] and not lines[0].endswith(" left")
+    assert all(line.endswith(" left") for line in lines[1:])
+
+
+def test_later_lines_come_by_the_clock(capsys):
+    assert len(lines_of(capsys, 15, seconds=0)) == 15
 
 
 def test_on_a_terminal_progress_is_a_bar(capsys):

@@ -1,6 +1,7 @@
 """Grids of samples, of a fake model whose training is counting."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from sagan_tf.training.callbacks.sample_grid import SampleGrid
@@ -50,3 +51,28 @@ def test_every_grid_has_the_same_z(tmp_path):
     assert len(np.unique(first)) == first.size
     for z in others:
         np.testing.assert_array_equal(z, first)
+
+
+def test_more_steps_can_have_a_grid(tmp_path):
+    fit(CountingModel(), 5, SampleGrid(0, tmp_path, 1, also=(1, 3)))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"step_{step:08d}.png" for step in (0, 1, 3, 5)]
+
+
+@pytest.mark.parametrize("num_classes", [3, 0])
+def test_words_and_real_images_stand_around_the_grid(tmp_path, num_classes):
+    names = ["a", "b", "c"][:num_classes]
+    shape = (3, 1) if num_classes else (1, 2)
+    real = np.full((*shape, 4, 4, 1), 7, np.uint8)
+    grid = SampleGrid(0, tmp_path, 2, scale=4, names=names, real=real)
+    fit(CountingModel(num_classes=num_classes), 1, grid)
+    with Image.open(tmp_path / "step_00000001.png") as picture:
+        assert picture.info["Title"] == "step 1"
+        pixels = np.asarray(picture)
+    rows = num_classes or 2
+    body = pixels[-(rows * 16 + (rows - 1) * 8) :]
+    assert np.all(body[:16, -16:] == 7) and np.all(body[-16:, -16:] == 7)
+    assert body[-1, -16 - 8 - 1] == (130 if num_classes else 128)
+    assert np.any(pixels[: len(pixels) - len(body)] < 100)  # The step.
+    words = body[:, : -(2 * 16 + 8 + 8 + 16)]
+    assert np.any(words < 100) if num_classes else not words.size

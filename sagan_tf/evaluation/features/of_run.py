@@ -1,0 +1,96 @@
+"""The feature network of a run: the one that was chosen, or a classifier of its own."""
+
+import pathlib
+
+from sagan_tf.errors import BadInput
+from sagan_tf.evaluation.features import classifier, classifier_training
+from sagan_tf.evaluation.features.network import open_feature_network
+from sagan_tf.run.building import open_source
+
+# In the folder of the run.
+FOLDER = "classifier"
+
+
+def open_network_of_run(workdir, config, given=None):
+    """The `FeatureNetwork` of a run.
+
+    If none was chosen it is TF-GAN's Inception network. Where that is missing it is a
+    classifier of the run's data set, trained now and kept in the run; the next call
+    reads it.
+
+    Args:
+        workdir: path of the run.
+        config: its `Config`.
+        given: dict of `feature_network` and `inception` to what replaces the run's
+            setting, or `None`.
+
+    Raises:
+        BadInput: the network cannot be opened, or there is none and the data set has no
+            labels to train one with.
+        OSError: the classifier cannot be written.
+    """
+    given = given or {}
+    name = given.get("feature_network") or config.feature_network
+    inception = given.get("inception") or config.inception
+    if name or inception:
+        return _open_chosen(name or "inception", inception)
+    folder = pathlib.Path(workdir) / FOLDER
+    if (folder / classifier.RECORD_FILE).is_file():
+        return _told(open_feature_network(str(folder), None), folder)
+    try:
+        return open_feature_network("inception", None)
+    except BadInput as error:
+        reason = error
+    if not open_source(config).num_classes:
+        raise BadInput(
+            "FID, recall and precision need a feature network: the data set has no "
+            "labels to train a classifier with, and Inception is missing. Received: "
+            f"dataset={config.dataset}. Try --inception=DIR, or --feature_network=DIR "
+            "with a classifier of similar images."
+        ) from reason
+    print("The Inception network is missing: a classifier of the data set stands in.")
+    _train(folder, config)
+    return _told(open_feature_network(str(folder), None), folder)
+
+
+def _open_chosen(name, inception):
+    try:
+        return open_feature_network(name, inception)
+    except BadInput as error:
+        if name != "inception":
+            raise
+        raise BadInput(
+            f"{error} Or take a classifier of these classes, from python -m "
+            "sagan_tf.train_classifier: --feature_network=DIR."
+        ) from error
+
+
+def _told(network, folder):
+    print(
+        f"Feature network: {network.name}, trained on this run's data set, in {folder}."
+        " Its values compare with one another, not with published ones."
+    )
+    return network
+
+
+def _train(folder, config):
+    training, held_out, about = classifier_training.open_parts(
+        config.dataset,
+        split=config.split,
+        data_dir=config.data_dir,
+        manual_dir=config.manual_dir,
+        label_offset=config.label_offset,
+        skip_bad_images=config.skip_bad_images,
+    )
+    classifier_training.train_classifier(
+        folder,
+        training,
+        held_out,
+        name=classifier_training.default_name(config.dataset),
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        about=about,
+        resize=config.resize,
+        flip=config.flip or "flip" in config.augment,
+        deterministic=config.deterministic,
+    )

@@ -1,0 +1,294 @@
+"""report.html and report.md of a run: data, images, numbers in words, what next."""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from sagan_tf.attention_maps.report import make_report as make_attention
+from sagan_tf.data import survey as surveys
+from sagan_tf.errors import BadInput
+from sagan_tf.evaluation import evaluator, runs
+from sagan_tf.evaluation.comparison import TITLES
+from sagan_tf.evaluation.protocols import find_protocol
+from sagan_tf.files import write_text
+from sagan_tf.planning import flops
+from sagan_tf.planning.page import amount
+from sagan_tf.reports import words
+from sagan_tf.reports.page import Section, as_html, as_markdown
+from sagan_tf.run import building
+from sagan_tf.run.records import EVALUATIONS, draw_metrics, find_json, read_metrics
+from sagan_tf.sampling.drawing import Drawing
+from sagan_tf.sampling.progress import spread_steps
+from sagan_tf.training.collapse_watch import HEALTH, PICTURE
+from sagan_tf.training.complaints import complaints, values_of
+from sagan_tf.training.dry_run import draw_data
+
+# In the folder of the run: the images that only the report has.
+FOLDER = "report"
+# Sample grids on the way, classes of the walk and of the neighbours.
+_GRIDS, _CLASSES = 4, 4
+# At least so many images are generated for the numbers.
+_LEAST_FAKE = 1000
+
+
+def write_report(workdir, evaluate=True):
+    """Writes report.html, which holds its images, and report.md.
+
+    Args:
+        workdir: path of a run with a checkpoint.
+        evaluate: bool, whether the newest checkpoint is evaluated, if it was not.
+
+    Returns:
+        Path of the HTML.
+
+    Raises:
+        BadInput: there is no run, or it has no good checkpoint.
+        OSError: a file cannot be read or written.
+    """
+    workdir = pathlib.Path(workdir)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")  # After a mixed-precision training, too.
+    try:
+        sections = _sections(workdir, evaluate)
+    finally:
+        keras.config.set_dtype_policy(before)
+    title = f"Training of {workdir.resolve().name}"
+    path = workdir / "report.html"
+    write_text(workdir / "report.md", as_markdown(title, sections, workdir))
+    write_text(path, as_html(title, sections))
+    return path
+
+
+def _sections(workdir, evaluate):
+    generator, config, names, step = building.load_generator(workdir)
+    (workdir / FOLDER).mkdir(exist_ok=True)
+    draw_metrics(workdir)
+    numbers = _numbers(workdir, config, step, evaluate)
+    sections = [
+        _result(workdir, config, step),
+        _data(workdir, config),
+        numbers,
+        _course(workdir),
+        _walk(workdir, config, names),
+        _neighbours(workdir, config),
+        _attention(workdir, config),
+        _machine(workdir, config, generator),
+        _next(workdir, config, step),
+    ]
+    return [section for section in sections if section is not None]
+
+
+def _grids(workdir):
+    """The sample grids of a run by step: dict."""
+    return {
+        int(path.stem.removeprefix("step_")): path
+        for path in sorted((workdir / "samples").glob("step_*.png"))
+    }
+
+
+def _result(workdir, config, step):
+    grids = _grids(workdir)
+    text = f"Step {step:,} of {config.total_steps:,}."
+    if not grids:
+        return Section("Result", [text])
+    last = max(grids)
+    caption = f"Generated images of step {last:,}, and real images on the right"
+    return Section("Result", [text], figures=[(grids[last], caption)])
+
+
+def _data(workdir, config):
+    about = find_json(workdir / "data.json", {"description": str}) or {}
+    text = [about.get("description", config.dataset)]
+    survey, rows, figures = about.get("survey"), [], []
+    if survey:
+        counts = survey["counts"]
+        text += [*surveys.describe(survey)[1:]]
+        text += surveys.meaning(survey, config.balance_classes, config.skip_bad_images)
+        rows = [(name, f"{count:,} images") for name, count in counts.items()]
+    if config.balance_classes:
+        text.append("Classes were drawn equally often (--balance_classes).")
+    try:
+        source, config = building.open_data(config)
+        path = workdir / FOLDER / "data.png"
+        draw_data(config, source, path)
+        figures.append((path, "Real images as the networks see them"))
+    except BadInput as error:
+        text.append(f"The images themselves cannot be shown: {error}")
+    return Section("Data", text, rows, figures)
+
+
+def _numbers(workdir, config, step, evaluate):
+    """The last evaluation of the newest checkpoint, with words."""
+    title = "Numbers"
+    record = _record(workdir, step)
+    if record is None and evaluate:
+        try:
+            how = evaluator.open_how(workdir, config, changes=_fewer(config))
+            runs.evaluate_checkpoint(how, workdir, step)
+        except BadInput as error:
+            return Section(title, [f"Not measured: {error}"])
+        record = _record(workdir, step)
+    if record is None:
+        return Section(title, ["Not measured. Try python -m sagan_tf.evaluate."])
+    network, metrics = record["network"], record["metrics"]
+    is_inception = bool(network.get("is_inception"))
+    text = [
+        f"{record.get('num_fake', 0):,} generated images of step {step:,} against "
+        f"{record.get('num_real', 0):,} real ones, protocol "
+        f"{record['protocol']['name']}, feature network {network['name']}.",
+        *record.get("warnings", ()),
+    ]
+    rows = [("number", "value", "what it means")]
+    meanings = dict(words.explained(metrics, config, is_inception))
+    for name, meaning in meanings.items():
+        rows.append((TITLES[name], f"{metrics[name]:.4g}", f"{meaning}."))
+    others = [
+        f"{TITLES[name]} {value:.4g}"
+        for name, value in metrics.items()
+        if name in TITLES and name not in meanings and value is not None
+    ]
+    text.append(f"Others: {', '.join(others)}.")
+    return Section(title, text, rows)
+
+
+def _record(workdir, step):
+    """The last evaluation of a step: dict, or `None`."""
+    found = [r for r in read_metrics(workdir / EVALUATIONS) if r["step"] == step]
+    return found[-1] if found else None
+
+
+def _fewer(config):
+    """Fewer generated images than the protocol's for a small data set: dict."""
+    try:
+        count = building.open_source(config).num_images
+    except BadInput:  # The evaluation says so.
+        return {}
+    num_fake = find_protocol(config.protocol).num_fake
+    return {"num_fake": int(np.clip(count, _LEAST_FAKE, num_fake))}
+
+
+def _course(workdir):
+    """Curves, and grids on the way."""
+    grids, text, figures = _grids(workdir), [], []
+    looks = read_metrics(workdir / HEALTH)
+    if looks:
+        values = [values_of(look) for look in looks]
+        found = complaints(values[-1], values[:-1])
+        text = [each.text for each in found] or ["The last look found nothing wrong."]
+    earlier = sorted(grids)[:-1]
+    if len(earlier) > 1:
+        earlier = spread_steps(earlier, _GRIDS)
+    figures += [(grids[step], f"Step {step:,}") for step in earlier]
+    for name, caption in (
+        ("metrics.png", "Losses, logits, accuracy, and evaluations, over the steps"),
+        (PICTURE, "Health: variety of the images, logits, gradients, sigma"),
+    ):
+        if (workdir / name).exists():
+            figures.append((workdir / name, caption))
+    return Section("The training", text, figures=figures)
+
+
+def _drawing(workdir, config, seeds):
+    labels = None
+    if config.num_classes:
+        labels = f"0-{min(_CLASSES, config.num_classes) - 1}"
+    return Drawing(
+        workdir,
+        checkpoint="newest",
+        ema=True,
+        seeds=seeds,
+        labels=labels,
+        truncation=None,
+    )
+
+
+def _walk(workdir, config, names):
+    path = workdir / FOLDER / "walk.png"
+    if config.num_classes < 2:
+        drawing = _drawing(workdir, config, "0-3")
+        drawing.write(path, interpolate=True, captions=True, columns=8)
+        caption = "From one z to the next"
+    else:
+        drawing = _drawing(workdir, config, "0-2")
+        drawing.write(path, interpolate_labels=True, captions=True, columns=6)
+        caption = "From class to class: z stays, the class changes"
+    text = [
+        "A generator that has learned the classes changes smoothly, and keeps the pose "
+        "and colors that z decides."
+    ]
+    return Section("A walk", text, figures=[(path, caption)])
+
+
+def _neighbours(workdir, config):
+    path = workdir / FOLDER / "neighbours.png"
+    title = "Nearest training images"
+    drawing = _drawing(workdir, config, "0-1" if config.num_classes else "0-7")
+    try:
+        drawing.write(path, neighbours=4)
+    except BadInput as error:
+        return Section(title, [f"Not searched: {error}"])
+    notes = find_json(path.with_suffix(".neighbours.json"), {"report": [str]})
+    text = [
+        "Has the generator copied training images? Left: a generated image. Right of "
+        "it: the training images that are nearest to it.",
+        *notes["report"][-1:],
+    ]
+    caption = "Distances below; a note marks what may be a copy"
+    return Section(title, text, figures=[(path, caption)])
+
+
+def _attention(workdir, config):
+    if not config.generator_attention or config.attention_variant == "residual":
+        return None
+    path = workdir / FOLDER / "attention.png"
+    labels = "0" if config.num_classes else None
+    made = make_attention(workdir, seeds=[0, 1], labels=labels, network="generator")
+    made.write(path)
+    text = ["What each marked point of a generated image looks at."]
+    caption = "Query points, and a map of what each looks at"
+    return Section("Attention", text, figures=[(path, caption)])
+
+
+def _machine(workdir, config, generator):
+    lines = read_metrics(workdir / "metrics.jsonl")
+    versions = (find_json(workdir / "versions.json", [{}]) or [{}])[-1]
+    before, seconds = 0, 0.0
+    for line in lines:
+        if line.get("images_per_second"):
+            seconds += (line["images"] - before) / line["images_per_second"]
+        before = line.get("images", before)
+    rows = [("device", str(versions.get("device", "unknown")))]
+    if seconds:
+        rows.append(("time of the training steps", _duration(seconds)))
+        rows.append(("images a second", f"{before / seconds:,.1f}"))
+    work = flops.forward_flops(generator)
+    rows.append(("work of one generated image", amount(work, "FLOP")))
+    rows += [
+        (name, str(versions[name]))
+        for name in ("sagan_tf", "tensorflow", "keras", "python", "git_commit")
+        if versions.get(name)
+    ]
+    rows.append(("seed", str(config.seed)))
+    return Section("Time and machine", rows=rows)
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _next(workdir, config, step):
+    more = 2 * max(step, config.total_steps)
+    command, run = "python -m sagan_tf.", f"--workdir={workdir}"
+    return Section(
+        "What next",
+        ["Go on with the training; draw images; measure again; export the generator."],
+        commands=[
+            f"{command}train {run} --total_steps={more}",
+            f"{command}sample {run} --seeds=0-63 --output=grid.png",
+            f"{command}evaluate {run}",
+            f"{command}export {run} --output=models/{workdir.resolve().name}/1",
+        ],
+    )
