@@ -146,7 +146,7 @@ def _gradients(queries, keys, values_1, upstream, scores):
 
 
 def _gradients_in_chunks(queries, keys, values_1, upstream, chunk_size):
-    """`_gradients` with a part of the map in memory. Sums over chunks are in float32."""
+    """`_gradients` with a part of the map in memory, summed over chunks in float32."""
 
     def backward(index, state):
         dq, dk, dv = state
