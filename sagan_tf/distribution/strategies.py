@@ -5,6 +5,7 @@
 """
 
 import os
+import pathlib
 import socket
 
 import tensorflow as tf
@@ -127,6 +128,21 @@ def leave_graphs_as_they_are_on_cpus():
     """
     if not tf.config.list_physical_devices("GPU"):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+def lacks_bfloat16(cpuinfo="/proc/cpuinfo"):
+    """Whether TensorFlow would imitate bfloat16 here: no GPU, no TPU, no instructions.
+
+    Args:
+        cpuinfo: path of Linux's description of the processor. Without it, the answer is
+            no: it is not known.
+    """
+    path = pathlib.Path(cpuinfo)
+    devices = {device.device_type for device in tf.config.list_logical_devices()}
+    if not path.exists() or devices & {"GPU", "TPU"}:
+        return False
+    words = set(path.read_text(errors="replace").split())
+    return not words & {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def per_replica_batch_size(strategy, batch_size, parts=1):

@@ -3,7 +3,8 @@
 The softmax of one query does not depend on other queries, so each part of the map is
 computed, used and discarded. The gradient computes it again, as FlashAttention (arXiv
 2205.14135) does, but only the queries are cut into parts. Memory grows with N_q + N_k
-instead of N_q * N_k.
+instead of N_q * N_k. Whole maps share the gradient, which reads the map less often than
+the one that a backend derives.
 """
 
 import keras
@@ -37,7 +38,7 @@ def attention_scores(queries, keys):
     Returns:
         `(B, N_q, N_k)`, float32 (float64 for float64): rows sum to 1.
     """
-    scores = ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
+    scores = ops.matmul(queries, _transposed(keys))
     dtype = keras.backend.result_type(scores.dtype, "float32")
     return ops.softmax(ops.cast(scores, dtype), axis=-1)
 
@@ -56,14 +57,15 @@ def attend(queries, keys, values):
     return ops.matmul(ops.cast(scores, values.dtype), values), scores
 
 
-def attend_in_chunks(queries, keys, values, chunk_size):
-    """`attend(...)[0]`, forward and backward, with a part of the map in memory.
+def attend_in_chunks(queries, keys, values, chunk_size=None):
+    """`attend(...)[0]` with a gradient that reads the map fewer times.
 
-    Second derivatives are not supported.
+    Chunks do not support second derivatives.
 
     Args:
-        queries, keys, values: see `attend`; N_q is known.
-        chunk_size: int, queries at a time, a divisor of N_q.
+        queries, keys, values: see `attend`; N_q is known if there are chunks.
+        chunk_size: int, queries whose part of the map is in memory at a time, a divisor
+            of N_q; `None` for the whole map, which is kept for the gradient.
 
     Returns:
         `(B, N_q, c)` tensor.
@@ -71,58 +73,107 @@ def attend_in_chunks(queries, keys, values, chunk_size):
 
     @ops.custom_gradient
     def attended(queries, keys, values):
-        def forward(index, outputs):
-            part = _chunk(queries, index, chunk_size)
-            output, _ = attend(part, keys, values)
-            return _with_chunk(outputs, index, output)
+        if chunk_size is None:
+            outputs, scores = attend(queries, keys, values)
+        else:
+            outputs, scores = _outputs(queries, keys, values, chunk_size), None
 
         def gradient(*args, upstream=None):
             # PyTorch's backend hands over the inputs too, and names the gradient.
             upstream = args[0] if upstream is None else upstream
-            return _gradients(queries, keys, values, upstream, chunk_size)
+            upstream, values_1 = _centred(upstream, outputs, values)
+            inputs = (queries, keys, values_1, upstream)
+            if chunk_size is None:
+                dq, dk, dv = _gradients(*inputs, scores)
+            else:
+                dq, dk, dv = _gradients_in_chunks(*inputs, chunk_size)
+            return dq, _as_columns(dk, keys), _as_columns(dv, values)
 
-        shape = (*ops.shape(queries)[:2], values.shape[-1])
-        outputs = ops.zeros(shape, values.dtype)
-        count = queries.shape[1] // chunk_size
-        return ops.fori_loop(0, count, forward, outputs), gradient
+        return outputs, gradient
 
     return attended(queries, keys, values)
 
 
-def _gradients(queries, keys, values, upstream, chunk_size):
-    """With P the scores of a chunk and dO the gradient of its output,
+def _outputs(queries, keys, values, chunk_size):
+    def forward(index, outputs):
+        part = _chunk(queries, index, chunk_size)
+        output, _ = attend(part, keys, values)
+        return _with_chunk(outputs, index, output)
 
-        dV += P^T dO,   dP = dO V^T,   dS = P * (dP - rowsum(dP * P)),
-        dQ = dS K,      dK += dS^T Q.
+    shape = (*ops.shape(queries)[:2], values.shape[-1])
+    count = queries.shape[1] // chunk_size
+    return ops.fori_loop(0, count, forward, ops.zeros(shape, values.dtype))
 
-    Sums over chunks are in float32.
+
+def _centred(upstream, outputs, values):
+    """`[dO, -D]` and `[V, 1]`, whose product is `dP - rowsum(dP * P)`.
+
+    D = rowsum(dO * O) is that sum, taken over c values in place of N_k (FlashAttention,
+    equation 4 of its appendix B). Both are in the scores' dtype: under mixed precision
+    the difference would lose its digits.
     """
+    dtype = keras.backend.result_type(values.dtype, "float32")
+    upstream, outputs, values = (
+        ops.cast(x, dtype) for x in (upstream, outputs, values)
+    )
+    sums = ops.sum(upstream * outputs, axis=-1, keepdims=True)
+    ones = ops.ones_like(values[..., :1])
+    return ops.concatenate([upstream, -sums], -1), ops.concatenate([values, ones], -1)
+
+
+def _gradients(queries, keys, values_1, upstream, scores):
+    """With P the scores, dO the gradient of the output, and rows for locations,
+
+        dP = dO V^T,   dS = P * (dP - rowsum(dP * P)),
+        dQ = dS K,     dK^T = Q^T dS,     dV^T = dO^T P.
+
+    The last two come as rows of channels: turning the narrow factors and results costs
+    less than turning the map.
+
+    Args:
+        queries, keys: see `attend`.
+        values_1, upstream: see `_centred`.
+        scores: see `attention_scores`.
+    """
+    ds = scores * ops.matmul(upstream, _transposed(values_1))
+    ds = ops.cast(ds, queries.dtype)
+    do = ops.cast(upstream[..., :-1], queries.dtype)
+    return (
+        ops.matmul(ds, keys),
+        ops.matmul(_transposed(queries), ds),
+        ops.matmul(_transposed(do), ops.cast(scores, do.dtype)),
+    )
+
+
+def _gradients_in_chunks(queries, keys, values_1, upstream, chunk_size):
+    """`_gradients` with a part of the map in memory, summed over chunks in float32."""
 
     def backward(index, state):
         dq, dk, dv = state
         part, do = (_chunk(x, index, chunk_size) for x in (queries, upstream))
-        p = attention_scores(part, keys)
-        dp = ops.cast(ops.matmul(do, ops.transpose(values, (0, 2, 1))), p.dtype)
-        row_sums = ops.sum(dp * p, axis=-1, keepdims=True)
-        ds = ops.cast(p * (dp - row_sums), part.dtype)
-        p_transposed = ops.transpose(ops.cast(p, values.dtype), (0, 2, 1))
-        more_dv = ops.matmul(p_transposed, do)
-        more_dk = ops.matmul(ops.transpose(ds, (0, 2, 1)), part)
+        scores = attention_scores(part, keys)
+        more_dq, more_dk, more_dv = _gradients(part, keys, values_1, do, scores)
         return (
-            _with_chunk(dq, index, ops.matmul(ds, keys)),
+            _with_chunk(dq, index, more_dq),
             dk + ops.cast(more_dk, dk.dtype),
             dv + ops.cast(more_dv, dv.dtype),
         )
 
-    dtype = keras.backend.result_type(values.dtype, "float32")
     state = (
         ops.zeros_like(queries),
-        ops.zeros_like(keys, dtype),
-        ops.zeros_like(values, dtype),
+        ops.zeros_like(_transposed(keys), values_1.dtype),
+        ops.zeros_like(_transposed(values_1[..., :-1])),
     )
     count = queries.shape[1] // chunk_size
-    dq, dk, dv = ops.fori_loop(0, count, backward, state)
-    return dq, ops.cast(dk, keys.dtype), ops.cast(dv, values.dtype)
+    return ops.fori_loop(0, count, backward, state)
+
+
+def _transposed(x):
+    return ops.transpose(x, (0, 2, 1))
+
+
+def _as_columns(gradient, x):
+    return ops.cast(_transposed(gradient), x.dtype)
 
 
 def _chunk(x, index, size):

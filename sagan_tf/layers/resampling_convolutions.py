@@ -43,6 +43,27 @@ def box_filter(x):
     return ops.average_pool(x, 2, 1, "valid", data_format="channels_last")
 
 
+@ops.custom_gradient
+def padded_box_filter(x):
+    """`box_filter` of x inside a border of zeros, one pixel wide.
+
+    Each value lies in four means, so the gradient is the box filter of the gradient.
+    TensorFlow's gradient of a pool and the cut around it take three times as long.
+
+    Args:
+        x: `(B, H, W, C)` float tensor.
+
+    Returns:
+        `(B, H + 1, W + 1, C)` tensor.
+    """
+
+    def gradient(*args, upstream=None):
+        # PyTorch's backend hands over the inputs too, and names the gradient.
+        return box_filter(args[0] if upstream is None else upstream)
+
+    return box_filter(ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))), gradient
+
+
 def is_strided(height):
     """Whether an `UpsamplingConvolution` strides over images of this height."""
     return height is None or height >= _SMALLEST_STRIDED_SIZE
@@ -132,10 +153,8 @@ class PoolingConvolution(_ResamplingConvolution):
     def convolution_op(self, inputs, kernel):
         """The linear part, without the bias."""
         # SAME padding comes first: the box filter also sees the border's zeros.
-        padded = ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        return ops.conv(
-            box_filter(padded), kernel, 2, "valid", data_format="channels_last"
-        )
+        means = padded_box_filter(inputs)
+        return ops.conv(means, kernel, 2, "valid", data_format="channels_last")
 
     def compute_output_shape(self, input_shape):
         return downsampled_shape(input_shape, self.filters)

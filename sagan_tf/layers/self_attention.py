@@ -117,7 +117,7 @@ class SelfAttention(SpectrallyNormalizedLayer):
         keys = self._flat(self._pooled(self.key(inputs, training=training)))
         values = self._flat(self._pooled(self.value(inputs, training=training)))
         size = self.chunk_size_for(*inputs.shape[1:3])
-        if return_attention_scores or size is None:
+        if return_attention_scores:
             output, scores = attend(queries, keys, values)
         else:
             output = attend_in_chunks(queries, keys, values, size)

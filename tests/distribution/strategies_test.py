@@ -142,3 +142,18 @@ def test_a_second_strategy_in_one_process_works_too(size):
 
     (first, *_) = strategy.experimental_local_results(sums()[0])
     assert first.numpy().tolist() == [2.0] * size
+
+
+@pytest.mark.parametrize(
+    ("flags", "lacks"),
+    [
+        ("fma avx2 avx512f", True),
+        ("avx2 avx512f avx512_bf16", False),
+        ("asimd bf16 i8mm", False),
+    ],
+)
+def test_imitated_bfloat16_is_known_by_the_processor_s_flags(tmp_path, flags, lacks):
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"processor\t: 0\nflags\t\t: fpu {flags} sse\n\n")
+    assert strategies.lacks_bfloat16(path) is lacks
+    assert not strategies.lacks_bfloat16(tmp_path / "missing")
