@@ -76,7 +76,6 @@ NETWORK_FIELDS = (
     "batch_norm_debias",
 )
 
-
 # Of fields whose default changed what a run is.
 _BEFORE_THE_FIELD = {"batch_norm_debias": False}
 
@@ -175,9 +174,7 @@ class Config:
     )
     batch_norm_epsilon: float = _networks(1e-5, "epsilon of batch normalization")
     batch_norm_debias: bool = _networks(
-        True,
-        "correct the moving statistics for their initial values, as Adam does; the "
-        "official code does not",
+        True, "correct moving statistics for their initial values; official: not"
     )
     cross_replica_batch_norm: bool = _networks(
         False, "compute batch statistics over all replicas"
