@@ -105,30 +105,19 @@ def _train_run(config, source, workdir, strategy, workers, signals):
     with strategy.scope():
         model = make_model(config)
     start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
-    survey = survey_data(config, source) if workers.is_chief else None
-    if survey and not start:
-        print("\n".join(survey_lines(survey, config)), flush=True)
     # A checkpoint restores its own learning rates. The config's count.
     model.generator_optimizer.learning_rate = config.generator_learning_rate
     model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
 
-    def describe():
-        if workers.is_chief:
-            directory.describe(workdir, config, describe_data(source, survey))
-            versions.record_versions(workdir, start)
-
+    describe = introduce(config, source, workdir, model, start, workers)
     is_done = start >= config.total_steps
     if is_done:
         describe()
         if not is_unexamined(config, source, workdir, start):
-            print(
-                f"All {config.total_steps:,} steps are done: {workdir}. "
-                "More --total_steps go on."
-            )
+            print(f"All {config.total_steps:,} steps are done: {workdir}")
+            print("More --total_steps go on.")
             return FINISHED
     check_executions(config, config.total_steps - start)
-    if workers.is_chief and not is_done:
-        print("\n".join(heading(config, source, workdir, model, start)), flush=True)
 
     callbacks = make_callbacks(config, source, workdir, strategy, checkpoints, workers)
     if is_done:
@@ -148,6 +137,22 @@ def _train_run(config, source, workdir, strategy, workers, signals):
             raise
         raise_explained(error, config, source, int(model.step.numpy()))
     return report_end(model, workdir, checkpoints, config.total_steps, workers)
+
+
+def introduce(config, source, workdir, model, start, workers):
+    """Prints what is trained, if anything is; returns a function that records it."""
+    survey = survey_data(config, source) if workers.is_chief else None
+    if workers.is_chief and start < config.total_steps:
+        lines = survey_lines(survey, config) if survey and not start else []
+        lines += heading(config, source, workdir, model, start)
+        print("\n".join(lines), flush=True)
+
+    def describe():
+        if workers.is_chief:
+            directory.describe(workdir, config, describe_data(source, survey))
+            versions.record_versions(workdir, start)
+
+    return describe
 
 
 def is_unexamined(config, source, workdir, step):

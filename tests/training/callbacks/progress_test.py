@@ -1,5 +1,6 @@
 """What a person sees while a training goes on."""
 
+from sagan_tf.training.callbacks.metric_log import MetricLog
 from sagan_tf.training.callbacks.progress import Progress
 from tests.training.callbacks.metric_log_test import CountingModel, fit
 
@@ -17,6 +18,13 @@ def test_without_a_terminal_there_are_early_lines_and_a_last_one(capsys):
     assert lines[1].startswith("step 13/1,000  d_loss ")
     assert "images/s" in lines[0] and not lines[0].endswith(" left")
     assert all(line.endswith(" left") for line in lines[1:])
+
+
+def test_the_last_line_has_the_metrics_of_its_step(capsys, tmp_path):
+    log = MetricLog(2, tmp_path, 10)
+    fit(CountingModel(), 4, Progress(2, 4, 10, is_terminal=False), log)
+    first, last = capsys.readouterr().out.splitlines()
+    assert "d_loss 0.000" not in last and last.startswith("step 4/4")
 
 
 def test_later_lines_come_by_the_clock(capsys):
