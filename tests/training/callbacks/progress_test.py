@@ -1,7 +1,7 @@
 """What a person sees while a training goes on."""
 
-from sagan_tf.training.callbacks.metric_log import MetricLog
 from sagan_tf.training.callbacks.progress import Progress
+from sagan_tf.training.callbacks.step_callback import StepCallback
 from tests.training.callbacks.metric_log_test import CountingModel, fit
 
 
@@ -20,11 +20,15 @@ def test_without_a_terminal_there_are_early_lines_and_a_last_one(capsys):
     assert all(line.endswith(" left") for line in lines[1:])
 
 
-def test_the_last_line_has_the_metrics_of_its_step(capsys, tmp_path):
-    log = MetricLog(2, tmp_path, 10)
-    fit(CountingModel(), 4, Progress(2, 4, 10, is_terminal=False), log)
-    first, last = capsys.readouterr().out.splitlines()
-    assert "d_loss 0.000" not in last and last.startswith("step 4/4")
+def test_the_last_line_comes_before_the_log_resets_the_metrics(capsys):
+    class Log(StepCallback):
+        def at_step(self, step, logs):
+            print(f"reset at {step}")
+
+    fit(CountingModel(), 4, Progress(2, 4, 10, is_terminal=False), Log(4))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("step 4/4")
+    assert lines[-1] == "reset at 4"
 
 
 def test_later_lines_come_by_the_clock(capsys):
