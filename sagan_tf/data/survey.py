@@ -127,22 +127,24 @@ def describe(survey):
     return lines
 
 
-def meaning(survey, balanced=False, skipping=False):
+def meaning(survey, balanced=False, skipping=False, augmented=False):
     """What it means, and what to try: list of lines, empty if all is well.
 
     Args:
       survey: of `survey_folder`.
-      balanced, skipping: bool, the settings of these flags in the run.
+      balanced, skipping, augmented: bool, whether the run balances classes, skips bad
+        images and augments.
     """
     counts, resolution = survey["counts"], survey["resolution"]
     lines = []
     few = [name for name, count in counts.items() if count < _FEW_OF_A_CLASS]
     if few:
+        remedy = "Add images"
+        remedy += "." if augmented else ", or try --flagfile=configs/few_images.flags."
         lines.append(
             f"{_some(few)} {'has' if len(few) == 1 else 'have'} fewer than "
             f"{_FEW_OF_A_CLASS} images: the discriminator learns them by heart, and "
-            "the generator repeats them. Add images, or try "
-            "--flagfile=configs/few_images.flags."
+            f"the generator repeats them. {remedy}"
         )
     if max(counts.values()) > _IMBALANCE * min(counts.values()) and not balanced:
         lines.append(

@@ -15,12 +15,12 @@ _PAGE = string.Template("""<!doctype html>
 <style>
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem;
-  padding: 0 1rem; }
+  padding: 0 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; margin-bottom: 0; }
 h2 { font-size: 1.25rem; margin-top: 2.5rem; border-bottom: 1px solid #8886; }
 table { border-collapse: collapse; }
 td, th { padding: 0.2rem 1rem 0.2rem 0; text-align: left; vertical-align: top; }
-td:first-child { white-space: nowrap; }
+td { min-width: 4rem; }
 figure { margin: 1rem 0; }
 figcaption { color: GrayText; }
 img { max-width: 100%; height: auto; background: white; }

@@ -104,7 +104,9 @@ def _data(workdir, config):
     if survey:
         counts = survey["counts"]
         text += [*surveys.describe(survey)[1:]]
-        text += surveys.meaning(survey, config.balance_classes, config.skip_bad_images)
+        text += surveys.meaning(
+            survey, config.balance_classes, config.skip_bad_images, bool(config.augment)
+        )
         rows = [(name, f"{count:,} images") for name, count in counts.items()]
     if config.balance_classes:
         text.append("Classes were drawn equally often (--balance_classes).")
@@ -148,7 +150,7 @@ def _numbers(workdir, config, step, evaluate):
         for name, value in metrics.items()
         if name in TITLES and name not in meanings and value is not None
     ]
-    text.append(f"Others: {', '.join(others)}.")
+    rows.append(("others", "", f"{', '.join(others)}."))
     return Section(title, text, rows)
 
 

@@ -39,7 +39,9 @@ def heading(config, source, workdir, model, start):
 
 def survey_lines(survey, config):
     """What a folder holds, what that means, and the advised preset: list of str."""
-    meaning = surveys.meaning(survey, config.balance_classes, config.skip_bad_images)
+    meaning = surveys.meaning(
+        survey, config.balance_classes, config.skip_bad_images, bool(config.augment)
+    )
     preset = surveys.advised_preset(survey)
     return [
         *surveys.describe(survey),

@@ -50,8 +50,8 @@ def test_it_says_what_that_means(folder):
         *("7.png of", "8.png is no image", "--skip_bad_images"),
     ):
         assert sum(words in line for line in lines) == 1, words
-    lines = " ".join(survey.meaning(found, balanced=True, skipping=True))
-    assert "--balance" not in lines and "--skip" not in lines
+    lines = " ".join(survey.meaning(found, True, True, True))
+    assert not any(flag in lines for flag in ("--balance", "--skip", "--flagfile"))
     assert survey.advised_preset(found) == "few_images"
 
 

@@ -77,7 +77,7 @@ def test_the_report_shows_everything_in_a_browser(written, tmp_path):
         assert browser.script("return document.documentElement.scrollWidth") <= 400
     for words in (
         "Step 7 of 1,000,000",
-        "dog has fewer than 50 images",
+        "cat, dog have fewer than 50 images",
         "recall",
         "49 real ones",
         "Images of different z look alike",
