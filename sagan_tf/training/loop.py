@@ -101,16 +101,8 @@ def _train(config, workdir, strategy, workers):
 
 def _train_run(config, source, workdir, strategy, workers, signals):
     """As `train_and_evaluate`, when data and run directory are there."""
-    checkpoints = directory.open_run(workdir, config, workers)
-    with strategy.scope():
-        model = make_model(config)
-    start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
-    survey = survey_data(config, source) if workers.is_chief else None
-    if survey and not start:
-        print("\n".join(survey_lines(survey, config)), flush=True)
-    # A checkpoint restores its own learning rates. The config's count.
-    model.generator_optimizer.learning_rate = config.generator_learning_rate
-    model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
+    model, checkpoints, start = _restored(config, workdir, strategy, workers)
+    survey = _survey(config, source, start) if workers.is_chief else None
 
     def describe():
         if workers.is_chief:
@@ -121,10 +113,8 @@ def _train_run(config, source, workdir, strategy, workers, signals):
     if is_done:
         describe()
         if not is_unexamined(config, source, workdir, start):
-            print(
-                f"All {config.total_steps:,} steps are done: {workdir}. "
-                "More --total_steps go on."
-            )
+            done = f"All {config.total_steps:,} steps are done: {workdir}."
+            print(f"{done} More --total_steps go on.")
             return FINISHED
     check_executions(config, config.total_steps - start)
     if workers.is_chief and not is_done:
@@ -148,6 +138,26 @@ def _train_run(config, source, workdir, strategy, workers, signals):
             raise
         raise_explained(error, config, source, int(model.step.numpy()))
     return report_end(model, workdir, checkpoints, config.total_steps, workers)
+
+
+def _restored(config, workdir, strategy, workers):
+    """The `SAGAN`, the checkpoints of its run, and the step that it starts from."""
+    checkpoints = directory.open_run(workdir, config, workers)
+    with strategy.scope():
+        model = make_model(config)
+    start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
+    # A checkpoint restores its own learning rates. The config's count.
+    model.generator_optimizer.learning_rate = config.generator_learning_rate
+    model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
+    return model, checkpoints, start
+
+
+def _survey(config, source, start):
+    """What the data are, see `survey_data`; a new run says it."""
+    survey = survey_data(config, source)
+    if survey and not start:
+        print("\n".join(survey_lines(survey, config)), flush=True)
+    return survey
 
 
 def is_unexamined(config, source, workdir, step):
