@@ -233,7 +233,7 @@ def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path, monkeypatch, f
     images.write_png(path, random_pixels(3, 3, 3))
     before = path.read_bytes()
 
-    def save_half(self, file, format):
+    def save_half(self, file, format, **options):
         file.write(b"half a pic")
         raise failure
 

@@ -101,23 +101,24 @@ def _train(config, workdir, strategy, workers):
 
 def _train_run(config, source, workdir, strategy, workers, signals):
     """As `train_and_evaluate`, when data and run directory are there."""
-    checkpoints = directory.open_run(workdir, config, workers)
-    with strategy.scope():
-        model = make_model(config)
-    start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
-    # A checkpoint restores its own learning rates. The config's count.
-    model.generator_optimizer.learning_rate = config.generator_learning_rate
-    model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
+    model, checkpoints, start = _restored(config, workdir, strategy, workers)
+    survey = _survey(config, source, start) if workers.is_chief else None
 
-    describe = introduce(config, source, workdir, model, start, workers)
+    def describe():
+        if workers.is_chief:
+            directory.describe(workdir, config, describe_data(source, survey))
+            versions.record_versions(workdir, start)
+
     is_done = start >= config.total_steps
     if is_done:
         describe()
         if not is_unexamined(config, source, workdir, start):
-            print(f"All {config.total_steps:,} steps are done: {workdir}")
-            print("More --total_steps go on.")
+            done = f"All {config.total_steps:,} steps are done: {workdir}."
+            print(f"{done} More --total_steps go on.")
             return FINISHED
     check_executions(config, config.total_steps - start)
+    if workers.is_chief and not is_done:
+        print("\n".join(heading(config, source, workdir, model, start)), flush=True)
 
     callbacks = make_callbacks(config, source, workdir, strategy, checkpoints, workers)
     if is_done:
@@ -139,20 +140,24 @@ def _train_run(config, source, workdir, strategy, workers, signals):
     return report_end(model, workdir, checkpoints, config.total_steps, workers)
 
 
-def introduce(config, source, workdir, model, start, workers):
-    """Prints what is trained, if anything is; returns a function that records it."""
-    survey = survey_data(config, source) if workers.is_chief else None
-    if workers.is_chief and start < config.total_steps:
-        lines = survey_lines(survey, config) if survey and not start else []
-        lines += heading(config, source, workdir, model, start)
-        print("\n".join(lines), flush=True)
+def _restored(config, workdir, strategy, workers):
+    """The `SAGAN`, the checkpoints of its run, and the step that it starts from."""
+    checkpoints = directory.open_run(workdir, config, workers)
+    with strategy.scope():
+        model = make_model(config)
+    start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
+    # A checkpoint restores its own learning rates. The config's count.
+    model.generator_optimizer.learning_rate = config.generator_learning_rate
+    model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
+    return model, checkpoints, start
 
-    def describe():
-        if workers.is_chief:
-            directory.describe(workdir, config, describe_data(source, survey))
-            versions.record_versions(workdir, start)
 
-    return describe
+def _survey(config, source, start):
+    """What the data are, see `survey_data`; a new run says it."""
+    survey = survey_data(config, source)
+    if survey and not start:
+        print("\n".join(survey_lines(survey, config)), flush=True)
+    return survey
 
 
 def is_unexamined(config, source, workdir, step):

@@ -23,6 +23,7 @@ SETTINGS = {
     "attention_resolution": (16,),
     "evaluate_every_steps": 2,
     "protocol": "quick-5k",
+    "feature_network": "inception",
 }
 
 

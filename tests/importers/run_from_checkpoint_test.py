@@ -73,8 +73,8 @@ def tensors():
     common = {"num_classes": 10, "channels": 4, "image_channels": 1}
     common |= {"attention_resolution": (16,), "resolution": 32}
     networks = {
-        "generator": build_generator(z_dim=8, **common),
-        "ema_generator": build_generator(z_dim=8, **common),
+        "generator": build_generator(z_dim=8, batch_norm_debias=False, **common),
+        "ema_generator": build_generator(z_dim=8, batch_norm_debias=False, **common),
         "discriminator": build_discriminator(**common),
     }
     return {

@@ -87,7 +87,12 @@ def test_widths_tell_the_generator_of_every_resolution(resolution):
         "attention_resolution": (16, 32),
     }
     network = build_generator(
-        resolution, Z_DIM, 0, CHANNELS, attention_resolution=(16, 32)
+        resolution,
+        Z_DIM,
+        0,
+        CHANNELS,
+        attention_resolution=(16, 32),
+        batch_norm_debias=False,
     )
     found = sources(layers, network)
     assert found["block_16x16/convolution_1/bias"] == ("block1.a.bias",)

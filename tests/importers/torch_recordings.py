@@ -53,7 +53,8 @@ def networks_of(translation, tensors):
     Returns:
         Dict of `"generator"`, ... to `keras.Model`.
     """
-    config = Config(**{**translation.settings, **translation.fields}).validate()
+    fields = {"batch_norm_debias": False, **translation.settings, **translation.fields}
+    config = Config(**fields).validate()
     variables = {item: _variables(config)[item] for item in translation.networks}
     weights = {
         item: {name: translation.networks[item](name) for name in variables[item]}

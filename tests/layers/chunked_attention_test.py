@@ -33,7 +33,7 @@ def result_and_gradients(function, inputs):
     return [y, *tape.gradient(loss, inputs)]
 
 
-@pytest.mark.parametrize("chunk_size", [1, 2, 8, 24])
+@pytest.mark.parametrize("chunk_size", [None, 1, 2, 8, 24])
 @pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
 def test_equals_the_whole_map_forward_and_backward(inputs, chunk_size, mode):
     def parts(*tensors):
