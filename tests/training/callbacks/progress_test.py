@@ -1,5 +1,6 @@
 """What a person sees while a training goes on."""
 
+from sagan_tf.training.callbacks.metric_log import MetricLog
 from sagan_tf.training.callbacks.progress import Progress
 from tests.training.callbacks.metric_log_test import CountingModel, fit
 
@@ -17,6 +18,15 @@ def test_without_a_terminal_there_are_early_lines_and_a_last_one(capsys):
     assert lines[1].startswith("step 13/1,000  d_loss ")
     assert "images/s" in lines[0] and not lines[0].endswith(" left")
     assert all(line.endswith(" left") for line in lines[1:])
+
+
+def test_the_last_line_has_the_losses_of_the_last_step(capsys, tmp_path):
+    """A log of each step resets the metrics after it."""
+    callbacks = [Progress(7, 5, 10, is_terminal=False), MetricLog(1, tmp_path, 10)]
+    fit(CountingModel(), 5, *callbacks)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("step 5/5  d_loss ")
+    assert "d_loss 0.000" not in last
 
 
 def test_later_lines_come_by_the_clock(capsys):
