@@ -22,8 +22,16 @@ def test_without_a_terminal_there_are_early_lines_and_a_last_one(capsys):
 
 def test_the_last_line_has_the_losses_of_the_last_step(capsys, tmp_path):
     """A log of each step resets the metrics after it."""
+
+    class Model(CountingModel):
+        """As a `SAGAN`, it has the metrics that its step returns."""
+
+        @property
+        def metrics(self):
+            return [self.mean]
+
     callbacks = [Progress(7, 5, 10, is_terminal=False), MetricLog(1, tmp_path, 10)]
-    fit(CountingModel(), 5, *callbacks)
+    fit(Model(), 5, *callbacks)
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("step 5/5  d_loss ")
     assert "d_loss 0.000" not in last
