@@ -54,6 +54,8 @@ class Progress(StepCallback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._speed.pause()
+        # At the end of the training Keras reads the metrics anew, which may be reset.
+        self._logs = logs
         if self._bar is not None:
             super().on_train_batch_end(batch, logs)
             self._bar.update(self._seen - self._bar.n)
@@ -68,7 +70,7 @@ class Progress(StepCallback):
 
     def on_train_end(self, logs=None):
         if self._shown != self.step() and not self.model.stop_training:
-            self.at_step(self.step(), logs)
+            self.at_step(self.step(), self._logs)
         if self._bar is not None:
             self._bar.close()
 

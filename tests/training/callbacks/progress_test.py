@@ -1,5 +1,6 @@
 """What a person sees while a training goes on."""
 
+from sagan_tf.training.callbacks.metric_log import MetricLog
 from sagan_tf.training.callbacks.progress import Progress
 from sagan_tf.training.callbacks.step_callback import StepCallback
 from tests.training.callbacks.metric_log_test import CountingModel, fit
@@ -20,15 +21,21 @@ def test_without_a_terminal_there_are_early_lines_and_a_last_one(capsys):
     assert all(line.endswith(" left") for line in lines[1:])
 
 
-def test_the_last_line_comes_before_the_log_resets_the_metrics(capsys):
-    class Log(StepCallback):
-        def at_step(self, step, logs):
-            print(f"reset at {step}")
+def test_the_last_line_has_the_losses_of_the_last_step(capsys, tmp_path):
+    """A log of each step resets the metrics after it."""
 
-    fit(CountingModel(), 4, Progress(2, 4, 10, is_terminal=False), Log(4))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-2].startswith("step 4/4")
-    assert lines[-1] == "reset at 4"
+    class Model(CountingModel):
+        """As a `SAGAN`, it has the metrics that its step returns."""
+
+        @property
+        def metrics(self):
+            return [self.mean]
+
+    callbacks = [Progress(7, 5, 10, is_terminal=False), MetricLog(1, tmp_path, 10)]
+    fit(Model(), 5, *callbacks)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("step 5/5  d_loss ")
+    assert "d_loss 0.000" not in last
 
 
 def test_later_lines_come_by_the_clock(capsys):
