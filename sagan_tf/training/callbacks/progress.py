@@ -63,9 +63,7 @@ class Progress(StepCallback):
         before, step = self._seen - self._first, self.step()
         self._seen = step
         first = any(before < line <= step - self._first for line in _FIRST_LINES)
-        # The last line comes before the log resets the metrics.
-        is_due = time.monotonic() - self._clock >= self._seconds
-        if first or is_due or step >= self._total:
+        if first or time.monotonic() - self._clock >= self._seconds:
             self.at_step(step, logs)
 
     def on_train_end(self, logs=None):

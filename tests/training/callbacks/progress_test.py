@@ -2,7 +2,6 @@
 
 from sagan_tf.training.callbacks.metric_log import MetricLog
 from sagan_tf.training.callbacks.progress import Progress
-from sagan_tf.training.callbacks.step_callback import StepCallback
 from tests.training.callbacks.metric_log_test import CountingModel, fit
 
 
