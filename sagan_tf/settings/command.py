@@ -162,12 +162,6 @@ def parse(argv, define):
     return values
 
 
-def _split(values, text):
-    """The flag of an argument, and its value: `absl.flags.Flag`, str."""
-    name, _, value = text.lstrip("-").partition("=")
-    return values[name if name in values else name.removeprefix("no")], value
-
-
 def _check_number(values, text):
     """Refuses what absl lets pass: NaN, infinity, and numbers beyond all sizes."""
     name = text.lstrip("-").partition("=")[0]
@@ -190,14 +184,12 @@ def _bounds(parser):
 
 def _about_value(values, text, place, error):
     """What is wrong with the value of a flag, and where it stands: str."""
-    flag, value = _split(values, text)
+    name = text.lstrip("-").partition("=")[0]
+    flag = values[name if name in values else name.removeprefix("no")]
     reason = error.__context__
-    hint = ""
-    if place and "#" in value:
-        hint = " A flagfile has comments on lines of their own only."
     if isinstance(reason, BadInput):  # A field of `Config`.
-        return f"{reason}{hint}" + (f" See {place.strip(' ()')}." if place else "")
-    received = f"Received: --{text.lstrip('-')}{place}.{hint}"
+        return str(reason) + (f" See {place.strip(' ()')}." if place else "")
+    received = f"Received: --{text.lstrip('-')}{place}."
     default = flag.default[0] if isinstance(flag.default, list) else flag.default
     if flag.boolean:
         name = flag.name
