@@ -95,6 +95,9 @@ def config_from_flags(values, networks=True, before=None):
     fields = {name: values[name].value for name in names}
     if before is not None:
         fields |= {n: getattr(before, n) for n in names if not values[n].present}
+        # Of other data. A run without classes stays one.
+        if values["dataset"].present and not values["num_classes"].present:
+            fields["num_classes"] = None if before.num_classes else 0
         if not fields["mode_seeking_weight"]:
             fields["mode_seeking_distance"] = values.mode_seeking_distance
     if not networks:

@@ -161,6 +161,11 @@ def test_a_run_that_goes_on_has_its_own_settings_and_flags_change_them():
     # A flag counts if it is given, also with the default's value.
     changed = going_on("--seed=0", "--batch_size=16")
     assert changed == dataclasses.replace(before, seed=0, batch_size=16)
+    # Classes are those of the data: other data may have others, which is then said.
+    before = dataclasses.replace(before, num_classes=10)
+    assert going_on("--dataset=npz:other.npz").num_classes is None
+    assert going_on("--dataset=digits", "--num_classes=10").num_classes == 10
+    assert going_on().num_classes == 10
     without = going_on("--mode_seeking_weight=0")
     assert without.mode_seeking_distance is None
     with pytest.raises(ValueError, match="batch_size"):
