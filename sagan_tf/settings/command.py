@@ -228,6 +228,7 @@ def run_command(main, define, about, argv=None):
         The exit status: what `main` returns, or 2 for bad input, which one line on
         stderr explains. A bug ends in a traceback, with status 1.
     """
+    _open_closed_streams()
     # Before a command imports TensorFlow. Important messages arrive as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv if argv is None else argv
@@ -249,6 +250,16 @@ def run_command(main, define, about, argv=None):
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _open_closed_streams():
+    """Opens what the caller has closed (>&-): other files would take its place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for number, name in enumerate(("stdout", "stderr"), 1):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", closefd=False))
 
 
 def load(name):
