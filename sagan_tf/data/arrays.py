@@ -109,6 +109,11 @@ def read_npz(path, wanted):
       BadInput: what is wrong, without the path.
     """
     try:
+        with open(path, "rb") as file:
+            start = file.read(6)
+        # Of anything else NumPy says that it is pickled, and how to load it unsafely.
+        if not start.startswith((b"PK", np.lib.format.MAGIC_PREFIX)):
+            raise BadInput("it is no .npz archive")
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             raise BadInput("it holds a single array (.npy), not named ones")

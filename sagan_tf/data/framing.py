@@ -22,7 +22,7 @@ def summarize_records(path, image_key, label_key):
     """Yields what each record of a TFRecord file holds, without decoding its image.
 
     The lengths alone say where records are. Checksums are left to the reader that
-    trains: a changed byte of an image is one bad image, not the end of the file.
+    trains, which reads the records before a changed byte.
 
     Yields:
       The bytes of the image (int), whether they look like an image file, and the label

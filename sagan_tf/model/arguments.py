@@ -13,6 +13,7 @@ from sagan_tf.model.batches import (
     check_types,
     unpacked,
 )
+from sagan_tf.networks.augmentation import Augmentation
 
 FAKE_LABELS = ("uniform", "data")
 
@@ -30,6 +31,17 @@ def has_classifier(discriminator):
     return isinstance(head_of(discriminator), AuxiliaryClassifierHead)
 
 
+def check_networks(*networks):
+    """Raises `BadInput` unless networks tell what they take and make."""
+    for network in networks:
+        if not getattr(network, "inputs", None):
+            raise BadInput(
+                "generator and discriminator must be Functional or built Sequential "
+                f"models. Received: a {type(network).__name__}. Try "
+                "keras.Model(inputs, outputs)."
+            )
+
+
 def check_arguments(model):
     """Raises `BadInput` if an argument is out of range, or does not fit the networks.
 
@@ -42,6 +54,8 @@ def check_arguments(model):
     shapes = model.generator.output_shape[1:], model.discriminator.inputs[0].shape[1:]
     layers = model.generator._flatten_layers()
     drawn = {getattr(layer, "num_classes", None) for layer in layers} - {None, 0}
+    logits = model.discriminator.output_shape
+    gives_one = isinstance(logits, tuple) and (len(logits) == 1 or logits[-1] == 1)
     steps = model.discriminator_steps, model.gradient_accumulation_steps
     seeking = model.mode_seeking_weight, model.mode_seeking_distance
     checks = {
@@ -54,22 +68,32 @@ def check_arguments(model):
         f"images {shapes[0]} and {shapes[1]}. Try the same resolution and "
         "image_channels.": len(shapes[0]) == len(shapes[1])
         and all(a == b or None in (a, b) for a, b in zip(*shapes)),
+        "The discriminator must give one logit an image, (B, 1), or end in an "
+        f"AuxiliaryClassifierHead. Received: {logits}. Try keras.layers.Dense(1).": (
+            gives_one or has_classifier(model.discriminator)
+        ),
         f"z_dim must be that of the generator, {z_dim}. "
         f"Received: {model.z_dim}.": model.z_dim == z_dim,
         f"fake_labels must be one of {', '.join(FAKE_LABELS)}. "
         f"Received: {model.fake_labels!r}.": model.fake_labels in FAKE_LABELS,
-        "discriminator_steps and gradient_accumulation_steps must be at least 1. "
-        f"Received: {steps}.": min(steps) >= 1,
+        "discriminator_steps and gradient_accumulation_steps must be ints of at least "
+        f"1. Received: {steps}. Try 1.": all(is_whole(each, 1) for each in steps),
         f"class_loss_weight must be at least 0. Received: {model.class_loss_weight}. "
         "Try 1.0.": 0 <= model.class_loss_weight < float("inf"),
         "mode_seeking_weight must be at least 0 and mode_seeking_distance above 0. "
         f"Received: {seeking}. Try 2.0 and 0.4.": 0 <= seeking[0] < float("inf")
         and 0 < seeking[1] < float("inf"),
         "ema_decay must be between 0 and 1, or None for no average. "
-        f"Received: {model.ema_decay}. Try 0.9999.": model.ema_decay is None
-        or 0 < model.ema_decay < 1,
+        f"Received: {model.ema_decay!r}. Try 0.9999.": model.ema_decay is None
+        or (isinstance(model.ema_decay, numbers.Real) and 0 < model.ema_decay < 1),
+        "ema_start_step must be an int of at least 0. Received: "
+        f"{model.ema_start_step!r}. Try 0.": is_whole(model.ema_start_step, 0),
+        "augmentation must be an Augmentation or None. Received: "
+        f"{model.augmentation!r}. Try Augmentation(['translation']).": (
+            model.augmentation is None or isinstance(model.augmentation, Augmentation)
+        ),
         f"seed must be an int of at most 64 bits. Received: {model.seed!r}. "
-        "Try 0.": _is_whole(model.seed, -(2**63), 2**63),
+        "Try 0.": is_whole(model.seed, -(2**63), 2**63),
     }
     for message, holds in checks.items():
         if not holds:
@@ -132,10 +156,10 @@ def check_draw(count, seed, truncation):
     """Raises `BadInput` if the arguments of `SAGAN.sample` are not what it says."""
     allowed = {
         f"count must be an int of at least 1. Received: {count!r}. Try 16.": (
-            _is_whole(count, 1, 2**31)
+            is_whole(count, 1, 2**31)
         ),
         f"seed must be an int of at most 64 bits. Received: {seed!r}. Try 0.": (
-            _is_whole(seed, -(2**63), 2**63)
+            is_whole(seed, -(2**63), 2**63)
         ),
         "truncation must be a number from 0 to 100, or None for z that is not "
         f"truncated. Received: {truncation!r}. Try 0.5.": truncation is None
@@ -146,7 +170,8 @@ def check_draw(count, seed, truncation):
             raise BadInput(message)
 
 
-def _is_whole(value, low, end):
+def is_whole(value, low, end=2**63):
+    """Whether a value is an int from `low` to below `end`."""
     return isinstance(value, numbers.Integral) and low <= value < end
 
 

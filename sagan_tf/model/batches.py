@@ -16,6 +16,12 @@ from sagan_tf.errors import BadInput
 
 # Rounding may take a value so far beyond [-1, 1].
 _ROUNDING = 1e-3
+# A resize with negative weights goes so far, pixels with another mean and scale beyond.
+_OVERSHOOT = 1.3
+_NO_IMAGES = (
+    "Data must have at least one image. Received: none. Try a smaller batch_size if "
+    "drop_remainder=True."
+)
 # Images of an array that are looked at together.
 _CHUNK = 1024
 
@@ -79,6 +85,8 @@ class BatchCheck:
         labels = None if labels is None else np.asarray(labels)
         check_types((images, labels), self._image_shape, self._num_classes)
         count = len(images)
+        if not count:
+            raise BadInput(_NO_IMAGES)
         size = min(batch_size or count, count)
         last = count % size if size and count % size else size
         if not self._can_be_cut(last, size):
@@ -99,6 +107,8 @@ class BatchCheck:
         Batches that cannot be cut into equal parts are left out, with a warning.
         """
         has_size = self._check_types(dataset.element_spec, self._replicas)
+        if dataset.cardinality() == 0:
+            raise BadInput(_NO_IMAGES)
         first_size = []
 
         def look(index, images, labels=None):
@@ -161,8 +171,10 @@ class BatchCheck:
     def _check_values(self, images):
         low, high = images.min(initial=np.inf), images.max(initial=-np.inf)
         if low < -1 - _ROUNDING or high > 1 + _ROUNDING:
-            remedy = "images / 127.5 - 1"
-            if low < 0 or high <= 2:
+            remedy = "to scale them, so that the least and largest value are -1 and 1"
+            if low >= 0 and high > 2:
+                remedy = "images / 127.5 - 1"
+            elif low > -_OVERSHOOT and high < _OVERSHOOT:
                 remedy = "tf.clip_by_value(images, -1, 1)"
             raise BadInput(
                 f"images must be in [-1, 1]. Received: values from {low:.5g} to "
@@ -219,9 +231,9 @@ def unpacked(batch):
     if len(parts) > 3 or images is None or weights is not None or not alone:
         kinds = ", ".join(type(each).__name__ for each in parts)
         raise BadInput(
-            "Data must be (images, labels), or images alone, without weights. "
-            f"Received: ({kinds}). Try dataset.map(lambda images, labels, *rest: "
-            "(images, labels))."
+            "Data must be (images, labels), or images alone, as arrays or tensors, "
+            f"without weights. Received: ({kinds}). Try np.stack(images), or "
+            "dataset.map(lambda images, labels, *rest: (images, labels))."
         )
     return images, labels
 

@@ -9,7 +9,7 @@ from sagan_tf.distribution.keras_fit import is_multi_worker
 from sagan_tf.errors import BadInput
 from sagan_tf.model import step_metrics
 from sagan_tf.model.adversarial_losses import call, count_of
-from sagan_tf.model.arguments import labels_of
+from sagan_tf.model.arguments import is_whole, labels_of
 from sagan_tf.model.batches import BatchCheck, errors_in_one_line, unpacked
 
 # Batches between two looks of a `NonfiniteWatch`.
@@ -50,6 +50,7 @@ class Fitting:
             BadInput: images or labels are something else, or there are weights.
         """
         _refuse_weights(class_weight, sample_weight)
+        _check_numbers(batch_size, validation_split)
         if validation_split and validation_data is None and hasattr(x, "dtype"):
             kept = int(len(x) * (1 - validation_split))
             validation_data = x[kept:], None if y is None else y[kept:]
@@ -97,6 +98,7 @@ class Fitting:
         Data and errors are those of `fit`.
         """
         _refuse_weights(None, sample_weight)
+        _check_numbers(batch_size)
         if not _use_cached_eval_dataset:  # `fit` has checked it.
             x, y = self._batch_check().checked(x, y, batch_size)
         with errors_in_one_line():
@@ -236,6 +238,20 @@ def _give_direction(callback):
             f"{type(callback).__name__} must be told whether {monitor} shall fall or "
             f"rise. Received: mode='auto'. Try mode='min', or to monitor one of "
             f"{', '.join(step_metrics.DIRECTIONS)}."
+        )
+
+
+def _check_numbers(batch_size, validation_split=0.0):
+    """Raises `BadInput` for numbers that Keras would take, or answer in its own way."""
+    if batch_size is not None and not is_whole(batch_size, 1):
+        raise BadInput(
+            "batch_size must be an int of at least 1, or None. Received: "
+            f"{batch_size!r}. Try 64."
+        )
+    if not 0 <= validation_split < 1:
+        raise BadInput(
+            "validation_split must be at least 0 and below 1. Received: "
+            f"{validation_split!r}. Try 0.1."
         )
 
 

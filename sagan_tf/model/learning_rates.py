@@ -1,6 +1,9 @@
 """The learning rates of two optimizers as one."""
 
+import math
+
 import keras
+import tensorflow as tf
 
 from sagan_tf.errors import BadInput
 
@@ -24,20 +27,28 @@ class OptimizerPair:
 
     @property
     def learning_rate(self):
-        return self._pair[0].learning_rate
+        # Not the variable: to assign to it would move the generator alone.
+        return tf.convert_to_tensor(self._pair[0].learning_rate)
 
     @learning_rate.setter
     def learning_rate(self, value):
         self._note_ratio()
-        if callable(value) or self._ratio is None:
+        try:
+            value = float(value)
+        except (TypeError, ValueError):
+            is_rate = False
+        else:
+            is_rate = 0 <= value < math.inf
+        if not is_rate or self._ratio is None:
             raise BadInput(
-                "model.optimizer.learning_rate must be a number, and the generator's "
-                "must not start at 0: the discriminator's keeps its ratio to it. "
-                f"Received: {value!r}. Try model.generator_optimizer.learning_rate and "
+                "model.optimizer.learning_rate must be a number of at least 0, and the "
+                "generator's must not start at 0: the discriminator's keeps its ratio "
+                f"to it. Received: {value!r}. Try "
+                "model.generator_optimizer.learning_rate and "
                 "model.discriminator_optimizer.learning_rate."
             )
         for optimizer, factor in zip(self._pair, (1.0, self._ratio)):
-            optimizer.learning_rate = factor * float(value)
+            optimizer.learning_rate = factor * value
 
     @property
     def variables(self):

@@ -11,6 +11,7 @@ from sagan_tf.model.adam import official_adam, refuse_average, with_loss_scale
 from sagan_tf.model.adversarial_losses import Losses, call, count_of
 from sagan_tf.model.arguments import (
     check_arguments,
+    check_networks,
     head_of,
     refuse_arguments_of_keras,
     refuse_one_for_both,
@@ -115,6 +116,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_networks(generator, discriminator)
         self.generator = generator
         self.discriminator = discriminator
         self.z_dim = z_dim or generator.inputs[0].shape[-1]

@@ -73,7 +73,7 @@ def _sizes(attention_resolution):
     return (attention_resolution,)
 
 
-def _check(resolution, attention_resolution, largest, channels):
+def _check(resolution, attention_resolution, largest, num_classes, **sizes):
     if resolution not in RESOLUTIONS:
         raise BadInput(
             f"resolution must be one of {RESOLUTIONS}. Received: {resolution}."
@@ -86,10 +86,13 @@ def _check(resolution, attention_resolution, largest, channels):
             f"Received: {tuple(attention_resolution)}. Try {(min(32, largest),)}, "
             "or () for no attention."
         )
-    if not isinstance(channels, int) or channels < 1:
-        raise BadInput(
-            f"channels must be an int of at least 1. Received: {channels!r}. Try 64."
-        )
+    for name, size in {**sizes, "num_classes": num_classes or 0}.items():
+        least = 0 if name == "num_classes" else 1
+        if not isinstance(size, int) or size < least:
+            raise BadInput(
+                f"{name} must be an int of at least {least}. Received: {size!r}. Try "
+                f"{64 * least}."
+            )
 
 
 def _full_precision():
@@ -157,12 +160,19 @@ def build_generator(
         [-1, 1].
 
     Raises:
-        BadInput: impossible resolution, attention resolution or channels.
+        BadInput: impossible resolution, attention resolution or sizes.
 
     Reference: self-attention-gan `generator.py`: `generator_test`
     """
     attention_resolution = _sizes(attention_resolution)
-    _check(resolution, attention_resolution, resolution, channels)
+    _check(
+        resolution,
+        attention_resolution,
+        resolution,
+        num_classes,
+        channels=channels,
+        z_dim=z_dim,
+    )
     settings = {
         "spectral_normalization": spectral_norm,
         "power_iterations": power_iterations,
@@ -255,13 +265,19 @@ def build_discriminator(
         classifier `(B, 1 + num_classes)`, class logits after the logit.
 
     Raises:
-        BadInput: impossible resolution, attention resolution or channels; unknown
+        BadInput: impossible resolution, attention resolution or sizes; unknown
             head.
 
     Reference: self-attention-gan `discriminator.py`: `discriminator_test`
     """
     attention_resolution = _sizes(attention_resolution)
-    _check(resolution, attention_resolution, resolution // 2, channels)
+    _check(
+        resolution,
+        attention_resolution,
+        resolution // 2,
+        num_classes,
+        channels=channels,
+    )
     settings = {
         "spectral_normalization": spectral_norm,
         "power_iterations": power_iterations,

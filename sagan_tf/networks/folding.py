@@ -179,6 +179,8 @@ def fold_generator(generator, label=None):
 
 
 def _check_is_chain(generator):
+    if not getattr(generator, "inputs", None):
+        raise _not_foldable(generator)
     x, *labels = generator.inputs
     for layer in generator.layers:
         if isinstance(layer, keras.layers.InputLayer):

@@ -259,7 +259,7 @@ class Checkpoints:
             reason = " ".join(str(error).split())[:300]
             raise CheckpointError(
                 f"{self.path(step)} does not fit these networks, which config.json "
-                f"describes: {reason}. Try the config.json of this run."
+                f"describes: {reason.rstrip('.')}. Try the config.json of this run."
             ) from error
 
     def remove_newer(self, step):

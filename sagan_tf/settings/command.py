@@ -95,6 +95,9 @@ def config_from_flags(values, networks=True, before=None):
     fields = {name: values[name].value for name in names}
     if before is not None:
         fields |= {n: getattr(before, n) for n in names if not values[n].present}
+        # Of other data. A run without classes stays one.
+        if values["dataset"].present and not values["num_classes"].present:
+            fields["num_classes"] = None if before.num_classes else 0
         if not fields["mode_seeking_weight"]:
             fields["mode_seeking_distance"] = values.mode_seeking_distance
     if not networks:
@@ -162,12 +165,6 @@ def parse(argv, define):
     return values
 
 
-def _split(values, text):
-    """The flag of an argument, and its value: `absl.flags.Flag`, str."""
-    name, _, value = text.lstrip("-").partition("=")
-    return values[name if name in values else name.removeprefix("no")], value
-
-
 def _check_number(values, text):
     """Refuses what absl lets pass: NaN, infinity, and numbers beyond all sizes."""
     name = text.lstrip("-").partition("=")[0]
@@ -190,14 +187,12 @@ def _bounds(parser):
 
 def _about_value(values, text, place, error):
     """What is wrong with the value of a flag, and where it stands: str."""
-    flag, value = _split(values, text)
+    name = text.lstrip("-").partition("=")[0]
+    flag = values[name if name in values else name.removeprefix("no")]
     reason = error.__context__
-    hint = ""
-    if place and "#" in value:
-        hint = " A flagfile has comments on lines of their own only."
     if isinstance(reason, BadInput):  # A field of `Config`.
-        return f"{reason}{hint}" + (f" See {place.strip(' ()')}." if place else "")
-    received = f"Received: --{text.lstrip('-')}{place}.{hint}"
+        return str(reason) + (f" See {place.strip(' ()')}." if place else "")
+    received = f"Received: --{text.lstrip('-')}{place}."
     default = flag.default[0] if isinstance(flag.default, list) else flag.default
     if flag.boolean:
         name = flag.name
@@ -233,6 +228,7 @@ def run_command(main, define, about, argv=None):
         The exit status: what `main` returns, or 2 for bad input, which one line on
         stderr explains. A bug ends in a traceback, with status 1.
     """
+    _open_closed_streams()
     # Before a command imports TensorFlow. Important messages arrive as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv if argv is None else argv
@@ -254,6 +250,16 @@ def run_command(main, define, about, argv=None):
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _open_closed_streams():
+    """Opens what the caller has closed (>&-): other files would take its place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for number, name in enumerate(("stdout", "stderr"), 1):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", closefd=False))
 
 
 def load(name):

@@ -1,6 +1,7 @@
 """Command lines with their flagfiles: each argument, and where it stands."""
 
 import os
+import re
 from typing import NamedTuple
 
 from sagan_tf.errors import BadInput
@@ -8,6 +9,12 @@ from sagan_tf.errors import BadInput
 _DIRECTIVES = ("--flagfile", "-flagfile")
 # A file of flags is small: a larger one is something else, or does not end.
 _MOST_BYTES = 2**20
+# What a shell would take away of a line: how it looks, what is wrong, what is meant.
+_OF_A_SHELL = (
+    (r"(.*\S)\s+#(\s.*)?", "has comments on lines of their own only", r"\1"),
+    (r"(.*\S)\s+\\", "is not read by a shell: it has no \\ at the end", r"\1"),
+    (r"([^=]+=)([\"'])(.*)\2", "is not read by a shell: it has no quotes", r"\1\3"),
+)
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe", "utf-16"),  # Windows PowerShell writes it.
@@ -37,8 +44,8 @@ def expand(arguments, takes_value):
         List of `Argument`.
 
     Raises:
-        BadInput: a file cannot be read, is not text, or names itself; or an argument
-            is not UTF-8.
+        BadInput: a file cannot be read, is not text, names itself, or is written for a
+            shell; or an argument is not UTF-8.
     """
     return _expand([Argument(text) for text in arguments], takes_value, ())
 
@@ -86,7 +93,18 @@ def _lines(file, place):
         line = line.strip()
         if line and not line.startswith(("#", "//")):
             lines.append(Argument(line, f" (line {number} of {file})"))
+            _check_line(*lines[-1])
     return lines
+
+
+def _check_line(line, place):
+    for pattern, problem, meant in _OF_A_SHELL:
+        match = re.fullmatch(pattern, line)
+        if match:
+            raise BadInput(
+                f"A flagfile {problem}{place}. Received: {line}. Try "
+                f"{match.expand(meant)}."
+            )
 
 
 def _text(file, place):

@@ -20,6 +20,9 @@ FILES = {
     "outer.flags": b"--flagfile=missing.flags\n",
     "loop.flags": b"--flagfile=loop.flags\n",
     "space.flags": b"--seed 3\n",
+    "quoted.flags": b'--seed=3\n--workdir="runs/my cats"\n',
+    "comment.flags": b"--workdir=runs/a # mine\n",
+    "shell.flags": b"--workdir=runs/a \\\n--seed=3\n",
 }
 # A command, its arguments, the line after "error: ".
 TABLE = [
@@ -59,9 +62,8 @@ TABLE = [
     (
         "train",
         ["--flagfile=value.flags"],
-        "seed must be int (a whole number). Received: '3 # the best'. Try "
-        "--seed=0. A flagfile has comments on lines of their own only. See line"
-        " 1 of value.flags.",
+        "A flagfile has comments on lines of their own only (line 1 of "
+        "value.flags). Received: --seed=3 # the best. Try --seed=3.",
     ),
     (
         "train",
@@ -81,6 +83,25 @@ TABLE = [
         ["--flagfile=loop.flags"],
         "A flagfile must not name itself (line 1 of loop.flags). Received: "
         "--flagfile=loop.flags. Try without this line.",
+    ),
+    (
+        "train",
+        ["--flagfile=quoted.flags"],
+        "A flagfile is not read by a shell: it has no quotes (line 2 of "
+        'quoted.flags). Received: --workdir="runs/my cats". Try '
+        "--workdir=runs/my cats.",
+    ),
+    (
+        "train",
+        ["--flagfile=comment.flags"],
+        "A flagfile has comments on lines of their own only (line 1 of "
+        "comment.flags). Received: --workdir=runs/a # mine. Try --workdir=runs/a.",
+    ),
+    (
+        "train",
+        ["--flagfile=shell.flags"],
+        "A flagfile is not read by a shell: it has no \\ at the end (line 1 of "
+        "shell.flags). Received: --workdir=runs/a \\. Try --workdir=runs/a.",
     ),
     (
         "train",

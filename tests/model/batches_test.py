@@ -83,7 +83,9 @@ def read(x, y=None, parts=1, replicas=1, **options):
 WRONG = {
     "bytes": (images(high=1) * 100 + 100, labels(), "from .* Try images / 127.5 - 1"),
     "uint8": ((images() * 100).astype("uint8"), labels(), "floats .* uint8. Try"),
-    "a little": (images() * 1.5, labels(), "Try tf.clip_by_value"),
+    "a little": (images() * 1.2, labels(), "Try tf.clip_by_value"),
+    "less 127.5": (images() * 127, labels(), "to 12[67].* least and largest value"),
+    "from 0 to 2": (images() + 1, labels(), "to 1.9.* least and largest value"),
     "size": (np.zeros((6, 9, 9, 1), "float32"), labels(), r"'B', 8, 8, 1.*9, 9, 1"),
     "fractions": (images(), labels() + 0.5, "ints .* float64"),
     "floats": (images(), labels().astype("float32"), "ints .* float32"),
@@ -114,6 +116,12 @@ def test_good_data_are_read_once_and_in_order(kind, dtype, shape):
     np.testing.assert_array_equal(np.concatenate([b[0] for b in batches]), x)
     found = np.concatenate([b[1] for b in batches]).reshape(-1)
     np.testing.assert_array_equal(found, labels())
+
+
+def test_no_images_are_refused():
+    for data in ((images(0), labels(0)), (pairs().take(0), None)):
+        with pytest.raises(BadInput, match="at least one image"):
+            read(*data)
 
 
 def test_a_later_batch_is_looked_at_too():

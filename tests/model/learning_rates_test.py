@@ -56,13 +56,27 @@ def test_each_can_be_set_alone_which_is_a_new_ratio():
     np.testing.assert_allclose(rates(model), [0.1, 0.2], rtol=1e-6)
 
 
-@pytest.mark.parametrize("optimizers", [(0.0, 0.1), (0.1, 0.1)])
-def test_without_a_ratio_or_a_number_nothing_moves(optimizers):
-    both = pair(*optimizers)
-    value = 0.1 if optimizers[0] == 0 else keras.optimizers.schedules.CosineDecay(1, 9)
+@pytest.mark.parametrize(
+    ("rate", "value"),
+    [
+        (0.0, 0.1),
+        (0.1, keras.optimizers.schedules.CosineDecay(1, 9)),
+        (0.1, np.nan),
+        (0.1, np.inf),
+        (0.1, -0.1),
+        (0.1, "fast"),
+    ],
+)
+def test_without_a_ratio_or_a_number_nothing_moves(rate, value):
+    both = pair(rate, 0.1)
     with pytest.raises(BadInput, match="must be a number"):
         both.learning_rate = value
-    assert float(both.learning_rate) == pytest.approx(optimizers[0])
+    assert float(both.learning_rate) == pytest.approx(rate)
+
+
+def test_the_rate_of_one_alone_cannot_be_assigned():
+    with pytest.raises(AttributeError, match="assign"):
+        pair(0.1, 0.4).learning_rate.assign(0.2)
 
 
 def test_the_rest_is_the_generators():

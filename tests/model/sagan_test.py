@@ -960,6 +960,14 @@ def test_float16_trains_both_networks():
         assert still == {id(w) for w in attention.trainable_weights[1:]}
 
 
+def dense(logits):
+    """Networks without convolutions, D with so many logits."""
+    image, z = keras.Input((2, 2, 1)), keras.Input((3,))
+    fake = keras.layers.Reshape((2, 2, 1))(keras.layers.Dense(4)(z))
+    logits = keras.layers.Dense(logits)(keras.layers.Flatten()(image))
+    return keras.Model(z, fake), keras.Model(image, logits)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -972,6 +980,14 @@ def test_float16_trains_both_networks():
         (lambda: sagan(fake_labels="real"), "uniform, data"),
         (lambda: sagan(loss="bce"), "hinge, kl"),
         (lambda: sagan(discriminator_steps=0), "at least 1"),
+        (lambda: sagan(discriminator_steps=1.5), r"ints .* \(1.5, 1\)"),
+        (lambda: sagan(gradient_accumulation_steps="2"), r"ints .* \(1, '2'\)"),
+        (lambda: sagan(ema_start_step=float("nan")), "ema_start_step .* nan"),
+        (lambda: sagan(ema_decay="0.9"), "between 0 and 1.* 0.9"),
+        (lambda: sagan(augmentation="translation"), "Augmentation.* 'translation'"),
+        (lambda: SAGAN(networks()[0], None), "Functional .* Received: .* NoneType"),
+        (lambda: SAGAN(keras.Sequential(), keras.Model()), "Functional .* Sequential"),
+        (lambda: SAGAN(*dense(5)), r"one logit an image, .* Received: \(None, 5\)"),
         (lambda: sagan(ema_decay=1.0), "between 0 and 1"),
         (lambda: sagan(class_loss_weight=-1.0), "at least 0. Received: -1.0"),
         (lambda: sagan(mode_seeking_weight=-1.0), r"Received: \(-1.0, 0.4\)"),

@@ -37,7 +37,7 @@ def small(build, resolution=32, **options):
         **options,
     }
     if build is build_generator:
-        options["z_dim"] = 5
+        options.setdefault("z_dim", 5)
     return build(resolution, **options)
 
 
@@ -323,6 +323,9 @@ def test_xla_computes_the_same(build):
         (build_generator, {"attention_resolution": (24,)}, r"among \[8, 16, 32\]"),
         (build_discriminator, {"attention_resolution": (32,)}, r"among \[8, 16\]"),
         (build_generator, {"channels": 0}, "at least 1"),
+        (build_generator, {"z_dim": 0}, "z_dim must be .* at least 1.* 0"),
+        (build_generator, {"num_classes": -1}, "num_classes .* at least 0.* -1"),
+        (build_discriminator, {"num_classes": 2.5}, "num_classes .* 2.5"),
         (build_discriminator, {"head": "ac-gan"}, "projection or auxiliary_classifier"),
         (
             build_discriminator,

@@ -222,6 +222,11 @@ def test_what_cannot_be_folded_is_refused(layers):
         fold_generator(network)
 
 
+def test_a_network_that_is_no_functional_model_is_refused():
+    with pytest.raises(ValueError, match=r"Received: mine \(Model\)"):
+        fold_generator(keras.Model(name="mine"))
+
+
 def test_a_generator_inside_another_network_is_refused():
     generator = make_generator()
     images = generator(generator.inputs)

@@ -1,6 +1,7 @@
 """Command lines: values, flagfiles, `--help`, and how a command ends."""
 
 import dataclasses
+import os
 import pathlib
 import subprocess
 import sys
@@ -149,6 +150,28 @@ def test_a_reader_that_has_gone_is_no_bug():
     assert ended.returncode in (0, 141)  # 0: it was quicker than head.
 
 
+def test_no_file_takes_the_place_of_a_closed_stream(tmp_path):
+    """As `train >&- 2>&-`: what the libraries print would land in a checkpoint."""
+    program = """
+import os, sys
+from sagan_tf.settings.command import run_command
+
+def main(values):
+    with open("file", "w"):
+        os.write(1, b"lost")
+        os.write(2, b"lost")
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+sys.exit(run_command(main, lambda values: None, "About.", ["command"]))
+"""
+    shell = ["bash", "-c", '"$@" <&- >&- 2>&-', "bash", sys.executable, "-c", program]
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run(shell, cwd=tmp_path, env=path, check=False).returncode == 0
+    assert (tmp_path / "file").read_text() == ""
+
+
 def test_a_run_that_goes_on_has_its_own_settings_and_flags_change_them():
     before = Config(seed=5, z_dim=7, batch_size=8, mode_seeking_weight=2.0)
     before = dataclasses.replace(before, mode_seeking_distance=0.5)
@@ -161,6 +184,11 @@ def test_a_run_that_goes_on_has_its_own_settings_and_flags_change_them():
     # A flag counts if it is given, also with the default's value.
     changed = going_on("--seed=0", "--batch_size=16")
     assert changed == dataclasses.replace(before, seed=0, batch_size=16)
+    # Classes are those of the data: other data may have others, which is then said.
+    before = dataclasses.replace(before, num_classes=10)
+    assert going_on("--dataset=npz:other.npz").num_classes is None
+    assert going_on("--dataset=digits", "--num_classes=10").num_classes == 10
+    assert going_on().num_classes == 10
     without = going_on("--mode_seeking_weight=0")
     assert without.mode_seeking_distance is None
     with pytest.raises(ValueError, match="batch_size"):

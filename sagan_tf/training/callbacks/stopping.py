@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 import sys
@@ -102,7 +103,7 @@ class _Output:
 
     Args:
         stream: text stream.
-        note: function of nothing.
+        note: function of the `OSError`.
     """
 
     def __init__(self, stream, note):
@@ -124,13 +125,13 @@ class _Output:
     def _losing(self):
         try:
             yield
-        except OSError:  # A closed pipe, or a terminal that has gone.
+        except OSError as error:  # No reader, or a full disk.
             with contextlib.suppress(OSError):  # A stream without a file.
                 # What waits in its buffer would fail again at the end of the process.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             if not self._is_lost:
                 self._is_lost = True
-                self._note()
+                self._note(error)
 
 
 class SignalStop(Stopper):
@@ -180,11 +181,13 @@ class SignalStop(Stopper):
         with contextlib.suppress(RuntimeError):  # It came while something was printed.
             print(f"\n{self.received}: stopping after this step.", flush=True)
 
-    def _note_reader(self):
+    def _note_reader(self, error):
         if self.received is None:
             self.received = signal.SIGPIPE.name
-        text = "The reader of the output has gone: stopping after this step."
-        print(f"\n{text}", file=sys.stderr, flush=True)
+        text = f"The output cannot be written ({error.strerror})"
+        if error.errno in (errno.EPIPE, errno.EIO):
+            text = "The reader of the output has gone"
+        print(f"\n{text}: stopping after this step.", file=sys.stderr, flush=True)
 
     def at_step(self, step, logs):
         own = signal.Signals[self.received] if self.received else 0

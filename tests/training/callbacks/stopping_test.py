@@ -116,7 +116,7 @@ class PrintAt(StepCallback):
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
-@pytest.mark.parametrize("error", [errno.EPIPE, errno.EIO])
+@pytest.mark.parametrize("error", [errno.EPIPE, errno.EIO, errno.ENOSPC])
 def test_a_reader_that_has_gone_stops_with_a_checkpoint(
     tmp_path, monkeypatch, name, error
 ):
@@ -139,7 +139,9 @@ def test_a_reader_that_has_gone_stops_with_a_checkpoint(
     assert checkpoints.steps() == [3]
     assert sys.stdout is streams["stdout"]
     if name == "stdout":
-        assert "stopping after this step" in streams["stderr"].getvalue()
+        cause = "cannot be written (No space left on device)"
+        cause = cause if error == errno.ENOSPC else "reader of the output has gone"
+        assert f"{cause}: stopping after this step" in streams["stderr"].getvalue()
 
 
 class StopAt(Stopper):
