@@ -35,7 +35,10 @@ def make_model():
     keras.utils.set_random_seed(0)
     common = {"num_classes": CLASSES, "channels": 2, "image_channels": 1}
     common["attention_resolution"] = (16,)
-    generator = build_generator(32, z_dim=5, cross_replica_batch_norm=True, **common)
+    # Without correction, because the last moving variance knows the images of a worker
+    # only: see sagan_test.py.
+    statistics = {"cross_replica_batch_norm": True, "batch_norm_debias": False}
+    generator = build_generator(32, z_dim=5, **statistics, **common)
     discriminator = build_discriminator(32, **common)
     model = SAGAN(generator, discriminator, num_classes=CLASSES, ema_decay=0.5)
     model.compile(

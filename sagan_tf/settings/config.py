@@ -355,19 +355,20 @@ class Config:
     @property
     def watch_interval(self):
         """Steps between looks at the training's health, 0 for none."""
-        return self._interval(self.watch_every_steps, 1000, 5)
+        # Networks of a few steps look like failing ones.
+        return self._interval(self.watch_every_steps, 1000, 5, least=20)
 
     @property
     def sample_interval(self):
         """Steps between sample grids, 0 for none on the way."""
         return self._interval(self.sample_every_steps, self.total_steps, 10)
 
-    def _interval(self, given, most, parts):
-        """The steps that were given; or `most`, and so few that a run has `parts`."""
+    def _interval(self, given, most, parts, least=1):
+        """The steps that were given; or `least` to `most`, for `parts` in a run."""
         if given is not None:
             return given
         unit = self.steps_per_execution
-        return -(-min(most, max(1, self.total_steps // parts)) // unit) * unit
+        return -(-min(most, max(least, self.total_steps // parts)) // unit) * unit
 
     def validate(self):
         """Checks every field, and fields against one another.

@@ -645,7 +645,7 @@ def test_accumulation_has_batch_norm_statistics_and_u_of_each_micro_batch():
         *(m.generator.non_trainable_variables for m in (model, twin, whole))
     ):
         assert_close(ours, theirs, ours.path)
-        if ours.name.startswith("moving"):
+        if ours.name in ("moving_mean", "moving_variance"):
             assert np.abs(ours - other).max() > 1e-3, ours.path
         if ours.path == "block_8x8/convolution_1/u":
             assert np.abs(ours - other).max() > 1e-3, "u has moved twice"
@@ -681,7 +681,14 @@ def three_batches():
 @pytest.mark.parametrize("head", ["projection", "auxiliary_classifier"])
 def test_two_replicas_make_the_same_updates_as_one(two_replicas, head):
     options = {
-        "network_options": {"cross_replica_batch_norm": True, "head": head},
+        # The last moving variance is that of as many images as a replica has, over
+        # their number less one: without correction that is a thousandth of it.
+        "network_options": {
+            **{"cross_replica_batch_norm": True, "head": head},
+            "batch_norm_debias": False,
+            # With seed 0 a ReLU of D is at its kink, and rounding decides.
+            "seed": 2,
+        },
         **{"ema_decay": 0.5, "ema_start_step": 1},
     }
     # Tracing takes longest: one of the two heads is enough to see what it changes.
