@@ -49,6 +49,13 @@ def check_arguments(model):
         model: a `SAGAN`.
     """
     _check_inputs(model)
+    for message, holds in {**_fits(model), **_settings(model)}.items():
+        if not holds:
+            raise BadInput(message)
+
+
+def _fits(model):
+    """Whether the networks fit one another: dict of message to bool."""
     classes = getattr(head_of(model.discriminator), "num_classes", None)
     z_dim = model.generator.inputs[0].shape[-1]
     shapes = model.generator.output_shape[1:], model.discriminator.inputs[0].shape[1:]
@@ -56,9 +63,7 @@ def check_arguments(model):
     drawn = {getattr(layer, "num_classes", None) for layer in layers} - {None, 0}
     logits = model.discriminator.output_shape
     gives_one = isinstance(logits, tuple) and (len(logits) == 1 or logits[-1] == 1)
-    steps = model.discriminator_steps, model.gradient_accumulation_steps
-    seeking = model.mode_seeking_weight, model.mode_seeking_distance
-    checks = {
+    return {
         f"num_classes must be that of the discriminator, {classes}. "
         f"Received: {model.num_classes}.": classes in (None, model.num_classes),
         "The networks must have the same num_classes. Received: "
@@ -74,6 +79,14 @@ def check_arguments(model):
         ),
         f"z_dim must be that of the generator, {z_dim}. "
         f"Received: {model.z_dim}.": model.z_dim == z_dim,
+    }
+
+
+def _settings(model):
+    """Whether the other arguments are in range: dict of message to bool."""
+    steps = model.discriminator_steps, model.gradient_accumulation_steps
+    seeking = model.mode_seeking_weight, model.mode_seeking_distance
+    return {
         f"fake_labels must be one of {', '.join(FAKE_LABELS)}. "
         f"Received: {model.fake_labels!r}.": model.fake_labels in FAKE_LABELS,
         "discriminator_steps and gradient_accumulation_steps must be ints of at least "
@@ -95,9 +108,6 @@ def check_arguments(model):
         f"seed must be an int of at most 64 bits. Received: {model.seed!r}. "
         "Try 0.": is_whole(model.seed, -(2**63), 2**63),
     }
-    for message, holds in checks.items():
-        if not holds:
-            raise BadInput(message)
 
 
 def _check_inputs(model):

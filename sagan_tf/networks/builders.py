@@ -73,7 +73,7 @@ def _sizes(attention_resolution):
     return (attention_resolution,)
 
 
-def _check(resolution, attention_resolution, largest, num_classes, **sizes):
+def _check(resolution, attention_resolution, largest, num_classes, sizes):
     if resolution not in RESOLUTIONS:
         raise BadInput(
             f"resolution must be one of {RESOLUTIONS}. Received: {resolution}."
@@ -170,8 +170,7 @@ def build_generator(
         attention_resolution,
         resolution,
         num_classes,
-        channels=channels,
-        z_dim=z_dim,
+        {"channels": channels, "z_dim": z_dim},
     )
     settings = {
         "spectral_normalization": spectral_norm,
@@ -276,7 +275,7 @@ def build_discriminator(
         attention_resolution,
         resolution // 2,
         num_classes,
-        channels=channels,
+        {"channels": channels},
     )
     settings = {
         "spectral_normalization": spectral_norm,

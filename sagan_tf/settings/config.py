@@ -354,8 +354,7 @@ class Config:
 
     @property
     def watch_interval(self):
-        """Steps between looks at the training's health, 0 for none."""
-        # Networks of a few steps look like failing ones.
+        """Steps between looks at the health, 0 for none; 20 or more by default."""
         return self._interval(self.watch_every_steps, 1000, 5, least=20)
 
     @property

@@ -111,7 +111,7 @@ def test_the_choices_are_those_of_the_parts():
     [
         ({"total_steps": 1_000_000}, 100, 1000, 100_000),
         ({"total_steps": 150}, 3, 30, 15),
-        ({"total_steps": 5}, 1, 1, 1),
+        ({"total_steps": 5}, 1, 20, 1),
         ({"total_steps": 150, "steps_per_execution": 10}, 10, 30, 20),
         ({"log_every_steps": 7, "watch_every_steps": 0}, 7, 0, 100_000),
     ],
