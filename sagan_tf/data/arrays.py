@@ -69,7 +69,7 @@ def _source(pixels, labels, origin, num_classes, class_names=()):
     classes = f"{num_classes} classes" if num_classes else "no labels"
     size = " x ".join(map(str, pixels.shape[1:]))
     return RandomAccessSource(
-        f"{origin}: {len(pixels):,} pictures of {size}, {classes}",
+        f"{origin}: {len(pixels):,} images of {size}, {classes}",
         pixels,
         labels,
         num_classes,

@@ -67,7 +67,7 @@ def _source(folder, files, ignored):
     names = [] if None in files else sorted(files)
     paths = [path for name in names or files for path in files[name]]
     counts = [len(files[name]) for name in names or files]
-    description = f"{folder}: {len(paths):,} pictures, " + (
+    description = f"{folder}: {len(paths):,} images, " + (
         f"{len(names)} classes of {min(counts):,} to {max(counts):,}"
         if names
         else "no classes"

@@ -111,10 +111,10 @@ def describe(survey):
     lines = [f"{survey['num_images']:,} images"]
     if len(counts) > 1:
         small = min(counts, key=counts.get)
-        lines[0] += (
-            f" in {len(counts)} classes of {counts[small]:,} to "
-            f"{max(counts.values()):,}; the smallest is {small}"
-        )
+        least, most = counts[small], max(counts.values())
+        lines[0] += f" in {len(counts)} classes of {least:,}"
+        if most > least:
+            lines[0] += f" to {most:,}; the smallest is {small}"
     seen = survey["looked_at"]
     of_them = "" if seen == survey["num_images"] else f"of {seen:,} of them: "
     lines.append(

@@ -56,7 +56,7 @@ def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
     classes = f"{num_classes} classes" if num_classes else "no labels"
     return RecordSource(
         [RecordFile(f.filename, f.take, f.skip) for f in info.file_instructions],
-        f"{builder.info.full_name}, {split}: {info.num_examples:,} pictures, {classes}",
+        f"{builder.info.full_name}, {split}: {info.num_examples:,} images, {classes}",
         num_classes,
         label.names if label else (),
         image_key=image_key,

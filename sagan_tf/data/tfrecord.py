@@ -51,7 +51,7 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
         classes = f"labels {used.min()}..{used.max()}"
     source = RecordSource(
         files,
-        f"{pattern}: {len(sizes):,} pictures ({stored}) in {len(files)} files, "
+        f"{pattern}: {len(sizes):,} images ({stored}) in {len(files)} files, "
         + classes,
         int(used.max(initial=-1)) + 1,
         image_key=_IMAGE,

@@ -86,7 +86,7 @@ def skip_bad_images(source):
     if len(bad):
         logging.warning("%d of %d images are skipped.", len(bad), source.total)
         source.skip(bad)
-        source.description += f", {len(bad):,} bad ones skipped"
+        source.description += f", {len(bad):,} of them bad and skipped"
     return reasons
 
 

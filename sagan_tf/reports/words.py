@@ -25,10 +25,12 @@ def explained(metrics, config, is_inception):
             metrics,
             "precision",
             _PRECISION,
-            "few generated images look like real ones. Train longer: --total_steps",
-            "many generated images look like real ones, many others do not. Train "
-            "longer, or try more channels",
-            "most generated images look like real ones",
+            "the feature network takes few generated images for real ones. Train "
+            "longer: --total_steps",
+            "the feature network takes many generated images for real ones, and many "
+            "not. Train longer, or try more channels",
+            "the feature network takes most generated images for real ones. The grid "
+            "shows whether you do",
         ),
         "recall": _level(
             metrics,

@@ -33,7 +33,7 @@ def test_digits_are_spread_over_the_pixel_range():
 def test_npz_says_what_it_holds(tmp_path):
     images, labels = random_pixels(7, 4, 5, 3), np.array([0, 1, 4, 1, 0, 2, 2])
     source = open_source(save(tmp_path, images=images, labels=labels))
-    assert source.description == "a.npz: 7 pictures of 4 x 5 x 3, 5 classes"
+    assert source.description == "a.npz: 7 images of 4 x 5 x 3, 5 classes"
     assert source.class_names == ()
     names = ["ant", "bee", "cow", "doe", "emu", "fox"]
     source = open_source(

@@ -23,7 +23,7 @@ def names(source):
 def test_a_folder_of_folders_has_their_names_as_classes(folder):
     source = open_source(f"folder:{folder}")
     assert source.class_names == ("cat", "dog")
-    assert source.description == f"{folder}: 11 pictures, 2 classes of 5 to 6"
+    assert source.description == f"{folder}: 11 images, 2 classes of 5 to 6"
     labels = [int(source.decode({"index": i})["label"]) for i in range(11)]
     assert labels == [0] * 5 + [1] * 6
 

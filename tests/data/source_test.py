@@ -49,7 +49,7 @@ def test_a_fifth_of_each_class_is_held_out():
 def test_the_split_is_said():
     source = open_source("digits", split="train")
     assert source.description == (
-        "digits: 1,797 pictures of 8 x 8 x 1, 10 classes, split train: 1,438"
+        "digits: 1,797 images of 8 x 8 x 1, 10 classes, split train: 1,438"
     )
     assert source.num_images == 1438
 
@@ -83,7 +83,7 @@ def test_bad_pictures_do_not_move_others_to_another_split(folder):
         good = open_source(f"folder:{folder}", split=split, skip_bad_images=True)
         assert indices(good) == [i for i in indices(source) if i != index]
         assert good.num_images == source.num_images - 1
-        assert f"2 bad ones skipped, split {split}" in good.description
+        assert f"2 of them bad and skipped, split {split}" in good.description
 
 
 def test_a_split_without_pictures_is_refused(tmp_path):

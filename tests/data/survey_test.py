@@ -55,6 +55,12 @@ def test_it_says_what_that_means(folder):
     assert survey.advised_preset(found) == "few_images"
 
 
+def test_equal_classes_have_no_smallest(folder):
+    found = survey.survey_folder(open_folder(folder), 64)
+    equal = found | {"counts": {"cat": 9, "dog": 9}}
+    assert survey.describe(equal)[0] == "69 images in 2 classes of 9"
+
+
 def test_nothing_is_said_about_a_good_folder(tmp_path):
     for i in range(50):
         Image.new("RGB", (64, 64), (i, 0, 0)).save(tmp_path / f"{i}.png")

@@ -115,7 +115,7 @@ def test_an_unknown_split_lists_those_that_exist(tfds_dir):
 def test_names_come_from_the_class_label(tfds_dir):
     source = open_source("tfds:tiny_cifar", data_dir=tfds_dir)
     assert source.class_names == ("ant", "bee", "cow", "doe")
-    assert source.description == "tiny_cifar/1.0.0, train: 23 pictures, 4 classes"
+    assert source.description == "tiny_cifar/1.0.0, train: 23 images, 4 classes"
 
 
 def test_a_label_out_of_range_is_named_when_its_turn_comes(tfds_dir):

@@ -26,7 +26,7 @@ def test_records_and_classes_are_counted(records):
     assert source.num_images == 23
     assert source.num_classes == 4
     assert source.description == (
-        f"{records}: 23 pictures (raw 6 x 6 x 3) in 3 files, labels 0..3"
+        f"{records}: 23 images (raw 6 x 6 x 3) in 3 files, labels 0..3"
     )
 
 

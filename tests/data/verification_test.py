@@ -34,7 +34,7 @@ def test_bad_files_of_a_folder_are_left_out_and_named(folder, caplog):
     with caplog.at_level(logging.WARNING):
         source = open_source(f"folder:{folder}", skip_bad_images=True)
     assert source.num_images == 8
-    assert "3 bad ones skipped" in source.description
+    assert "3 of them bad and skipped" in source.description
     for name in ("cat/3.png: ", "dog/0.png: ", "dog/4.png: "):
         assert caplog.text.count(name) == 1
     assert "3 of 11 images are skipped" in caplog.text
