@@ -19,7 +19,7 @@ _ROUNDING = 1e-3
 # A resize with negative weights goes so far, pixels with another mean and scale beyond.
 _OVERSHOOT = 1.3
 _NO_IMAGES = (
-    "Data must have at least one image. Received: none. Try a smaller batch_size if "
+    "Data must have at least one image{}. Received: none. Try a smaller batch_size if "
     "drop_remainder=True."
 )
 # Images of an array that are looked at together.
@@ -86,7 +86,7 @@ class BatchCheck:
         check_types((images, labels), self._image_shape, self._num_classes)
         count = len(images)
         if not count:
-            raise BadInput(_NO_IMAGES)
+            raise BadInput(_NO_IMAGES.format(""))
         size = min(batch_size or count, count)
         last = count % size if size and count % size else size
         if not self._can_be_cut(last, size):
@@ -108,13 +108,15 @@ class BatchCheck:
         """
         has_size = self._check_types(dataset.element_spec, self._replicas)
         if dataset.cardinality() == 0:
-            raise BadInput(_NO_IMAGES)
+            raise BadInput(_NO_IMAGES.format(""))
         first_size = []
 
         def look(index, images, labels=None):
             try:
                 # Now the shapes are known.
                 check_types((images, labels), self._image_shape, self._num_classes)
+                if not len(images):
+                    raise BadInput(_NO_IMAGES.format(" in each batch"))
                 self._check_values(images)
                 check_label_values(labels, self._num_classes)
                 if index == 0:
@@ -216,7 +218,8 @@ def errors_in_one_line():
         found = re.search(r"BadInput: (.*\.)", str(error))
         if found is None:
             raise
-        raise BadInput(found[1]) from None
+        # TensorFlow has escaped the quotes.
+        raise BadInput(re.sub(r"\\(['\"])", r"\1", found[1])) from None
 
 
 def unpacked(batch):
@@ -227,15 +230,21 @@ def unpacked(batch):
     """
     parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
     images, labels, weights = (*parts, None, None, None)[:3]
-    alone = all(hasattr(each, "dtype") for each in (images, labels) if each is not None)
+    alone = all(_is_dense(each) for each in (images, labels) if each is not None)
     if len(parts) > 3 or images is None or weights is not None or not alone:
         kinds = ", ".join(type(each).__name__ for each in parts)
         raise BadInput(
-            "Data must be (images, labels), or images alone, as arrays or tensors, "
-            f"without weights. Received: ({kinds}). Try np.stack(images), or "
+            "Data must be (images, labels), or images alone, as arrays or dense "
+            f"tensors, without weights. Received: ({kinds}). Try np.stack(images), or "
             "dataset.map(lambda images, labels, *rest: (images, labels))."
         )
     return images, labels
+
+
+def _is_dense(value):
+    """Whether a value is an array or a tensor, or the spec of one."""
+    kinds = tf.RaggedTensor, tf.RaggedTensorSpec, tf.SparseTensor, tf.SparseTensorSpec
+    return hasattr(value, "dtype") and not isinstance(value, kinds)
 
 
 def check_types(batch, image_shape, num_classes):
@@ -283,12 +292,18 @@ def check_label_type(shape, dtype, num_classes, count=None):
     """Raises `BadInput` unless labels are ints, `(count,)` or `(count, 1)`."""
     shape, dtype = tf.TensorShape(shape), tf.as_dtype(dtype)
     allowed = [(count,), (count, 1)]
-    if not dtype.is_integer or not any(map(shape.is_compatible_with, allowed)):
-        raise BadInput(
-            f"labels must be ints in [0, {num_classes}), one an image. "
-            f"Received: {dtype.name}, {tuple(shape) if shape.rank else shape}. Try "
-            "tf.argmax(labels, 1) for one-hot labels."
-        )
+    if dtype.is_integer and any(map(shape.is_compatible_with, allowed)):
+        return
+    received, remedy = "", "tf.argmax(labels, 1) for one-hot labels"
+    if dtype == tf.string:
+        remedy = "np.unique(labels, return_inverse=True)[1] for names"
+    elif count is not None and shape.rank == 1 and shape[0] != count:
+        received, remedy = f", for {count} images", "as many labels as images"
+    raise BadInput(
+        f"labels must be ints in [0, {num_classes}), one an image. Received: "
+        f"{dtype.name}, {tuple(shape) if shape.rank else shape}{received}. Try "
+        f"{remedy}."
+    )
 
 
 def check_label_values(labels, num_classes):

@@ -124,6 +124,29 @@ def test_no_images_are_refused():
             read(*data)
 
 
+@pytest.mark.parametrize("empty", [0, 1])
+def test_a_batch_without_images_is_refused(recwarn, empty):
+    batches = [(images(2), labels(2))] * 2
+    batches[empty] = images(0), labels(0)
+    with pytest.raises(BadInput, match="at least one image in each batch"):
+        read(Batches(batches))
+    assert not recwarn.list
+
+
+def test_names_of_classes_are_told_how_to_become_labels():
+    names = np.array([*"abcabc"])
+    for data in ((images(), names), (as_dataset(images(), names, 2), None)):
+        with pytest.raises(BadInput, match=r"string, .* return_inverse=True"):
+            read(*data)
+
+
+def test_as_many_labels_as_images_are_asked_for():
+    with pytest.raises(BadInput, match=r"\(5,\), for 6 images. Try as many labels"):
+        read(images(), labels(5))
+    with pytest.raises(BadInput, match=r"\(1,\), for 2 images. Try as many labels"):
+        read(Batches([(images(2), labels(1))]))
+
+
 def test_a_later_batch_is_looked_at_too():
     x = images()
     x[5, 0, 0, 0] = 3
@@ -143,6 +166,14 @@ def test_shapes_that_are_known_when_a_batch_is_read_are_enough():
         read(dataset(np.eye(CLASSES, dtype="int32")[labels()]))
 
 
+def ragged(x, y):
+    return tf.RaggedTensor.from_tensor(x), y
+
+
+def sparse(x, y):
+    return x, tf.sparse.from_dense(y)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -153,11 +184,15 @@ def test_shapes_that_are_known_when_a_batch_is_read_are_enough():
         (lambda: pairs().unbatch(), r"dataset.batch\(64\)"),
         (lambda: pairs().map(lambda x, y: (x, y, y)), "weights"),
         (lambda: pairs().map(lambda x, y: {"x": x}), "dict"),
+        (lambda: pairs().map(ragged), r"\(RaggedTensorSpec, TensorSpec\)"),
+        (lambda: pairs().map(sparse), r"\(TensorSpec, SparseTensorSpec\)"),
+        (lambda: Batches([(images(2), labels(2)), (images()[:, 1:], labels())]), "'B'"),
     ],
 )
 def test_other_structures_are_refused(make, message):
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(BadInput, match=message) as caught:
         read(make())
+    assert "\\" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [None, as_dataset, as_generator])
