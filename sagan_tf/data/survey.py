@@ -146,7 +146,8 @@ def meaning(survey, balanced=False, skipping=False, augmented=False):
             f"{_FEW_OF_A_CLASS} images: the discriminator learns them by heart, and "
             f"the generator repeats them. {remedy}"
         )
-    if max(counts.values()) > _IMBALANCE * min(counts.values()) and not balanced:
+    least, most = (find(counts.values(), default=0) for find in (min, max))
+    if most > _IMBALANCE * least and not balanced:
         lines.append(
             "The largest class has more than "
             f"{_IMBALANCE:.0f} times the images of the smallest, which is seen "
@@ -162,7 +163,7 @@ def meaning(survey, balanced=False, skipping=False, augmented=False):
     modes = survey["modes"]
     if any("transparency" in name for name in modes):
         lines.append("Transparent parts become white.")
-    if survey["duplicates"]:
+    if survey["same"]:
         first, second = survey["same"][0]
         lines.append(
             f"{survey['duplicates']:,} files have the bytes of another one ({second} "

@@ -11,15 +11,16 @@ from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import evaluator, runs
 from sagan_tf.evaluation.comparison import TITLES
 from sagan_tf.evaluation.protocols import find_protocol
-from sagan_tf.files import write_text
+from sagan_tf.files import check_writable, write_text
 from sagan_tf.planning import flops
 from sagan_tf.planning.page import amount
 from sagan_tf.reports import words
 from sagan_tf.reports.page import Section, as_html, as_markdown
 from sagan_tf.run import building
+from sagan_tf.run.directory import read_config
 from sagan_tf.run.records import EVALUATIONS, draw_metrics, find_json, read_metrics
 from sagan_tf.sampling.drawing import Drawing
-from sagan_tf.sampling.progress import spread_steps
+from sagan_tf.sampling.progress import find_grids, read_grid, spread_steps
 from sagan_tf.training.collapse_watch import HEALTH, PICTURE
 from sagan_tf.training.complaints import complaints, values_of
 from sagan_tf.training.dry_run import draw_data
@@ -28,6 +29,19 @@ from sagan_tf.training.dry_run import draw_data
 FOLDER = "report"
 # Sample grids on the way, classes of the walk and of the neighbours.
 _GRIDS, _CLASSES = 4, 4
+# What data.json must be, see `records`.
+_DATA = {
+    "description": str,
+    "survey?": {
+        **dict.fromkeys(("num_images", "resolution", "looked_at", "enlarged"), int),
+        "counts": {...: int},
+        "sizes": dict.fromkeys(("smallest", "median", "largest", "different"), int),
+        "modes": {...: int},
+        "duplicates": int,
+        "same": [[str]],
+        "unreadable": [str],
+    },
+}
 # At least so many images are generated for the numbers.
 _LEAST_FAKE = 1000
 
@@ -47,6 +61,7 @@ def write_report(workdir, evaluate=True):
         OSError: a file cannot be read or written.
     """
     workdir = pathlib.Path(workdir)
+    _check_files(workdir)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")  # After a mixed-precision training, too.
     try:
@@ -58,6 +73,25 @@ def write_report(workdir, evaluate=True):
     write_text(workdir / "report.md", as_markdown(title, sections, workdir))
     write_text(path, as_html(title, sections))
     return path
+
+
+def _check_files(workdir):
+    """Reads what spoils a report, and looks whether it can be written."""
+    read_config(workdir)
+    _about_data(workdir)
+    _versions(workdir)
+    for path in find_grids(workdir).values():
+        read_grid(path)
+    for name in ("report.html", "report.md"):
+        check_writable(workdir / name)
+
+
+def _about_data(workdir):
+    return find_json(workdir / "data.json", _DATA) or {}
+
+
+def _versions(workdir):
+    return (find_json(workdir / "versions.json", [{}]) or [{}])[-1]
 
 
 def _sections(workdir, evaluate):
@@ -79,16 +113,8 @@ def _sections(workdir, evaluate):
     return [section for section in sections if section is not None]
 
 
-def _grids(workdir):
-    """The sample grids of a run by step: dict."""
-    return {
-        int(path.stem.removeprefix("step_")): path
-        for path in sorted((workdir / "samples").glob("step_*.png"))
-    }
-
-
 def _result(workdir, config, step):
-    grids = _grids(workdir)
+    grids = find_grids(workdir)
     text = f"Step {step:,} of {config.total_steps:,}."
     if not grids:
         return Section("Result", [text])
@@ -98,7 +124,7 @@ def _result(workdir, config, step):
 
 
 def _data(workdir, config):
-    about = find_json(workdir / "data.json", {"description": str}) or {}
+    about = _about_data(workdir)
     text = [about.get("description", config.dataset)]
     survey, rows, figures = about.get("survey"), [], []
     if survey:
@@ -133,7 +159,9 @@ def _numbers(workdir, config, step, evaluate):
         record = _record(workdir, step)
     if record is None:
         return Section(title, ["Not measured. Try python -m sagan_tf.evaluate."])
-    network, metrics = record["network"], record["metrics"]
+    network = record["network"]
+    # What was not finite is null.
+    metrics = {k: v for k, v in record["metrics"].items() if v is not None}
     is_inception = bool(network.get("is_inception"))
     text = [
         f"{record.get('num_fake', 0):,} generated images of step {step:,} against "
@@ -148,7 +176,7 @@ def _numbers(workdir, config, step, evaluate):
     others = [
         f"{TITLES[name]} {value:.4g}"
         for name, value in metrics.items()
-        if name in TITLES and name not in meanings and value is not None
+        if name in TITLES and name not in meanings
     ]
     rows.append(("others", "", f"{', '.join(others)}."))
     return Section(title, text, rows)
@@ -172,7 +200,7 @@ def _fewer(config):
 
 def _course(workdir):
     """Curves, and grids on the way."""
-    grids, text, figures = _grids(workdir), [], []
+    grids, text, figures = find_grids(workdir), [], []
     looks = read_metrics(workdir / HEALTH)
     if looks:
         values = [values_of(look) for look in looks]
@@ -254,7 +282,7 @@ def _attention(workdir, config):
 
 def _machine(workdir, config, generator):
     lines = read_metrics(workdir / "metrics.jsonl")
-    versions = (find_json(workdir / "versions.json", [{}]) or [{}])[-1]
+    versions = _versions(workdir)
     before, seconds = 0, 0.0
     for line in lines:
         if line.get("images_per_second"):

@@ -12,7 +12,7 @@ def explained(metrics, config, is_inception):
     """The numbers that a person reads first, with their meaning.
 
     Args:
-        metrics: dict, of a line of evaluations.jsonl.
+        metrics: dict, of a line of evaluations.jsonl, without what is null there.
         config: `Config` of the run; nothing is advised that it has.
         is_inception: bool, whether the feature network is TF-GAN's Inception.
 

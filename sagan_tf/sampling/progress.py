@@ -44,21 +44,15 @@ def write_progress(
         BadInput: there are less than two grids, or one cannot be read.
         OSError: the file cannot be written.
     """
-    folder = pathlib.Path(workdir) / "samples"
-    name = re.compile(r"step_(\d+)\.png")
-    paths = {
-        int(match[1]): path
-        for path in folder.glob("*.png")
-        if (match := name.fullmatch(path.name))
-    }
+    paths = find_grids(workdir)
     if len(paths) < 2:
         raise BadInput(
             "progress needs at least two sample grids (step_00001000.png and so on). "
-            f"Received: {folder}, which has {len(paths)}. Try the --workdir of a "
-            "training with --sample_every_steps."
+            f"Received: {workdir}/samples, which has {len(paths)}. Try the --workdir "
+            "of a training with --sample_every_steps."
         )
-    steps = spread_steps(sorted(paths), max_frames or len(paths))
-    grids, titles = zip(*(_read(paths[step]) for step in steps))
+    steps = spread_steps(list(paths), max_frames or len(paths))
+    grids, titles = zip(*(read_grid(paths[step]) for step in steps))
     grids = captions.on_white(grids)
     if captioned is None:
         captioned = None in titles
@@ -74,6 +68,17 @@ def write_progress(
     pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
     write_animation(output, grids, seconds)
     return steps
+
+
+def find_grids(workdir):
+    """The sample grids of a run: dict of step to path, in the order of the steps."""
+    name = re.compile(r"step_(\d{1,18})\.png")
+    paths = {
+        int(match[1]): path
+        for path in (pathlib.Path(workdir) / "samples").glob("*.png")
+        if (match := name.fullmatch(path.name))
+    }
+    return dict(sorted(paths.items()))
 
 
 def spread_steps(steps, count):
@@ -103,8 +108,12 @@ def spread_steps(steps, count):
     return [steps[index] for index in chosen]
 
 
-def _read(path):
-    """A grid as uint8 `(H, W, 1)` or `(H, W, 3)`, and its title or `None`."""
+def read_grid(path):
+    """A grid as uint8 `(H, W, 1)` or `(H, W, 3)`, and its title or `None`.
+
+    Raises:
+        BadInput: it is no image.
+    """
     try:
         with Image.open(path) as grid:
             mode = "L" if grid.mode in ("1", "L") else "RGB"

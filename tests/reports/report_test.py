@@ -1,6 +1,7 @@
 """The report of a run that was never trained; opened in a browser."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -105,6 +106,43 @@ def test_what_is_missing_is_said_in_its_place(run, monkeypatch, capsys):
     text = (run / "report.md").read_text()
     assert "Not measured: There is no network." in text
     assert "Not searched: There is no network." in text
+
+
+def test_a_value_that_is_not_finite_is_left_out(run, capsys):
+    line = {"step": 7, "network": {"name": "a"}, "protocol": {"name": "b"}}
+    line["metrics"] = {"fid": None, "kid": None, "recall": 0.5}
+    (run / "evaluations.jsonl").write_text(json.dumps(line) + "\n")
+    (run / "samples" / "step_7 (copy).png").write_bytes(b"")
+    assert command.main(["report", f"--workdir={run}"]) == 0
+    text = (run / "report.md").read_text()
+    assert "recall" in text and "| FID" not in text
+
+
+def damage_survey(run):
+    about = json.loads((run / "data.json").read_text())
+    about["survey"]["counts"] = {"cat": "many"}
+    (run / "data.json").write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (damage_survey, "data.json is damaged: survey.counts.cat must be a whole"),
+        (lambda run: (run / "versions.json").write_text("{}"), "it must be a list"),
+        (lambda run: (run / "report.html").mkdir(), "report.html"),
+        (lambda run: (run / "samples" / "step_7.png").write_text("a"), "be an image"),
+    ],
+)
+def test_what_spoils_the_report_is_said_before_the_work(
+    run, tmp_path, capsys, monkeypatch, damage, line
+):
+    shutil.copytree(run, tmp_path / "mine")
+    (tmp_path / "mine" / "report.html").unlink(missing_ok=True)
+    damage(tmp_path / "mine")
+    monkeypatch.setattr(report.building, "load_generator", None)
+    assert command.main(["report", f"--workdir={tmp_path / 'mine'}"]) == 2
+    captured = capsys.readouterr()
+    assert line in captured.err and captured.err.count("\n") == 1
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
