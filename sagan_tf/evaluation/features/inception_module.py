@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 import sys
+import warnings
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -104,8 +105,11 @@ def _fetch(handle):
     if cache and any((pathlib.Path(cache) / key / n).is_file() for n in _MODEL_FILES):
         return pathlib.Path(cache) / key
     try:
-        # Imported here: it needs pkg_resources, which newer setuptools do not have.
-        import tensorflow_hub
+        # Imported here: it needs pkg_resources, which newer setuptools do not have and
+        # older ones warn of.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import tensorflow_hub
 
         return _local(tensorflow_hub.resolve(handle))
     except (*_ERRORS, ImportError) as error:

@@ -1,5 +1,6 @@
 """The feature network of a run: the one that was chosen, or a classifier of its own."""
 
+import os
 import pathlib
 
 from sagan_tf.errors import BadInput
@@ -35,7 +36,8 @@ def open_network_of_run(workdir, config, given=None):
     if name or inception:
         return _open_chosen(name or "inception", inception)
     folder = pathlib.Path(workdir) / FOLDER
-    if (folder / classifier.RECORD_FILE).is_file():
+    if os.path.lexists(folder):
+        _check_own(folder, config)
         return _told(open_feature_network(str(folder), None), folder)
     try:
         return open_feature_network("inception", None)
@@ -51,6 +53,20 @@ def open_network_of_run(workdir, config, given=None):
     print("The Inception network is missing: a classifier of the data set stands in.")
     _train(folder, config)
     return _told(open_feature_network(str(folder), None), folder)
+
+
+def _check_own(folder, config):
+    """Raises `BadInput` unless a folder is a classifier of the run's data set."""
+    remedy = f"Try removing it: the next evaluation trains {folder} again."
+    try:
+        _, record = classifier.load_classifier(folder)
+    except BadInput as error:
+        raise BadInput(f"{str(error).rpartition(' Try ')[0]} {remedy}") from error
+    if record.get("dataset") != config.dataset:
+        raise BadInput(
+            f"{folder} is a classifier of {record.get('dataset')}. Received: dataset="
+            f"{config.dataset}. {remedy} --feature_network={folder} takes it as it is."
+        )
 
 
 def _open_chosen(name, inception):

@@ -100,6 +100,22 @@ def test_a_handle_that_is_not_cached_is_fetched(modules, tmp_path, monkeypatch):
     assert asked == ["https://example.com/inception/7"]
 
 
+def test_what_tensorflow_hub_says_while_it_loads_is_not_shown(
+    tmp_path, monkeypatch, recwarn
+):
+    (tmp_path / "tensorflow_hub.py").write_text(
+        "import warnings\nwarnings.warn('pkg_resources is deprecated')\n"
+        "def resolve(handle):\n    raise OSError('offline')\n"
+    )
+    monkeypatch.delitem(sys.modules, "tensorflow_hub", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="offline"):
+        open_feature_network("inception")
+    monkeypatch.delitem(sys.modules, "tensorflow_hub")
+    assert not [w for w in recwarn.list if "pkg_resources" in str(w.message)]
+
+
 @pytest.mark.parametrize("installed", [True, False])
 def test_offline_the_three_ways_are_named(tmp_path, monkeypatch, installed):
     def resolve(handle):

@@ -59,3 +59,25 @@ def test_a_network_that_was_chosen_is_not_replaced(config, tmp_path, given, word
     with pytest.raises(BadInput, match=words):
         of_run.open_network_of_run(tmp_path, config, given)
     assert not (tmp_path / of_run.FOLDER).exists()
+
+
+def test_a_classifier_of_other_data_is_not_that_of_the_run(config, tmp_path):
+    of_run.open_network_of_run(tmp_path, config)
+    other = dataclasses.replace(config, dataset="digits")
+    with pytest.raises(BadInput, match=r"things.npz.*dataset=digits.*Try removing"):
+        of_run.open_network_of_run(tmp_path, other)
+
+
+@pytest.mark.parametrize("other", ["file", "folder", "damaged"])
+def test_something_else_in_its_place_is_to_be_removed(config, tmp_path, other):
+    folder = tmp_path / of_run.FOLDER
+    if other == "file":
+        folder.write_text("")
+    else:
+        folder.mkdir()
+        (folder / "notes.txt").write_text("")
+    if other == "damaged":
+        (folder / "classifier.json").write_text("{}")
+    with pytest.raises(BadInput, match="classifier.* Try removing it") as caught:
+        of_run.open_network_of_run(tmp_path, config)
+    assert "--o" not in str(caught.value)
