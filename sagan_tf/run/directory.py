@@ -110,7 +110,7 @@ def describe(workdir, config, data):
 
 def _check_same_run(workdir, config, checkpoints):
     if (workdir / "config.json").exists():
-        _check_same_networks(workdir, config)
+        check_same_networks(workdir, config)
     elif checkpoints.steps():
         raise BadInput(
             f"{workdir} has checkpoints, but no config.json that describes them. "
@@ -175,7 +175,12 @@ def read_config(workdir):
         raise BadInput(f"{path} is damaged: {error}") from error
 
 
-def _check_same_networks(workdir, config):
+def check_same_networks(workdir, config):
+    """Says how a config differs from that of a run.
+
+    Raises:
+        BadInput: it describes other networks.
+    """
     before = read_config(workdir)
     changed = before.network_difference(config)
     if changed:

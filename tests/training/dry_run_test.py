@@ -1,6 +1,7 @@
 """A run that is shown and not started."""
 
 import numpy as np
+import pytest
 import tiny
 import untrained
 from PIL import Image
@@ -76,5 +77,21 @@ def test_an_existing_run_has_its_own_settings(tmp_path, capsys):
     assert train.main(command) == 0
     text = capsys.readouterr().out
     assert '"z_dim": 8' in text and '"total_steps": 3' in text
-    assert train.main([*command[:2], "--total_steps=3", "--z_dim=9"]) == 2
+    assert train.main([*command, "--z_dim=9"]) == 2
     assert "z_dim was 8, now 9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"balance_classes": True}, "balance_classes needs"),
+        ({"mode_seeking_weight": 1}, "mode_seeking_distance cannot be measured"),
+    ],
+)
+def test_what_a_training_would_refuse_is_refused(tmp_path, capsys, changes, line):
+    same = np.zeros((8, 32, 32, 1), np.uint8)
+    np.savez(tmp_path / "same.npz", images=same)
+    changes |= {"dataset": f"npz:{tmp_path}/same.npz", "num_classes": 0}
+    assert tiny.run(tmp_path / "run", dry_run=True, **changes) == 2
+    assert line in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
