@@ -1,6 +1,7 @@
 """Files and folders that are whole or absent, and errors that name the file."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import pathlib
@@ -37,6 +38,10 @@ def replacing(path):
                 shutil.copyfileobj(file, stream)
         return
     target = os.path.realpath(path)
+    if os.path.isdir(target):
+        raise IsADirectoryError(
+            errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path)
+        )
     temporary = f"{target}.{os.getpid()}{TEMPORARY}"
     try:
         with naming(path):

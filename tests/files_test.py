@@ -47,6 +47,13 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(tmp_path, failu
     assert names(tmp_path) == ["a"]
 
 
+def test_a_folder_in_the_place_of_a_file_is_named_before_the_work(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError, match="Is a directory: '.*/a'$"):
+        with files.replacing(tmp_path / "a"):
+            raise AssertionError("the work has begun")
+
+
 def test_an_error_in_the_body_is_given_the_name_of_the_file(tmp_path):
     with pytest.raises(OSError, match="full: '.*/a'"):
         with files.replacing(tmp_path / "a"):
