@@ -1,5 +1,6 @@
 """Checks of the networks, the settings and the data of a `SAGAN`."""
 
+import math
 import numbers
 
 import numpy as np
@@ -92,10 +93,12 @@ def _settings(model):
         "discriminator_steps and gradient_accumulation_steps must be ints of at least "
         f"1. Received: {steps}. Try 1.": all(is_whole(each, 1) for each in steps),
         f"class_loss_weight must be at least 0. Received: {model.class_loss_weight}. "
-        "Try 1.0.": 0 <= model.class_loss_weight < float("inf"),
+        "Try 1.0.": _is_finite(model.class_loss_weight)
+        and model.class_loss_weight >= 0,
         "mode_seeking_weight must be at least 0 and mode_seeking_distance above 0. "
-        f"Received: {seeking}. Try 2.0 and 0.4.": 0 <= seeking[0] < float("inf")
-        and 0 < seeking[1] < float("inf"),
+        f"Received: {seeking}. Try 2.0 and 0.4.": all(map(_is_finite, seeking))
+        and seeking[0] >= 0
+        and seeking[1] > 0,
         "ema_decay must be between 0 and 1, or None for no average. "
         f"Received: {model.ema_decay!r}. Try 0.9999.": model.ema_decay is None
         or (isinstance(model.ema_decay, numbers.Real) and 0 < model.ema_decay < 1),
@@ -108,6 +111,10 @@ def _settings(model):
         f"seed must be an int of at most 64 bits. Received: {model.seed!r}. "
         "Try 0.": is_whole(model.seed, -(2**63), 2**63),
     }
+
+
+def _is_finite(value):
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def _check_inputs(model):
@@ -137,22 +144,44 @@ def refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights
         )
 
 
-def refuse_one_for_both(generator_optimizer, discriminator_optimizer):
-    """Raises `BadInput` if both networks would share the state of an optimizer."""
-    if generator_optimizer is discriminator_optimizer:
+def refuse_shared_optimizers(networks, optimizers):
+    """Raises `BadInput` if an optimizer has the state of other weights."""
+    shared = "one for both" if optimizers[0] is optimizers[1] else ""
+    for network, optimizer in zip(networks, optimizers):
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        own = {id(variable) for variable in network.trainable_variables}
+        if optimizer.built and own != set(map(id, optimizer._trainable_variables)):
+            shared = "one of other weights"
+    if shared:
         raise BadInput(
-            "Each network needs an optimizer of its own. Received: one for both. Try "
-            "two objects, with the discriminator's learning rate four times as high."
+            f"Each network needs an optimizer of its own. Received: {shared}. Try "
+            "new objects, with the discriminator's learning rate four times as high."
         )
 
 
-def check_z(z, z_dim):
-    """Raises `BadInput` unless z is `(N, z_dim)`, N at least 1, and finite.
+def checked_z(z, z_dim, dtype):
+    """z as a tensor.
 
     Args:
-        z: float tensor.
+        z: `(N, z_dim)` array or tensor of numbers, N at least 1, finite.
         z_dim: int.
+        dtype: of the result.
+
+    Raises:
+        BadInput: it is something else.
     """
+    try:
+        z = tf.convert_to_tensor(z)
+    except (TypeError, ValueError):
+        found = "something else"
+    else:
+        found = z.dtype.name
+    if found == "something else" or not (z.dtype.is_floating or z.dtype.is_integer):
+        raise BadInput(
+            f"z must be an array of numbers, (N, {z_dim}). Received: {found}. Try "
+            f"tf.random.normal((16, {z_dim}))."
+        )
+    z = tf.cast(z, dtype)
     if z.shape.rank != 2 or z.shape[1] != z_dim or not z.shape[0]:
         raise BadInput(
             f"z must have the shape (N, {z_dim}), N at least 1. "
@@ -160,6 +189,7 @@ def check_z(z, z_dim):
         )
     if not tf.reduce_all(tf.math.is_finite(z)):
         raise BadInput("z must be finite. Received: NaN or infinity. Try other z.")
+    return z
 
 
 def check_draw(count, seed, truncation):
@@ -185,6 +215,16 @@ def is_whole(value, low, end=2**63):
     return isinstance(value, numbers.Integral) and low <= value < end
 
 
+def check_numbers(least, **numbers):
+    """Raises `BadInput` for a named number that is no int of at least `least`."""
+    for name, value in numbers.items():
+        if not is_whole(value, least):
+            raise BadInput(
+                f"{name} must be an int of at least {least}. Received: {value!r}. "
+                f"Try {max(least, 1)}."
+            )
+
+
 def check_labels(labels, num_classes, count=None):
     """Labels to generate images of.
 
@@ -207,10 +247,21 @@ def check_labels(labels, num_classes, count=None):
         )
     if labels is None:
         return None
-    labels = np.asarray(labels)
+    labels = label_array(labels)
     check_label_type(labels.shape, labels.dtype, num_classes, count)
     check_label_values(labels, num_classes)
     return tf.constant(labels.astype(np.int32).reshape(-1))
+
+
+def label_array(labels):
+    """Labels as array. Raises `BadInput` for lists of different lengths."""
+    try:
+        return np.asarray(labels)
+    except ValueError:
+        raise BadInput(
+            "labels must be ints, one an image. Received: lists of different lengths. "
+            "Try labels=3, or a list of ints."
+        ) from None
 
 
 def labels_of(model, images, labels):

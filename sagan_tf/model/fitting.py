@@ -3,13 +3,14 @@
 import warnings
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from sagan_tf.distribution.keras_fit import is_multi_worker
 from sagan_tf.errors import BadInput
 from sagan_tf.model import step_metrics
 from sagan_tf.model.adversarial_losses import call, count_of
-from sagan_tf.model.arguments import is_whole, labels_of
+from sagan_tf.model.arguments import check_numbers, labels_of
 from sagan_tf.model.batches import BatchCheck, errors_in_one_line, unpacked
 
 # Batches between two looks of a `NonfiniteWatch`.
@@ -50,7 +51,16 @@ class Fitting:
             BadInput: images or labels are something else, or there are weights.
         """
         _refuse_weights(class_weight, sample_weight)
-        _check_numbers(batch_size, validation_split)
+        check_numbers(0, epochs=epochs, initial_epoch=initial_epoch)
+        _check_optional(
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            # A list names the epochs.
+            validation_freq=None if np.ndim(validation_freq) else validation_freq,
+        )
+        _check_split(validation_split)
         if validation_split and validation_data is None and hasattr(x, "dtype"):
             kept = int(len(x) * (1 - validation_split))
             validation_data = x[kept:], None if y is None else y[kept:]
@@ -98,7 +108,7 @@ class Fitting:
         Data and errors are those of `fit`.
         """
         _refuse_weights(None, sample_weight)
-        _check_numbers(batch_size)
+        _check_optional(batch_size=batch_size, steps=steps)
         if not _use_cached_eval_dataset:  # `fit` has checked it.
             x, y = self._batch_check().checked(x, y, batch_size)
         with errors_in_one_line():
@@ -241,13 +251,14 @@ def _give_direction(callback):
         )
 
 
-def _check_numbers(batch_size, validation_split=0.0):
-    """Raises `BadInput` for numbers that Keras would take, or answer in its own way."""
-    if batch_size is not None and not is_whole(batch_size, 1):
-        raise BadInput(
-            "batch_size must be an int of at least 1, or None. Received: "
-            f"{batch_size!r}. Try 64."
-        )
+def _check_optional(**numbers):
+    """Raises `BadInput` for a named number that is neither `None` nor at least 1."""
+    given = {name: value for name, value in numbers.items() if value is not None}
+    check_numbers(1, **given)
+
+
+def _check_split(validation_split):
+    """Raises `BadInput` for a share that Keras would take, or answer in its own way."""
     if not 0 <= validation_split < 1:
         raise BadInput(
             "validation_split must be at least 0 and below 1. Received: "

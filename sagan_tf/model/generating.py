@@ -5,7 +5,12 @@ import tensorflow as tf
 
 from sagan_tf.model import latents
 from sagan_tf.model.adversarial_losses import call
-from sagan_tf.model.arguments import check_draw, check_labels, check_z
+from sagan_tf.model.arguments import (
+    check_draw,
+    check_labels,
+    checked_z,
+    label_array,
+)
 from sagan_tf.progress import progress_bar
 
 
@@ -96,8 +101,7 @@ class Generating:
                 superfluous or out of range.
         """
         network = self._network(ema)
-        z = tf.cast(z, network.inputs[0].dtype)
-        check_z(z, self.z_dim)
+        z = checked_z(z, self.z_dim, network.inputs[0].dtype)
         labels = check_labels(labels, self.num_classes, len(z))
         return call(network, z, labels, training=False)
 
@@ -122,8 +126,10 @@ class Generating:
         z = latents.draw_z(indices, self.z_dim, seed, truncation)
         if self.num_classes is not None and labels is None:
             labels = latents.draw_labels(indices, self.num_classes, seed)
-        elif labels is not None and np.size(labels) == 1:
-            labels = np.broadcast_to(np.reshape(labels, [-1]), [count])
+        elif labels is not None:
+            labels = label_array(labels)
+            if labels.size == 1:
+                labels = np.broadcast_to(np.reshape(labels, [-1]), [count])
         return self.generate(z, labels, ema)
 
     def export(

@@ -12,9 +12,10 @@ from sagan_tf.model.adversarial_losses import Losses, call, count_of
 from sagan_tf.model.arguments import (
     check_arguments,
     check_networks,
+    check_numbers,
     head_of,
     refuse_arguments_of_keras,
-    refuse_one_for_both,
+    refuse_shared_optimizers,
     split_batch,
 )
 from sagan_tf.model.batches import unpacked
@@ -180,20 +181,21 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
 
         Raises:
             BadInput: unknown loss; an argument that a SAGAN has not; an optimizer that
-                averages weights; one optimizer for both networks.
+                averages weights; one optimizer for both networks, or for others.
         """
         refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights)
         if loss not in LOSSES:
             raise BadInput(
                 f"loss must be one of {', '.join(LOSSES)}. Received: {loss!r}."
             )
+        check_numbers(1, steps_per_execution=steps_per_execution)
         optimizers = [
             keras.optimizers.get(generator_optimizer or official_adam(1e-4)),
             keras.optimizers.get(discriminator_optimizer or official_adam(4e-4)),
         ]
         for each in optimizers:
             refuse_average(each)
-        refuse_one_for_both(*optimizers)
+        refuse_shared_optimizers((self.generator, self.discriminator), optimizers)
         if keras.config.dtype_policy().name == "mixed_float16":
             optimizers = [with_loss_scale(optimizer) for optimizer in optimizers]
         super().compile(

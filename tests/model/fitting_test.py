@@ -113,6 +113,13 @@ def test_pixels_from_a_folder_are_refused(tmp_path):
         ({"validation_split": 0.99}, "at least one image"),
         ({"batch_size": -4}, "batch_size must be an int .* Received: -4"),
         ({"batch_size": 4.0}, "Received: 4.0"),
+        ({"epochs": 1.5}, "epochs must be an int of at least 0.* Received: 1.5"),
+        ({"epochs": -1}, "Received: -1"),
+        ({"initial_epoch": None}, "initial_epoch must be .* Received: None"),
+        ({"steps_per_epoch": -1}, "steps_per_epoch must be .* Received: -1"),
+        ({"validation_steps": 0.5}, "validation_steps must be .* Received: 0.5"),
+        ({"validation_freq": 0}, "validation_freq must be .* Received: 0"),
+        ({"validation_batch_size": 0}, "validation_batch_size must .* Received: 0"),
         ({"callbacks": [keras.callbacks.EarlyStopping("val_loss")]}, "d_loss"),
         ({"callbacks": keras.callbacks.EarlyStopping("real_logits")}, "mode='min'"),
     ],
@@ -122,6 +129,11 @@ def test_what_fit_cannot_do_is_said_before_the_first_step(options, message):
     with pytest.raises(BadInput, match=message):
         fit(model, *data(), **options)
     assert int(model.step) == 0
+
+
+def test_a_number_of_steps_to_evaluate_is_checked():
+    with pytest.raises(BadInput, match="steps must be an int .* Received: -3"):
+        light().evaluate(*data(), steps=-3)
 
 
 @pytest.mark.parametrize("options", [{"class_weight": {}}, {"sample_weight": 1}])

@@ -410,6 +410,19 @@ def test_graphs_are_left_as_they_are_without_a_call_that_nobody_knows():
     assert tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"]
 
 
+def test_an_optimizer_of_another_model_is_refused():
+    optimizer = keras.optimizers.Adam()
+    sagan().compile(optimizer)
+    with pytest.raises(BadInput, match="of its own. Received: one of other weights"):
+        sagan().compile(optimizer)
+
+
+@pytest.mark.parametrize("steps", [0, 1.5, "auto"])
+def test_steps_per_execution_are_a_number(steps):
+    with pytest.raises(BadInput, match="steps_per_execution must be an int"):
+        sagan().compile(steps_per_execution=steps)
+
+
 @pytest.mark.parametrize("options", [{"metrics": ["mse"]}, {"optimizer": "adam"}])
 def test_what_compile_has_in_keras_alone_is_refused(options):
     with pytest.raises(ValueError, match=f"Received: .*{next(iter(options))}.* Try"):
@@ -455,7 +468,10 @@ def test_labels_to_generate_are_ints_of_any_type():
 
 def test_other_labels_to_generate_are_one_line():
     model, z = sagan(), np.ones((2, 5), "float32")
-    for wrong in ([0.5, 1.0], np.eye(3)[:2], [0, 1, 2], [0, 3], 1.5, [True, False]):
+    ragged = [[1], [2, 0]]
+    for wrong in (
+        *([0.5, 1.0], np.eye(3)[:2], [0, 1, 2], [0, 3], 1.5, [True, False], ragged),
+    ):
         for call in (model.generate, model.sample):
             with pytest.raises(ValueError, match="labels must be .* Received: .* Try"):
                 call(z if call == model.generate else 2, wrong)
@@ -464,9 +480,13 @@ def test_other_labels_to_generate_are_one_line():
 def test_what_cannot_be_drawn_is_one_line():
     model = sagan()
     z = np.ones((2, 5), "float32")
-    for wrong in (z[:, :4], z[:0], z[0], z * np.nan, z * np.inf):
+    for wrong in (
+        *(z[:, :4], z[:0], z[0], z * np.nan, z * np.inf),
+        *(z.astype(str), z.astype(complex), z.astype(object), [[1.0], [2.0, 3.0]]),
+        *("abc", None),
+    ):
         with pytest.raises(BadInput, match="z must .* Received: .* Try"):
-            model.generate(wrong, [0] * len(wrong))
+            model.generate(wrong, [0, 0])
     for name, values in {
         "count": (0, -1, 2.5, "3", None),
         "seed": (0.5, "a", 2**63, None),
@@ -999,6 +1019,9 @@ def dense(logits):
         (lambda: sagan(class_loss_weight=-1.0), "at least 0. Received: -1.0"),
         (lambda: sagan(mode_seeking_weight=-1.0), r"Received: \(-1.0, 0.4\)"),
         (lambda: sagan(mode_seeking_distance=0.0), r"Received: \(0.0, 0.0\)"),
+        (lambda: sagan(mode_seeking_weight="2"), r"Received: \('2', 0.4\)"),
+        (lambda: sagan(mode_seeking_distance=None), r"Received: \(0.0, None\)"),
+        (lambda: sagan(class_loss_weight=None), "class_loss_weight .* Received: None"),
         (lambda: SAGAN(*networks(head="auxiliary_classifier"), num_classes=7), "or, 3"),
         (lambda: sagan(**AC_GAN).train_step(data(num_classes=None)), "images alone"),
         (lambda: SAGAN(*networks(), z_dim=6, num_classes=CLASSES), "5. Received"),
