@@ -5,6 +5,8 @@ tables for 32, 64 and 256 pixels are those of BigGAN (arXiv 1809.11096, in the f
 its authors' PyTorch code), which at 128 pixels has the official widths too.
 """
 
+import numbers
+
 import keras
 from keras import ops
 
@@ -73,11 +75,13 @@ def _sizes(attention_resolution):
     return (attention_resolution,)
 
 
-def _check(resolution, attention_resolution, largest, num_classes, sizes):
-    if resolution not in RESOLUTIONS:
+def _check(resolution, attention_resolution, divisor, num_classes, sizes):
+    is_whole = isinstance(resolution, numbers.Integral)
+    if not is_whole or resolution not in RESOLUTIONS:
         raise BadInput(
-            f"resolution must be one of {RESOLUTIONS}. Received: {resolution}."
+            f"resolution must be one of {RESOLUTIONS}. Received: {resolution!r}."
         )
+    largest = resolution // divisor
     possible = [2**k for k in range(3, 9) if 2**k <= largest]
     wrong = [size for size in attention_resolution if size not in possible]
     if wrong:
@@ -88,7 +92,8 @@ def _check(resolution, attention_resolution, largest, num_classes, sizes):
         )
     for name, size in {**sizes, "num_classes": num_classes or 0}.items():
         least = 0 if name == "num_classes" else 1
-        if not isinstance(size, int) or size < least:
+        is_int = isinstance(size, int) and not isinstance(size, bool)
+        if not is_int or size < least:
             raise BadInput(
                 f"{name} must be an int of at least {least}. Received: {size!r}. Try "
                 f"{64 * least}."
@@ -168,9 +173,9 @@ def build_generator(
     _check(
         resolution,
         attention_resolution,
-        resolution,
+        1,
         num_classes,
-        {"channels": channels, "z_dim": z_dim},
+        {"channels": channels, "z_dim": z_dim, "image_channels": image_channels},
     )
     settings = {
         "spectral_normalization": spectral_norm,
@@ -273,9 +278,9 @@ def build_discriminator(
     _check(
         resolution,
         attention_resolution,
-        resolution // 2,
+        2,
         num_classes,
-        {"channels": channels},
+        {"channels": channels, "image_channels": image_channels},
     )
     settings = {
         "spectral_normalization": spectral_norm,
