@@ -69,8 +69,8 @@ def mode_seeking(images, distance):
     (Mao et al., arXiv 1903.05628) has no such end, and divides by the distance of z.
 
     Args:
-        images: `(B, R, R, C)` float tensor, B at least 2. An odd last image is left
-            out.
+        images: `(B, R, R, C)` float tensor. An odd last image is left out; without a
+            pair loss and distance are 0.
         distance: float > 0.
 
     Returns:
@@ -82,7 +82,12 @@ def mode_seeking(images, distance):
     squares = ops.mean(ops.square(first - second), axis=(1, 2, 3))
     # The root has no gradient at 0.
     distances = ops.sqrt(squares + 1e-8)
-    return ops.mean(ops.relu(distance - distances)), ops.mean(distances)
+    lacking = ops.relu(distance - distances)
+    # The mean of nothing is NaN: the last batch of an epoch may have one image.
+    has_pairs = ops.greater(pairs, 0)
+    return tuple(
+        ops.where(has_pairs, ops.mean(each), 0.0) for each in (lacking, distances)
+    )
 
 
 # "kl" is the official code's name for cross entropy in the discriminator and a linear

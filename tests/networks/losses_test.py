@@ -85,3 +85,16 @@ def test_mode_seeking_of_equal_images_has_a_finite_gradient():
         tape.watch(x)
         loss, _ = mode_seeking(x, 1.0)
     assert np.all(np.isfinite(tape.gradient(loss, x)))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 3, 1), (None, 2, 3, 1)])
+def test_mode_seeking_of_a_single_image_is_zero(shape):
+    @tf.function(input_signature=[tf.TensorSpec(shape)])
+    def loss_and_gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss, distance = mode_seeking(x, 1.0)
+        return loss, distance, tape.gradient(loss, x)
+
+    for value in loss_and_gradient(tf.ones((1, 2, 3, 1))):
+        np.testing.assert_array_equal(value, np.zeros(value.shape))
