@@ -215,14 +215,19 @@ def is_whole(value, low, end=2**63):
     return isinstance(value, numbers.Integral) and low <= value < end
 
 
-def check_numbers(least, **numbers):
-    """Raises `BadInput` for a named number that is no int of at least `least`."""
-    for name, value in numbers.items():
+def check_numbers(least, named):
+    """Raises `BadInput` unless all values of a dict are ints of at least `least`."""
+    for name, value in named.items():
         if not is_whole(value, least):
             raise BadInput(
                 f"{name} must be an int of at least {least}. Received: {value!r}. "
                 f"Try {max(least, 1)}."
             )
+
+
+def check_optional(named):
+    """Raises `BadInput` unless all values of a dict are `None` or ints above 0."""
+    check_numbers(1, {name: v for name, v in named.items() if v is not None})
 
 
 def check_labels(labels, num_classes, count=None):

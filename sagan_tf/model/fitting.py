@@ -10,7 +10,7 @@ from sagan_tf.distribution.keras_fit import is_multi_worker
 from sagan_tf.errors import BadInput
 from sagan_tf.model import step_metrics
 from sagan_tf.model.adversarial_losses import call, count_of
-from sagan_tf.model.arguments import check_numbers, labels_of
+from sagan_tf.model.arguments import check_numbers, check_optional, labels_of
 from sagan_tf.model.batches import BatchCheck, errors_in_one_line, unpacked
 
 # Batches between two looks of a `NonfiniteWatch`.
@@ -51,15 +51,16 @@ class Fitting:
             BadInput: images or labels are something else, or there are weights.
         """
         _refuse_weights(class_weight, sample_weight)
-        check_numbers(0, epochs=epochs, initial_epoch=initial_epoch)
-        _check_optional(
-            batch_size=batch_size,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            # A list names the epochs.
-            validation_freq=None if np.ndim(validation_freq) else validation_freq,
-        )
+        check_numbers(0, {"epochs": epochs, "initial_epoch": initial_epoch})
+        sizes = {
+            "batch_size": batch_size,
+            "steps_per_epoch": steps_per_epoch,
+            "validation_steps": validation_steps,
+            "validation_batch_size": validation_batch_size,
+        }
+        check_optional(sizes)
+        if not np.ndim(validation_freq):  # A list names the epochs.
+            check_numbers(1, {"validation_freq": validation_freq})
         _check_split(validation_split)
         if validation_split and validation_data is None and hasattr(x, "dtype"):
             kept = int(len(x) * (1 - validation_split))
@@ -77,7 +78,6 @@ class Fitting:
             return super().fit(
                 x=x,
                 y=y,
-                batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
                 callbacks=callbacks,
@@ -85,10 +85,8 @@ class Fitting:
                 validation_data=validation_data,
                 shuffle=shuffle,
                 initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
-                validation_steps=validation_steps,
-                validation_batch_size=validation_batch_size,
                 validation_freq=validation_freq,
+                **sizes,
             )
 
     def evaluate(
@@ -108,7 +106,7 @@ class Fitting:
         Data and errors are those of `fit`.
         """
         _refuse_weights(None, sample_weight)
-        _check_optional(batch_size=batch_size, steps=steps)
+        check_optional({"batch_size": batch_size, "steps": steps})
         if not _use_cached_eval_dataset:  # `fit` has checked it.
             x, y = self._batch_check().checked(x, y, batch_size)
         with errors_in_one_line():
@@ -249,12 +247,6 @@ def _give_direction(callback):
             f"rise. Received: mode='auto'. Try mode='min', or to monitor one of "
             f"{', '.join(step_metrics.DIRECTIONS)}."
         )
-
-
-def _check_optional(**numbers):
-    """Raises `BadInput` for a named number that is neither `None` nor at least 1."""
-    given = {name: value for name, value in numbers.items() if value is not None}
-    check_numbers(1, **given)
 
 
 def _check_split(validation_split):

@@ -188,7 +188,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
             raise BadInput(
                 f"loss must be one of {', '.join(LOSSES)}. Received: {loss!r}."
             )
-        check_numbers(1, steps_per_execution=steps_per_execution)
+        check_numbers(1, {"steps_per_execution": steps_per_execution})
         optimizers = [
             keras.optimizers.get(generator_optimizer or official_adam(1e-4)),
             keras.optimizers.get(discriminator_optimizer or official_adam(4e-4)),
