@@ -2,12 +2,14 @@
 
 The networks and the training step are those of `build_generator`, `build_discriminator`
 and `SAGAN` with their defaults, written in PyTorch's usual way: `spectral_norm` of
-`torch.nn.utils.parametrizations`, channels_last, fused Adam, one pass of D over real and
-fake images. The shortcuts convolve the smaller map, which gives the same for a quarter
-of the cost. Nothing else is rearranged.
+`torch.nn.utils.parametrizations`, channels_last, fused Adam, one pass of D over real
+and fake images. The shortcuts convolve the smaller map, which gives the same for a
+quarter of the cost. Nothing else is rearranged.
 
 Shapes are PyTorch's, `(B, C, H, W)`; in memory the channels are last.
 """
+
+import os
 
 import torch
 from torch import nn
@@ -192,6 +194,9 @@ def make_networks(settings):
         settings: dict of the script's flags.
     """
     torch.manual_seed(0)
+    # All that this process may use, as TensorFlow and JAX do. By itself PyTorch takes
+    # one thread for the two of a core.
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     sizes = [settings["resolution"], settings["channels"], settings["num_classes"]]
     sizes.append(settings["attention_resolution"])
     networks = Generator(*sizes), Discriminator(*sizes)
@@ -209,9 +214,22 @@ def precision(dtype_policy):
     return torch.autocast(device(), torch.bfloat16, enabled=enabled)
 
 
-def parameter_count(network):
-    """Numbers that are trained. The vectors of spectral norm are buffers."""
-    return sum(parameter.numel() for parameter in network.parameters())
+def facts(networks):
+    """What a report says about this side: a dict.
+
+    Args:
+        networks: the generator and the discriminator.
+    """
+    on_gpu = device() == "cuda"
+    return {
+        "library": f"PyTorch {torch.__version__}",
+        "device": torch.cuda.get_device_name() if on_gpu else "CPU",
+        # The vectors of spectral norm are buffers, and no parameters.
+        "parameters": [
+            sum(parameter.numel() for parameter in network.parameters())
+            for network in networks
+        ],
+    }
 
 
 class TrainingStep:
