@@ -105,6 +105,24 @@ def test_only_too_little_memory_is_forgiven(script):
         script._if_it_fits(fail, "a bug")
 
 
+def test_what_ours_imports_needs_no_tensorflow(tmp_path):
+    pytest.importorskip("jax", reason="JAX is in the test extra")
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('loads TensorFlow')")
+    path = os.pathsep.join([str(tmp_path), str(ROOT), str(SCRIPT.parent)])
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import gpu_benchmark, sagan_tf.networks, sagan_tf.planning.flops",
+        ],
+        env={**os.environ, "PYTHONPATH": path, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
 @pytest.mark.slow
 def test_a_table_is_written_without_tensorflow(tmp_path):
     pytest.importorskip("jax", reason="JAX is in the test extra")
