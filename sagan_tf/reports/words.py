@@ -80,7 +80,7 @@ def _level(metrics, name, limits, low, middle, high):
 def _variety(config):
     tries = []
     if not config.mode_seeking_weight:
-        tries.append("--mode_seeking_weight=2")
+        tries.append("--mode_seeking_weight=3")
     if not config.augment:
         tries.append("--augment=translation,cutout")
     tries.append("more images")
