@@ -3,6 +3,7 @@
     python scripts/benchmark.py                                    all parts
     python scripts/benchmark.py --part=train_step,data --json
     python scripts/benchmark.py --part=fid --peer
+    python scripts/benchmark.py --compare=pytorch                  needs PyTorch
 
 train_step     one training step: generator and discriminator update
 generator      images from z, in inference
@@ -18,6 +19,9 @@ peak           a large matrix product and a convolution: what the machine can do
 For networks: FLOPs by the formulas of sagan_tf/planning/flops.py and as TensorFlow
 counts them, and their share of the peak, which every repeat measures again.
 
+--compare=pytorch measures our training step and that of a PyTorch SAGAN of the same
+architecture (pytorch_sagan.py) instead, in processes that take turns. It needs PyTorch.
+
 Each measurement has a process of its own. Other programs slow it down: the load average
 (how many processes wanted a core in the last minute) stands beside the seconds.
 """
@@ -31,6 +35,11 @@ from absl import flags
 from data_benchmark import KINDS, measure_data
 from measuring import clock, in_own_process, machine, memory, summary
 from network_benchmark import measure_attention, measure_network
+from pytorch_benchmark import (
+    check_comparison,
+    lines_of_comparison,
+    measure_comparison,
+)
 
 from sagan_tf.settings.command import load, run_command
 
@@ -95,7 +104,9 @@ def measure_fid(implementation, settings):
 
 
 def measure(part, settings):
-    """The results of one part: a dict."""
+    """The results of one part, or of the comparison: a dict."""
+    if part == "comparison":
+        return measure_comparison(settings)
     if part == "fid":
         names = ["exact", "tfgan_on_moments", *(["tfgan"] if settings["peer"] else [])]
         return {name: in_own_process(measure_fid, name, settings) for name in names}
@@ -130,7 +141,9 @@ def compare(results):
 
 def lines_of(part, result):
     """The lines of the table about one part."""
-    if part == "fid":
+    if part == "comparison":
+        yield from lines_of_comparison(result)
+    elif part == "fid":
         for name, each in result.items():
             yield f"{name:<17}{_time(each)}  value {each['value']:.9g}"
     elif part == "attention":
@@ -196,6 +209,9 @@ def _speed_lines(result):
 def main(values):
     """Measures the chosen parts and prints the results."""
     parts = PARTS if values.part == ["all"] else values.part
+    if values.compare:
+        check_comparison(values.part, values.dtype_policy)
+        parts = ("comparison",)
     settings = {name: values[name].value for name, _, _ in _SETTINGS}
     for name in ("dtype_policy", "jit_compile", "peer", "attention_resolution"):
         settings[name] = values[name].value
@@ -239,6 +255,13 @@ def define(values):
         flag_values=values,
     )
     flags.DEFINE_bool("jit_compile", False, "compile with XLA", flag_values=values)
+    flags.DEFINE_enum(
+        "compare",
+        None,
+        ["pytorch"],
+        "compare the training step with this library's, and measure nothing else",
+        flag_values=values,
+    )
     flags.DEFINE_bool("peer", False, "measure TF-GAN's FID too", flag_values=values)
     flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
 

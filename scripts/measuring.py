@@ -1,7 +1,9 @@
 """Clocks, memory, processes and versions for the parts of scripts/benchmark.py."""
 
 import concurrent.futures
+import contextlib
 import importlib.metadata
+import importlib.util
 import multiprocessing
 import os
 import pathlib
@@ -9,6 +11,7 @@ import platform
 import statistics
 import time
 
+from sagan_tf.errors import BadInput
 from sagan_tf.settings.command import load
 
 # The instructions that decide how fast a processor multiplies matrices.
@@ -27,6 +30,9 @@ _CPU_FLAGS = (
     "sve",
 )
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn")
+
+# What `in_turns` runs in this process.
+_made = {}
 
 
 def memory(kind):
@@ -72,6 +78,74 @@ def in_own_process(function, *arguments):
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
+
+
+def in_turns(makers, settings, repeats):
+    """Measures things side by side: each has a process, and they run in turn.
+
+    Other programs then slow down all of them alike, and one that waits takes no time.
+
+    Args:
+        makers: dict of name to a function that is called with `settings` in the
+            process of that name. It returns a dict of facts and what is measured: a
+            function without arguments.
+        settings: dict of the script's flags.
+        repeats: int, runs of each one after its first, which is not counted.
+
+    Returns:
+        Dict of name to the facts and the values of `summary`.
+    """
+    context = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as stack:
+        pools = {
+            name: stack.enter_context(
+                concurrent.futures.ProcessPoolExecutor(1, mp_context=context)
+            )
+            for name in makers
+        }
+        facts = {
+            name: pool.submit(_make, makers[name], settings).result()
+            for name, pool in pools.items()
+        }
+        for _ in range(repeats):
+            for pool in pools.values():
+                pool.submit(_run).result()
+        return {
+            name: {**facts[name], **pool.submit(_summary_of_runs).result()}
+            for name, pool in pools.items()
+        }
+
+
+def _make(maker, settings):
+    facts, run = maker(settings)
+    _made.update(run=run, wall=[], processor=[], before=memory("VmRSS"))
+    _, seconds, _ = clock(run)
+    return {**facts, "first_call_seconds": seconds}
+
+
+def _run():
+    _, seconds, busy = clock(_made["run"])
+    _made["wall"].append(seconds)
+    _made["processor"].append(busy)
+
+
+def _summary_of_runs():
+    return summary(_made["wall"], _made["processor"], _made["before"])
+
+
+def check_installed(package, name, user, remedy):
+    """Raises `BadInput` unless a package is installed; does not import it.
+
+    Args:
+        package: str, the name of the module.
+        name: str, what people call it.
+        user: str, what needs it.
+        remedy: str, what to try.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise BadInput(
+            f"{user} needs {name}. Received: a Python without {package}. Try {remedy}."
+        )
 
 
 def machine():

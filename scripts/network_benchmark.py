@@ -6,6 +6,7 @@ and the measured part. Shares are medians over the repeats.
 """
 
 import functools
+import math
 import statistics
 
 from measuring import clock, memory, summary
@@ -40,11 +41,7 @@ def measure_network(part, settings):
     Returns:
         Dict.
     """
-    tf, keras = load("tensorflow"), load("keras")
-    keras.utils.set_random_seed(0)
-    keras.config.set_dtype_policy(settings["dtype_policy"])
-    load("sagan_tf.distribution.strategies").leave_graphs_as_they_are_on_cpus()
-    networks = _networks(settings)
+    tf, keras, *networks = _set_up(settings)
     product, convolution = _peak(tf, keras, networks, settings)
     loads = [product, convolution]
     before = memory("VmRSS")
@@ -79,6 +76,31 @@ def measure_network(part, settings):
         "first_call_seconds": first[2],
         "device_peak_bytes": _device_memory(tf),
     }
+
+
+def make_training_step(settings):
+    """Our training step for `measuring.in_turns`: facts about it, and what runs it."""
+    tf, keras, *networks = _set_up(settings)
+    work = _train_step(tf, *networks, settings)
+    facts = {
+        "library": f"TensorFlow {tf.__version__}, Keras {keras.__version__}",
+        "device": _device(tf),
+        "images": work.images,
+        "parameters": [
+            sum(math.prod(variable.shape) for variable in network.trainable_variables)
+            for network in networks
+        ],
+    }
+    return facts, work.run
+
+
+def _set_up(settings):
+    """TensorFlow, Keras, the generator and the discriminator."""
+    tf, keras = load("tensorflow"), load("keras")
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(settings["dtype_policy"])
+    load("sagan_tf.distribution.strategies").leave_graphs_as_they_are_on_cpus()
+    return tf, keras, *_networks(settings)
 
 
 def measure_attention(variant, chunk_size, settings):

@@ -9,12 +9,15 @@ import io
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
+import textwrap
 
 import keras
 import pytest
 
+from sagan_tf.errors import BadInput
 from sagan_tf.planning.plan import read_measurement
 from sagan_tf.settings.command import run_command
 
@@ -168,3 +171,115 @@ def test_a_part_that_is_not_there_is_refused():
     result = run("--part=swd")
     assert result.returncode == 2
     assert "part must be one of all, train_step," in result.stderr
+
+
+@pytest.mark.slow
+def test_both_training_steps_are_compared():
+    pytest.importorskip("torch", reason="PyTorch is in the torch extra")
+    result = run(*TINY, "--compare=pytorch", "--json")
+    assert result.returncode == 0, result.stderr
+    results = json.loads(result.stdout)["results"]
+    assert set(results) == {"comparison"}
+    ours, peer = (results["comparison"][name] for name in ("ours", "pytorch"))
+    for measured in (ours, peer):
+        assert len(measured["seconds_of_each"]) == 2
+        assert measured["images_per_second"] == pytest.approx(2 / measured["seconds"])
+        assert measured["peak_memory_bytes"] > 1e8
+    assert ours["parameters"] == peer["parameters"]
+    assert min(ours["parameters"]) > 1e4
+    ratios = [
+        of_peer / of_ours
+        for of_ours, of_peer in zip(ours["seconds_of_each"], peer["seconds_of_each"])
+    ]
+    times = results["comparison"]["times_pytorch"]
+    assert times == pytest.approx(statistics.median(ratios))
+
+
+def refused(capsys, *flags):
+    """The line with which the script refuses flags."""
+    import benchmark
+
+    command = ["benchmark", *flags]
+    assert run_command(benchmark.main, benchmark.define, "", command) == 2
+    printed = capsys.readouterr()
+    assert not printed.out
+    (line,) = printed.err.splitlines()
+    return line
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+
+
+def test_without_pytorch_a_comparison_says_what_to_install(
+    scripts, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert refused(capsys, "--compare=pytorch") == (
+        "error: --compare=pytorch needs PyTorch. Received: a Python without torch. "
+        "Try pip install -e '.[torch]'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--part=fid", "the training step alone. Received: --part=fid."),
+        ("--dtype_policy=mixed_float16", "Received: --dtype_policy=mixed_float16."),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_refused(scripts, capsys, flag, words):
+    assert words in refused(capsys, "--compare=pytorch", flag)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "error"),
+    [
+        ("parameters", [5, 7], RuntimeError),
+        ("device", "a GPU", BadInput),
+    ],
+)
+def test_other_networks_and_devices_are_not_compared(scripts, key, value, error):
+    from pytorch_benchmark import check_peer
+
+    ours = {"library": "a", "device": "CPU", "parameters": [5, 6]}
+    check_peer(ours, {**ours, "library": "b"})
+    with pytest.raises(error, match=str(value).strip("[]")):
+        check_peer(ours, {**ours, key: value})
+
+
+MAKERS = """
+    import os
+
+    def maker(name):
+        def note():
+            with open({path!r}, "a") as file:
+                file.write(f"{{name}} {{os.getpid()}}\\n")
+        return {{"named": name}}, note
+
+    def make_first(settings):
+        return maker(settings["a"])
+
+    def make_second(settings):
+        return maker(settings["b"])
+"""
+
+
+def test_processes_take_turns(scripts, monkeypatch, tmp_path):
+    from measuring import in_turns
+
+    path = tmp_path / "notes"
+    (tmp_path / "makers.py").write_text(textwrap.dedent(MAKERS.format(path=str(path))))
+    monkeypatch.syspath_prepend(tmp_path)
+    import makers
+
+    result = in_turns(
+        {"one": makers.make_first, "two": makers.make_second}, {"a": "A", "b": "B"}, 2
+    )
+    assert [result[name]["named"] for name in ("one", "two")] == ["A", "B"]
+    assert [len(result[name]["seconds_of_each"]) for name in ("one", "two")] == [2, 2]
+    notes = [line.split() for line in path.read_text().splitlines()]
+    # The first run of each is not counted.
+    assert [name for name, _ in notes] == ["A", "B"] * 3
+    assert len({process for _, process in notes}) == 2

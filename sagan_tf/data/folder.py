@@ -74,7 +74,7 @@ def _source(folder, files, ignored):
     )
     if ignored:
         description += f" ({ignored:,} other files ignored)"
-    return RandomAccessSource(
+    source = RandomAccessSource(
         description,
         paths,
         np.repeat(np.arange(len(counts)), counts),
@@ -83,6 +83,8 @@ def _source(folder, files, ignored):
         read=read_picture,
         name=paths.__getitem__,
     )
+    source.files = paths
+    return source
 
 
 def _check_classes(folder, pictures, classes, nested_only):

@@ -89,12 +89,14 @@ class Source(abc.ABC):
       num_classes: 0 without labels.
       class_names: tuple of `num_classes` names; empty if they are not known.
       random_access: whether elements can be read in any order; they are indices alone.
+      files: path of each image's file, if each has its own.
       is_balanced: whether shuffled epochs have as many images of each class.
       neighbours: for a flat folder, other folders with images beside it: it may be one
         class of a larger data set.
     """
 
     random_access = False
+    files = ()
     neighbours = ()
     is_balanced = False
 

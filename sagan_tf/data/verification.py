@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +10,9 @@ import tensorflow as tf
 from sagan_tf.data.source import error_text
 from sagan_tf.errors import BadInput
 from sagan_tf.progress import progress_bar
+
+# What `skip_bad_images` found, by `_fingerprint` of the files.
+_found = {}
 
 
 @contextlib.contextmanager
@@ -53,12 +57,43 @@ def naming_bad_image(
 def skip_bad_images(source):
     """Decodes every image of a `Source` once; it skips those that fail from then on.
 
+    A command opens a data set several times. Files that have not changed since are
+    not decoded again, and the log names the bad ones once.
+
     Returns:
       dictionary from index to a line with the image and what is wrong with it.
 
     Raises:
       BadInput: if no image is left.
     """
+    known = _fingerprint(source.files)
+    reasons = _found.get(known)
+    if reasons is None:
+        reasons = _reasons(source, _bad_images(source))
+        for reason in reasons.values():
+            logging.warning("Skipped: %s", reason)
+        if reasons:
+            logging.warning("%d of %d images are skipped.", len(reasons), source.total)
+    if known is not None:
+        _found[known] = reasons
+    if reasons:
+        source.skip(reasons)
+        source.description += f", {len(reasons):,} of them bad and skipped"
+    return reasons
+
+
+def _fingerprint(files):
+    """A number that changes with the files: int, None without files."""
+    try:
+        facts = [os.stat(path) for path in files]
+    except OSError:  # It is named where it is read.
+        return None
+    facts = ((fact.st_ino, fact.st_size, fact.st_mtime_ns) for fact in facts)
+    return hash((*files, *facts)) if files else None
+
+
+def _bad_images(source):
+    """Indices of the images that cannot be decoded."""
     good = np.zeros([source.total], bool)
     elements = source.epoch(0, 0, shuffle=False)
 
@@ -80,14 +115,7 @@ def skip_bad_images(source):
             f"{source.description}: none of the images can be read. "
             f"{_reasons(source, bad[:1])[bad[0]]}"
         )
-    reasons = _reasons(source, bad)
-    for reason in reasons.values():
-        logging.warning("Skipped: %s", reason)
-    if len(bad):
-        logging.warning("%d of %d images are skipped.", len(bad), source.total)
-        source.skip(bad)
-        source.description += f", {len(bad):,} of them bad and skipped"
-    return reasons
+    return bad
 
 
 def _reasons(source, indices):

@@ -15,7 +15,7 @@ from sagan_tf.files import replacing
 _GRID, _TEXT = "#E4E4E4", "#555555"
 
 _COLUMNS = 2
-_WIDTH_INCHES, _PANEL_INCHES, _DOTS_PER_INCH = 12, 2.8, 100
+_WIDTH_INCHES, _PANEL_INCHES, _NUMBER_INCHES, _DOTS_PER_INCH = 12, 2.8, 1.2, 100
 # More points than this are drawn pale, with their running mean in front.
 _MANY_POINTS = 200
 # Up to this many points each is marked.
@@ -63,7 +63,7 @@ class _Line:
         self.steps, self.values = np.array(steps), np.array(values, float)
         self.values[np.isinf(self.values)] = math.nan
         self.spread = None if spread is None else np.array(spread, float)
-        self.is_empty = np.isnan(self.values).all()
+        self.count = np.isfinite(self.values).sum()
 
 
 def write_metrics_plot(path, metrics, evaluations=(), title=""):
@@ -73,7 +73,8 @@ def write_metrics_plot(path, metrics, evaluations=(), title=""):
     as far as they were logged, and one for each metric and feature network of the
     evaluations, with a line for each protocol and its best value in the legend. FIDs
     that span more than a factor of ten get a logarithmic axis. Values that are missing
-    or not finite leave gaps. Over more than 200 points their running mean is drawn.
+    or not finite leave gaps. Over more than 200 points their running mean is drawn. A
+    panel with single values shows them as text.
 
     Args:
         path: of the PNG; the folder exists already. Written whole or not at all.
@@ -117,23 +118,30 @@ def write_curves(path, panels, title="", logarithmic=_DISTANCES):
 def _write_panels(path, panels, title, logarithmic):
     from matplotlib.figure import Figure
 
-    drawn = {n: [line for line in panels[n] if not line.is_empty] for n in panels}
+    drawn = {n: [line for line in panels[n] if line.count] for n in panels}
     panels = {name: lines for name, lines in drawn.items() if lines}
-    rows = max(1, math.ceil(len(panels) / _COLUMNS))
+    numbers = [all(line.count == 1 for line in lines) for lines in panels.values()]
+    rows = [numbers[i : i + _COLUMNS] for i in range(0, len(numbers), _COLUMNS)]
+    heights = [_NUMBER_INCHES if all(row) else _PANEL_INCHES for row in rows or [[]]]
     figure = Figure(
-        figsize=(_WIDTH_INCHES, 0.5 + rows * _PANEL_INCHES),
+        figsize=(_WIDTH_INCHES, 0.5 + sum(heights)),
         dpi=_DOTS_PER_INCH,
         layout="constrained",
     )
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     figure.suptitle(title if panels else f"{title} (nothing to draw yet)", fontsize=14)
     steps = [step for lines in panels.values() for line in lines for step in line.steps]
-    for index, (name, lines) in enumerate(panels.items(), 1):
+    cells = list(figure.add_gridspec(len(heights), _COLUMNS, height_ratios=heights))
+    for index, (name, lines) in enumerate(panels.items()):
         for line, colour in zip(lines, itertools.cycle(LINES)):
             line.colour = line.colour or colour
-        axes = figure.add_subplot(rows, _COLUMNS, index)
+        axes = figure.add_subplot(cells[index])
+        axes.set_title(name, loc="left", fontsize=11, pad=8)
+        if numbers[index]:
+            _write_values(axes, lines)
+            continue
         _draw(axes, name, lines, (min(steps), max(steps)), name in logarithmic)
-        if index > len(panels) - _COLUMNS:
+        if index >= len(panels) - _COLUMNS:
             axes.set_xlabel("step", fontsize=9, color=_TEXT)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
@@ -178,16 +186,25 @@ def _line(by_step, name, label, colour=None, best=None):
     """The values of one name; `by_step`: dict of step to dict of values by name."""
     steps = sorted(by_step)
     line = _Line(label, steps, [by_step[s].get(name) for s in steps], colour=colour)
-    if best is not None and not line.is_empty:
+    if best is not None and line.count > 1:
         at = best(line.values)
         line.label += f", best {line.values[at]:.4g} at {line.steps[at]:,}"
     return line
 
 
+def _write_values(axes, lines):
+    """Writes values that have no curve yet, one below the other."""
+    axes.set_axis_off()
+    for line, top in zip(lines, np.linspace(0.6, -0.1, len(lines), endpoint=False)):
+        at = np.flatnonzero(np.isfinite(line.values))[0]
+        where = f"{line.label}, step" if line.label else "step"
+        axes.text(0, top, f"{line.values[at]:,.4g}", fontsize=20, color=line.colour)
+        axes.text(0.22, top, f"{where} {line.steps[at]:,}", fontsize=9, color=_TEXT)
+
+
 def _draw(axes, title, lines, span, may_be_logarithmic):
     for line in lines:
         _draw_line(axes, line)
-    axes.set_title(title, loc="left", fontsize=11, pad=8)
     axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -224,7 +241,7 @@ def _add_legend(axes, title, lines):
 
 
 def _draw_line(axes, line):
-    steps, values, count = line.steps, line.values, np.isfinite(line.values).sum()
+    steps, values, count = line.steps, line.values, line.count
     if line.spread is not None and line.spread.any():
         low, high = values - line.spread, values + line.spread
         axes.fill_between(steps, low, high, color=line.colour, alpha=0.18, linewidth=0)

@@ -12,7 +12,6 @@ import dataclasses
 import math
 
 import keras
-import tensorflow as tf
 
 from sagan_tf import layers
 from sagan_tf.errors import BadInput
@@ -62,7 +61,7 @@ def products(network):
     everything = []
     for layer in network.layers:
         if not isinstance(layer, keras.layers.InputLayer):
-            tensor = tf.nest.flatten(layer.input)[0]
+            tensor = keras.tree.flatten(layer.input)[0]
             everything += _products_of(layer, tensor.shape, id(tensor) in inputs)
     return everything
 

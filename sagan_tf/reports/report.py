@@ -20,7 +20,7 @@ from sagan_tf.run import building
 from sagan_tf.run.directory import read_config
 from sagan_tf.run.records import EVALUATIONS, draw_metrics, find_json, read_metrics
 from sagan_tf.sampling.drawing import Drawing
-from sagan_tf.sampling.progress import find_grids, read_grid, spread_steps
+from sagan_tf.sampling.progress import find_grids, read_grid
 from sagan_tf.training.collapse_watch import HEALTH, PICTURE
 from sagan_tf.training.complaints import complaints, values_of
 from sagan_tf.training.dry_run import draw_data
@@ -207,8 +207,10 @@ def _course(workdir):
         found = complaints(values[-1], values[:-1])
         text = [each.text for each in found] or ["The last look found nothing wrong."]
     earlier = sorted(grids)[:-1]
-    if len(earlier) > 1:
-        earlier = spread_steps(earlier, _GRIDS)
+    if len(earlier) > _GRIDS:
+        earlier = [
+            earlier[i * (len(earlier) - 1) // (_GRIDS - 1)] for i in range(_GRIDS)
+        ]
     figures += [(grids[step], f"Step {step:,}") for step in earlier]
     for name, caption in (
         ("metrics.png", "Losses, logits, accuracy, and evaluations, over the steps"),

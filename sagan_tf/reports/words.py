@@ -25,12 +25,11 @@ def explained(metrics, config, is_inception):
             metrics,
             "precision",
             _PRECISION,
-            "the feature network takes few generated images for real ones. Train "
-            "longer: --total_steps",
-            "the feature network takes many generated images for real ones, and many "
-            "not. Train longer, or try more channels",
-            "the feature network takes most generated images for real ones. The grid "
-            "shows whether you do",
+            "few generated images pass for real ones. Train longer: --total_steps",
+            "many generated images pass for real ones, many do not. Train longer, or "
+            "try more channels",
+            "most generated images pass for real ones in the eyes of the feature "
+            "network. See the grid for yours",
         ),
         "recall": _level(
             metrics,
@@ -81,7 +80,7 @@ def _level(metrics, name, limits, low, middle, high):
 def _variety(config):
     tries = []
     if not config.mode_seeking_weight:
-        tries.append("--mode_seeking_weight=2")
+        tries.append("--mode_seeking_weight=3")
     if not config.augment:
         tries.append("--augment=translation,cutout")
     tries.append("more images")

@@ -15,8 +15,6 @@ from sagan_tf.networks.builders import build_discriminator, build_generator
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.run.directory import BEST, read_class_names, read_config
 
-# Of the mean distance of two real images of a class.
-_SHARE_OF_REAL_DISTANCE = 0.9
 # Standing statistics come from other z than those of any image that is looked at.
 _FIRST_STANDING_SEED, _STANDING_BATCH_SIZE = 10**9, 64
 
@@ -54,7 +52,7 @@ def open_data(config):
 def with_pair_distance(config, source):
     """The config with `mode_seeking_distance` as a number, if it seeks modes.
 
-    Measured on the data, it is 0.9 of the mean distance of two real images of a class.
+    Measured on the data, it is the mean distance of two real images of a class.
     """
     if not config.mode_seeking_weight or config.mode_seeking_distance is not None:
         return config
@@ -62,7 +60,7 @@ def with_pair_distance(config, source):
         source, config.resolution, config.image_channels, config.resize, config.seed
     )
     # Rounded, so that a machine that sums in another order finds the same.
-    distance = round(_SHARE_OF_REAL_DISTANCE * mean, 4)
+    distance = round(mean, 4)
     if distance <= 0:
         raise BadInput(
             "mode_seeking_distance cannot be measured: the real images of a class are "

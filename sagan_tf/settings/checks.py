@@ -61,7 +61,7 @@ _NEEDS = (
         "mode_seeking_distance",
         "mode_seeking_weight",
         ABOVE_0,
-        "--mode_seeking_weight=2",
+        "--mode_seeking_weight=3",
     ),
     ("on_collapse", "watch_every_steps", _WATCHED, "--watch_every_steps=1000"),
     # XLA has no deterministic gradient of max pooling. Keras would silently not use it.

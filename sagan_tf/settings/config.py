@@ -192,7 +192,7 @@ class Config:
     mode_seeking_weight: float = _training(
         0.0,
         "weight of capped mode seeking: the generator pays when two images of one "
-        "label are more similar than mode_seeking_distance. Try 2 if it draws few "
+        "label are more similar than mode_seeking_distance. Try 3 if it draws few "
         "different images of a class",
         limits=AT_LEAST_0,
     )

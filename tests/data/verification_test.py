@@ -42,6 +42,19 @@ def test_bad_files_of_a_folder_are_left_out_and_named(folder, caplog):
     assert len(training_images(source, 5)) == 5
 
 
+def test_files_are_looked_at_again_when_they_have_changed(folder, caplog):
+    bad = folder / "cat" / "3.png"
+    good = bad.read_bytes()
+    bad.write_bytes(b"")
+    for _ in range(2):
+        source = open_source(f"folder:{folder}", skip_bad_images=True)
+        assert source.num_images == 10
+        assert "1 of them bad and skipped" in source.description
+    assert caplog.text.count("3.png") == 1
+    bad.write_bytes(good)
+    assert open_source(f"folder:{folder}", skip_bad_images=True).num_images == 11
+
+
 def test_the_order_of_what_is_left_is_the_same_each_time(folder):
     (folder / "cat" / "3.png").write_bytes(b"")
     first, second = (

@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import sys
 
 import keras
 import numpy as np
@@ -12,6 +11,7 @@ from sagan_tf import data
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features import classifier
 from sagan_tf.images import RESIZE_METHODS
+from sagan_tf.progress import progress_bar
 from sagan_tf.run import versions
 
 # By default every image is seen this often, or less often when there are many.
@@ -276,7 +276,7 @@ def train_classifier(
         data.naming_bad_image(held_out, seed=seed, shuffle=False),
         data.naming_bad_image(training, seed=seed),
     ):
-        fit(model, batches, steps, epochs, test_batches)
+        fit(model, batches, steps, epochs)
     confusion = count_readings(model, test_batches, training.num_classes)
     record = {
         "name": name,
@@ -304,11 +304,10 @@ def default_batch_size(num_images):
     return min(int(np.clip(num_images // 20, 8, 64)), num_images)
 
 
-def fit(model, batches, steps, epochs, test_batches):
+def fit(model, batches, steps, epochs):
     """Trains a classifier with Keras' `fit`, Adam and a cosine decay.
 
-    Both data sets have batches of (images, labels), `batches` without an end. `steps`
-    of them are an epoch, after which the accuracy is measured.
+    `batches` are of (images, labels), without an end. `steps` of them are an epoch.
     """
     trained = keras.Model(model.input, model.output["logits"])
     rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * steps)
@@ -318,14 +317,18 @@ def fit(model, batches, steps, epochs, test_batches):
         metrics=["accuracy"],
         jit_compile=False,  # Compiling would take longer than it saves.
     )
-    trained.fit(
-        batches,
-        epochs=epochs,
-        steps_per_epoch=steps,
-        validation_data=test_batches,
-        shuffle=False,  # The data set has its own, seeded order.
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    with progress_bar("Training", epochs * steps, unit="steps") as progress:
+        shown = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: progress.update()
+        )
+        trained.fit(
+            batches,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            callbacks=[shown],
+            shuffle=False,  # The data set has its own, seeded order.
+            verbose=0,
+        )
 
 
 def count_readings(model, batches, num_classes):
