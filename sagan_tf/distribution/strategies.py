@@ -145,16 +145,17 @@ def lacks_bfloat16(cpuinfo="/proc/cpuinfo"):
     return not words & {"avx512_bf16", "amx_bf16", "bf16"}
 
 
-def per_replica_batch_size(strategy, batch_size, parts=1):
+def per_replica_batch_size(strategy, batch_size, parts=1, seeks_modes=False):
     """Images of a global batch on each replica.
 
     Args:
         strategy: `tf.distribute.Strategy`.
         batch_size: int, global.
         parts: int, equal parts into which each replica's share is cut.
+        seeks_modes: bool, whether each part needs a pair of images.
 
     Raises:
-        BadInput: the batch cannot be divided evenly.
+        BadInput: the batch cannot be divided evenly, or there are no pairs.
     """
     replicas = strategy.num_replicas_in_sync
     unit = replicas * parts
@@ -165,6 +166,12 @@ def per_replica_batch_size(strategy, batch_size, parts=1):
             f"{' times gradient_accumulation_steps' if parts > 1 else ''}. Received: "
             f"batch_size={batch_size}, replicas={replicas}{accumulation}. "
             f"Try --batch_size={-(-batch_size // unit) * unit}."
+        )
+    if seeks_modes and batch_size < 2 * unit:
+        raise BadInput(
+            "mode_seeking_weight needs pairs of images in each part of a batch. "
+            f"Received: batch_size={batch_size}, replicas={replicas}, "
+            f"gradient_accumulation_steps={parts}. Try --batch_size={8 * unit}."
         )
     return batch_size // replicas
 

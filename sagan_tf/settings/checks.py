@@ -93,13 +93,6 @@ def check(config):
         check_field(field, getattr(config, field.name))
     _check_attention(config)
     _check_multiples(config)
-    parts = config.gradient_accumulation_steps
-    if config.mode_seeking_weight and config.batch_size < 2 * parts:
-        raise BadInput(
-            "mode_seeking_weight needs pairs of images in each part of a batch. "
-            f"Received: batch_size={config.batch_size}, gradient_accumulation_steps="
-            f"{parts}. Try --batch_size={8 * parts}."
-        )
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for name, other, (wanted, fits), remedy in _NEEDS:
         value, received = getattr(config, name), getattr(config, other)

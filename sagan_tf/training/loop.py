@@ -202,7 +202,10 @@ def set_up(config):
         config.worker_timeout_seconds,
     )
     strategies.per_replica_batch_size(
-        strategy, config.batch_size, config.gradient_accumulation_steps
+        strategy,
+        config.batch_size,
+        config.gradient_accumulation_steps,
+        config.mode_seeking_weight > 0,
     )
     if config.dtype_policy == "mixed_bfloat16" and strategies.lacks_bfloat16():
         print(f"warning: {_IMITATED_BFLOAT16}", file=sys.stderr)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from sagan_tf.distribution import strategies
+from sagan_tf.errors import BadInput
 
 
 def test_default_is_one_device():
@@ -108,6 +109,11 @@ def test_a_batch_is_shared_out_evenly():
         strategies.per_replica_batch_size(strategy, 13)
     with pytest.raises(ValueError, match="steps=4. Try --batch_size=16"):
         strategies.per_replica_batch_size(strategy, 12, parts=4)
+    # Each part of each share needs a pair.
+    assert strategies.per_replica_batch_size(strategy, 8, 2, True) == 4
+    for size, parts in ((2, 1), (4, 2)):
+        with pytest.raises(BadInput, match=rf"pairs.*replicas=2.*={16 * parts}\.$"):
+            strategies.per_replica_batch_size(strategy, size, parts, True)
 
 
 def test_two_replicas_get_the_two_halves_of_each_batch():

@@ -14,7 +14,6 @@ from sagan_tf.settings.config import Config
         ({"flip": 1}, "1", "bool"),
         ({"num_classes": -1}, "-1", "--num_classes=none"),
         ({"batch_size": 0}, "0", "--batch_size=256"),
-        ({"mode_seeking_weight": 1.0, "batch_size": 1}, "=1, gr", "--batch_size=8"),
         ({"adam_beta1": 1.0}, "1.0", "--adam_beta1=0.0"),
         ({"ema_decay": 1.0}, "1.0", "--ema_decay=none"),
         ({"ema_start_step": 5}, "ema_decay=none", "--ema_decay=0.9999"),
