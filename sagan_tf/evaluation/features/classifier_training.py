@@ -276,8 +276,8 @@ def train_classifier(
         data.naming_bad_image(held_out, seed=seed, shuffle=False),
         data.naming_bad_image(training, seed=seed),
     ):
-        fit(model, batches, steps, epochs)
-    confusion = count_readings(model, test_batches, training.num_classes)
+        fit(model, batches, steps, epochs, test_batches)
+        confusion = count_readings(model, test_batches, training.num_classes)
     record = {
         "name": name,
         "num_features": num_features,
@@ -304,17 +304,19 @@ def default_batch_size(num_images):
     return min(int(np.clip(num_images // 20, 8, 64)), num_images)
 
 
-def fit(model, batches, steps, epochs):
+def fit(model, batches, steps, epochs, test_batches):
     """Trains a classifier with Keras' `fit`, Adam and a cosine decay.
 
     `batches` are of (images, labels), without an end. `steps` of them are an epoch.
+    `test_batches` are read first: a bad image is found before the training.
     """
+    for _ in test_batches:
+        pass
     trained = keras.Model(model.input, model.output["logits"])
     rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * steps)
     trained.compile(
         keras.optimizers.Adam(rate),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
         jit_compile=False,  # Compiling would take longer than it saves.
     )
     with progress_bar("Training", epochs * steps, unit="steps") as progress:

@@ -198,6 +198,28 @@ def test_a_bad_image_is_named_and_another_error_stays(tmp_path, monkeypatch, bad
         train()
 
 
+def test_a_bad_held_out_image_is_named_before_the_training(tmp_path, monkeypatch):
+    for name in ("ant/0.png", "ant/1.png", "bee/2.png", "bee/3.png"):
+        for part in ("train", "test"):
+            (tmp_path / part / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros([4, 4], np.uint8)).save(tmp_path / part / name)
+    (tmp_path / "test/bee/3.png").write_bytes(b"\x89PNG")
+    parts = [
+        data.open_source(f"folder:{tmp_path}/{part}") for part in ("train", "test")
+    ]
+    # As of TFRecords: nothing is decoded in advance.
+    parts[1].random_access = False
+
+    def fit(*arguments, **options):
+        pytest.fail("trained")
+
+    monkeypatch.setattr(training.keras.Model, "fit", fit)
+    with pytest.raises(BadInput, match="test/bee/3.png: .*--skip_bad_images"):
+        training.train_classifier(
+            tmp_path / "out", *parts, name="x", resolution=8, image_channels=1
+        )
+
+
 def test_small_data_sets_are_seen_more_often():
     numbers = [training.default_epochs(n) for n in (100, 1438, 4000, 60_000, 10**6)]
     assert numbers == [30, 30, 15, 10, 10]
