@@ -6,6 +6,7 @@ classifier.keras      the network: images -> {"features", "logits"}
 classifier.json       its settings, its accuracy on held-out images, its hash
 """
 
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -210,21 +211,33 @@ def load_classifier(folder):
         BadInput: there is none, or it is damaged.
     """
     folder = pathlib.Path(folder)
-    path = folder / RECORD_FILE
+    record = read_record(folder)
+    with _naming_damage(folder):
+        model = keras.saving.load_model(folder / NETWORK_FILE, compile=False)
+        if weights_hash(model) != record["sha256"]:
+            raise BadInput(f"the weights are not those that {RECORD_FILE} is about")
+    return model, record
+
+
+def read_record(folder):
+    """What is known about a classifier: a dict. Raises as `load_classifier` does."""
+    path = pathlib.Path(folder) / RECORD_FILE
     if not path.is_file():
         raise BadInput(
             f"{folder} is not the folder of a classifier: it has no {RECORD_FILE}. Try "
             "the --output that was given to sagan_tf.train_classifier."
         )
+    with _naming_damage(folder):
+        return read_json(path, RECORD_FIELDS)
+
+
+@contextlib.contextmanager
+def _naming_damage(folder):
     try:
-        record = read_json(path, RECORD_FIELDS)
-        model = keras.saving.load_model(folder / NETWORK_FILE, compile=False)
-        if weights_hash(model) != record["sha256"]:
-            raise BadInput(f"the weights are not those that {RECORD_FILE} is about")
+        yield
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:300].rstrip(".")
         raise BadInput(
             f"The classifier in {folder} is damaged: {reason}. Try training it again "
             "with --overwrite."
         ) from error
-    return model, record

@@ -37,8 +37,7 @@ def open_network_of_run(workdir, config, given=None):
         return _open_chosen(name or "inception", inception)
     folder = pathlib.Path(workdir) / FOLDER
     if os.path.lexists(folder):
-        _check_own(folder, config)
-        return _told(open_feature_network(str(folder), None), folder)
+        return _told(_open_own(folder, config), folder)
     try:
         return open_feature_network("inception", None)
     except BadInput as error:
@@ -55,11 +54,12 @@ def open_network_of_run(workdir, config, given=None):
     return _told(open_feature_network(str(folder), None), folder)
 
 
-def _check_own(folder, config):
-    """Raises `BadInput` unless a folder is a classifier of the run's data set."""
+def _open_own(folder, config):
+    """What an earlier evaluation trained. `BadInput` if that was on other data."""
     remedy = f"Try removing it: the next evaluation trains {folder} again."
     try:
-        _, record = classifier.load_classifier(folder)
+        record = classifier.read_record(folder)
+        network = open_feature_network(str(folder), None)
     except BadInput as error:
         raise BadInput(f"{str(error).rpartition(' Try ')[0]} {remedy}") from error
     if record.get("dataset") != config.dataset:
@@ -67,6 +67,7 @@ def _check_own(folder, config):
             f"{folder} is a classifier of {record.get('dataset')}. Received: dataset="
             f"{config.dataset}. {remedy} --feature_network={folder} takes it as it is."
         )
+    return network
 
 
 def _open_chosen(name, inception):
