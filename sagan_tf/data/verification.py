@@ -74,8 +74,8 @@ def skip_bad_images(source):
             logging.warning("Skipped: %s", reason)
         if reasons:
             logging.warning("%d of %d images are skipped.", len(reasons), source.total)
-    if known is not None:
-        _found[known] = reasons
+        if known is not None:
+            _found[known] = reasons
     if reasons:
         source.skip(reasons)
         source.description += f", {len(reasons):,} of them bad and skipped"

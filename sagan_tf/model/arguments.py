@@ -172,11 +172,11 @@ def checked_z(z, z_dim, dtype):
     """
     try:
         z = tf.convert_to_tensor(z)
-    except (TypeError, ValueError):
-        found = "something else"
-    else:
         found = z.dtype.name
-    if found == "something else" or not (z.dtype.is_floating or z.dtype.is_integer):
+        is_number = z.dtype.is_floating or z.dtype.is_integer
+    except (TypeError, ValueError):
+        found, is_number = "something else", False
+    if not is_number:
         raise BadInput(
             f"z must be an array of numbers, (N, {z_dim}). Received: {found}. Try "
             f"tf.random.normal((16, {z_dim}))."
