@@ -16,7 +16,9 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-# Widths in multiples of `channels`: after the linear layer, then of each block.
+# Widths in multiples of `channels`: after the linear layer, then of each block. They
+# are those of sagan_tf/networks/builders.py, whose import would load Keras and its
+# backend into PyTorch's process. `check_peer` and the tests compare the parameters.
 GENERATOR_WIDTHS = {
     32: (4, 4, 4, 4),
     64: (16, 16, 8, 4, 2),
