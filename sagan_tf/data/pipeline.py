@@ -15,6 +15,8 @@ from sagan_tf.images import adapt_channels, center_crop_and_resize, from_pixels
 from sagan_tf.progress import progress_bar
 
 
+# AutoGraph would rewrite every function that a data set maps, which takes seconds.
+@tf.autograph.experimental.do_not_convert
 def make_dataset(
     source,
     *,

@@ -134,6 +134,8 @@ def divide_by_sigma(
     Returns:
         Tensor of the weight's shape; `(1, n)` tensor.
     """
+    # One constant for all its uses: a graph is traced and started sooner.
+    epsilon = ops.cast(epsilon, weight.dtype)
     steps = iterate(as_matrix(ops.stop_gradient(weight)), u, iterations, epsilon)
     last = steps[-1]
     new_u = ops.where(ops.equal(last.b_norm, 0), u, last.u)

@@ -55,7 +55,7 @@ def draw_z(indices, z_dim, seed=0, truncation=None):
     return _draw_z(_as_indices(indices), z_dim, seed, truncation)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _draw_z(indices, z_dim, seed, truncation):
     def one(index):
         pair = _fold(seed, _Z, index)
@@ -84,7 +84,7 @@ def draw_labels(indices, num_classes, seed=0):
     return _draw_labels(_as_indices(indices), num_classes, seed)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _draw_labels(indices, num_classes, seed):
     def one(index):
         return _uniform_int([], _fold(seed, _LABELS, index), num_classes)

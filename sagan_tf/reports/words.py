@@ -82,7 +82,7 @@ def _variety(config):
     if not config.mode_seeking_weight:
         tries.append("--mode_seeking_weight=3")
     if not config.augment:
-        tries.append("--augment=translation,cutout")
+        tries.append("--augment=translation --augment_target=0.6")
     tries.append("more images")
     if config.discriminator_channels <= config.generator_channels:
         tries.append(

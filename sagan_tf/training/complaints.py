@@ -18,7 +18,8 @@ LARGEST_GRADIENT = 100.0
 LEAST_GRADIENT_SHARE = 0.03
 LEAST_GRADIENT = 1e-3
 _MORE_VARIETY = (
-    "--mode_seeking_weight=3; with few images --augment=translation,cutout too"
+    "--mode_seeking_weight=3; with few images --augment=translation "
+    "--augment_target=0.6 too"
 )
 # Looks before a run is judged: a new generator draws nearly the same for every z, and
 # a new discriminator's logits mean nothing.
