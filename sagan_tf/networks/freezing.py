@@ -39,4 +39,7 @@ def freeze_blocks(discriminator, count):
         )
     last = blocks[count - 1] if count else -1
     for layer in discriminator.layers[: last + 1]:
+        # TensorFlow ignores an assignment that does not change the attribute. But of a
+        # frozen layer that was loaded from a file, the parts are not frozen.
+        layer.trainable = True
         layer.trainable = False
