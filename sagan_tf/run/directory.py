@@ -16,6 +16,7 @@ health.jsonl, .png    values of each look at the training, see `CollapseWatch`
 healthy/              the checkpoint to go back to, with on_collapse=rollback
 collapsed/            the last checkpoint of a run that was rolled back
 import.json           of an imported run: where its weights are from
+initialized.json      with initialize_from: which weights it started with
 """
 
 import dataclasses
@@ -182,6 +183,7 @@ def check_same_networks(workdir, config):
         BadInput: it describes other networks.
     """
     before = read_config(workdir)
+    _check_same_start(workdir, before.initialize_from, config.initialize_from)
     changed = before.network_difference(config)
     if changed:
         lines = [f"{name} was {a}, now {b}" for name, (a, b) in changed.items()]
@@ -191,6 +193,17 @@ def check_same_networks(workdir, config):
         )
     for name, (old, new) in before.difference(config).items():
         print(f"{name} was {old}, now {new}")
+
+
+def _check_same_start(workdir, before, now):
+    """Refuses to begin a run that has begun with other weights."""
+    if (before and pathlib.Path(before)) != (now and pathlib.Path(now)):
+        began = f"the weights of {before}" if before else "new weights"
+        raise BadInput(
+            "--initialize_from is for a new run. Received: "
+            f"--initialize_from={now or 'none'} for {workdir}, which began with "
+            f"{began}. Try another --workdir, or without the flag."
+        )
 
 
 def read_class_names(workdir):

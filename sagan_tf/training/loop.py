@@ -15,7 +15,7 @@ from sagan_tf.distribution import strategies
 from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import FINISHED, NOT_FINITE, STOPPED, WORKER_LOST, BadInput
 from sagan_tf.evaluation.evaluator import open_how
-from sagan_tf.run import directory, versions
+from sagan_tf.run import directory, initialization, versions
 from sagan_tf.run.building import (
     describe_data,
     make_model,
@@ -102,12 +102,19 @@ def _train(config, workdir, strategy, workers):
 def _train_run(config, source, workdir, strategy, workers, signals):
     """As `train_and_evaluate`, when data and run directory are there."""
     model, checkpoints, start = _restored(config, workdir, strategy, workers)
+    initialized = None
+    if config.initialize_from and not checkpoints.steps():
+        initialized = initialization.initialize(
+            model, config, source.class_names, workdir, workers
+        )
     survey = _survey(config, source, start) if workers.is_chief else None
 
     def describe():
         if workers.is_chief:
             directory.describe(workdir, config, describe_data(source, survey))
             versions.record_versions(workdir, start)
+            if initialized:
+                initialization.write_record(workdir, initialized)
 
     is_done = start >= config.total_steps
     if is_done:
@@ -118,7 +125,8 @@ def _train_run(config, source, workdir, strategy, workers, signals):
             return FINISHED
     check_executions(config, config.total_steps - start)
     if workers.is_chief and not is_done:
-        print("\n".join(heading(config, source, workdir, model, start)), flush=True)
+        lines = heading(config, source, workdir, model, start, initialized)
+        print("\n".join(lines), flush=True)
 
     callbacks = make_callbacks(config, source, workdir, strategy, checkpoints, workers)
     if is_done:
