@@ -18,6 +18,7 @@ import numpy as np
 from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import BadInput
 from sagan_tf.files import write_text
+from sagan_tf.networks.variable_names import variables_by_name
 from sagan_tf.run import building, directory
 from sagan_tf.run.records import find_json
 from sagan_tf.settings.network_fields import check_starting_weights
@@ -143,19 +144,20 @@ def take(network, source, old_count, rows):
         old_count: int, classes of the source; 0 for none.
         rows: of `match_classes`.
     """
-    old = {variable.path: variable for variable in source.variables}
-    for variable in network.variables:
-        if variable.path in old:
-            value = old[variable.path].numpy()
-            axis = class_axis(variable.path)
-            if axis is not None:
-                value = _chosen(value if old_count else value[None], axis, rows)
-            variable.assign(value)
+    old = variables_by_name(source)
+    for name, variable in variables_by_name(network).items():
+        axis = class_axis(name)
+        if axis is None:
+            variable.assign(old[name].numpy())
+        elif name in old:
+            table = old[name].numpy()
+            table = table if old_count else table[None]
+            variable.assign(_chosen(table, axis, rows))
 
 
-def class_axis(path):
-    """The axis of the classes in the variable of a path; `None` if it has none."""
-    axes = (axis for name, axis in _CLASS_AXES if re.fullmatch(name, path))
+def class_axis(name):
+    """The axis of the classes in a variable, by its name; `None` if it has none."""
+    axes = (axis for pattern, axis in _CLASS_AXES if re.fullmatch(pattern, name))
     return next(axes, None)
 
 
