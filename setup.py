@@ -84,7 +84,10 @@ setuptools.setup(
             # pkg_resources, which tensorflow-hub imports.
             "setuptools>=70.1,<82",
         ],
+        # --logger. MLflow's small package has the client and the store of files.
+        "mlflow": ["mlflow-skinny>=3"],
         "tensorboard": ["tensorboard"],
+        "wandb": ["wandb>=0.19"],
         # import_weights reads .pth files. Before 2.6, reading them safely was not safe.
         "torch": ["torch>=2.6"],
         "notebook": ["ipykernel", "notebook"],

@@ -11,6 +11,7 @@ evaluations.jsonl     results of evaluations, see `evaluation/evaluator.py`
 metrics.png           curves of metrics.jsonl and evaluations.jsonl
 reference/            statistics of real images, made when they were first needed
 tensorboard/          events, if TensorBoard is installed
+loggers.json, wandb/  with logger: the runs of W&B and MLflow, and what they have
 run.lock              locked while a training runs, see `lock.py`
 health.jsonl, .png    values of each look at the training, see `CollapseWatch`
 healthy/              the checkpoint to go back to, with on_collapse=rollback

@@ -1,5 +1,6 @@
 """A whole run, from a config to trained weights."""
 
+import dataclasses
 import errno
 import importlib.util
 import os
@@ -36,6 +37,7 @@ from sagan_tf.training.callbacks.metric_log import (
 from sagan_tf.training.callbacks.periodic_evaluation import PeriodicEvaluation
 from sagan_tf.training.callbacks.progress import Progress
 from sagan_tf.training.callbacks.run_description import RunDescription
+from sagan_tf.training.callbacks.run_log import check_installed, make_run_logs
 from sagan_tf.training.callbacks.sample_grid import SampleGrid, shown_classes
 from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
 from sagan_tf.training.collapse_watch import HEALTH, CollapseWatch
@@ -198,8 +200,10 @@ def set_up(config):
         `tf.distribute.Strategy`.
 
     Raises:
-        BadInput: the strategy is not available, or does not go with `batch_size`.
+        BadInput: the strategy is not available, or does not go with `batch_size`; a
+            package of `logger` is missing.
     """
+    check_installed(config.logger)
     if config.spectral_norm_conditional_batch_norm:
         print(f"warning: {_NORMALIZED_TABLES}", file=sys.stderr)
     strategy = strategies.make_strategy(
@@ -288,7 +292,9 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
         make_sample_grid(config, source, workdir),
         writer,
     ]
-    if config.tensorboard and importlib.util.find_spec("tensorboard"):
+    if "tensorboard" in config.logger or (
+        config.tensorboard and importlib.util.find_spec("tensorboard")
+    ):
         # Before the log, which resets the metrics.
         callbacks.insert(1, TensorBoardLog(every, workdir / "tensorboard"))
     if is_watched(config, source):
@@ -306,6 +312,8 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
         how = open_how(workdir, config, strategy=strategy)
         every = config.evaluate_every_steps
         callbacks.append(PeriodicEvaluation(every, how, checkpoints, writer, workdir))
+    settings = dataclasses.asdict(config)
+    callbacks += make_run_logs(config.logger, config.log_interval, workdir, settings)
     return [*callbacks, MetricPlot(config.sample_interval, workdir)]
 
 
