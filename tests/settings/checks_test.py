@@ -66,7 +66,7 @@ from sagan_tf.settings.config import Config
         ({"jit_compile": True}, "deterministic=True", "--nodeterministic"),
         (
             {"freeze_discriminator_blocks": 7},
-            "from 0 to 6, the number of blocks at 128 pixels. Received: 7",
+            "7",
             "--freeze_discriminator_blocks=5",
         ),
         ({"freeze_discriminator_blocks": -1}, "-1", "--freeze_discriminator_blocks=0"),
