@@ -190,6 +190,8 @@ def describe(record):
 
 
 def write_record(workdir, record):
-    """Writes what `initialize` returned to initialized.json in the new run."""
+    """Writes what `initialize` returned, if not `None`, to the new run's folder."""
+    if record is None:
+        return
     text = json.dumps(record, indent=2) + "\n"
     write_text(pathlib.Path(workdir) / RECORD, text)

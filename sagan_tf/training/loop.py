@@ -103,20 +103,15 @@ def _train(config, workdir, strategy, workers):
 
 def _train_run(config, source, workdir, strategy, workers, signals):
     """As `train_and_evaluate`, when data and run directory are there."""
-    model, checkpoints, start = _restored(config, workdir, strategy, workers)
-    initialized = None
-    if config.initialize_from and not checkpoints.steps():
-        initialized = initialization.initialize(
-            model, config, source.class_names, workdir, workers
-        )
+    restored = _restored(config, source, workdir, strategy, workers)
+    model, checkpoints, start, initialized = restored
     survey = _survey(config, source, start) if workers.is_chief else None
 
     def describe():
         if workers.is_chief:
             directory.describe(workdir, config, describe_data(source, survey))
             versions.record_versions(workdir, start)
-            if initialized:
-                initialization.write_record(workdir, initialized)
+            initialization.write_record(workdir, initialized)
 
     is_done = start >= config.total_steps
     if is_done:
@@ -150,8 +145,8 @@ def _train_run(config, source, workdir, strategy, workers, signals):
     return report_end(model, workdir, checkpoints, config.total_steps, workers)
 
 
-def _restored(config, workdir, strategy, workers):
-    """The `SAGAN`, the checkpoints of its run, and the step that it starts from."""
+def _restored(config, source, workdir, strategy, workers):
+    """The `SAGAN` of a run, its checkpoints, its step, and where its weights are from."""
     checkpoints = directory.open_run(workdir, config, workers)
     with strategy.scope():
         model = make_model(config)
@@ -159,7 +154,12 @@ def _restored(config, workdir, strategy, workers):
     # A checkpoint restores its own learning rates. The config's count.
     model.generator_optimizer.learning_rate = config.generator_learning_rate
     model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
-    return model, checkpoints, start
+    initialized = None
+    if config.initialize_from and not checkpoints.steps():
+        initialized = initialization.initialize(
+            model, config, source.class_names, workdir, workers
+        )
+    return model, checkpoints, start, initialized
 
 
 def _survey(config, source, start):
