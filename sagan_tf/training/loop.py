@@ -146,7 +146,7 @@ def _train_run(config, source, workdir, strategy, workers, signals):
 
 
 def _restored(config, source, workdir, strategy, workers):
-    """The `SAGAN` of a run, its checkpoints, its step, and where its weights are from."""
+    """The `SAGAN` of a run, its checkpoints, its step, and what initialized it."""
     checkpoints = directory.open_run(workdir, config, workers)
     with strategy.scope():
         model = make_model(config)
