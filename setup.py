@@ -84,7 +84,10 @@ setuptools.setup(
             # pkg_resources, which tensorflow-hub imports.
             "setuptools>=70.1,<82",
         ],
+        # --logger. MLflow's small package, and what its usual store needs: mlflow.db.
+        "mlflow": ["alembic", "mlflow-skinny>=3", "sqlalchemy>=2"],
         "tensorboard": ["tensorboard"],
+        "wandb": ["wandb>=0.19"],
         # import_weights reads .pth files. Before 2.6, reading them safely was not safe.
         "torch": ["torch>=2.6"],
         "notebook": ["ipykernel", "notebook"],

@@ -2,9 +2,12 @@
 
 python -m sagan_tf.train --flagfile=configs/digits.flags --workdir=runs/digits
 python -m sagan_tf.train --workdir=runs/digits --total_steps=3000
+python -m sagan_tf.train --initialize_from=runs/digits --dataset=folder:my_digits \\
+    --workdir=runs/mine
 
 The second command goes on with a run: it has the settings of its config.json, and flags
-change them. Flags that would make other networks are refused.
+change them. Flags that would make other networks are refused. The third starts a new
+run with the weights of another.
 
 Exit status: 0 finished, 1 a bug, 2 bad input, 3 stopped by SIGTERM, SIGHUP, Ctrl-C
 or a closed output (| head) with a checkpoint saved, 4 a loss or a weight became NaN or
@@ -52,7 +55,11 @@ def _train(values):
         before = load("sagan_tf.run.directory").read_config(values.workdir)
         config = config_from_flags(values, before=before)
     else:
-        config = config_from_flags(values)
+        source = None
+        if values.initialize_from:
+            read_source = load("sagan_tf.run.initialization").read_source
+            source = read_source(values.initialize_from)
+        config = config_from_flags(values, source=source)
     if values.dry_run:
         load("sagan_tf.training.dry_run").dry_run(config, values.workdir)
         return FINISHED

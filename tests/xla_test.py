@@ -53,6 +53,7 @@ VALUES = (
     "adam_beta2",
     "adam_epsilon",
     "initializer",
+    "initialize_from",
     "seed",
     "batch_norm_momentum",
     "final_batch_norm_momentum",
@@ -274,6 +275,7 @@ OTHER_SETTINGS = {
         "cross_replica_batch_norm": True,
         "spectral_norm_conditional_batch_norm": True,
         "spectral_norm_clamp": True,
+        "freeze_discriminator_blocks": 2,
     },
     "ac_gan": {
         "discriminator_head": "auxiliary_classifier",

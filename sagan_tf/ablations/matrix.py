@@ -6,7 +6,8 @@ import re
 
 from sagan_tf.ablations import processes, runs
 from sagan_tf.errors import BadInput
-from sagan_tf.settings.command import as_text, config_from_flags, define_flags, parse
+from sagan_tf.settings.checks import as_text
+from sagan_tf.settings.command import config_from_flags, define_flags, parse
 
 # Of the repository: the files of the cells are not part of the package.
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs" / "ablations"

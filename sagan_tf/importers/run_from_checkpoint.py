@@ -15,7 +15,8 @@ import keras
 from sagan_tf import importers
 from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing_folder, sha256_of_file, write_text
-from sagan_tf.importers.translation import convert, variables_by_name
+from sagan_tf.importers.translation import convert
+from sagan_tf.networks.variable_names import variables_by_name
 from sagan_tf.run import building, directory, versions
 
 # `dataset` of an imported run whose data set nobody knows. No kind of data set has this

@@ -5,7 +5,6 @@ tensor is left over, none is missing and every shape fits, before anything is wr
 """
 
 import dataclasses
-import itertools
 import re
 
 import numpy as np
@@ -44,8 +43,8 @@ class Translation:
             contradicts them is an error.
         networks: dict of `"generator"` (always there), `"discriminator"` and
             `"ema_generator"` to a function that takes the name of one of our variables,
-            see `variables_by_name`, and returns its `Weight`. With an `ema_generator`,
-            `fields` has an `ema_decay`.
+            see `networks/variable_names.py`, and returns its `Weight`. With an
+            `ema_generator`, `fields` has an `ema_decay`.
         settings: dict of `Config` field to value: how the source was trained, as far as
             that is known. Flags change it.
         step: int, generator updates that the weights have seen.
@@ -72,27 +71,6 @@ class Translation:
             for name in tensors:
                 if re.fullmatch(pattern, name):
                     self.ignored.setdefault(name, reason)
-
-
-def variables_by_name(network):
-    """The variables of one of our networks by the names that importers use.
-
-    A name is Keras' path without the doubled part that `SpectralNormalization` leaves:
-    `block_8x8/convolution_1/kernel`, `block_8x8/convolution_1/u`,
-    `attention_32x32/gamma`. Apart from `u`, names are the same without spectral
-    normalization.
-
-    Args:
-        network: built `keras.Model`.
-
-    Returns:
-        Dict of str to variable.
-    """
-
-    def name(variable):
-        return "/".join(part for part, _ in itertools.groupby(variable.path.split("/")))
-
-    return {name(variable): variable for variable in network.variables}
 
 
 def shape_of(tensors, name, rank, what):

@@ -23,6 +23,7 @@ from sagan_tf.model.fitting import Fitting
 from sagan_tf.model.generating import Generating
 from sagan_tf.model.learning_rates import OptimizerPair
 from sagan_tf.model.moving_average import update_average
+from sagan_tf.networks.freezing import freeze_blocks
 from sagan_tf.networks.losses import LOSSES
 
 _ARGUMENTS = (
@@ -41,6 +42,7 @@ _ARGUMENTS = (
     "ema_decay",
     "ema_start_step",
     "seed",
+    "freeze_discriminator_blocks",
 )
 
 
@@ -85,6 +87,8 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
             `None`. Weights and batch-norm statistics are averaged, `u` is copied.
         ema_start_step: int, before which the average is a copy.
         seed: int, of z and fake labels.
+        freeze_discriminator_blocks: int, blocks of D nearest to the image that are not
+            trained, see `freeze_blocks`.
 
     Attributes:
         ema_generator: the averaged generator, `None` without `ema_decay`.
@@ -114,6 +118,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         ema_decay=None,
         ema_start_step=0,
         seed=0,
+        freeze_discriminator_blocks=0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -126,6 +131,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         self.num_classes = num_classes or None
         self.discriminator_steps = discriminator_steps
         self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.freeze_discriminator_blocks = freeze_discriminator_blocks
         self.fake_labels = fake_labels
         self.class_loss_weight = class_loss_weight
         self.mode_seeking_weight = mode_seeking_weight
@@ -136,6 +142,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         self.ema_start_step = ema_start_step
         self.seed = seed
         check_arguments(self)
+        freeze_blocks(discriminator, freeze_discriminator_blocks)
         self.ema_generator = None
         if ema_decay is not None:
             self.ema_generator = keras.models.clone_model(generator)

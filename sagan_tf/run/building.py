@@ -271,6 +271,7 @@ def make_model(config):
         num_classes=config.num_classes,
         discriminator_steps=config.discriminator_steps,
         gradient_accumulation_steps=config.gradient_accumulation_steps,
+        freeze_discriminator_blocks=config.freeze_discriminator_blocks,
         fake_labels=config.fake_labels,
         class_loss_weight=config.class_loss_weight,
         mode_seeking_weight=config.mode_seeking_weight,

@@ -11,11 +11,13 @@ evaluations.jsonl     results of evaluations, see `evaluation/evaluator.py`
 metrics.png           curves of metrics.jsonl and evaluations.jsonl
 reference/            statistics of real images, made when they were first needed
 tensorboard/          events, if TensorBoard is installed
+loggers.json, wandb/  with logger: the runs of W&B and MLflow, and what they have
 run.lock              locked while a training runs, see `lock.py`
 health.jsonl, .png    values of each look at the training, see `CollapseWatch`
 healthy/              the checkpoint to go back to, with on_collapse=rollback
 collapsed/            the last checkpoint of a run that was rolled back
 import.json           of an imported run: where its weights are from
+initialized.json      with initialize_from: which weights it started with
 """
 
 import dataclasses
@@ -182,6 +184,7 @@ def check_same_networks(workdir, config):
         BadInput: it describes other networks.
     """
     before = read_config(workdir)
+    _check_same_start(workdir, before.initialize_from, config.initialize_from)
     changed = before.network_difference(config)
     if changed:
         lines = [f"{name} was {a}, now {b}" for name, (a, b) in changed.items()]
@@ -191,6 +194,17 @@ def check_same_networks(workdir, config):
         )
     for name, (old, new) in before.difference(config).items():
         print(f"{name} was {old}, now {new}")
+
+
+def _check_same_start(workdir, before, now):
+    """Refuses to begin a run that has begun with other weights."""
+    if (before and pathlib.Path(before)) != (now and pathlib.Path(now)):
+        began = f"the weights of {before}" if before else "new weights"
+        raise BadInput(
+            "--initialize_from is for a new run. Received: "
+            f"--initialize_from={now or 'none'} for {workdir}, which began with "
+            f"{began}. Try another --workdir, or without the flag."
+        )
 
 
 def read_class_names(workdir):

@@ -92,6 +92,7 @@ def check(config):
     for field in dataclasses.fields(config):
         check_field(field, getattr(config, field.name))
     _check_attention(config)
+    _check_frozen_blocks(config)
     _check_multiples(config)
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for name, other, (wanted, fits), remedy in _NEEDS:
@@ -190,6 +191,21 @@ def _check_attention(config):
         )
 
 
+def _check_frozen_blocks(config):
+    count, blocks = config.freeze_discriminator_blocks, num_blocks(config.resolution)
+    if count > blocks:
+        raise BadInput(
+            f"freeze_discriminator_blocks must be from 0 to {blocks}, the number of "
+            f"blocks at {config.resolution} pixels. Received: {count}. Try "
+            f"--freeze_discriminator_blocks={blocks - 1}."
+        )
+
+
+def num_blocks(resolution):
+    """Blocks of the discriminator at a resolution in pixels, a power of two: int."""
+    return resolution.bit_length() - 2
+
+
 def _check_multiples(config):
     unit, parts = config.steps_per_execution, config.gradient_accumulation_steps
     intervals = ("log", "sample", "checkpoint", "evaluate", "watch")
@@ -212,3 +228,12 @@ def _check_multiples(config):
             f"{other} must divide {name}. Received: {received}. Try "
             f"--{other}={math.gcd(value, factor)}, or {multiple}."
         )
+
+
+def as_text(name, value):
+    """The value of a flag as it is typed: str."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    if value is None:
+        return "same" if name.startswith("discriminator_attention") else "none"
+    return str(value)

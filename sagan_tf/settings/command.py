@@ -12,8 +12,9 @@ from absl import flags
 
 from sagan_tf.errors import BAD_INPUT, BROKEN_PIPE, FINISHED, INTERRUPTED, BadInput
 from sagan_tf.settings import checks, explanations, flagfiles, unknown_flags
-from sagan_tf.settings.checks import MOST, MOST_WHOLE
+from sagan_tf.settings.checks import MOST, MOST_WHOLE, as_text
 from sagan_tf.settings.config import GROUPS, Config
+from sagan_tf.settings.network_fields import NETWORK_FIELDS, check_starting_weights
 
 _NAME_WIDTH = 44
 _NAMES = {int: "int (a whole number)", float: "float (a number)"}
@@ -78,7 +79,7 @@ def define_flags(values):
             flags.DEFINE(parser, field.name, field.default, text, **where)
 
 
-def config_from_flags(values, networks=True, before=None):
+def config_from_flags(values, networks=True, before=None, source=None):
     """The validated `Config` of parsed flags.
 
     Args:
@@ -87,9 +88,11 @@ def config_from_flags(values, networks=True, before=None):
             values. `None` for those of `Config`.
         networks: bool; False for a command that builds no networks. It has no
             attention, whose default does not go with every resolution.
+        source: `Config` of the run whose weights a new run starts with: network
+            settings that are not given are its own, but for the number of classes.
 
     Raises:
-        BadInput: see `Config.validate`.
+        BadInput: see `Config.validate` and `check_starting_weights`.
     """
     names = [field.name for field in dataclasses.fields(Config)]
     fields = {name: values[name].value for name in names}
@@ -100,6 +103,10 @@ def config_from_flags(values, networks=True, before=None):
             fields["num_classes"] = None if before.num_classes else 0
         if not fields["mode_seeking_weight"]:
             fields["mode_seeking_distance"] = values.mode_seeking_distance
+    if source is not None:
+        own = {"num_classes", *(n for n in NETWORK_FIELDS if values[n].present)}
+        fields |= {n: getattr(source, n) for n in NETWORK_FIELDS if n not in own}
+        check_starting_weights(source, Config(**fields))
     if not networks:
         fields["attention_resolution"] = ()
         fields["discriminator_attention_resolution"] = None
@@ -322,12 +329,3 @@ def _flag_lines(flag):
         break_on_hyphens=False,
     )
     return text if fits else [head, *text]
-
-
-def as_text(name, value):
-    """The value of a flag as it is typed: str."""
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    if value is None:
-        return "same" if name.startswith("discriminator_attention") else "none"
-    return str(value)

@@ -18,6 +18,7 @@ from sagan_tf.settings.checks import (
     between,
     check,
 )
+from sagan_tf.settings.network_fields import NETWORK_FIELDS
 
 RESOLUTIONS = (32, 64, 128, 256)
 RESIZE = (
@@ -41,6 +42,7 @@ PROTOCOLS = (
     "quick-5k",
 )
 ON_COLLAPSE = ("warn", "stop", "rollback")
+LOGGERS = ("tensorboard", "wandb", "mlflow")
 _CHANNELS = between(1, 4096)
 STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
 
@@ -53,27 +55,6 @@ def _option(group, default, text, choices=None, limits=None):
 GROUPS = ("data", "networks", "training", "evaluation", "run")
 _data, _networks, _training, _evaluation, _run = (
     functools.partial(_option, group) for group in GROUPS
-)
-
-# A run cannot go on with another value of one of these: the weights would not fit, or
-# would mean something else.
-NETWORK_FIELDS = (
-    "resolution",
-    "image_channels",
-    "num_classes",
-    "z_dim",
-    "generator_channels",
-    "discriminator_channels",
-    "attention_resolution",
-    "discriminator_attention_resolution",
-    "attention_variant",
-    "discriminator_head",
-    "spectral_norm",
-    "spectral_norm_clamp",
-    "spectral_norm_conditional_batch_norm",
-    "power_iterations",
-    "batch_norm_epsilon",
-    "batch_norm_debias",
 )
 
 # Of fields whose default changed what a run is.
@@ -183,6 +164,14 @@ class Config:
         "projection", "how the discriminator uses labels", HEADS
     )
 
+    initialize_from: str | None = _training(
+        None,
+        "folder of another run, whose weights a new run starts with; network settings "
+        "that are not given are those of that run",
+    )
+    freeze_discriminator_blocks: int = _training(
+        0, "blocks of the discriminator, from the image on, not to train", limits=WHOLE
+    )
     loss: str = _training("hinge", "loss of both networks", LOSSES)
     class_loss_weight: float = _training(
         1.0,
@@ -311,6 +300,9 @@ class Config:
         8, "images of each class in a sample grid", limits=between(1, 256)
     )
     tensorboard: bool = _run(True, "write TensorBoard events, if it is installed")
+    logger: tuple[str, ...] = _run(
+        (), "send metrics and sample grids to these, with commas", LOGGERS
+    )
 
     evaluate_every_steps: int = _evaluation(
         0,
@@ -420,10 +412,10 @@ class Config:
         """`difference` of the fields that decide the weights' shapes and meaning.
 
         A decay may change during a run, but a moving average cannot appear or vanish;
-        nor can the state of an adaptive augmentation.
+        nor can the state of an adaptive augmentation, or of Adam for frozen weights.
         """
         changes = self.difference(other)
-        names = set(NETWORK_FIELDS)
+        names = {*NETWORK_FIELDS, "freeze_discriminator_blocks"}
         for name in ("ema_decay", "augment_target"):
             if None in changes.get(name, ()):
                 names.add(name)

@@ -106,7 +106,16 @@ _TABLE = (
     ("metrics metric fid", "--protocol=quick-5k"),
     ("gif animate video fps", "--interpolate --output=walk.gif"),
     ("reference stats realstats refstats", "--reference_statistics=stats.npz"),
-    ("wandb tb usetensorboard", "--tensorboard"),
+    ("wandb usewandb weightsandbiases wandbproject", "--logger=wandb"),
+    ("mlflow usemlflow mlflowtracking", "--logger=mlflow"),
+    ("loggers trackers reportto trackwith", "--logger=tensorboard,wandb,mlflow"),
+    ("tb usetensorboard", "--tensorboard"),
+    (
+        "pretrained finetune finetunefrom initfrom initialize init initcheckpoint "
+        "pretrainedmodel pretrainedweights transfer transferfrom startfrom warmstart",
+        "--initialize_from=runs/digits",
+    ),
+    ("freezed freezelayers freezedlayers freeze", "--freeze_discriminator_blocks=2"),
     ("config configfile cfg flags options yaml", "--flagfile=configs/digits.flags"),
     ("test dry check noop simulate", "--dry_run"),
     ("force overwriteoutput replace clobber", "--overwrite"),

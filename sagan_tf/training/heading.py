@@ -3,11 +3,12 @@
 from sagan_tf.data import survey as surveys
 from sagan_tf.distribution.strategies import describe_devices
 from sagan_tf.model.overview import count_values
+from sagan_tf.run import initialization
 
 _NAMED_CLASSES = 8
 
 
-def heading(config, source, workdir, model, start):
+def heading(config, source, workdir, model, start, initialized=None):
     """The run in a few lines: list of str.
 
     Args:
@@ -16,6 +17,7 @@ def heading(config, source, workdir, model, start):
         workdir: path.
         model: `SAGAN`.
         start: int, the step that the run goes on from.
+        initialized: dict of `initialization.initialize`, `None` for new weights.
     """
     left = config.total_steps - start
     seen = config.total_steps * config.images_per_step / source.num_images
@@ -28,13 +30,20 @@ def heading(config, source, workdir, model, start):
         "data": f"{source.description}{_classes(config, source)}",
         "networks": "{} pixels; parameters: {:,} generator, {:,} discriminator".format(
             config.resolution, *sizes
-        ),
+        )
+        + _frozen(config.freeze_discriminator_blocks),
         "device": describe_devices(),
         "steps": f"{left:,} of {config.total_steps:,}, {config.batch_size} images each;"
         f" every image is seen about {seen:,.1f} times in all",
         "time": "an estimate follows after 10 steps",
     }
+    if initialized:
+        rows["weights"] = initialization.describe(initialized)
     return [f"{name + ':':<10}{text}" for name, text in rows.items()]
+
+
+def _frozen(blocks):
+    return f", whose first {blocks} blocks are frozen and not counted" if blocks else ""
 
 
 def survey_lines(survey, config):

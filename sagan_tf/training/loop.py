@@ -1,5 +1,6 @@
 """A whole run, from a config to trained weights."""
 
+import dataclasses
 import errno
 import importlib.util
 import os
@@ -15,7 +16,7 @@ from sagan_tf.distribution import strategies
 from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import FINISHED, NOT_FINITE, STOPPED, WORKER_LOST, BadInput
 from sagan_tf.evaluation.evaluator import open_how
-from sagan_tf.run import directory, versions
+from sagan_tf.run import directory, initialization, versions
 from sagan_tf.run.building import (
     describe_data,
     make_model,
@@ -36,6 +37,7 @@ from sagan_tf.training.callbacks.metric_log import (
 from sagan_tf.training.callbacks.periodic_evaluation import PeriodicEvaluation
 from sagan_tf.training.callbacks.progress import Progress
 from sagan_tf.training.callbacks.run_description import RunDescription
+from sagan_tf.training.callbacks.run_log import check_installed, make_run_logs
 from sagan_tf.training.callbacks.sample_grid import SampleGrid, shown_classes
 from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
 from sagan_tf.training.collapse_watch import HEALTH, CollapseWatch
@@ -101,13 +103,15 @@ def _train(config, workdir, strategy, workers):
 
 def _train_run(config, source, workdir, strategy, workers, signals):
     """As `train_and_evaluate`, when data and run directory are there."""
-    model, checkpoints, start = _restored(config, workdir, strategy, workers)
+    restored = _restored(config, source, workdir, strategy, workers)
+    model, checkpoints, start, initialized = restored
     survey = _survey(config, source, start) if workers.is_chief else None
 
     def describe():
         if workers.is_chief:
             directory.describe(workdir, config, describe_data(source, survey))
             versions.record_versions(workdir, start)
+            initialization.write_record(workdir, initialized)
 
     is_done = start >= config.total_steps
     if is_done:
@@ -118,7 +122,8 @@ def _train_run(config, source, workdir, strategy, workers, signals):
             return FINISHED
     check_executions(config, config.total_steps - start)
     if workers.is_chief and not is_done:
-        print("\n".join(heading(config, source, workdir, model, start)), flush=True)
+        lines = heading(config, source, workdir, model, start, initialized)
+        print("\n".join(lines), flush=True)
 
     callbacks = make_callbacks(config, source, workdir, strategy, checkpoints, workers)
     if is_done:
@@ -140,8 +145,8 @@ def _train_run(config, source, workdir, strategy, workers, signals):
     return report_end(model, workdir, checkpoints, config.total_steps, workers)
 
 
-def _restored(config, workdir, strategy, workers):
-    """The `SAGAN`, the checkpoints of its run, and the step that it starts from."""
+def _restored(config, source, workdir, strategy, workers):
+    """The `SAGAN` of a run, its checkpoints, its step, and what initialized it."""
     checkpoints = directory.open_run(workdir, config, workers)
     with strategy.scope():
         model = make_model(config)
@@ -149,7 +154,12 @@ def _restored(config, workdir, strategy, workers):
     # A checkpoint restores its own learning rates. The config's count.
     model.generator_optimizer.learning_rate = config.generator_learning_rate
     model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
-    return model, checkpoints, start
+    initialized = None
+    if config.initialize_from and not checkpoints.steps():
+        initialized = initialization.initialize(
+            model, config, source.class_names, workdir, workers
+        )
+    return model, checkpoints, start, initialized
 
 
 def _survey(config, source, start):
@@ -190,8 +200,10 @@ def set_up(config):
         `tf.distribute.Strategy`.
 
     Raises:
-        BadInput: the strategy is not available, or does not go with `batch_size`.
+        BadInput: the strategy is not available, or does not go with `batch_size`; a
+            package of `logger` is missing.
     """
+    check_installed(config.logger)
     if config.spectral_norm_conditional_batch_norm:
         print(f"warning: {_NORMALIZED_TABLES}", file=sys.stderr)
     strategy = strategies.make_strategy(
@@ -280,7 +292,9 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
         make_sample_grid(config, source, workdir),
         writer,
     ]
-    if config.tensorboard and importlib.util.find_spec("tensorboard"):
+    if "tensorboard" in config.logger or (
+        config.tensorboard and importlib.util.find_spec("tensorboard")
+    ):
         # Before the log, which resets the metrics.
         callbacks.insert(1, TensorBoardLog(every, workdir / "tensorboard"))
     if is_watched(config, source):
@@ -298,6 +312,8 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
         how = open_how(workdir, config, strategy=strategy)
         every = config.evaluate_every_steps
         callbacks.append(PeriodicEvaluation(every, how, checkpoints, writer, workdir))
+    settings = dataclasses.asdict(config)
+    callbacks += make_run_logs(config.logger, config.log_interval, workdir, settings)
     return [*callbacks, MetricPlot(config.sample_interval, workdir)]
 
 

@@ -24,6 +24,7 @@ GOOD = {
     ("num_classes", "0"),
     ("attention_chunk_size", "0"),
     ("ema_start_step", "0"),
+    ("freeze_discriminator_blocks", "0"),
     ("seed", "0"),
     ("sample_every_steps", "0"),
     ("checkpoint_every_steps", "0"),

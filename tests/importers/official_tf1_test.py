@@ -8,8 +8,8 @@ from PIL import Image
 
 from sagan_tf import images, import_weights, sample
 from sagan_tf.importers import official_tf1, recognizes
-from sagan_tf.importers.translation import variables_by_name
 from sagan_tf.model import generating
+from sagan_tf.networks.variable_names import variables_by_name
 from sagan_tf.run import building
 from tests.importers.tf1_checkpoints import official, write
 from tests.importers.torch_recordings import networks_of, refusal, without

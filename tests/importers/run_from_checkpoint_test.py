@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from sagan_tf import import_weights, importers, train
-from sagan_tf.importers.translation import Translation, Weight, variables_by_name
+from sagan_tf.importers.translation import Translation, Weight
 from sagan_tf.networks.builders import build_discriminator, build_generator
+from sagan_tf.networks.variable_names import variables_by_name
 from sagan_tf.run import building, directory
 from sagan_tf.run.checkpoints import Checkpoints
 from tests import tiny

@@ -7,7 +7,6 @@ from sagan_tf.importers.torch_networks import (
     generator,
     translation,
 )
-from sagan_tf.importers.translation import variables_by_name
 from sagan_tf.networks.builders import (
     DISCRIMINATOR_BLOCKS,
     GENERATOR_WIDTHS,
@@ -15,6 +14,7 @@ from sagan_tf.networks.builders import (
     build_discriminator,
     build_generator,
 )
+from sagan_tf.networks.variable_names import variables_by_name
 
 NAMES = Names(
     prefixes={},

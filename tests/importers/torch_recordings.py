@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from sagan_tf.importers.translation import convert, variables_by_name
+from sagan_tf.importers.translation import convert
+from sagan_tf.networks.variable_names import variables_by_name
 from sagan_tf.run import building
 from sagan_tf.settings.config import Config
 

@@ -11,9 +11,7 @@ from sagan_tf.importers.translation import (
     Weight,
     convert,
     shape_of,
-    variables_by_name,
 )
-from sagan_tf.networks.builders import build_discriminator, build_generator
 
 TENSORS = {"w": np.ones((2, 3)), "b": np.arange(3.0), "slot": np.zeros(3)}
 NETWORKS = {
@@ -104,30 +102,3 @@ def test_a_shape_that_tells_something_has_to_be_there():
         shape_of(TENSORS, "x", 2, "z")
     with pytest.raises(ValueError, match=r"w, which tells z, of 4 axes.*\(2, 3"):
         shape_of(TENSORS, "w", 4, "z")
-
-
-@pytest.mark.parametrize("build", [build_generator, build_discriminator])
-def test_names_are_the_same_with_and_without_spectral_norm(build):
-    options = {"resolution": 32, "num_classes": 2, "channels": 2}
-    options["attention_resolution"] = (16,)
-    normalized = variables_by_name(build(**options))
-    plain = variables_by_name(build(spectral_norm=False, **options))
-    assert {name for name in normalized if not name.endswith("/u")} == set(plain)
-    assert len(normalized) == len(build(**options).variables)
-    for name in plain:
-        assert normalized[name].shape == plain[name].shape
-
-
-def test_names_say_what_a_variable_is():
-    named = variables_by_name(
-        build_generator(32, 3, 2, channels=2, attention_resolution=(16,))
-    )
-    some = {
-        "linear/kernel": (3, 128),
-        "block_8x8/batch_norm_1/gamma": (2, 8),
-        "block_8x8/convolution_1/u": (1, 8),
-        "attention_16x16/gamma": (),
-        "attention_16x16/output/kernel": (1, 1, 4, 8),
-        "image_convolution/bias": (3,),
-    }
-    assert {name: tuple(named[name].shape) for name in some} == some

@@ -936,6 +936,73 @@ def test_saved_model_goes_on_as_the_original(tmp_path):
     assert_same(model, loaded)
 
 
+FROZEN = {"freeze_discriminator_blocks": 2}
+
+
+def frozen_parts(model):
+    """The variables of the layers up to the second block, and those behind it."""
+    names = ("images", "block_1", "attention_16x16", "block_2")
+    parts = ([], [])
+    for layer in model.discriminator.layers:
+        parts[layer.name not in names].extend(layer.variables)
+    return parts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_frozen_blocks_stay_bit_for_bit_and_all_others_move(policy, accumulate):
+    keras.config.set_dtype_policy(policy)
+    model = sagan(gradient_accumulation_steps=accumulate, **FROZEN)
+    if policy == "mixed_float16":
+        # The default scale overflows at first, which skips steps.
+        scaled = (keras.optimizers.LossScaleOptimizer(sgd(), 128.0) for _ in range(2))
+        model.compile(*scaled)
+    frozen, trained = frozen_parts(model)
+    before = snapshot(model)
+    for _ in range(3):  # Until gamma lets gradients through the attention.
+        model.train_step(data())
+    assert len(frozen) > 10 and not moved(frozen, before)
+    # The `u` of one value is 1 or -1.
+    still = [v for v in trained if v.shape != (1, 1)]
+    assert len(moved(trained, before)) >= len(still)
+    assert moved(model.generator.trainable_variables, before)
+
+
+@pytest.mark.slow
+def test_frozen_blocks_leave_the_generators_step_and_the_other_gradients_alone():
+    """A layer that is not trained is the same function, forward and backward."""
+    one, other = sagan(), sagan(**FROZEN)
+    for model in (one, other):
+        model.train_step(data())
+    for a, b in zip(one.generator.variables, other.generator.variables, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
+    for a, b in zip(*(frozen_parts(model)[1] for model in (one, other)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6, err_msg=a.path)
+
+
+@pytest.mark.slow
+def test_a_saved_model_with_frozen_blocks_goes_on_as_the_original(tmp_path):
+    model = sagan(**FROZEN)
+    model.fit(endless(), steps_per_epoch=2, verbose=0)
+    model.save(tmp_path / "sagan.keras")
+    loaded = keras.models.load_model(tmp_path / "sagan.keras")
+    assert_same(model, loaded)
+    before = snapshot(loaded)
+    for each in (model, loaded):
+        each.fit(endless(), steps_per_epoch=2, verbose=0)
+    assert_same(model, loaded)
+    assert not moved(frozen_parts(loaded)[0], before)
+    count = len(model.discriminator.trainable_variables)
+    # Two moments of each weight, the number of updates and the learning rate.
+    assert len(loaded.discriminator_optimizer.variables) == 2 * count + 2
+
+
+def test_more_frozen_blocks_than_there_are_is_refused():
+    with pytest.raises(BadInput, match="from 0 to 4"):
+        sagan(freeze_discriminator_blocks=5)
+
+
 @pytest.mark.slow
 def test_checkpoint_goes_on_as_the_original(tmp_path):
     model, resumed = varied(ema_decay=0.9), varied(ema_decay=0.9)

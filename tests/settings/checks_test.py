@@ -64,6 +64,13 @@ from sagan_tf.settings.config import Config
         ),
         ({"tpu_zone": "a", "strategy": "mirrored"}, "tpu_zone=a", "--strategy=tpu"),
         ({"jit_compile": True}, "deterministic=True", "--nodeterministic"),
+        (
+            {"freeze_discriminator_blocks": 7},
+            "7",
+            "--freeze_discriminator_blocks=5",
+        ),
+        ({"freeze_discriminator_blocks": -1}, "-1", "--freeze_discriminator_blocks=0"),
+        ({"logger": ("wandb", "neptune")}, "wandb,neptune", "--logger=none"),
         ({"attention_chunk_size": -1}, "-1", "--attention_chunk_size=none"),
         ({"protocol": "mine"}, "mine", "--protocol=quick-5k"),
         ({"evaluate_every_steps": -1}, "-1", "--evaluate_every_steps=0"),

@@ -7,7 +7,8 @@ import pytest
 from sagan_tf import images
 from sagan_tf.model import arguments
 from sagan_tf.networks import augmentation, builders, losses
-from sagan_tf.settings.config import NETWORK_FIELDS, Config
+from sagan_tf.settings.config import Config
+from sagan_tf.settings.network_fields import NETWORK_FIELDS
 
 
 def other_value(field):
@@ -93,6 +94,11 @@ def test_an_augmentation_may_change_its_target_but_not_begin_to_adapt():
     some = Config(augment=("flip",), augment_target=0.6)
     assert not some.network_difference(Config(augment=("cutout",), augment_target=0.5))
     assert set(Config().network_difference(some)) == {"augment_target"}
+
+
+def test_frozen_blocks_may_not_change_because_adam_has_no_state_of_them():
+    some = Config(freeze_discriminator_blocks=2)
+    assert set(Config().network_difference(some)) == {"freeze_discriminator_blocks"}
 
 
 def test_the_choices_are_those_of_the_parts():

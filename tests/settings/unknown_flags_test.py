@@ -36,6 +36,11 @@ from tests.hostile.commands import flags_of
         ("sample", "resolution", "belongs to a training"),
         ("train", "batch_sise", "Did you mean --batch_size"),
         ("train", "nodeterminstic", "Did you mean --nodeterministic"),
+        ("train", "wandb", "--logger=wandb"),
+        ("train", "report_to", "--logger=tensorboard"),
+        ("train", "pretrained", "--initialize_from=runs/digits"),
+        ("train", "init-from", "--initialize_from=runs/digits"),
+        ("train", "freezeD", "--freeze_discriminator_blocks=2"),
         ("train", "zzz", "--help"),
     ],
 )
