@@ -14,7 +14,6 @@ from sagan_tf.layers.resampling_convolutions import UpsamplingConvolution
 from sagan_tf.networks.folding import (
     Affine,
     FoldedGeneratorBlock,
-    FoldedUpsamplingConvolution,
 )
 
 _LAST = {"data_format": "channels_last"}

@@ -1,0 +1,36 @@
+"""An export as OpenVINO's two files, for Intel's processors and graphics."""
+
+import pathlib
+
+TITLE = "OpenVINO"
+RUNTIME = "OpenVINO"
+MODULES = ("openvino",)
+FILE = "generator.xml"
+# Without the hint, processors that have bfloat16 compute in it.
+LOADING = """\
+import openvino
+
+in_float32 = {"INFERENCE_PRECISION_HINT": "f32"}
+network = openvino.compile_model("generator.xml", "CPU", in_float32)
+images = network(inputs)["images"]
+"""
+
+
+def write(model, folder, specs):
+    """See `formats.py`."""
+    model.export(
+        str(pathlib.Path(folder) / FILE),
+        format="openvino",
+        verbose=False,
+        input_signature=specs if len(specs) == 1 else [specs],
+    )
+
+
+def open_reader(folder):
+    """See `formats.py`."""
+    import openvino
+
+    network = openvino.compile_model(
+        pathlib.Path(folder) / FILE, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    return lambda inputs: network(inputs)["images"]
