@@ -21,10 +21,10 @@ In this folder:
 
 {code}
 
-The same z and label give the same image up to rounding. These are not the images that
-`python -m sagan_tf.sample` draws for a seed, which has random numbers of its own.
+These are not the images that `python -m sagan_tf.sample` draws for seed 0: its random
+numbers are others.
 
-| tensor | | |
+| | tensor | |
 | --- | --- | --- |
 {rows}
 
@@ -124,8 +124,11 @@ def _limits(record):
 def _code(record, loading):
     """Lines of Python, indented, that draw three images from the folder."""
     config = record["config"]
+    imports, rest = loading.split("\n\n", 1)
     lines = [
         "import numpy as np",
+        imports,
+        "",
         f"z = np.random.default_rng(0).normal(size=(3, {config['z_dim']}))",
         'inputs = {"z": z.astype("float32")}',
     ]
@@ -133,7 +136,7 @@ def _code(record, loading):
         labels = [label % classes for label in range(3)]
         lines.append(f'inputs["labels"] = np.array({labels}, "int32")')
     lines += [
-        *loading.splitlines(),
+        *rest.splitlines(),
         "# As `sagan_tf` rounds: all 256 levels have the same width.",
         'pixels = (images * 127.5 + 128).clip(0, 255).astype("uint8")',
     ]
@@ -144,9 +147,9 @@ def _loading(record):
     """How one network is loaded, and what goes in and comes out."""
     (signature,) = record["signatures"].values()
     rows = [
-        f"| {_tensor(name, info)} | {kind} | {record['meanings'][name]} |"
-        for kind in ("inputs", "outputs")
-        for name, info in signature[kind].items()
+        f"| {kind} | {_tensor(name, info)} | {record['meanings'][name]} |"
+        for kind in ("input", "output")
+        for name, info in signature[f"{kind}s"].items()
     ]
     code = _code(record, FORMATS[record["format"]].LOADING)
     return _LOADING.format(code=code, rows="\n".join(rows))

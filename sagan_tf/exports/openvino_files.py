@@ -18,12 +18,16 @@ images = network(inputs)["images"]
 
 def write(model, folder, specs):
     """See `formats.py`."""
-    model.export(
-        str(pathlib.Path(folder) / FILE),
-        format="openvino",
-        verbose=False,
-        input_signature=specs if len(specs) == 1 else [specs],
-    )
+    path = str(pathlib.Path(folder) / FILE)
+    signature = specs if len(specs) == 1 else [specs]
+    try:
+        model.export(path, format="openvino", verbose=False, input_signature=signature)
+    except RuntimeError as error:
+        # Streams of C++ do not say why they fail.
+        if "iostream" not in str(error):
+            raise
+        text = f"OpenVINO's files could not be written to {folder}: {error}."
+        raise OSError(f"{text} Try freeing disk space.") from error
 
 
 def open_reader(folder):
