@@ -20,8 +20,8 @@ def read_readme():
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-# What the formats of sagan_tf.export need: to write them, and to compare what the runtime
-# draws. TensorFlow itself writes LiteRT files.
+# What the formats of sagan_tf.export need: to write them, and to compare what their
+# runtimes draw. TensorFlow itself writes LiteRT files.
 FORMATS = {
     "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
     "litert": ["ai-edge-litert>=2.0"],
