@@ -286,7 +286,10 @@ def test_a_run_in_mixed_precision_without_classes_in_colour(tmp_path, capsys):
         ({"ema": "perhaps"}, "ema"),
         ({"label": "3"}, "label"),
         ({"format": "tflite"}, "one of saved_model, onnx, litert, openvino, keras"),
-        ({"format": "keras", "warmup": "true"}, "Received: --warmup and --format=keras"),
+        (
+            {"format": "keras", "warmup": "true"},
+            "Received: --warmup and --format=keras",
+        ),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
