@@ -1,7 +1,6 @@
 """An export as an ONNX file, which ONNX Runtime and many other programs open."""
 
 import pathlib
-import warnings
 
 TITLE = "ONNX"
 RUNTIME = "ONNX Runtime"
@@ -16,21 +15,42 @@ session = onnxruntime.InferenceSession("generator.onnx")
 
 
 def write(model, folder, specs):
-    """See `formats.py`."""
-    import onnx
+    """See `formats.py`.
 
-    path = str(pathlib.Path(folder) / FILE)
-    with warnings.catch_warnings():
-        # Keras looks for `numpy.object`, which NumPy 2 warns about.
-        warnings.simplefilter("ignore", FutureWarning)
-        # Keras wants the specs of one argument, which is a list if there are several.
-        signature = specs if len(specs) == 1 else [specs]
-        model.export(path, format="onnx", verbose=False, input_signature=signature)
-    network = onnx.load(path)
+    Not by `keras.Model.export`: tf2onnx copies constants again and again, and took more
+    than 14 GB for the 170 MB of a generator of the official size. Here it sees weights
+    as further inputs, which then become constants.
+    """
+    import keras
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
+    variables, input_names = model.variables, [spec.name for spec in specs]
+    names = [f"weight_{number}" for number in range(len(variables))]
+
+    @tf.function
+    def draw(*inputs):
+        given, weights = inputs[: len(specs)], inputs[len(specs) :]
+        with keras.StatelessScope(state_mapping=zip(variables, weights)):
+            return model(dict(zip(input_names, given)), training=False)
+
+    weight_specs = [
+        tf.TensorSpec(each.shape, each.dtype, name)
+        for name, each in zip(names, variables)
+    ]
+    network, _ = tf2onnx.convert.from_function(draw, [*specs, *weight_specs])
+    inputs = [each for each in network.graph.input if each.name not in names]
+    del network.graph.input[:]
+    network.graph.input.extend(inputs)
+    network.graph.initializer.extend(
+        onnx.numpy_helper.from_array(keras.ops.convert_to_numpy(each), name)
+        for name, each in zip(names, variables)
+    )
     # The number of images has one name everywhere, not one that tf2onnx counts up.
     for tensor in (*network.graph.input, *network.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = "N"
-    onnx.save(network, path)
+    onnx.save(network, pathlib.Path(folder) / FILE)
 
 
 def open_reader(folder):

@@ -11,7 +11,7 @@ SPECS = [tf.TensorSpec([None, 3], tf.float32, "z")]
 
 def model_of(operation):
     z = keras.Input((3,), name="z")
-    return keras.Model(z, {"images": operation(z)})
+    return keras.Model([z], {"images": operation(z)})
 
 
 def test_any_number_of_rows_goes_through(tmp_path):
