@@ -20,7 +20,7 @@ def test_any_number_of_rows_goes_through(tmp_path):
     run = litert_file.open_reader(tmp_path)
     for count in (1, 3):
         x = np.ones((count, 3), np.float32)
-        np.testing.assert_allclose(run({"z": x}), model(x)["images"], atol=1e-6)
+        np.testing.assert_allclose(run({"z": x}), model([x])["images"], atol=1e-6)
 
 
 def test_operations_that_plain_litert_lacks_are_not_written(tmp_path):
