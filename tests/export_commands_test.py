@@ -18,6 +18,7 @@ import openvino
 import pytest
 import tensorflow as tf
 import tiny
+import yaml
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -128,6 +129,21 @@ def test_the_weights_as_trained_of_an_earlier_step(run, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
+def test_another_format_has_the_weights_that_were_asked_for(run, tmp_path, capsys):
+    folder = tmp_path / "keras"
+    options = {"format": "keras", "checkpoint": 20, "ema": False, "standing_batches": 2}
+    assert command(workdir=run, output=folder, **options) == 0
+    assert "Loaded again, by Keras 3" in capsys.readouterr().out
+    told = record(folder)
+    assert (told["format"], told["step"], told["ema"]) == ("keras", 20, False)
+    generator, *_ = building.load_generator(run, 20, ema=False, standing_batches=2)
+    expected = generator([Z, LABELS], training=False)
+    made = keras.saving.load_model(folder)([Z, LABELS])["images"]
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+    assert np.std(made) > 0.05
+    assert [path.name for path in tmp_path.iterdir()] == ["keras"]
+
+
 def test_a_seed_is_the_image_of_the_command_sample(exported, run, tmp_path):
     for seed, label, truncation in ((5, 3, None), (6, 0, 0.5)):
         output = tmp_path / f"{seed}.png"
@@ -216,6 +232,12 @@ def test_what_is_known_of_a_run_is_in_the_card(run, tmp_path):
     assert told["imported"] == {k: v for k, v in imported.items() if k != "translated"}
     card = (tmp_path / "1" / "model_card.md").read_text()
     assert "| FID | 12.35 |" in card
+    header = yaml.safe_load(card.split("---\n")[1])
+    (result,) = header["model-index"][0]["results"]
+    assert (result["metrics"][0]["type"], result["metrics"][0]["value"]) == (
+        "fid",
+        12.3456,
+    )
     assert "a checkpoint of BigGAN, step 5: G.pth (sha256 0011)" in card
     assert "99" not in card.split("## Evaluation")[1]
 
@@ -263,6 +285,11 @@ def test_a_run_in_mixed_precision_without_classes_in_colour(tmp_path, capsys):
         ({"checkpoint": "best"}, "no best checkpoint"),
         ({"ema": "perhaps"}, "ema"),
         ({"label": "3"}, "label"),
+        ({"format": "tflite"}, "one of saved_model, onnx, litert, openvino, keras"),
+        (
+            {"format": "keras", "warmup": "true"},
+            "Received: --warmup and --format=keras",
+        ),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )

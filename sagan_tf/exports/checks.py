@@ -25,6 +25,8 @@ from sagan_tf.progress import progress_bar
 # The largest difference of images, in [-1, 1], that another order of sums explains.
 # Adjacent levels of a pixel are 80 times further apart.
 TOLERANCE = 1e-4
+# That of the formats that are one network, each in its own runtime.
+NETWORK_TOLERANCE = 1e-5
 # Where TensorFlow Serving looks for warm-up requests, inside the SavedModel.
 REQUESTS_PATH = pathlib.PurePosixPath("assets.extra/tf_serving_warmup_requests")
 
@@ -54,30 +56,86 @@ def compare(generator, served, num_classes=0):
         BadInput: images differ by more than `TOLERANCE`, or pixels by more than the
             one level by which rounding can move them.
     """
-    count = min(max(num_classes, _FEWEST_IMAGES), _MOST_IMAGES)
+    count = _count(num_classes)
     inputs, seeds = _inputs(generator, count, num_classes)
+
+    def run(batch):
+        return served.run("images", batch)["images"]
+
+    difference, _ = _compare_all(generator, run, inputs, range(0, count, _BATCH))
+    levels, attention = _compare_signatures(generator, served, inputs, seeds)
+    _check(difference, levels, TOLERANCE)
+    found = {"images": difference, "levels": levels, "attention": attention}
+    return {**found, "num_images": count, "tolerance": TOLERANCE}
+
+
+def compare_images(generator, run, num_classes=0):
+    """Compares a network in another runtime with the generator that it was made from.
+
+    Args:
+        generator, num_classes: see `compare`.
+        run: function of a dict of z and perhaps labels, arrays, that returns images. It
+            is given a batch of 1 image, one of 3 and larger ones.
+
+    Returns:
+        Dict, see `compare`: `"images"` and `"levels"`, over all images, `"num_images"`
+        and `"tolerance"`.
+
+    Raises:
+        BadInput: images differ by more than `NETWORK_TOLERANCE`, or pixels by more than
+            one level.
+    """
+    count = _count(num_classes)
+    inputs, _ = _inputs(generator, count, num_classes)
+    starts = [0, 1, *range(4, count, _BATCH)]
+    difference, levels = _compare_all(generator, run, inputs, starts)
+    _check(difference, levels, NETWORK_TOLERANCE)
+    found = {"images": difference, "levels": levels, "num_images": count}
+    return {**found, "tolerance": NETWORK_TOLERANCE}
+
+
+def _count(num_classes):
+    return min(max(num_classes, _FEWEST_IMAGES), _MOST_IMAGES)
+
+
+def _compare_all(generator, run, inputs, starts):
+    """The largest differences of images and of their pixels, over all inputs.
+
+    Args:
+        generator, run: see `compare_images`.
+        inputs: dict of z and perhaps labels.
+        starts: sequence of int, the first image of each batch.
+
+    Returns:
+        float, in [-1, 1], and int, in levels.
+    """
     live = tf.function(
         lambda *batch: generate(generator, *batch), reduce_retracing=True
     )
-    largest = []
+    count = len(inputs["z"])
+    differences, levels = [], []
     with progress_bar("Comparing", count) as bar:
-        for first in range(0, count, _BATCH):
-            batch = _part(inputs, first, first + _BATCH)
-            (exported,) = served.run("images", batch).values()
-            largest.append(np.max(np.abs(exported - live(*batch.values()))))
-            bar.update(len(exported))
-    difference = float(np.max(largest))
-    levels, attention = _compare_signatures(generator, served, inputs, seeds)
+        for first, last in zip(starts, [*starts[1:], count]):
+            batch = _part(inputs, first, last)
+            found, expected = run(batch), live(*batch.values()).numpy()
+            differences.append(np.max(np.abs(found - expected)))
+            with np.errstate(invalid="ignore"):  # The difference tells of a NaN.
+                pixels = [images.to_pixels(each) for each in (found, expected)]
+            levels.append(np.max(np.abs(pixels[0].astype(int) - pixels[1])))
+            bar.update(len(found))
+    return float(np.max(differences)), int(np.max(levels))
+
+
+def _check(difference, levels, tolerance):
+    """Refuses differences that rounding does not explain."""
     # A NaN is not within bounds either.
-    if not (difference <= TOLERANCE and levels <= 1):
+    if not (difference <= tolerance and levels <= 1):
         raise BadInput(
             "The export must draw what the generator draws: images that differ by at "
-            f"most {TOLERANCE:.0e} in [-1, 1], pixels by at most 1 level. Received: "
+            f"most {tolerance:.0e} in [-1, 1], pixels by at most 1 level. Received: "
             f"{difference:.1e}, and {levels} levels. The export was removed. Try an "
             "earlier step with --checkpoint."
         )
-    found = {"images": difference, "levels": levels, "attention": attention}
-    return {**found, "num_images": count, "tolerance": TOLERANCE}
 
 
 def _inputs(generator, count, num_classes):

@@ -1,10 +1,10 @@
-"""From a generator to a SavedModel that has been seen to draw the same images.
+"""From a generator to a folder that has been seen to draw the same images.
 
-Beside TensorFlow's own files, the folder has:
+Beside the files of its format (`formats.py`), the folder has:
 
 export.json       origin, signatures, evaluations, SHA-256 of each file
 model_card.md     the same for people
-assets.extra/     requests with which TensorFlow Serving warms the model up
+assets.extra/     in a SavedModel, requests with which TensorFlow Serving warms it up
 """
 
 import contextlib
@@ -19,7 +19,10 @@ import tensorflow as tf
 from sagan_tf.errors import BadInput
 from sagan_tf.exports import checks
 from sagan_tf.exports.folder import RECORD, export_folder
+from sagan_tf.exports.formats import FORMATS, SAVED_MODEL, check_format
+from sagan_tf.exports.meanings import meanings
 from sagan_tf.exports.model_card import model_card
+from sagan_tf.exports.one_network import write_network
 from sagan_tf.exports.origin import origin_in_memory, origin_of_run
 from sagan_tf.exports.served_model import ServedModel
 from sagan_tf.exports.signatures import make_signatures
@@ -35,11 +38,12 @@ def export_run(
     workdir,
     output,
     *,
+    format=SAVED_MODEL,
     checkpoint="newest",
     ema=True,
     standing_batches=0,
     overwrite=False,
-    warm=True,
+    warm=None,
 ):
     """Exports the generator of a run.
 
@@ -49,18 +53,21 @@ def export_run(
         workdir: path of the run.
         output: path of the new folder. For TensorFlow Serving, its name is a number,
             the version, and its parent folder has the name of the model.
+        format: one of `formats.NAMES`.
         checkpoint, ema, standing_batches: see `building.load_generator`.
         overwrite: bool, whether an existing export is replaced.
-        warm: bool, whether requests for TensorFlow Serving's warm-up are written.
+        warm: bool, whether requests for TensorFlow Serving's warm-up are written. They
+            are by default. `None` in other formats than a SavedModel.
 
     Returns:
         The content of export.json: dict.
 
     Raises:
-        BadInput: there is no run or no such checkpoint, `output` exists, or the export
-            does not draw what the generator draws.
+        BadInput: there is no run or no such checkpoint, `output` exists, a package of
+            the format is missing, or the export does not draw what the generator draws.
         OSError: it cannot be written.
     """
+    check_format(format, warm)
     with export_folder(output, overwrite) as folder, _in_float32():
         generator, config, class_names, step = building.load_generator(
             workdir, checkpoint, ema, standing_batches
@@ -68,11 +75,18 @@ def export_run(
         about = origin_of_run(workdir, checkpoint, ema, config, class_names, step)
         if standing_batches:  # Other images than those that were evaluated.
             about |= {"standing_batches": standing_batches, "evaluations": []}
-        return _export(generator, folder, config.num_classes, about, warm)
+        return _export(generator, folder, config.num_classes, about, format, warm)
 
 
 def export_generator(
-    generator, output, *, num_classes=0, class_names=(), overwrite=False, warm=True
+    generator,
+    output,
+    *,
+    format=SAVED_MODEL,
+    num_classes=0,
+    class_names=(),
+    overwrite=False,
+    warm=None,
 ):
     """Exports a generator that is in memory.
 
@@ -81,21 +95,22 @@ def export_generator(
             changed.
         num_classes: int, 0 for an unconditional generator.
         class_names: sequence of str, by label; may be empty.
-        output, overwrite, warm: see `export_run`.
+        output, format, overwrite, warm: see `export_run`.
 
     Returns:
         The content of export.json: dict. What only a run knows is `None` or empty.
 
     Raises:
         BadInput: `output` exists, the generator does not compute in float32 or has
-            other inputs than `num_classes` says, or the export does not draw what it
-            draws.
+            other inputs than `num_classes` says, a package of the format is missing, or
+            the export does not draw what it draws.
         OSError: it cannot be written.
     """
+    check_format(format, warm)
     _check(generator, num_classes)
     about = origin_in_memory(generator, num_classes, class_names)
     with export_folder(output, overwrite) as folder, _in_float32():
-        return _export(generator, folder, num_classes, about, warm)
+        return _export(generator, folder, num_classes, about, format, warm)
 
 
 @contextlib.contextmanager
@@ -126,21 +141,21 @@ def _check(generator, num_classes):
         )
 
 
-def _export(generator, folder, num_classes, about, warm):
+def _export(generator, folder, num_classes, about, format, warm):
     """Writes everything into an empty folder; returns the content of export.json."""
-    requests = checks.warm_up_requests(generator, num_classes)
-    _write_saved_model(generator, folder, num_classes)
-    with ServedModel(folder) as served:
-        signatures = served.signatures()
-        difference = checks.compare(generator, served, num_classes)
-        for name, inputs in requests:  # A server refuses a model if one fails.
-            served.run(name, inputs)
-    if warm:
-        checks.write_warmup_requests(folder, requests)
+    if format == SAVED_MODEL:
+        warm = True if warm is None else warm
+        signatures, difference = _export_saved_model(
+            generator, folder, num_classes, warm
+        )
+    else:
+        signatures, difference = write_network(generator, folder, format, num_classes)
     record = {
         **about,
+        "format": format,
         "parameters": sum(math.prod(w.shape) for w in generator.trainable_weights),
         "signatures": signatures,
+        "meanings": meanings(signatures, about["config"]),
         "difference": difference,
         "exported_with": versions.versions(),
         "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -156,6 +171,20 @@ def _export(generator, folder, num_classes, about, warm):
     }
     write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
     return record
+
+
+def _export_saved_model(generator, folder, num_classes, warm):
+    """Writes a SavedModel and checks it: see `write_network`."""
+    requests = checks.warm_up_requests(generator, num_classes)
+    _write_saved_model(generator, folder, num_classes)
+    with ServedModel(folder) as served:
+        signatures = served.signatures()
+        difference = checks.compare(generator, served, num_classes)
+        for name, inputs in requests:  # A server refuses a model if one fails.
+            served.run(name, inputs)
+    if warm:
+        checks.write_warmup_requests(folder, requests)
+    return signatures, difference
 
 
 def _write_saved_model(generator, folder, num_classes):
@@ -186,7 +215,7 @@ def describe(record, output):
         List of lines.
     """
     output, difference = pathlib.Path(output), record["difference"]
-    parent, weights = output.absolute().parent, "a generator in memory"
+    weights = "a generator in memory"
     if record["step"] is not None:
         averaged = "averaged " if record["ema"] else ""
         weights = f"step {record['step']:,}, {averaged}weights"
@@ -195,14 +224,24 @@ def describe(record, output):
         f"{name:<16}{', '.join(tensors['inputs'])} -> {', '.join(tensors['outputs'])}"
         for name, tensors in record["signatures"].items()
     ]
+    reader = "as a server does"
+    if record["format"] in FORMATS:
+        reader = f"by {FORMATS[record['format']].RUNTIME}"
     lines += [
-        "Loaded again, as a server does: images differ from the live generator's by at "
+        f"Loaded again, {reader}: images differ from the live generator's by at "
         f"most {difference['images']:.1e} in [-1, 1], pixels by "
         f"{difference['levels']} of 256 levels ({difference['num_images']} images).",
         f"{output}: {weights}, {megabytes:,.1f} MB on disk, "
         f"{record['parameters'] * 4 / 1e6:,.1f} MB of weights in memory; "
         f"{RECORD} and {CARD} have more.",
     ]
+    if record["format"] == SAVED_MODEL:
+        return lines + _how_to_serve(record, output)
+    return [*lines, f"{output / CARD} has the lines of Python that load it."]
+
+
+def _how_to_serve(record, output):
+    lines, parent = [], output.absolute().parent
     if not output.name.isdecimal():
         lines.append(
             "TensorFlow Serving takes only folders whose name is a number, the "
@@ -211,11 +250,11 @@ def describe(record, output):
     labels = {"labels": 0} if record["config"]["num_classes"] else {}
     row = {**labels, "seeds": 7, "truncation": 0.0}
     request = {"signature_name": "sample_png", "instances": [row]}
-    lines += [
+    return [
+        *lines,
         "To serve it, and to ask for an image (base64 of a PNG file):",
         f"  docker run -p 8501:8501 -e MODEL_NAME={parent.name} "
         f"-v {parent}:/models/{parent.name} tensorflow/serving:2.21.0",
         f"  curl -d '{json.dumps(request)}' "
         f"http://localhost:8501/v1/models/{parent.name}:predict",
     ]
-    return lines

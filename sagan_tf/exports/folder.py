@@ -6,10 +6,11 @@ import signal
 import threading
 
 from sagan_tf.errors import BadInput
+from sagan_tf.exports.formats import FILES
 from sagan_tf.files import replacing_folder
 
-# What makes a folder an export.
-RECORD, MODEL = "export.json", "saved_model.pb"
+# What makes a folder an export, besides one of `FILES`.
+RECORD = "export.json"
 
 
 @contextlib.contextmanager
@@ -51,10 +52,11 @@ def check_output(path, overwrite=False):
             f"The output must be a new folder. Received: {path}, which exists. "
             f"Try --output={other}, or --overwrite to replace it."
         )
-    if not all((path / name).is_file() for name in (RECORD, MODEL)):
+    has_model = any((path / name).is_file() for name in FILES)
+    if not (has_model and (path / RECORD).is_file()):
         raise BadInput(
             f"--overwrite replaces only exports. Received: {path}, which has no "
-            f"{RECORD} or no {MODEL}. Try --output={other}."
+            f"{RECORD} or no model. Try --output={other}."
         )
 
 

@@ -1,18 +1,47 @@
 """The page that goes with an exported generator: what it is, what is known of it."""
 
 from sagan_tf.evaluation.comparison import TITLES
+from sagan_tf.exports.formats import FORMATS, SAVED_MODEL
+from sagan_tf.exports.hub_header import hub_header
 
 # Longer lists of classes are in export.json only.
 _MOST_CLASSES = 100
 
 _INTRODUCTION = """
 A generator of a Self-Attention GAN (Zhang et al., arXiv 1805.08318), which
-`sagan_tf.export` wrote as a TensorFlow SavedModel. It needs TensorFlow to run
-(TensorFlow Serving, `tf.saved_model.load`, the C API), not `sagan_tf`. It computes in
+`sagan_tf.export` wrote {what}, not `sagan_tf`. It computes in
 float32. Spectral normalization is part of the weights, and batch normalization uses
 moving averages.
 """
+_SAVED_MODEL = """as a TensorFlow SavedModel. It needs TensorFlow to run
+(TensorFlow Serving, `tf.saved_model.load`, the C API)"""
+_LOADING = """## Load it
+
+In this folder:
+
+{code}
+
+These are not the images that `python -m sagan_tf.sample` draws for seed 0: its random
+numbers are others.
+
+| | tensor | |
+| --- | --- | --- |
+{rows}
+
+N, the number of images, is 1 or more, and the same for all.
+"""
+_LOADING_SAVED_MODEL = """\
+import tensorflow as tf
+
+signatures = tf.saved_model.load(".").signatures
+inputs = {name: tf.constant(array) for name, array in inputs.items()}
+images = signatures["images"](**inputs)["images"].numpy()
+"""
 _SIGNATURES = """## Signatures
+
+From Python, in this folder:
+
+{code}
 
 | signature | inputs | outputs |
 | --- | --- | --- |
@@ -35,10 +64,17 @@ _LIMITS = """## Limits
 - The images do not show real people or objects. They resemble the training images and
   share their biases. Recall and coverage, where measured, say how much of the training
   images' variety they have.
-- This file does not know the license of the training images.
-- Runtimes other than TensorFlow may leave out the checks of inputs: OpenVINO does.
-  Under XLA `sample` and `sample_png` draw other random numbers.
+- This file does not know the license of the training images. On the Hugging Face Hub,
+  where this file is README.md, state one in place of `unknown`.
+{runtime}
 - export.json has the SHA-256 of all files, the versions and the full configuration."""
+_SAVED_MODEL_LIMITS = """\
+- Runtimes other than TensorFlow may leave out the checks of inputs: OpenVINO does.
+  Under XLA `sample` and `sample_png` draw other random numbers."""
+_NETWORK_LIMITS = """\
+- Nothing checks the inputs: for a label that is no class, {runtime} fails or draws
+  some image."""
+_UNCONDITIONAL_LIMITS = "- Nothing checks the inputs."
 
 
 def model_card(record):
@@ -54,23 +90,77 @@ def model_card(record):
     size, classes = config["resolution"], config["num_classes"]
     colours = "grey" if config["image_channels"] == 1 else "RGB"
     kind = f"{classes:,} classes" if classes else "unconditional"
+    is_saved_model = record["format"] == SAVED_MODEL
     evaluations = [line for each in record["evaluations"] for line in _evaluation(each)]
     lines = [
+        hub_header(record),
         f"# SAGAN generator, {size} x {size} {colours}, {kind}",
-        _INTRODUCTION,
+        _INTRODUCTION.format(what=_what(record)),
         *_about(record),
-        _signatures(record),
+        _signatures(record) if is_saved_model else _loading(record),
         *_classes(record["class_names"], classes),
         "## Evaluation\n",
         *(evaluations or ["These weights have not been evaluated.\n"]),
-        _LIMITS,
+        _LIMITS.format(runtime=_limits(record)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _what(record):
+    if record["format"] == SAVED_MODEL:
+        return _SAVED_MODEL
+    module = FORMATS[record["format"]]
+    return f"for {module.TITLE}. It needs {module.RUNTIME} to run"
+
+
+def _limits(record):
+    if record["format"] == SAVED_MODEL:
+        return _SAVED_MODEL_LIMITS
+    if not record["config"]["num_classes"]:
+        return _UNCONDITIONAL_LIMITS
+    return _NETWORK_LIMITS.format(runtime=FORMATS[record["format"]].RUNTIME)
+
+
+def _code(record, loading):
+    """Lines of Python, indented, that draw three images from the folder."""
+    config = record["config"]
+    imports, rest = loading.split("\n\n", 1)
+    lines = [
+        "import numpy as np",
+        imports,
+        "",
+        f"z = np.random.default_rng(0).normal(size=(3, {config['z_dim']}))",
+        'inputs = {"z": z.astype("float32")}',
+    ]
+    if classes := config["num_classes"]:
+        labels = [label % classes for label in range(3)]
+        lines.append(f'inputs["labels"] = np.array({labels}, "int32")')
+    lines += [
+        *rest.splitlines(),
+        "# As `sagan_tf` rounds: all 256 levels have the same width.",
+        'pixels = (images * 127.5 + 128).clip(0, 255).astype("uint8")',
+    ]
+    return "\n".join(f"    {line}" if line else "" for line in lines)
+
+
+def _loading(record):
+    """How one network is loaded, and what goes in and comes out."""
+    (signature,) = record["signatures"].values()
+    rows = [
+        f"| {kind} | {_tensor(name, info)} | {record['meanings'][name]} |"
+        for kind in ("input", "output")
+        for name, info in signature[f"{kind}s"].items()
+    ]
+    code = _code(record, FORMATS[record["format"]].LOADING)
+    return _LOADING.format(code=code, rows="\n".join(rows))
 
 
 def _about(record):
     config, imported = record["config"], record["imported"]
     difference, step = record["difference"], record["step"]
+    reader = "into a session"
+    if record["format"] in FORMATS:
+        reader = f"by {FORMATS[record['format']].RUNTIME}"
     weights = "of a generator in memory"
     if step is not None:
         kind = "averaged weights (EMA)" if record["ema"] else "weights as trained"
@@ -87,7 +177,7 @@ def _about(record):
         "trained with": ", ".join(map(_versions, record["trained_with"][-1:])),
         "exported with": f"{_versions(record['exported_with'])}, {record['time']}",
         "checked": (
-            f"loaded again into a session, {difference['num_images']} images differ "
+            f"loaded again {reader}, {difference['num_images']} images differ "
             f"from the live generator's by at most {difference['images']:.1e} in "
             f"[-1, 1] (allowed: {difference['tolerance']:.0e})"
         ),
@@ -136,11 +226,7 @@ def _versions(entry):
 
 def _signatures(record):
     def tensors(infos):
-        texts = []
-        for name, info in infos.items():
-            sizes = ["N" if size is None else str(size) for size in info["shape"]]
-            texts.append(f"`{name}` {info['dtype']} ({', '.join(sizes)})")
-        return "<br>".join(texts)
+        return "<br>".join(_tensor(name, info) for name, info in infos.items())
 
     rows = [
         f"| `{name}` | {tensors(found['inputs'])} | {tensors(found['outputs'])} |"
@@ -150,7 +236,13 @@ def _signatures(record):
     if record["config"]["num_classes"]:
         same, label = "seed and label give", '"labels": 0, '
     row = f'{{{label}"seeds": 7, "truncation": 0.0}}'
-    return _SIGNATURES.format(rows="\n".join(rows), same=same, row=row)
+    code = _code(record, _LOADING_SAVED_MODEL)
+    return _SIGNATURES.format(rows="\n".join(rows), same=same, row=row, code=code)
+
+
+def _tensor(name, info):
+    sizes = ["N" if size is None else str(size) for size in info["shape"]]
+    return f"`{name}` {info['dtype']} ({', '.join(sizes)})"
 
 
 def _classes(names, count):

@@ -10,8 +10,10 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from sagan_tf import images
 from sagan_tf.exports.checks import (
+    NETWORK_TOLERANCE,
     TOLERANCE,
     compare,
+    compare_images,
     warm_up_requests,
     write_warmup_requests,
 )
@@ -141,6 +143,36 @@ def test_an_unconditional_generator_is_compared():
     served = StandIn(0)
     assert compare(painter(0), served)["images"] <= 1e-6
     assert served.asked[0][1].keys() == {"z"}
+
+
+class Network:
+    """The painter in another runtime, which may err by so much."""
+
+    def __init__(self, num_classes=5, error=0.0):
+        self._painter, self._error = painter(num_classes), np.float32(error)
+        self.counts = []
+
+    def __call__(self, inputs):
+        self.counts.append(len(inputs["z"]))
+        given = [*inputs.values()] if len(inputs) > 1 else inputs["z"]
+        return self._painter(given, training=False).numpy() + self._error
+
+
+@pytest.mark.parametrize("num_classes", [0, 5])
+def test_a_network_is_compared_in_batches_of_1_and_3_too(num_classes):
+    run = Network(num_classes)
+    found = compare_images(painter(num_classes), run, num_classes)
+    assert run.counts == [1, 3, 8, 4]
+    assert found["images"] <= 1e-6
+    assert found["levels"] <= 1
+    assert (found["num_images"], found["tolerance"]) == (16, NETWORK_TOLERANCE)
+
+
+@pytest.mark.parametrize("error", [2e-5, np.nan])
+def test_a_network_that_is_wrong_is_refused(error):
+    with pytest.raises(ValueError, match="at most 1e-05 in"):
+        compare_images(painter(), Network(5, error), 5)
+    assert compare_images(painter(), Network(5, 5e-6), 5)["images"] > 4e-6
 
 
 def test_warm_up_requests_can_be_answered():

@@ -7,7 +7,9 @@ import threading
 
 import pytest
 
-from sagan_tf.exports.folder import MODEL, RECORD, check_output, export_folder
+from sagan_tf.exports.folder import RECORD, check_output, export_folder
+
+MODEL = "saved_model.pb"
 
 
 def fill(folder, text):
@@ -66,6 +68,15 @@ def test_an_export_is_not_replaced_unasked(path):
     make(path, overwrite=True)
     assert (path / MODEL).read_text() == "new"
     assert names(path.parent) == ["1"]
+
+
+def test_an_export_replaces_one_of_another_format(path):
+    make(path, "old")
+    with export_folder(path, overwrite=True) as folder:
+        for name in (RECORD, "generator.onnx"):
+            (folder / name).write_text("onnx")
+    make(path, "new", overwrite=True)
+    assert names(path) == [RECORD, MODEL]
 
 
 @pytest.mark.parametrize("there", ["", RECORD, MODEL])

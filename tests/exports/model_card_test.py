@@ -2,6 +2,7 @@ import copy
 
 import pytest
 
+from sagan_tf.exports import formats
 from sagan_tf.exports.model_card import model_card
 
 VERSIONS = {
@@ -25,6 +26,7 @@ EVALUATION = {
     "reference": {"description": "my clothes", "content_hash": "d9d84b35f7a3aa"},
 }
 RECORD = {
+    "format": "saved_model",
     "step": 6000,
     "ema": True,
     "config": {
@@ -67,6 +69,15 @@ def card(**changes):
         else:
             record[name] = value
     return model_card(record)
+
+
+NETWORK = {
+    "images": {
+        "inputs": {"z": {"dtype": "float32", "shape": [None, 128]}},
+        "outputs": {"images": {"dtype": "float32", "shape": [None, 32, 32, 1]}},
+    }
+}
+MEANINGS = {"z": "drawn from N(0, I)", "images": "values in [-1, 1]"}
 
 
 @pytest.mark.parametrize(
@@ -157,3 +168,25 @@ def test_residual_blocks_are_not_called_attention():
     text = model_card(record)
     assert "no attention, but residual blocks in its place at 16x16, 32x32" in text
     assert "attention at 16x16, 32x32" in model_card(RECORD)
+
+
+def card_of(name, num_classes=2):
+    config = {**RECORD["config"], "num_classes": num_classes}
+    changes = {"format": name, "signatures": NETWORK, "meanings": MEANINGS}
+    return model_card({**RECORD, **changes, "config": config, "class_names": []})
+
+
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_a_network_says_how_it_is_loaded(name):
+    text, module = card_of(name), formats.FORMATS[name]
+    assert f"wrote for {module.TITLE}. It needs {module.RUNTIME} to run" in text
+    assert f"loaded again by {module.RUNTIME}, 16 images" in text
+    for line in module.LOADING.split():
+        assert line in text
+    assert '    inputs["labels"] = np.array([0, 1, 0], "int32")' in text.splitlines()
+    assert "| output | `images` float32 (N, 32, 32, 1) | values in [-1, 1] |" in text
+    assert "TensorFlow Serving" not in text
+
+
+def test_an_unconditional_network_takes_no_labels():
+    assert "label" not in card_of("onnx", 0)

@@ -421,6 +421,12 @@ TABLE = [
         "'1e3'. Try --checkpoint=newest.",
     ),
     (
+        "export",
+        ["--workdir=run", "--output=a", "--format=tflite"],
+        "format must be one of saved_model, onnx, litert, openvino, keras. Received: "
+        "--format=tflite. Try --format=saved_model.",
+    ),
+    (
         "import_weights",
         ["--from=pytorch"],
         "from must be one of official-tf1, biggan-pytorch, mmgeneration, "

@@ -1,0 +1,67 @@
+"""The formats of an export, and the packages that they need.
+
+A SavedModel has several signatures, see `export.py`. Every other format is one network
+from z and labels to images. Its module, for example `onnx_file.py`, has
+
+    TITLE           str, the format's name for people
+    RUNTIME         str, what runs it
+    MODULES         tuple of str, Python modules that writing and checking import
+    FILE            str, a file that every export of this format has
+    LOADING         str, lines of Python from `inputs`, a dict of arrays, to `images`
+    write(model, folder, specs)   writes a `keras.Model` whose outputs are a dict of
+                    `"images"`; specs: list of `tf.TensorSpec`, its inputs
+    open_reader(folder)   opens what `write` wrote, in its own runtime; returns a
+                    function from `inputs` to `images`, for any number of images
+
+These modules import what they need when it is used: flags are checked before.
+"""
+
+import importlib.util
+
+from sagan_tf.errors import BadInput
+from sagan_tf.exports import keras_folder, litert_file, onnx_file, openvino_files
+
+SAVED_MODEL = "saved_model"
+FORMATS = {
+    "onnx": onnx_file,
+    "litert": litert_file,
+    "openvino": openvino_files,
+    "keras": keras_folder,
+}
+NAMES = (SAVED_MODEL, *FORMATS)
+# One of them is in every export.
+FILES = ("saved_model.pb", *(module.FILE for module in FORMATS.values()))
+
+
+def check_format(name, warm=None):
+    """Checks that a format can be written here.
+
+    Args:
+        name: str, the format.
+        warm: bool, whether warm-up requests are wanted, or `None` if nobody said so.
+
+    Raises:
+        BadInput: it is none of `NAMES`, one of its packages is missing, or `warm` is
+            given for a format that has no warm-up requests.
+    """
+    if name not in NAMES:
+        raise BadInput(
+            f"format must be one of {', '.join(NAMES)}. Received: {name!r}. "
+            f"Try {SAVED_MODEL}."
+        )
+    if name == SAVED_MODEL:
+        return
+    if warm is not None:
+        flag = "--warmup" if warm else "--nowarmup"
+        raise BadInput(
+            "Warm-up requests are for TensorFlow Serving, which takes "
+            f"--format={SAVED_MODEL}. Received: {flag} and --format={name}. Try it "
+            f"without {flag}."
+        )
+    modules = FORMATS[name].MODULES
+    missing = [each for each in modules if importlib.util.find_spec(each) is None]
+    if missing:
+        raise BadInput(
+            f"--format={name} needs packages that are not installed. Missing: "
+            f"{', '.join(missing)}. Try pip install 'sagan-tf[{name}]'."
+        )

@@ -1,0 +1,42 @@
+import pathlib
+
+import pytest
+
+from sagan_tf.exports import formats
+
+
+@pytest.mark.parametrize("name", formats.NAMES)
+def test_a_format_whose_packages_are_there_is_accepted(name, monkeypatch):
+    if name in formats.FORMATS:
+        monkeypatch.setattr(formats.FORMATS[name], "MODULES", ("numpy",))
+    formats.check_format(name)
+
+
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_a_missing_package_names_the_extra(name, monkeypatch):
+    monkeypatch.setattr(formats.FORMATS[name], "MODULES", ("numpy", "not_there"))
+    with pytest.raises(ValueError) as seen:
+        formats.check_format(name)
+    assert str(seen.value) == (
+        f"--format={name} needs packages that are not installed. Missing: not_there. "
+        f"Try pip install 'sagan-tf[{name}]'."
+    )
+
+
+@pytest.mark.parametrize(("warm", "flag"), [(True, "--warmup"), (False, "--nowarmup")])
+def test_warm_up_is_for_a_saved_model(warm, flag):
+    formats.check_format("saved_model", warm)
+    with pytest.raises(ValueError, match=f"Received: {flag} and --format=keras. Try"):
+        formats.check_format("keras", warm)
+
+
+def test_an_unknown_format_is_named():
+    words = "one of saved_model, onnx, litert, openvino, keras. Received: 'tflite'"
+    with pytest.raises(ValueError, match=words):
+        formats.check_format("tflite")
+
+
+def test_every_format_with_packages_has_an_extra():
+    text = (pathlib.Path(__file__).parents[2] / "setup.py").read_text(encoding="utf-8")
+    for name, module in formats.FORMATS.items():
+        assert (f'"{name}":' in text) == bool(module.MODULES), name
