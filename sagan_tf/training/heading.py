@@ -43,7 +43,10 @@ def heading(config, source, workdir, model, start, initialized=None):
 
 
 def _frozen(blocks):
-    return f", whose first {blocks} blocks are frozen and not counted" if blocks else ""
+    if not blocks:
+        return ""
+    which = "block is" if blocks == 1 else f"{blocks} blocks are"
+    return f", whose first {which} frozen and not counted"
 
 
 def survey_lines(survey, config):
