@@ -1,5 +1,6 @@
 """A new run that starts with another run's weights."""
 
+import dataclasses
 import json
 import shutil
 
@@ -25,22 +26,15 @@ CONFIG = Config(
     ema_decay=0.5,
 )
 # The networks of `tiny`.
-TINY = Config(
-    resolution=32,
-    image_channels=1,
-    num_classes=10,
-    z_dim=8,
-    generator_channels=4,
-    discriminator_channels=4,
-    attention_resolution=(16,),
-    ema_decay=0.5,
+TINY = dataclasses.replace(
+    CONFIG, num_classes=10, z_dim=8, generator_channels=4, discriminator_channels=4
 )
 NAMES = ["cat", "dog", "emu"]
 STEP = 7
 
 
 def changed(**changes):
-    return Config(**{**vars(CONFIG), **changes})
+    return dataclasses.replace(CONFIG, **changes)
 
 
 def write_run(workdir, config=CONFIG, names=NAMES, left_out=()):
