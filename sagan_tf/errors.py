@@ -1,5 +1,6 @@
-"""How a command ends: its exit statuses, and the error for bad input."""
+"""How a command ends: exit statuses, the error for bad input, missing packages."""
 
+import importlib.util
 import struct
 import zlib
 
@@ -44,3 +45,16 @@ DAMAGE = (
     struct.error,
     zlib.error,
 )
+
+
+def missing_packages(names):
+    """Those of some Python packages that are not installed: list of str.
+
+    A folder of that name in the current one is no package: W&B, MLflow and exports make
+    such folders.
+
+    Args:
+        names: iterable of str, as they are imported.
+    """
+    found = {name: importlib.util.find_spec(name) for name in names}
+    return [name for name, spec in found.items() if not (spec and spec.origin)]

@@ -7,14 +7,13 @@ Every line of evaluations.jsonl says what was scored (`subject`, `step`), how
 
 import dataclasses
 import datetime
-import importlib.util
 import pathlib
 import time
 
 import tensorflow as tf
 
 from sagan_tf import data
-from sagan_tf.errors import BadInput
+from sagan_tf.errors import BadInput, missing_packages
 from sagan_tf.evaluation import comparison, references, scoring
 from sagan_tf.evaluation.features.network import FeatureNetwork, open_feature_network
 from sagan_tf.evaluation.features.of_run import open_network_of_run
@@ -24,7 +23,7 @@ from sagan_tf.files import append_lines
 from sagan_tf.model import generating
 from sagan_tf.run import versions
 from sagan_tf.run.directory import read_config
-from sagan_tf.run.records import json_line, read_metrics
+from sagan_tf.run.records import json_line, read_metrics, scalars
 
 _WITHOUT_RUN = {
     "protocol": "quick-5k",
@@ -258,14 +257,13 @@ def write_record(record, log):
         OSError: it cannot be written.
     """
     append_lines(log, json_line(record))
-    if record["step"] is None or not importlib.util.find_spec("tensorboard"):
+    if record["step"] is None or missing_packages(["tensorboard"]):
         return
-    prefix = f"evaluation/{record['protocol']['name']}/{record['network']['name']}"
     folder = pathlib.Path(log).parent / "tensorboard"
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default(record["step"]):
-        for name, value in record["metrics"].items():
-            tf.summary.scalar(f"{prefix}/{name}", value)
+        for name, value in scalars(record).items():
+            tf.summary.scalar(name, value)
     writer.close()
 
 

@@ -16,9 +16,7 @@ from z and labels to images. Its module, for example `onnx_file.py`, has
 These modules import what they need when it is used: flags are checked before.
 """
 
-import importlib.util
-
-from sagan_tf.errors import BadInput
+from sagan_tf.errors import BadInput, missing_packages
 from sagan_tf.exports import keras_folder, litert_file, onnx_file, openvino_files
 
 SAVED_MODEL = "saved_model"
@@ -38,7 +36,7 @@ def check_format(name, warm=None):
 
     Args:
         name: str, the format.
-        warm: bool, whether warm-up requests are wanted, or `None` if nobody said so.
+        warm: bool, whether to write warm-up requests. `None`: not given.
 
     Raises:
         BadInput: it is none of `NAMES`, one of its packages is missing, or `warm` is
@@ -58,9 +56,7 @@ def check_format(name, warm=None):
             f"--format={SAVED_MODEL}. Received: {flag} and --format={name}. Try it "
             f"without {flag}."
         )
-    modules = FORMATS[name].MODULES
-    missing = [each for each in modules if importlib.util.find_spec(each) is None]
-    if missing:
+    if missing := missing_packages(FORMATS[name].MODULES):
         raise BadInput(
             f"--format={name} needs packages that are not installed. Missing: "
             f"{', '.join(missing)}. Try pip install 'sagan-tf[{name}]'."

@@ -210,6 +210,17 @@ def _strict(value):
     return value if is_number else None
 
 
+def scalars(evaluation):
+    """The values of an evaluation by the names that loggers show: dict.
+
+    Args:
+        evaluation: dict, a line of evaluations.jsonl.
+    """
+    protocol, network = evaluation["protocol"]["name"], evaluation["network"]["name"]
+    prefix = f"evaluation/{protocol}/{network}"
+    return {f"{prefix}/{name}": v for name, v in evaluation["metrics"].items()}
+
+
 def draw_metrics(workdir):
     """Draws metrics.png of a run, if it has metrics or evaluations."""
     workdir = pathlib.Path(workdir)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import importlib.util
 import os
 import pathlib
 import sys
@@ -33,6 +32,7 @@ from sagan_tf.training.callbacks.metric_log import (
     MetricPlot,
     MetricReset,
     TensorBoardLog,
+    writes_events,
 )
 from sagan_tf.training.callbacks.periodic_evaluation import PeriodicEvaluation
 from sagan_tf.training.callbacks.progress import Progress
@@ -292,9 +292,7 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
         make_sample_grid(config, source, workdir),
         writer,
     ]
-    if "tensorboard" in config.logger or (
-        config.tensorboard and importlib.util.find_spec("tensorboard")
-    ):
+    if writes_events(config.logger, config.tensorboard):
         # Before the log, which resets the metrics.
         callbacks.insert(1, TensorBoardLog(every, workdir / "tensorboard"))
     if is_watched(config, source):

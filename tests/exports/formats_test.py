@@ -23,6 +23,14 @@ def test_a_missing_package_names_the_extra(name, monkeypatch):
     )
 
 
+def test_a_folder_of_the_name_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / "a_folder").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(formats.FORMATS["onnx"], "MODULES", ("a_folder",))
+    with pytest.raises(ValueError, match="Missing: a_folder"):
+        formats.check_format("onnx")
+
+
 @pytest.mark.parametrize(("warm", "flag"), [(True, "--warmup"), (False, "--nowarmup")])
 def test_warm_up_is_for_a_saved_model(warm, flag):
     formats.check_format("saved_model", warm)

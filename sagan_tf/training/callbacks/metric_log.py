@@ -7,6 +7,7 @@ import time
 
 import tensorflow as tf
 
+from sagan_tf.errors import missing_packages
 from sagan_tf.files import append_lines, write_text
 from sagan_tf.run.records import (
     draw_metrics,
@@ -136,6 +137,19 @@ class MetricPlot(StepCallback):
 
     def on_train_end(self, logs=None):
         self.at_step(self.step(), logs)
+
+
+def writes_events(loggers, where_installed):
+    """Whether a run writes TensorBoard events.
+
+    Args:
+        loggers: values of `--logger`.
+        where_installed: bool, whether it does so without being asked if TensorBoard is
+            installed: `--tensorboard`.
+    """
+    if "tensorboard" in loggers:
+        return True
+    return where_installed and not missing_packages(["tensorboard"])
 
 
 class TensorBoardLog(StepCallback):

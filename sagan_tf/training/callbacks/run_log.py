@@ -6,16 +6,15 @@ evaluations.jsonl hold, at their steps. The Keras callbacks of the two packages
 0 whenever a run goes on, and know neither evaluations nor grids.
 """
 
-import importlib.util
 import json
 import math
 import os
 import re
 import sys
 
-from sagan_tf.errors import FINISHED, STOPPED, BadInput
+from sagan_tf.errors import FINISHED, STOPPED, BadInput, missing_packages
 from sagan_tf.files import write_text
-from sagan_tf.run.records import EVALUATIONS, find_json, read_metrics
+from sagan_tf.run.records import EVALUATIONS, find_json, read_metrics, scalars
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 # In the workdir: the run of each logger, and what it has been sent.
@@ -29,14 +28,11 @@ def check_installed(names):
     Args:
         names: values of `--logger`, which are the names of the packages.
     """
-    for name in names:
-        spec = importlib.util.find_spec(name)
-        # W&B and MLflow make folders of these names, which are no packages.
-        if spec is None or spec.origin is None:
-            raise BadInput(
-                f"--logger={name} needs the package {name}. Received: it is not "
-                f"installed. Try pip install 'sagan-tf[{name}]', or without it."
-            )
+    for name in missing_packages(names):
+        raise BadInput(
+            f"--logger={name} needs the package {name}. Received: it is not "
+            f"installed. Try pip install 'sagan-tf[{name}]', or without it."
+        )
 
 
 class RunLog(StepCallback):
@@ -83,7 +79,7 @@ class RunLog(StepCallback):
                         sink.log(_numbers(record), record["step"])
                 for record in evaluations[sent["evaluations"] :]:
                     if record["step"] is not None:
-                        sink.log(_scores(record), record["step"])
+                        sink.log(_numbers(scalars(record)), record["step"])
                 for number, path in grids.items():
                     if number > sent["samples"]:
                         sink.draw(path, number)
@@ -104,19 +100,12 @@ class RunLog(StepCallback):
 
 
 def _numbers(record):
-    """The values of a line of metrics.jsonl that are finite numbers."""
+    """Of named values, but for the step, those that are finite numbers."""
     return {
         name: value
         for name, value in record.items()
         if name != "step" and isinstance(value, (int, float)) and math.isfinite(value)
     }
-
-
-def _scores(record):
-    """The values of an evaluation, by the names that TensorBoard shows."""
-    prefix = f"evaluation/{record['protocol']['name']}/{record['network']['name']}"
-    scores = _numbers(record["metrics"])
-    return {f"{prefix}/{name}": value for name, value in scores.items()}
 
 
 class WandbSink:
