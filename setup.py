@@ -37,7 +37,8 @@ setuptools.setup(
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["sagan_tf", "sagan_tf.*"]),
     package_data={
-        "sagan_tf.attention_maps": ["page.html"],
+        "sagan_tf.attention_maps": ["page.html", "page.css", "overlay.js"],
+        "sagan_tf.exports": ["web_page.html", "latents.js"],
         # What other packages say about some features: see evaluation/metrics/peers.py.
         "sagan_tf.evaluation.metrics": ["peer_figures.json", "peer_features.npz"],
     },

@@ -2,6 +2,7 @@
 
 python -m sagan_tf.export --workdir=runs/digits --output=models/digits/1
 python -m sagan_tf.export --workdir=runs/digits --output=digits-onnx --format=onnx
+python -m sagan_tf.export --workdir=runs/digits --output=digits-page --format=web
 
 The model runs without this package; its model_card.md says how. Before the folder gets
 its name, the command loads the model in its own runtime and checks that it draws what
@@ -24,9 +25,10 @@ def _define(values):
         ("workdir", None, "folder of the run"),
         ("output", None, "new folder; for TensorFlow Serving a number, the version"),
         ("checkpoint", "newest", "step of the checkpoint, newest or best"),
+        ("onnxruntime_web", None, "web: folder of the npm package; none: searched"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
-    about = "what it is written for; onnx, litert and openvino each need an extra"
+    about = "what it is written for; onnx, litert, openvino and web need an extra"
     flags.DEFINE_enum("format", SAVED_MODEL, NAMES, about, flag_values=values)
     flags.DEFINE_integer("standing_batches", 0, STANDING, 0, 10**6, flag_values=values)
     for name, default, about in (
@@ -41,7 +43,7 @@ def _export(values):
     required(values, "workdir", "runs/digits")
     output = required(values, "output", "models/digits/1")
     warm = values.warmup if values["warmup"].present else None
-    check_format(values.format, warm)
+    check_format(values.format, warm, values.onnxruntime_web)
     check_output(output, values.overwrite)
     checkpoint = parse_step(values.checkpoint)
     # TensorFlow takes seconds to load: flags are checked before.
@@ -55,6 +57,7 @@ def _export(values):
         standing_batches=values.standing_batches,
         overwrite=values.overwrite,
         warm=warm,
+        onnxruntime_web=values.onnxruntime_web,
     )
     print("\n".join(exports.describe(record, output)))
     return FINISHED

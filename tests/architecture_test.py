@@ -33,7 +33,7 @@ ROOMS = {
     "importers": "files networks run",
     "training": "files distribution layers images drawing data model run evaluation",
     "sampling": "files settings images drawing networks data model run evaluation",
-    "exports": "files images networks model run evaluation",
+    "exports": "files images networks model run evaluation attention_maps",
     "reports": "files data planning evaluation attention_maps training sampling run",
     "ablations": "files settings images drawing model run planning training",
 }

@@ -1,6 +1,6 @@
 """The colours of attention: those of queries, and of a map over its image.
 
-`page.html` computes the same overlay in the browser.
+`overlay.js` computes the same overlay in the browser.
 """
 
 import numpy as np

@@ -21,6 +21,8 @@ from sagan_tf.files import write_text
 MOST_BYTES = 64 * 2**20
 
 _TEMPLATE = pathlib.Path(__file__).with_name("page.html")
+# What its style and its script begin with, as those of `exports/web_page.html` do.
+_SHARED = ("page.css", "overlay.js")
 # The least side of the drawn map in pixels: a multiple of all sizes of maps.
 _CANVAS = 384
 
@@ -95,20 +97,45 @@ class Page:
         """
         chosen = [self._images[index] for index in sorted(self._images)]
         data = {
-            "canvas": max([_CANVAS, *(2 * image["resolution"] for image in chosen)]),
-            "colours": _text(colour_table()),
+            "canvas": canvas_side(*(image["resolution"] for image in chosen)),
             "query_colours": QUERY_COLOURS,
-            "no_effect": NO_EFFECT,
             "images": chosen,
         }
-        template = string.Template(_TEMPLATE.read_text(encoding="utf-8"))
-        text = template.substitute(
-            title=html.escape(title),
-            about=html.escape(about),
-            # A title could otherwise end the script that contains the data.
-            data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
-        )
+        text = filled(_TEMPLATE, title, about, data)
         write_text(path, text)
+
+
+def canvas_side(*resolutions):
+    """The side of the drawn map, for images of these sizes: int."""
+    return max([_CANVAS, *(2 * resolution for resolution in resolutions)])
+
+
+def filled(template, title, about, data, script=""):
+    """A page that shows attention maps, with its words, its data and all its parts.
+
+    Args:
+        template: path of an HTML file with places for `$title`, `$about`, `$data`,
+            `$style` and `$script`.
+        title, about: str, any text.
+        data: dict that can be JSON. The page has colours and a sentence beside it.
+        script: str, lines of JavaScript after those that such pages share.
+
+    Returns:
+        Text.
+    """
+    data = {"colours": _text(colour_table()), "no_effect": NO_EFFECT, **data}
+    style, shared = (
+        _TEMPLATE.with_name(name).read_text(encoding="utf-8") for name in _SHARED
+    )
+    page = string.Template(template.read_text(encoding="utf-8"))
+    return page.substitute(
+        title=html.escape(title),
+        about=html.escape(about),
+        style=style,
+        script=shared + script,
+        # A title could otherwise end the script that contains the data.
+        data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
+    )
 
 
 def quantized(scores):

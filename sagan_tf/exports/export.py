@@ -17,12 +17,13 @@ import keras
 import tensorflow as tf
 
 from sagan_tf.errors import BadInput
-from sagan_tf.exports import checks
+from sagan_tf.exports import checks, web_page
 from sagan_tf.exports.folder import RECORD, export_folder
-from sagan_tf.exports.formats import FORMATS, SAVED_MODEL, check_format
+from sagan_tf.exports.formats import FORMATS, SAVED_MODEL, WEB, check_format
 from sagan_tf.exports.meanings import meanings
-from sagan_tf.exports.model_card import model_card
+from sagan_tf.exports.model_card import model_card, title
 from sagan_tf.exports.one_network import write_network
+from sagan_tf.exports.onnxruntime_web import find_package
 from sagan_tf.exports.origin import origin_in_memory, origin_of_run
 from sagan_tf.exports.served_model import ServedModel
 from sagan_tf.exports.signatures import make_signatures
@@ -44,6 +45,7 @@ def export_run(
     standing_batches=0,
     overwrite=False,
     warm=None,
+    onnxruntime_web=None,
 ):
     """Exports the generator of a run.
 
@@ -58,6 +60,8 @@ def export_run(
         overwrite: bool, whether an existing export is replaced.
         warm: bool, whether requests for TensorFlow Serving's warm-up are written. They
             are by default. `None` in other formats than a SavedModel.
+        onnxruntime_web: path of the npm package for the format `web`, see
+            `onnxruntime_web.find_package`.
 
     Returns:
         The content of export.json: dict.
@@ -67,7 +71,7 @@ def export_run(
             the format is missing, or the export does not draw what the generator draws.
         OSError: it cannot be written.
     """
-    check_format(format, warm)
+    check_format(format, warm, onnxruntime_web)
     with export_folder(output, overwrite) as folder, _in_float32():
         generator, config, class_names, step = building.load_generator(
             workdir, checkpoint, ema, standing_batches
@@ -75,7 +79,7 @@ def export_run(
         about = origin_of_run(workdir, checkpoint, ema, config, class_names, step)
         if standing_batches:  # Other images than those that were evaluated.
             about |= {"standing_batches": standing_batches, "evaluations": []}
-        return _export(generator, folder, config.num_classes, about, format, warm)
+        return _export(generator, folder, about, format, warm, onnxruntime_web)
 
 
 def export_generator(
@@ -87,6 +91,7 @@ def export_generator(
     class_names=(),
     overwrite=False,
     warm=None,
+    onnxruntime_web=None,
 ):
     """Exports a generator that is in memory.
 
@@ -95,7 +100,7 @@ def export_generator(
             changed.
         num_classes: int, 0 for an unconditional generator.
         class_names: sequence of str, by label; may be empty.
-        output, format, overwrite, warm: see `export_run`.
+        output, format, overwrite, warm, onnxruntime_web: see `export_run`.
 
     Returns:
         The content of export.json: dict. What only a run knows is `None` or empty.
@@ -106,11 +111,11 @@ def export_generator(
             the export does not draw what it draws.
         OSError: it cannot be written.
     """
-    check_format(format, warm)
+    check_format(format, warm, onnxruntime_web)
     _check(generator, num_classes)
     about = origin_in_memory(generator, num_classes, class_names)
     with export_folder(output, overwrite) as folder, _in_float32():
-        return _export(generator, folder, num_classes, about, format, warm)
+        return _export(generator, folder, about, format, warm, onnxruntime_web)
 
 
 @contextlib.contextmanager
@@ -141,8 +146,9 @@ def _check(generator, num_classes):
         )
 
 
-def _export(generator, folder, num_classes, about, format, warm):
+def _export(generator, folder, about, format, warm, onnxruntime_web):
     """Writes everything into an empty folder; returns the content of export.json."""
+    num_classes = about["config"]["num_classes"]
     if format == SAVED_MODEL:
         warm = True if warm is None else warm
         signatures, difference = _export_saved_model(
@@ -150,6 +156,9 @@ def _export(generator, folder, num_classes, about, format, warm):
         )
     else:
         signatures, difference = write_network(generator, folder, format, num_classes)
+    if format == WEB:
+        package = find_package(onnxruntime_web)
+        web_page.write_page(generator, folder, title(about["config"]), about, package)
     record = {
         **about,
         "format": format,
@@ -237,6 +246,9 @@ def describe(record, output):
     ]
     if record["format"] == SAVED_MODEL:
         return lines + _how_to_serve(record, output)
+    if record["format"] == WEB:
+        page = output / web_page.PAGE
+        return [*lines, f"Open {page} in a browser. It needs no server and no network."]
     return [*lines, f"{output / CARD} has the lines of Python that load it."]
 
 

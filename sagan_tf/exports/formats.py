@@ -7,7 +7,8 @@ from z and labels to images. Its module, for example `onnx_file.py`, has
     RUNTIME         str, what runs it
     MODULES         tuple of str, Python modules that writing and checking import
     FILE            str, a file that every export of this format has
-    LOADING         str, lines of Python from `inputs`, a dict of arrays, to `images`
+    LOADING         str, lines of Python from `inputs`, a dict of arrays, to `images`;
+                    `None` for the page, which is opened by people
     write(model, folder, specs)   writes a `keras.Model` whose outputs are a dict of
                     `"images"`; specs: list of `tf.TensorSpec`, its inputs
     open_reader(folder)   opens what `write` wrote, in its own runtime; returns a
@@ -17,35 +18,51 @@ These modules import what they need when it is used: flags are checked before.
 """
 
 from sagan_tf.errors import BadInput, missing_packages
-from sagan_tf.exports import keras_folder, litert_file, onnx_file, openvino_files
+from sagan_tf.exports import (
+    keras_folder,
+    litert_file,
+    onnx_file,
+    openvino_files,
+    web_page,
+)
+from sagan_tf.exports.onnxruntime_web import find_package
 
 SAVED_MODEL = "saved_model"
+# A page around one network that has attention maps too.
+WEB = "web"
 FORMATS = {
     "onnx": onnx_file,
     "litert": litert_file,
     "openvino": openvino_files,
     "keras": keras_folder,
+    WEB: web_page,
 }
 NAMES = (SAVED_MODEL, *FORMATS)
 # One of them is in every export.
 FILES = ("saved_model.pb", *(module.FILE for module in FORMATS.values()))
 
 
-def check_format(name, warm=None):
+def check_format(name, warm=None, onnxruntime_web=None):
     """Checks that a format can be written here.
 
     Args:
         name: str, the format.
         warm: bool, whether to write warm-up requests. `None`: not given.
+        onnxruntime_web: path of the npm package, see `find_package`.
 
     Raises:
-        BadInput: it is none of `NAMES`, one of its packages is missing, or `warm` is
-            given for a format that has no warm-up requests.
+        BadInput: it is none of `NAMES`, one of its packages is missing, or one of the
+            others is given for a format that has no use for it.
     """
     if name not in NAMES:
         raise BadInput(
             f"format must be one of {', '.join(NAMES)}. Received: {name!r}. "
             f"Try {SAVED_MODEL}."
+        )
+    if onnxruntime_web is not None and name != WEB:
+        raise BadInput(
+            f"onnxruntime_web goes with --format={WEB}. Received: --format={name}. "
+            "Try it without --onnxruntime_web."
         )
     if name == SAVED_MODEL:
         return
@@ -59,5 +76,12 @@ def check_format(name, warm=None):
     if missing := missing_packages(FORMATS[name].MODULES):
         raise BadInput(
             f"--format={name} needs packages that are not installed. Missing: "
-            f"{', '.join(missing)}. Try pip install 'sagan-tf[{name}]'."
+            f"{', '.join(missing)}. Try pip install 'sagan-tf[{extra(name)}]'."
         )
+    if name == WEB:
+        find_package(onnxruntime_web)
+
+
+def extra(name):
+    """The extra of setup.py that has the packages of a format: str."""
+    return "onnx" if name == WEB else name

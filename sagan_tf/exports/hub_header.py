@@ -10,7 +10,7 @@ from sagan_tf.evaluation.comparison import TITLES
 TASK = "unconditional-image-generation"
 _TAGS = ("sagan", "gan", "self-attention", "image-generation", "arxiv:1805.08318")
 # The Hub shows how to load models of the library `keras`.
-_LIBRARIES = {"saved_model": "tensorflow"}
+_LIBRARIES = {"saved_model": "tensorflow", "web": "onnx"}
 
 
 def hub_header(record):

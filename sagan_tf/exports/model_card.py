@@ -1,7 +1,7 @@
 """The page that goes with an exported generator: what it is, what is known of it."""
 
 from sagan_tf.evaluation.comparison import TITLES
-from sagan_tf.exports.formats import FORMATS, SAVED_MODEL
+from sagan_tf.exports.formats import FORMATS, SAVED_MODEL, WEB
 from sagan_tf.exports.hub_header import hub_header
 
 # Longer lists of classes are in export.json only.
@@ -15,14 +15,20 @@ moving averages.
 """
 _SAVED_MODEL = """as a TensorFlow SavedModel. It needs TensorFlow to run
 (TensorFlow Serving, `tf.saved_model.load`, the C API)"""
-_LOADING = """## Load it
-
-In this folder:
+_IN_PYTHON = """In this folder:
 
 {code}
 
 These are not the images that `python -m sagan_tf.sample` draws for seed 0: its random
-numbers are others.
+numbers are others."""
+_IN_A_BROWSER = """\
+Open `index.html` in a browser. It needs no server and no network. A seed gives the
+image of `python -m sagan_tf.sample`, to one of 256 levels. `generator.js` has this
+network as an ONNX file, compressed by gzip and written in base64. `runtime` has ONNX
+Runtime (MIT license) and the licenses of its parts."""
+_LOADING = """## Load it
+
+{how}
 
 | | tensor | |
 | --- | --- | --- |
@@ -86,15 +92,12 @@ def model_card(record):
     Returns:
         Text.
     """
-    config = record["config"]
-    size, classes = config["resolution"], config["num_classes"]
-    colours = "grey" if config["image_channels"] == 1 else "RGB"
-    kind = f"{classes:,} classes" if classes else "unconditional"
+    classes = record["config"]["num_classes"]
     is_saved_model = record["format"] == SAVED_MODEL
     evaluations = [line for each in record["evaluations"] for line in _evaluation(each)]
     lines = [
         hub_header(record),
-        f"# SAGAN generator, {size} x {size} {colours}, {kind}",
+        f"# {title(record['config'])}",
         _INTRODUCTION.format(what=_what(record)),
         *_about(record),
         _signatures(record) if is_saved_model else _loading(record),
@@ -106,9 +109,26 @@ def model_card(record):
     return "\n".join(lines) + "\n"
 
 
+def title(config):
+    """What an exported generator is.
+
+    Args:
+        config: dict with `"resolution"`, `"image_channels"` and `"num_classes"`.
+
+    Returns:
+        str, one line.
+    """
+    size, classes = config["resolution"], config["num_classes"]
+    colours = "grey" if config["image_channels"] == 1 else "RGB"
+    kind = f"{classes:,} classes" if classes else "unconditional"
+    return f"SAGAN generator, {size} x {size} {colours}, {kind}"
+
+
 def _what(record):
     if record["format"] == SAVED_MODEL:
         return _SAVED_MODEL
+    if record["format"] == WEB:
+        return "for browsers. It needs one to run"
     module = FORMATS[record["format"]]
     return f"for {module.TITLE}. It needs {module.RUNTIME} to run"
 
@@ -151,8 +171,11 @@ def _loading(record):
         for kind in ("input", "output")
         for name, info in signature[f"{kind}s"].items()
     ]
-    code = _code(record, FORMATS[record["format"]].LOADING)
-    return _LOADING.format(code=code, rows="\n".join(rows))
+    how = _IN_A_BROWSER
+    if record["format"] != WEB:
+        code = _code(record, FORMATS[record["format"]].LOADING)
+        how = _IN_PYTHON.format(code=code)
+    return _LOADING.format(how=how, rows="\n".join(rows))
 
 
 def _about(record):

@@ -4,9 +4,10 @@ import keras
 import tensorflow as tf
 
 from sagan_tf.exports import checks
-from sagan_tf.exports.formats import FORMATS
+from sagan_tf.exports.formats import FORMATS, WEB
+from sagan_tf.networks.attention_scores import attention_layers
 from sagan_tf.networks.folding import fold_generator
-from sagan_tf.networks.standard_layers import with_standard_layers
+from sagan_tf.networks.standard_layers import attention_map, with_standard_layers
 from sagan_tf.progress import without_notices
 
 
@@ -28,9 +29,14 @@ def write_network(generator, folder, name, num_classes=0):
         OSError: it cannot be written.
     """
     module = FORMATS[name]
-    standard = with_standard_layers(fold_generator(generator))
+    folded = fold_generator(generator)
+    standard = with_standard_layers(folded)
     # The name of an output, in the formats that have names, is its key.
-    model = keras.Model(standard.inputs, {"images": standard.outputs[0]}, name="sagan")
+    outputs = {"images": standard.outputs[0]}
+    if name == WEB:
+        for layer in attention_layers(folded):
+            outputs[layer.name] = attention_map(standard, layer)
+    model = keras.Model(standard.inputs, outputs, name="sagan")
     specs = [tf.TensorSpec(each.shape, each.dtype, each.name) for each in model.inputs]
     with without_notices():
         module.write(model, folder, specs)
@@ -38,7 +44,7 @@ def write_network(generator, folder, name, num_classes=0):
     difference = checks.compare_images(generator, run, num_classes)
     signature = {
         "inputs": {spec.name: _tensor(spec) for spec in specs},
-        "outputs": {"images": _tensor(standard.outputs[0])},
+        "outputs": {key: _tensor(output) for key, output in outputs.items()},
     }
     return {"images": signature}, difference
 

@@ -11,6 +11,7 @@ from keras import ops
 from sagan_tf.errors import BadInput
 from sagan_tf.layers import ResidualBottleneck, SelfAttention
 from sagan_tf.layers.resampling_convolutions import UpsamplingConvolution
+from sagan_tf.networks.attention_scores import map_shape
 from sagan_tf.networks.folding import (
     Affine,
     FoldedGeneratorBlock,
@@ -48,6 +49,20 @@ def with_standard_layers(generator):
         else:
             x = _layer(layer)(layer, x)
     return keras.Model(inputs if labels else inputs[0], x, name=generator.name)
+
+
+def attention_map(standard, layer):
+    """What `attention_scores.with_attention_scores` gives for a layer.
+
+    Args:
+        standard: from `with_standard_layers`.
+        layer: the `SelfAttention` of the original generator.
+
+    Returns:
+        Symbolic tensor of `standard`: `(B, H, W, K, L)` float32.
+    """
+    _, scores = standard.get_layer(f"{layer.name}_map").output
+    return keras.layers.Reshape(map_shape(layer), name=f"{layer.name}_scores")(scores)
 
 
 def _layer(layer):
@@ -161,7 +176,10 @@ def _attention(layer, x):
             each = keras.layers.MaxPooling2D(2, 2, name=f"{name}_pool", **_LAST)(each)
         shape = (-1, each.shape[-1])
         rows.append(keras.layers.Reshape(shape, name=f"{name}_rows")(each))
-    output = keras.layers.Attention(name=f"{parent}map")(rows)
+    # The map itself is an output of this layer too, see `attention_map`.
+    output, _ = keras.layers.Attention(name=f"{parent}map")(
+        rows, return_attention_scores=True
+    )
     shape = (*x.shape[1:3], output.shape[-1])
     output = keras.layers.Reshape(shape, name=f"{parent}image")(output)
     if last is not layer.value:
