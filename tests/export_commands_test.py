@@ -285,7 +285,12 @@ def test_a_run_in_mixed_precision_without_classes_in_colour(tmp_path, capsys):
         ({"checkpoint": "best"}, "no best checkpoint"),
         ({"ema": "perhaps"}, "ema"),
         ({"label": "3"}, "label"),
-        ({"format": "tflite"}, "one of saved_model, onnx, litert, openvino, keras"),
+        ({"format": "tflite"}, "saved_model, onnx, litert, openvino, keras, web"),
+        ({"onnxruntime_web": "/nowhere"}, "goes with --format=web"),
+        (
+            {"format": "web", "onnxruntime_web": "/nowhere"},
+            "Received: /nowhere. Try npm install onnxruntime-web",
+        ),
         (
             {"format": "keras", "warmup": "true"},
             "Received: --warmup and --format=keras",

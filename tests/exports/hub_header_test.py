@@ -21,6 +21,7 @@ def test_the_hub_is_told_what_it_is():
     assert "unconditional" in metadata(config=config)["tags"]
     assert metadata(format="keras")["library_name"] == "keras"
     assert metadata(format="onnx")["library_name"] == "onnx"
+    assert metadata(format="web")["library_name"] == "onnx"
 
 
 def test_what_was_measured_is_there_with_its_protocol():

@@ -176,7 +176,7 @@ def card_of(name, num_classes=2):
     return model_card({**RECORD, **changes, "config": config, "class_names": []})
 
 
-@pytest.mark.parametrize("name", formats.FORMATS)
+@pytest.mark.parametrize("name", [n for n in formats.FORMATS if n != formats.WEB])
 def test_a_network_says_how_it_is_loaded(name):
     text, module = card_of(name), formats.FORMATS[name]
     assert f"wrote for {module.TITLE}. It needs {module.RUNTIME} to run" in text
@@ -186,6 +186,15 @@ def test_a_network_says_how_it_is_loaded(name):
     assert '    inputs["labels"] = np.array([0, 1, 0], "int32")' in text.splitlines()
     assert "| output | `images` float32 (N, 32, 32, 1) | values in [-1, 1] |" in text
     assert "TensorFlow Serving" not in text
+
+
+def test_a_page_says_how_it_is_opened():
+    text = card_of("web")
+    assert "wrote for browsers. It needs one to run, not `sagan_tf`" in text
+    assert "Open `index.html` in a browser." in text
+    assert "loaded again by ONNX Runtime, 16 images" in text
+    assert "| output | `images` float32 (N, 32, 32, 1) | values in [-1, 1] |" in text
+    assert "numpy" not in text.split("## Load it")[1].split("##")[0]
 
 
 def test_an_unconditional_network_takes_no_labels():

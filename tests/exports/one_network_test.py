@@ -11,6 +11,8 @@ from sagan_tf import images
 from sagan_tf.exports import export, formats, one_network
 from tests.exports.signatures_test import CLASSES, LABELS, Z, make_generator
 
+# The page has a test of its own, see web_page_test.py.
+NAMES = [name for name in formats.FORMATS if name != formats.WEB]
 INPUTS = {"z": Z, "labels": LABELS}
 GENERATORS = {
     "with classes, in colour": {"num_classes": CLASSES, "channels": 3},
@@ -38,7 +40,7 @@ def inputs_of(kind, count=8):
 
 @pytest.fixture(
     scope="module",
-    params=[(name, kind) for name in formats.FORMATS for kind in GENERATORS],
+    params=[(name, kind) for name in NAMES for kind in GENERATORS],
     ids=", ".join,
 )
 def exported(request, tmp_path_factory):

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from sagan_tf.networks.attention_scores import attention_layers, with_attention_scores
 from sagan_tf.networks.folding import fold_generator
-from sagan_tf.networks.standard_layers import with_standard_layers
+from sagan_tf.networks.standard_layers import attention_map, with_standard_layers
 from tests.networks.folding_test import inputs, make_generator
 
 
@@ -54,6 +55,17 @@ def test_inputs_and_names_are_the_generators(standard):
     assert standard.output_shape == generator.output_shape
     names = {layer.name for layer in standard.layers}
     assert {"linear", "block_8x8", "attention_16x16", "tanh"} <= names
+
+
+@pytest.mark.parametrize("variant", ["official", "paper_icml"])
+def test_its_attention_map_is_the_generators(variant):
+    generator = make_generator(variant=variant)
+    (layer,) = attention_layers(generator)
+    standard = with_standard_layers(fold_generator(generator))
+    model = keras.Model(standard.inputs, attention_map(standard, layer))
+    found, expected = model([*inputs()]), with_attention_scores(generator)([*inputs()])
+    np.testing.assert_allclose(found, expected[layer.name], atol=1e-5)
+    assert np.max(found) > 2 / np.prod(found.shape[3:])
 
 
 def test_training_does_not_change_what_it_draws(standard):
