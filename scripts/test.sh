@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/venv.sh
 
 prepare_venv test
-# A compiler for the program that loads an export, a browser for the attention page.
+# A compiler for the program that loads an export, a browser for the pages.
 # Where they cannot be installed, their tests say so.
 missing=()
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
@@ -26,6 +26,15 @@ if [ ${#missing[@]} -gt 0 ] && $as_root apt-get --version >/dev/null 2>&1; then
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq \
       --no-install-recommends "${missing[@]}" >/dev/null ||
     echo "Could not install them: going on without" >&2
+fi
+# What the page of an export runs in, in node_modules. Its version stands in one file.
+if command -v npm >/dev/null && [ ! -d node_modules/onnxruntime-web ]; then
+  package=onnxruntime-web@$("$PYTHON_IN_VENV" -c \
+    'from sagan_tf.exports import onnxruntime_web; print(onnxruntime_web.TRIED_VERSION)')
+  echo "Installing $package"
+  npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
+    --silent --prefix . "$package" ||
+    echo "Could not install it: going on without" >&2
 fi
 "$PYTHON_IN_VENV" -m ruff check .
 "$PYTHON_IN_VENV" -m ruff format --check .

@@ -1,12 +1,12 @@
 """ONNX Runtime for browsers: an npm package, and what a page needs of it."""
 
 import importlib.util
-import json
 import pathlib
 import shutil
 
 from sagan_tf.errors import BadInput
 from sagan_tf.exports.packed_files import pack
+from sagan_tf.run.records import read_json
 
 NAME = "onnxruntime-web"
 # scripts/test.sh installs it.
@@ -33,7 +33,7 @@ def find_package(path=None):
         `pathlib.Path`.
 
     Raises:
-        BadInput: it is not there, or is another package or version.
+        BadInput: it is not there, is damaged, or is another package or version.
     """
     install = f"npm install {NAME}@{TRIED_VERSION}"
     here = pathlib.Path.cwd()
@@ -49,7 +49,7 @@ def find_package(path=None):
         )
     needed = ["package.json", *(f"dist/{n}" for n in (SCRIPT, *_PACKED.values()))]
     missing = [name for name in needed if not (package / name).is_file()]
-    if missing or _about(package).get("name") != NAME:
+    if missing or _about(package)["name"] != NAME:
         lacks = f"which lacks {', '.join(missing)}" if missing else "another package"
         raise BadInput(
             f"onnxruntime_web must be the folder of the npm package {NAME}, version "
@@ -59,17 +59,13 @@ def find_package(path=None):
     return package
 
 
-def _about(package):
-    try:
-        about = json.loads((package / "package.json").read_text(encoding="utf-8"))
-    except ValueError:
-        return {}
-    return about if isinstance(about, dict) else {}
-
-
 def version(package):
     """The version of the package in a folder: str."""
-    return str(_about(package).get("version", "of an unknown version"))
+    return _about(package)["version"]
+
+
+def _about(package):
+    return read_json(package / "package.json", {"name": str, "version": str})
 
 
 def copy_runtime(package, folder):

@@ -60,7 +60,7 @@ def test_what_is_not_the_package_is_refused(tmp_path):
     assert f"Received: {old}, which lacks {lacks}. Try npm" in refusal(old)
     damaged = write_package(tmp_path / "damaged")
     (damaged / "package.json").write_text("{")
-    assert "another package" in refusal(damaged)
+    assert f"{damaged / 'package.json'} is damaged" in refusal(damaged)
 
 
 def test_the_runtime_is_one_build_and_its_licenses(tmp_path):
