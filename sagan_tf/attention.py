@@ -18,6 +18,7 @@ from absl import flags
 
 from sagan_tf.errors import FINISHED, BadInput
 from sagan_tf.files import check_writable
+from sagan_tf.hub import find_run
 from sagan_tf.settings.arguments import parse_numbers, parse_queries, parse_step
 from sagan_tf.settings.command import load, required, run_command
 
@@ -48,7 +49,7 @@ def _define(values):
 
 
 def _attention(values):
-    required(values, "workdir", "runs/digits")
+    workdir = required(values, "workdir", "runs/digits")
     output = required(values, "output", "attention.png")
     if not output.endswith(".png"):
         raise BadInput(
@@ -60,9 +61,10 @@ def _attention(values):
     for path in (output, pathlib.Path(output).with_suffix(".json"), values.html):
         if path is not None:
             check_writable(path, make_parents=True)
+    workdir = find_run(workdir)
     # TensorFlow takes seconds to load: flags are checked before.
     report = load("sagan_tf.attention_maps.report").make_report(
-        values.workdir,
+        workdir,
         seeds=seeds,
         labels=values.labels,
         points=points,
