@@ -1,12 +1,14 @@
-"""A stand-in of the Hugging Face Hub: as much of its HTTP API as uploads and downloads use.
+"""A stand-in of the Hugging Face Hub: what uploads and downloads use of its HTTP API.
 
-It keeps every commit in memory. Files go the ways that the Hub has for them: text in the
-commit, other bytes as LFS objects. It has no Xet storage.
+It keeps every commit in memory. Text files are part of a commit, others are LFS
+objects, as on the Hub. It has no Xet storage.
 """
 
 import base64
+import contextlib
 import hashlib
 import http.server
+import importlib
 import json
 import re
 import threading
@@ -236,3 +238,24 @@ _ROUTES = (
     (rf"GET {_MODEL}/tree/(\w+)", _tree),
     (rf"(?:GET|HEAD) /{_NAME}/resolve/(\w+)/(.+)", _file),
 )
+
+
+@contextlib.contextmanager
+def connected(monkeypatch, home):
+    """The stand-in, to which huggingface_hub of this process goes.
+
+    Args:
+        monkeypatch: pytest's.
+        home: path of a folder for the cache.
+    """
+    constants = importlib.import_module("huggingface_hub.constants")
+    with HubDouble() as hub:
+        # Read from the environment when the package was imported.
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield hub
