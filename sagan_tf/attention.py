@@ -25,7 +25,7 @@ from sagan_tf.settings.command import load, required, run_command
 
 def _define(values):
     for name, default, about in (
-        ("workdir", None, "folder of the run"),
+        ("workdir", None, "folder of the run, or hf://user/name"),
         ("output", None, "the PNG to write; the JSON is beside it"),
         ("html", None, "the page to write, or none"),
         ("seeds", "0-3", "numbers and ranges with commas: 0-63 or 3,7,10-12"),

@@ -51,7 +51,7 @@ _DRAW = (
 
 def _define(values):
     for name, default, about in (
-        ("workdir", None, "folder of the run"),
+        ("workdir", None, "folder of the run, or hf://user/name"),
         ("output", None, "a .png; a walk or --progress can be a .gif or .webp"),
         ("seeds", "0-63", "numbers and ranges with commas: 0-63 or 3,7,10-12"),
         ("labels", None, "numbers and ranges with commas, or all"),
