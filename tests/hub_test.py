@@ -170,6 +170,12 @@ def test_a_missing_package_names_the_extra(monkeypatch):
         )
 
 
+def test_the_extra_has_the_package_and_the_tests_need_it():
+    text = (pathlib.Path(__file__).parents[1] / "setup.py").read_text(encoding="utf-8")
+    assert 'HUB = ["huggingface_hub>=' in text
+    assert '"hub": HUB,' in text and "*HUB," in text
+
+
 def test_a_missing_or_wrong_token_is_said_before(server, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     assert "Invalid user token" in refused(hub.check_upload, ADDRESS)

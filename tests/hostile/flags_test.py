@@ -429,8 +429,8 @@ TABLE = [
     (
         "export",
         ["--workdir=run", "--to=hf://digits"],
-        "A repository of the Hugging Face Hub is hf://user/name. Received: hf://digits. "
-        "Try hf://user/digits with your user name.",
+        "A repository of the Hugging Face Hub is hf://user/name. Received: "
+        "hf://digits. Try hf://user/digits with your user name.",
     ),
     (
         "export",
@@ -447,8 +447,8 @@ TABLE = [
     (
         "export",
         ["--workdir=run", "--output=a", "--license=CC BY 4.0"],
-        "license must be the name that the Hugging Face Hub has for it. Received: CC BY "
-        "4.0. Try --license=cc-by-4.0 or --license=apache-2.0.",
+        "license must be the name that the Hugging Face Hub has for it. Received: CC "
+        "BY 4.0. Try --license=cc-by-4.0 or --license=apache-2.0.",
     ),
     *(
         (
