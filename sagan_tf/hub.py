@@ -82,13 +82,13 @@ def check_upload(address):
             f"Try --to=hf://{repository}."
         )
     package = _package()
+    if package.get_token() is None:
+        raise BadInput(
+            "--to needs a token of the Hugging Face Hub that may write. Received: none. "
+            "Try hf auth login, or the environment variable HF_TOKEN."
+        )
     with _in_one_line(package, f"{address} cannot be written to"):
         package.utils.validate_repo_id(repository)
-        if package.get_token() is None:
-            raise BadInput(
-                "--to needs a token of the Hugging Face Hub that may write. Received: "
-                "none. Try hf auth login, or the environment variable HF_TOKEN."
-            )
         package.HfApi().whoami()
 
 
@@ -152,9 +152,9 @@ def _package():
             f"hf:// needs a package that is not installed. Missing: {_MODULE}. "
             "Try pip install 'sagan-tf[hub]'."
         )
-    package = importlib.import_module(_MODULE)
     for part in ("errors", "utils"):  # Attributes of the package from now on.
         importlib.import_module(f"{_MODULE}.{part}")
+    package = sys.modules[_MODULE]
     if not sys.stderr.isatty():
         package.utils.disable_progress_bars()
     return package
@@ -165,8 +165,6 @@ def _in_one_line(package, what, remedy="Try hf auth whoami, or another name."):
     """Turns what the package raises into `BadInput`."""
     try:
         yield
-    except BadInput:
-        raise
     # Its HTTPError is that of its HTTP client. Uploads fail with a RuntimeError.
     except (package.errors.HTTPError, OSError, RuntimeError, ValueError) as error:
         cause = error.__cause__ if isinstance(error, RuntimeError) else None

@@ -51,11 +51,11 @@ def _define(values):
 
 
 def _train(values):
-    if hub.is_address(values.workdir):
+    folder = values.workdir
+    if folder and (hub.is_address(folder) or hub.find_run(folder) != folder):
         raise BadInput(
-            "--workdir is the folder of the training, on this machine. Received: "
-            f"{values.workdir}. Try --initialize_from={values.workdir}, and "
-            "--workdir=runs/mine."
+            "--workdir is the folder of the training, not of an export. Received: "
+            f"{folder}. Try --initialize_from={folder} --workdir=runs/mine."
         )
     # TensorFlow takes seconds to load: flags are checked before.
     if values.workdir and (pathlib.Path(values.workdir) / "config.json").exists():

@@ -163,7 +163,10 @@ def test_after_a_failed_export_nothing_is_left(pushed, run, tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
-def test_a_training_does_not_go_on_in_the_hub(pushed, capsys):
-    assert command(train, workdir=ADDRESS) == 2
-    assert "Try --initialize_from=hf://user/digits" in capsys.readouterr().err
+def test_a_training_does_not_go_on_in_an_export(pushed, capsys):
+    before = files(pushed[1])
+    for workdir in (ADDRESS, pushed[1]):
+        assert command(train, workdir=workdir) == 2
+        assert f"Try --initialize_from={workdir} --workdir" in capsys.readouterr().err
+    assert files(pushed[1]) == before
     assert not pathlib.Path("hf:").exists()

@@ -164,7 +164,7 @@ def _where_to_upload(hub, body, repository):
     objects = []
     for each in json.loads(body)["objects"]:
         if each["oid"] not in hub.objects:
-            upload = {"href": f"{hub.url}/objects/{each['oid']}"}
+            upload = {"href": f"{hub.url}/storage/{each['oid']}"}
             each = {**each, "actions": {"upload": upload}}
         objects.append(each)
     return [{"transfer": "basic", "objects": objects}]
@@ -231,7 +231,7 @@ _ROUTES = (
     ("POST /api/validate-yaml", _accept),
     (rf"POST {_MODEL}/preupload/(\w+)", _upload_modes),
     (rf"POST /{_NAME}\.git/info/lfs/objects/batch", _where_to_upload),
-    (r"PUT /objects/(\w+)", _store),
+    (r"PUT /storage/(\w+)", _store),
     (rf"POST {_MODEL}/commit/(\w+)", _commit),
     (f"GET {_MODEL}", _about),
     (rf"GET {_MODEL}/revision/(\w+)", _about),

@@ -210,7 +210,7 @@ def test_what_is_not_there_is_named(server, export):
     )
 
 
-@pytest.mark.parametrize("part", ["repos/create", "batch", "/objects/", "/commit/"])
+@pytest.mark.parametrize("part", ["repos/create", "batch", "/storage/", "/commit/"])
 def test_after_a_failed_upload_the_export_is_there(server, export, part):
     before = files(export)
     server.broken = part

@@ -467,8 +467,8 @@ TABLE = [
     (
         "train",
         ["--workdir=hf://user/digits"],
-        "--workdir is the folder of the training, on this machine. Received: "
-        "hf://user/digits. Try --initialize_from=hf://user/digits, and "
+        "--workdir is the folder of the training, not of an export. Received: "
+        "hf://user/digits. Try --initialize_from=hf://user/digits "
         "--workdir=runs/mine.",
     ),
     *(
