@@ -84,8 +84,8 @@ def check_upload(address):
     package = _package()
     if package.get_token() is None:
         raise BadInput(
-            "--to needs a token of the Hugging Face Hub that may write. Received: none. "
-            "Try hf auth login, or the environment variable HF_TOKEN."
+            "--to needs a token of the Hugging Face Hub that may write. Received: "
+            "none. Try hf auth login, or the environment variable HF_TOKEN."
         )
     with _in_one_line(package, f"{address} cannot be written to"):
         package.utils.validate_repo_id(repository)
