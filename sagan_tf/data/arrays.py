@@ -8,7 +8,11 @@ import zipfile
 
 import numpy as np
 
-from sagan_tf.data.source import RandomAccessSource, check_num_classes
+from sagan_tf.data.source import (
+    RandomAccessSource,
+    check_num_classes,
+    classes_in_words,
+)
 from sagan_tf.errors import DAMAGE, BadInput
 
 # Those of NumPy's archives.
@@ -66,7 +70,7 @@ def open_npz(path, label_offset=0):
 
 
 def _source(pixels, labels, origin, num_classes, class_names=()):
-    classes = f"{num_classes} classes" if num_classes else "no labels"
+    classes = classes_in_words(num_classes)
     size = " x ".join(map(str, pixels.shape[1:]))
     return RandomAccessSource(
         f"{origin}: {len(pixels):,} images of {size}, {classes}",

@@ -7,7 +7,7 @@ import stat
 import numpy as np
 
 from sagan_tf.data.decoding import PICTURE_SUFFIXES, read_picture
-from sagan_tf.data.source import RandomAccessSource
+from sagan_tf.data.source import RandomAccessSource, classes_in_words
 from sagan_tf.errors import BadInput
 
 # Folders of these names hold parts of a data set, not classes.
@@ -68,7 +68,7 @@ def _source(folder, files, ignored):
     paths = [path for name in names or files for path in files[name]]
     counts = [len(files[name]) for name in names or files]
     description = f"{folder}: {len(paths):,} images, " + (
-        f"{len(names)} classes of {min(counts):,} to {max(counts):,}"
+        f"{classes_in_words(len(names))} of {min(counts):,} to {max(counts):,}"
         if names
         else "no classes"
     )

@@ -80,6 +80,12 @@ def check_num_classes(name, num_classes):
         )
 
 
+def classes_in_words(num_classes):
+    """`"10 classes"`, `"1 class"` or `"no labels"`."""
+    words = {0: "no labels", 1: "1 class"}
+    return words.get(num_classes, f"{num_classes} classes")
+
+
 class Source(abc.ABC):
     """A data set.
 

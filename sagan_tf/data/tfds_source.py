@@ -11,6 +11,7 @@ import tarfile
 import tensorflow as tf
 
 from sagan_tf.data.records import RecordFile, RecordSource
+from sagan_tf.data.source import classes_in_words
 from sagan_tf.errors import BadInput
 
 
@@ -53,7 +54,7 @@ def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
     image_key, label_key = _keys(tfds, builder.info, name)
     label = builder.info.features[label_key] if label_key else None
     num_classes = label.num_classes if label else 0
-    classes = f"{num_classes} classes" if num_classes else "no labels"
+    classes = classes_in_words(num_classes)
     return RecordSource(
         [RecordFile(f.filename, f.take, f.skip) for f in info.file_instructions],
         f"{builder.info.full_name}, {split}: {info.num_examples:,} images, {classes}",

@@ -136,7 +136,8 @@ def divide_by_sigma(
     """
     # One constant for all its uses: a graph is traced and started sooner.
     epsilon = ops.cast(epsilon, weight.dtype)
-    steps = iterate(as_matrix(ops.stop_gradient(weight)), u, iterations, epsilon)
+    matrix = as_matrix(ops.stop_gradient(weight))
+    steps = iterate(matrix, u, iterations, epsilon)
     last = steps[-1]
     new_u = ops.where(ops.equal(last.b_norm, 0), u, last.u)
     sigma = sigma_of(last, epsilon)
@@ -145,7 +146,6 @@ def divide_by_sigma(
 
     @ops.custom_gradient
     def divide(weight):
-        matrix = as_matrix(weight)
         normalized = weight / sigma
 
         def gradient(*args, upstream=None):

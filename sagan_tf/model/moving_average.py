@@ -13,9 +13,13 @@ def update_average(average, network, decay):
         network: `keras.Model`.
         decay: scalar float tensor in [0, 1].
     """
+    shares = {}  # Of the average and of the network, once for each dtype.
     for mean, variable in zip(average.variables, network.variables, strict=True):
         value = variable.value
         if variable.name != "u":
-            weight = tf.cast(decay, value.dtype)
-            value = mean.value * weight + value * (1 - weight)
+            if value.dtype not in shares:
+                share = tf.cast(decay, value.dtype)
+                shares[value.dtype] = share, 1 - share
+            old, new = shares[value.dtype]
+            value = mean.value * old + value * new
         mean.assign(value)

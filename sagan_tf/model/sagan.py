@@ -343,12 +343,12 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
             *losses,
             *(tf.convert_to_tensor(each) for each in weights),
         ]
-        sums = [
-            tf.cast(tf.reduce_sum(each), tf.float32)
-            for each in values
-            if each.dtype.is_floating
-        ]
-        finite = tf.reduce_all(tf.math.is_finite(tf.stack(sums)))
+        values = [each for each in values if each.dtype.is_floating]
+        # One constant for all values of a rank: the graph is smaller.
+        axes = {rank: tf.range(rank) for rank in {len(x.shape) for x in values}}
+        sums = [tf.reduce_sum(x, axes[len(x.shape)]) for x in values]
+        sums = tf.stack([tf.cast(each, tf.float32) for each in sums])
+        finite = tf.reduce_all(tf.math.is_finite(sums))
         noted = self.first_nonfinite_step.value
         is_first = tf.logical_and(~finite, noted < 0)
         self.first_nonfinite_step.assign(tf.where(is_first, self.step.value + 1, noted))

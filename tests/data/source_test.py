@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sagan_tf.data import open_source
-from sagan_tf.data.source import RandomAccessSource
+from sagan_tf.data.source import RandomAccessSource, classes_in_words
 from sagan_tf.errors import BadInput
 
 IN_MEMORY = ("digits", "npz", "folder")
@@ -18,6 +18,11 @@ def indices(source):
 def labels_of(source):
     elements = source.epoch(0, 0, shuffle=False)
     return {int(label) for label in elements.map(lambda e: source.decode(e)["label"])}
+
+
+def test_one_class_is_no_plural():
+    words = [classes_in_words(number) for number in (0, 1, 2)]
+    assert words == ["no labels", "1 class", "2 classes"]
 
 
 @pytest.mark.parametrize("kind", IN_MEMORY)
