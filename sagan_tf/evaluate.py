@@ -15,6 +15,7 @@ import sys
 from absl import flags
 
 from sagan_tf.errors import FINISHED, BadInput
+from sagan_tf.hub import find_own_run
 from sagan_tf.settings.arguments import MOST_TRUNCATION, parse_step
 from sagan_tf.settings.command import load, run_command
 from sagan_tf.settings.config import PROTOCOLS
@@ -76,14 +77,15 @@ def _evaluate(values):
         )
     if values.checkpoint != "all":
         parse_step(values.checkpoint)
+    workdir = values.workdir and find_own_run(values.workdir)
     # TensorFlow takes seconds to load: flags are checked before.
     runs = load("sagan_tf.evaluation.runs")
     strategies = load("sagan_tf.distribution.strategies")
-    if values.workdir and values.watch:
-        runs.wait_for_run(values.workdir, values.watch_seconds)
-    runs.check_log(values.workdir, values.output)
+    if workdir and values.watch:
+        runs.wait_for_run(workdir, values.watch_seconds)
+    runs.check_log(workdir, values.output)
     how = load("sagan_tf.evaluation.evaluator").open_how(
-        values.workdir,
+        workdir,
         given={name: values[name].value for name in _SETTINGS},
         changes={name: values[name].value for name in _CHANGES},
         intra_fid=values.intra_fid,
@@ -93,7 +95,7 @@ def _evaluate(values):
     )
     runs.score(
         how,
-        workdir=values.workdir,
+        workdir=workdir,
         checkpoint=values.checkpoint,
         samples=values.samples,
         samples_split=values.samples_split,

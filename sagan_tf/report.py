@@ -13,6 +13,7 @@ import sys
 from absl import flags
 
 from sagan_tf.errors import FINISHED
+from sagan_tf.hub import find_own_run
 from sagan_tf.settings.command import load, required, run_command
 
 
@@ -23,7 +24,7 @@ def _define(values):
 
 
 def _report(values):
-    workdir = required(values, "workdir", "runs/digits")
+    workdir = find_own_run(required(values, "workdir", "runs/digits"))
     reports = load("sagan_tf.reports.report")
     print(f"Report: {reports.write_report(workdir, values.evaluate)}")
     return FINISHED

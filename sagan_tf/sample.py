@@ -21,6 +21,7 @@ import sys
 
 from absl import flags
 
+from sagan_tf import hub
 from sagan_tf.drawing.animation import LONGEST_SECONDS as LONGEST
 from sagan_tf.drawing.animation import SHORTEST_SECONDS as SHORTEST
 from sagan_tf.errors import FINISHED
@@ -50,7 +51,7 @@ _DRAW = (
 
 def _define(values):
     for name, default, about in (
-        ("workdir", None, "folder of the run"),
+        ("workdir", None, "folder of the run, or hf://user/name"),
         ("output", None, "a .png; a walk or --progress can be a .gif or .webp"),
         ("seeds", "0-63", "numbers and ranges with commas: 0-63 or 3,7,10-12"),
         ("labels", None, "numbers and ranges with commas, or all"),
@@ -87,11 +88,16 @@ def _define(values):
 
 
 def _sample(values):
-    workdir = required(values, "workdir", "runs/digits")
+    required(values, "workdir", "runs/digits")
     output = required(values, "output", "grid.png")
     flag = {name: values[name].value for name in values}
     kinds.check(flag)
+    has_network = values.feature_network or values.inception
+    # Without a network, neighbours train one, which they keep in the run.
+    is_written = values.neighbours and not has_network
+    find = hub.find_own_run if is_written else hub.find_run
     if values.progress:
+        workdir = find(values.workdir)
         options = values.frame_seconds, values.max_frames, values.captions
         steps = progress.write_progress(workdir, output, *options)
         written = f"{len(steps)} steps from {steps[0]:,} to {steps[-1]:,}"
@@ -100,6 +106,7 @@ def _sample(values):
         parse_numbers(values.seeds, "seeds")
         parse_truncations(values.truncation)
         parse_step(values.checkpoint)
+        workdir = find(values.workdir)
         drawing = load("sagan_tf.sampling.drawing")
         drawing = drawing.Drawing(workdir, **{name: flag[name] for name in _READ})
         written = drawing.write(output, **{name: flag[name] for name in _DRAW})

@@ -20,7 +20,8 @@ import sys
 
 from absl import flags
 
-from sagan_tf.errors import FINISHED
+from sagan_tf import hub
+from sagan_tf.errors import FINISHED, BadInput
 from sagan_tf.settings.command import (
     config_from_flags,
     define_flags,
@@ -50,6 +51,12 @@ def _define(values):
 
 
 def _train(values):
+    folder = values.workdir
+    if folder and (hub.is_address(folder) or hub.find_run(folder) != folder):
+        raise BadInput(
+            "--workdir is the folder of the training, not of an export. Received: "
+            f"{folder}. Try --initialize_from={folder} --workdir=runs/mine."
+        )
     # TensorFlow takes seconds to load: flags are checked before.
     if values.workdir and (pathlib.Path(values.workdir) / "config.json").exists():
         before = load("sagan_tf.run.directory").read_config(values.workdir)
@@ -57,8 +64,8 @@ def _train(values):
     else:
         source = None
         if values.initialize_from:
-            read_source = load("sagan_tf.run.initialization").read_source
-            source = read_source(values.initialize_from)
+            path = hub.find_run(values.initialize_from)
+            source = load("sagan_tf.run.initialization").read_source(path)
         config = config_from_flags(values, source=source)
     if values.dry_run:
         load("sagan_tf.training.dry_run").dry_run(config, values.workdir)

@@ -3,7 +3,8 @@
 Beside the files of its format (`formats.py`), the folder has:
 
 export.json       origin, signatures, evaluations, SHA-256 of each file
-model_card.md     the same for people
+model_card.md     the same for people; README.md if it goes to the Hub
+run/              if it goes to the Hub: the checkpoint, see `run/sharing.py`
 assets.extra/     in a SavedModel, requests with which TensorFlow Serving warms it up
 """
 
@@ -28,11 +29,15 @@ from sagan_tf.exports.origin import origin_in_memory, origin_of_run
 from sagan_tf.exports.served_model import ServedModel
 from sagan_tf.exports.signatures import make_signatures
 from sagan_tf.files import sha256_of_file, write_text
+from sagan_tf.hub import RUN
 from sagan_tf.networks.folding import fold_generator
 from sagan_tf.progress import without_notices
 from sagan_tf.run import building, versions
+from sagan_tf.run.sharing import copy_run
 
 CARD = "model_card.md"
+# The page that the Hub shows.
+HUB_CARD = "README.md"
 
 
 def export_run(
@@ -46,6 +51,8 @@ def export_run(
     overwrite=False,
     warm=None,
     onnxruntime_web=None,
+    license=None,
+    address=None,
 ):
     """Exports the generator of a run.
 
@@ -62,6 +69,9 @@ def export_run(
             are by default. `None` in other formats than a SavedModel.
         onnxruntime_web: path of the npm package for the format `web`, see
             `onnxruntime_web.find_package`.
+        license: str, the Hub's name of one, or `None` for unknown.
+        address: str, `hf://user/name`, if `hub.upload` is to bring it there. The
+            folder then has the run's checkpoint too.
 
     Returns:
         The content of export.json: dict.
@@ -79,6 +89,9 @@ def export_run(
         about = origin_of_run(workdir, checkpoint, ema, config, class_names, step)
         if standing_batches:  # Other images than those that were evaluated.
             about |= {"standing_batches": standing_batches, "evaluations": []}
+        about |= {"license": license, "address": address}
+        if address:
+            copy_run(workdir, step, folder / RUN)
         return _export(generator, folder, about, format, warm, onnxruntime_web)
 
 
@@ -169,7 +182,7 @@ def _export(generator, folder, about, format, warm, onnxruntime_web):
         "exported_with": versions.versions(),
         "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     }
-    write_text(folder / CARD, model_card(record))
+    write_text(folder / _card_name(record), model_card(record))
     record["files"] = {
         path.relative_to(folder).as_posix(): {
             "bytes": path.stat().st_size,
@@ -180,6 +193,10 @@ def _export(generator, folder, about, format, warm, onnxruntime_web):
     }
     write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
     return record
+
+
+def _card_name(record):
+    return HUB_CARD if record.get("address") else CARD
 
 
 def _export_saved_model(generator, folder, num_classes, warm):
@@ -242,14 +259,15 @@ def describe(record, output):
         f"{difference['levels']} of 256 levels ({difference['num_images']} images).",
         f"{output}: {weights}, {megabytes:,.1f} MB on disk, "
         f"{record['parameters'] * 4 / 1e6:,.1f} MB of weights in memory; "
-        f"{RECORD} and {CARD} have more.",
+        f"{RECORD} and {_card_name(record)} have more.",
     ]
     if record["format"] == SAVED_MODEL:
         return lines + _how_to_serve(record, output)
     if record["format"] == WEB:
         page = output / web_page.PAGE
         return [*lines, f"Open {page} in a browser. It needs no server and no network."]
-    return [*lines, f"{output / CARD} has the lines of Python that load it."]
+    card = output / _card_name(record)
+    return [*lines, f"{card} has the lines of Python that load it."]
 
 
 def _how_to_serve(record, output):

@@ -16,7 +16,8 @@ _LIBRARIES = {"saved_model": "tensorflow", "web": "onnx"}
 def hub_header(record):
     """The block of YAML between lines of `---` that a card begins with.
 
-    The license is `unknown`: that of the training images is not known here.
+    The license is `unknown` if none was given: that of the training images is not known
+    here.
 
     Args:
         record: dict, the content of export.json, see `export.py`.
@@ -29,7 +30,7 @@ def hub_header(record):
     kind = "class-conditional" if config["num_classes"] else "unconditional"
     header = {
         "library_name": library,
-        "license": "unknown",
+        "license": record.get("license") or "unknown",
         "pipeline_tag": TASK,
         "tags": [*_TAGS, kind],
     }

@@ -70,10 +70,21 @@ _LIMITS = """## Limits
 - The images do not show real people or objects. They resemble the training images and
   share their biases. Recall and coverage, where measured, say how much of the training
   images' variety they have.
-- This file does not know the license of the training images. On the Hugging Face Hub,
-  where this file is README.md, state one in place of `unknown`.
+{license}
 {runtime}
 - export.json has the SHA-256 of all files, the versions and the full configuration."""
+_UNKNOWN_LICENSE = """\
+- This file does not know the license of the training images. On the Hugging Face Hub,
+  where this file is README.md, state one in place of `unknown`."""
+_RUN = """## Draw more, fine-tune
+
+`run/` has the checkpoint that this was made from, with both networks. `sagan_tf` reads
+it from here:
+
+    python -m sagan_tf.sample --workdir={address} --output=grid.png
+    python -m sagan_tf.train --initialize_from={address} \\
+        --dataset=folder:my_images --workdir=runs/mine
+"""
 _SAVED_MODEL_LIMITS = """\
 - Runtimes other than TensorFlow may leave out the checks of inputs: OpenVINO does.
   Under XLA `sample` and `sample_png` draw other random numbers."""
@@ -101,10 +112,11 @@ def model_card(record):
         _INTRODUCTION.format(what=_what(record)),
         *_about(record),
         _signatures(record) if is_saved_model else _loading(record),
+        *([_RUN.format(address=record["address"])] if record.get("address") else []),
         *_classes(record["class_names"], classes),
         "## Evaluation\n",
         *(evaluations or ["These weights have not been evaluated.\n"]),
-        _LIMITS.format(runtime=_limits(record)),
+        _LIMITS.format(license=_license(record), runtime=_limits(record)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -131,6 +143,11 @@ def _what(record):
         return "for browsers. It needs one to run"
     module = FORMATS[record["format"]]
     return f"for {module.TITLE}. It needs {module.RUNTIME} to run"
+
+
+def _license(record):
+    name = record.get("license")
+    return f"- License, as its author states: {name}." if name else _UNKNOWN_LICENSE
 
 
 def _limits(record):

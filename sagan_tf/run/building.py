@@ -186,7 +186,7 @@ def load_networks(workdir, checkpoint="newest", ema=True):
 
 def _load(workdir, checkpoint, ema, with_discriminator):
     config = read_config(workdir)
-    checkpoints, step = _find(workdir, config, checkpoint)
+    checkpoints, step = find_checkpoint(workdir, config, checkpoint)
     generator, discriminator = networks_from_config(config)
     if not with_discriminator or "discriminator" not in checkpoints.items(step):
         discriminator = None
@@ -215,7 +215,7 @@ def restore_networks(workdir, config, networks, checkpoint="newest", ema=True):
     Raises:
         BadInput: see `load_generator`.
     """
-    checkpoints, step = _find(workdir, config, checkpoint)
+    checkpoints, step = find_checkpoint(workdir, config, checkpoint)
     _restore(checkpoints, step, config, networks, ema)
     return step
 
@@ -229,8 +229,16 @@ def _restore(checkpoints, step, config, networks, ema):
     checkpoints.restore(step, items)
 
 
-def _find(workdir, config, checkpoint):
-    """The `Checkpoints` that have a checkpoint, and its step."""
+def find_checkpoint(workdir, config, checkpoint):
+    """The `Checkpoints` that have a checkpoint, and its step.
+
+    Args:
+        workdir, checkpoint: see `load_generator`.
+        config: the run's `Config`.
+
+    Raises:
+        BadInput: see `load_generator`. A step is not looked for.
+    """
     checkpoints, best = _checkpoints(workdir)
     if checkpoint not in ("best", "newest"):
         step = int(checkpoint)

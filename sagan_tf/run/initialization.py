@@ -18,6 +18,7 @@ import numpy as np
 from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import BadInput
 from sagan_tf.files import write_text
+from sagan_tf.hub import find_run
 from sagan_tf.networks.variable_names import variables_by_name
 from sagan_tf.run import building, directory
 from sagan_tf.run.records import find_json
@@ -43,12 +44,12 @@ def read_source(path):
     """The `Config` of a run that a new one can start from.
 
     Args:
-        path: of the run: `initialize_from`.
+        path: of the run: `initialize_from`. See `hub.find_run`.
 
     Raises:
-        BadInput: it is not the folder of a run.
+        BadInput: it is not the folder of a run, or cannot be downloaded.
     """
-    folder = pathlib.Path(path)
+    folder = pathlib.Path(find_run(path))
     if folder.is_file() or (folder / "export.json").exists():
         what = "a file" if folder.is_file() else "an export"
         raise BadInput(
@@ -57,6 +58,28 @@ def read_source(path):
             "that cannot be trained. Try the --workdir that it was made from."
         )
     return directory.read_config(folder)
+
+
+def load_source(config, checkpoint="newest"):
+    """The run that a new one starts with, not averaged: see `building.load_networks`.
+
+    Args:
+        config: `Config` of the new run, with `initialize_from`.
+        checkpoint: see `building.load_generator`.
+
+    Raises:
+        BadInput: there is no such run or no checkpoint, or it has no discriminator or
+            other networks.
+    """
+    source = config.initialize_from
+    check_starting_weights(read_source(source), config)
+    loaded = building.load_networks(find_run(source), checkpoint, ema=False)
+    if loaded[1] is None:
+        raise BadInput(
+            f"--initialize_from needs a run with both networks. Received: {source}, "
+            "which was imported without a discriminator. Try another run."
+        )
+    return loaded
 
 
 def initialize(model, config, class_names, workdir, workers=None):
@@ -81,16 +104,10 @@ def initialize(model, config, class_names, workdir, workers=None):
             other networks, or the workers see different checkpoints.
     """
     source = config.initialize_from
-    check_starting_weights(read_source(source), config)
     before = find_json(pathlib.Path(workdir) / RECORD, _FORM)
-    generator, discriminator, old, old_names, step = building.load_networks(
-        source, before["step"] if before else "newest", ema=False
+    generator, discriminator, old, old_names, step = load_source(
+        config, before["step"] if before else "newest"
     )
-    if discriminator is None:
-        raise BadInput(
-            f"--initialize_from needs a run with both networks. Received: {source}, "
-            "which was imported without a discriminator. Try another run."
-        )
     if len({int(seen) for (seen,) in (workers or Workers()).gather(step)}) > 1:
         raise BadInput(
             f"All workers must see the same checkpoints of {source}. Received: step "
@@ -101,7 +118,8 @@ def initialize(model, config, class_names, workdir, workers=None):
     take(model.generator, generator, old.num_classes, rows)
     if model.ema_generator is not None:
         if old.ema_decay is not None:
-            building.restore_networks(source, old, (generator, None), step)
+            networks = generator, None
+            building.restore_networks(find_run(source), old, networks, step)
         take(model.ema_generator, generator, old.num_classes, rows)
     names = class_names or [f"class {label}" for label in range(len(rows))]
     classes = [{"name": name, "from": row} for name, row in zip(names, rows)]

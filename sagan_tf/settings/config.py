@@ -166,8 +166,8 @@ class Config:
 
     initialize_from: str | None = _training(
         None,
-        "folder of another run, whose weights a new run starts with; network settings "
-        "that are not given are those of that run",
+        "folder of another run, or hf://user/name, whose weights a new run starts "
+        "with; network settings that are not given are those of that run",
     )
     freeze_discriminator_blocks: int = _training(
         0, "blocks of the discriminator, from the image on, not to train", limits=WHOLE

@@ -118,6 +118,10 @@ _TABLE = (
     ("freezed freezelayers freezedlayers freeze", "--freeze_discriminator_blocks=2"),
     ("config configfile cfg flags options yaml", "--flagfile=configs/digits.flags"),
     ("test dry check noop simulate", "--dry_run"),
+    (
+        "pushtohub push upload repoid repo hubmodelid huggingface hf",
+        "--to=hf://user/name",
+    ),
     ("force overwriteoutput replace clobber", "--overwrite"),
     ("helpfull helpshort usage man", "--help"),
 )

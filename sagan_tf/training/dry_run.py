@@ -9,7 +9,7 @@ from sagan_tf.data.examples import class_examples
 from sagan_tf.distribution import strategies
 from sagan_tf.drawing import captions
 from sagan_tf.model import latents, overview
-from sagan_tf.run import building, directory
+from sagan_tf.run import building, directory, initialization
 from sagan_tf.training.callbacks.sample_grid import shown_classes
 from sagan_tf.training.heading import survey_lines
 from sagan_tf.training.loop import set_up
@@ -40,6 +40,8 @@ def dry_run(config, folder=None):
         source.balanced()  # A training would refuse what this refuses.
     if folder and (pathlib.Path(folder) / "config.json").exists():
         directory.check_same_networks(folder, config)
+    elif config.initialize_from:
+        initialization.load_source(config)
     generator, discriminator = building.networks_from_config(config)
     print(f"Config\n{config.to_json()}")
     print(f"Data\n  {source.description}")

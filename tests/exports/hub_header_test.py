@@ -15,6 +15,7 @@ def test_the_hub_is_told_what_it_is():
     assert found["library_name"] == "tensorflow"
     assert found["pipeline_tag"] == "unconditional-image-generation"
     assert found["license"] == "unknown"
+    assert metadata(license="cc-by-4.0")["license"] == "cc-by-4.0"
     assert {"sagan", "gan", "class-conditional"} <= set(found["tags"])
     assert "model-index" not in found
     config = {**RECORD["config"], "num_classes": 0}

@@ -105,6 +105,20 @@ def test_the_card_says(line):
     assert line in card().splitlines()
 
 
+def test_the_license_is_known_if_it_was_stated():
+    assert "does not know the license" in card()
+    text = card(license="cc-by-4.0")
+    assert "License, as its author states: cc-by-4.0." in text
+    assert "does not know the license" not in text
+
+
+def test_a_shared_export_says_how_to_go_on():
+    assert "fine-tune" not in card(address=None)
+    text = card(address="hf://user/digits")
+    assert "sagan_tf.sample --workdir=hf://user/digits --output" in text
+    assert "--initialize_from=hf://user/digits" in text
+
+
 def test_what_was_not_measured_is_not_there():
     assert "KID" not in card()
     assert "These weights have not been evaluated." in card(evaluations=[])

@@ -427,6 +427,65 @@ TABLE = [
         "--format=tflite. Try --format=saved_model.",
     ),
     (
+        "export",
+        ["--workdir=run", "--to=hf://digits"],
+        "A repository of the Hugging Face Hub is hf://user/name. Received: "
+        "hf://digits. Try hf://user/digits with your user name.",
+    ),
+    (
+        "export",
+        ["--workdir=run", "--to=hf://user/digits@main"],
+        "--to is a repository without a revision. Received: hf://user/digits@main. Try "
+        "--to=hf://user/digits.",
+    ),
+    (
+        "export",
+        ["--workdir=run", "--output=hf://user/digits"],
+        "--output is a folder on this machine. Received: hf://user/digits. Try "
+        "--to=hf://user/digits.",
+    ),
+    (
+        "export",
+        ["--workdir=run", "--output=a", "--license=CC BY 4.0"],
+        "license must be the name that the Hugging Face Hub has for it. Received: CC "
+        "BY 4.0. Try --license=cc-by-4.0 or --license=apache-2.0.",
+    ),
+    *(
+        (
+            command,
+            [f"--{flag}=hf://digits", *others],
+            "A repository of the Hugging Face Hub is hf://user/name. Received: "
+            "hf://digits. Try hf://user/digits with your user name.",
+        )
+        for command, flag, *others in (
+            ("export", "workdir", "--output=a"),
+            ("sample", "workdir", "--output=a.png"),
+            ("attention", "workdir", "--output=a.png"),
+            ("train", "initialize_from", "--workdir=a"),
+        )
+    ),
+    (
+        "train",
+        ["--workdir=hf://user/digits"],
+        "--workdir is the folder of the training, not of an export. Received: "
+        "hf://user/digits. Try --initialize_from=hf://user/digits "
+        "--workdir=runs/mine.",
+    ),
+    *(
+        (
+            command,
+            ["--workdir=hf://user/digits", *others],
+            "This command writes into the folder of the run, so it needs one of your "
+            "own. Received: hf://user/digits. Try hf download user/digits "
+            "--local-dir=models/digits, then --workdir=models/digits.",
+        )
+        for command, *others in (
+            ("evaluate",),
+            ("report",),
+            ("sample", "--output=a.png", "--neighbours=3"),
+        )
+    ),
+    (
         "import_weights",
         ["--from=pytorch"],
         "from must be one of official-tf1, biggan-pytorch, mmgeneration, "

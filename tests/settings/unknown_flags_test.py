@@ -41,6 +41,7 @@ from tests.hostile.commands import flags_of
         ("train", "pretrained", "--initialize_from=runs/digits"),
         ("train", "init-from", "--initialize_from=runs/digits"),
         ("train", "freezeD", "--freeze_discriminator_blocks=2"),
+        ("export", "push_to_hub", "--to=hf://user/name"),
         ("train", "zzz", "--help"),
     ],
 )

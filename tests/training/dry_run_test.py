@@ -81,6 +81,14 @@ def test_an_existing_run_has_its_own_settings(tmp_path, capsys):
     assert "z_dim was 8, now 9" in capsys.readouterr().err
 
 
+def test_a_start_without_discriminator_is_refused(tmp_path, capsys):
+    untrained.write_run(tmp_path / "source")
+    start = f"--initialize_from={tmp_path}/source"
+    assert train.main(["train", start, f"--workdir={tmp_path}/new", "--dry_run"]) == 2
+    assert "needs a run with both networks" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
