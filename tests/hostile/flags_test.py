@@ -423,8 +423,8 @@ TABLE = [
     (
         "export",
         ["--workdir=run", "--output=a", "--format=tflite"],
-        "format must be one of saved_model, onnx, litert, openvino, keras. Received: "
-        "--format=tflite. Try --format=saved_model.",
+        "format must be one of saved_model, onnx, litert, openvino, keras, web. "
+        "Received: --format=tflite. Try --format=saved_model.",
     ),
     (
         "export",
