@@ -54,6 +54,7 @@ for variable, new in zip(generator.non_trainable_variables, state):
 """
 
 
+@pytest.mark.slow
 def test_layers_and_networks_run_on_jax():
     pytest.importorskip("jax", reason="JAX is in the test extra")
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -49,6 +49,7 @@ def test_averages_of_an_old_run_are_not_debiased(run):
     assert not any("moving_weight" in weight.path for weight in generator.weights)
 
 
+@pytest.mark.slow
 def test_training_goes_on_in_an_old_run(run, capsys):
     flags = """
         --dataset=digits --resolution=32 --image_channels=1 --z_dim=6
@@ -62,12 +63,14 @@ def test_training_goes_on_in_an_old_run(run, capsys):
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_an_old_run_is_exported(run, tmp_path):
     output = tmp_path / "export"
     assert export.main(["export", f"--workdir={run}", f"--output={output}"]) == 0
     assert (output / "saved_model.pb").exists()
 
 
+@pytest.mark.slow
 def test_old_keras_file_of_a_sagan_opens_and_trains_on(recorded):
     # `keras.saving` finds classes that are imported.
     assert sagan_tf.SAGAN

@@ -108,6 +108,7 @@ def test_the_description_names_what_matters(exported):
     assert "Try --output=models/clothes/1" in other
 
 
+@pytest.mark.slow
 def test_a_warm_up_request_that_fails_leaves_nothing(generator, tmp_path, monkeypatch):
     # Labels from 0 to 4 are right.
     wrong = [("serving_default", {"z": Z, "labels": LABELS + 1})]

@@ -22,6 +22,7 @@ def test_one_each_pairs_every_label_with_every_seed():
     np.testing.assert_array_equal(z[:2], z[2:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [3, None])
 def test_every_way_gives_the_images_of_the_generator_in_inference(num_classes):
     generator, _ = networks(num_classes)

@@ -1,5 +1,6 @@
 """What TensorFlow's profiler counts in small graphs, against counting by hand."""
 
+import pytest
 import tensorflow as tf
 
 from sagan_tf import SAGAN
@@ -50,6 +51,7 @@ def test_a_transposed_factor_is_counted_by_its_own_shape():
     assert product_flops(counted) == 2 * 2 * 7 * 3 * 5
 
 
+@pytest.mark.slow
 def test_a_step_is_counted_unless_it_has_loops():
     networks = small_generator(), small_discriminator()
     model = SAGAN(*networks, num_classes=0)

@@ -44,6 +44,7 @@ def test_augmented_images_are_drawn_below_the_real_ones(tmp_path, capsys):
             assert np.any(tile != real)
 
 
+@pytest.mark.slow
 def test_a_run_can_begin_where_a_dry_run_drew(tmp_path):
     run = tmp_path / "run"
     changes = {"augment": "flip", "total_steps": 4, "sample_every_steps": 0}

@@ -55,6 +55,7 @@ def diversity(model, batch):
     return examiner.Examiner(model, batch).variety()["diversity"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [3, 0])
 def test_a_look_changes_nothing(classes):
     model, batch = make_model(classes), make_batch(classes)

@@ -310,7 +310,7 @@ def test_pictures_without_labels_or_with_other_ones_are_refused(tmp_path):
     for pair, words in (
         ((unlabelled, unlabelled), "needs labels.*no labels"),
         ((three, unlabelled), "needs labels.*no labels"),
-        ((one, one), "two classes.*1 classes"),
+        ((one, one), "two classes.*, 1 class"),
         ((three, four), "classes that are trained on.*3 classes; .*4 classes"),
         ((named, renamed), "classes that are trained on"),
     ):

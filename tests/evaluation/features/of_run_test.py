@@ -29,6 +29,7 @@ def without_inception(spec, inception=None, opener=of_run.open_feature_network):
     return opener(spec, inception)
 
 
+@pytest.mark.slow
 def test_a_classifier_is_trained_once_and_named(config, tmp_path, capsys):
     network = of_run.open_network_of_run(tmp_path, config)
     assert "Inception network is missing" in capsys.readouterr().out
@@ -61,6 +62,7 @@ def test_a_network_that_was_chosen_is_not_replaced(config, tmp_path, given, word
     assert not (tmp_path / of_run.FOLDER).exists()
 
 
+@pytest.mark.slow
 def test_a_classifier_of_other_data_is_not_that_of_the_run(config, tmp_path):
     of_run.open_network_of_run(tmp_path, config)
     other = dataclasses.replace(config, dataset="digits")
