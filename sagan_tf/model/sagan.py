@@ -345,8 +345,10 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         ]
         values = [each for each in values if each.dtype.is_floating]
         # One constant for all values of a rank: the graph is smaller.
-        axes = {rank: tf.range(rank) for rank in {len(x.shape) for x in values}}
-        sums = [tf.reduce_sum(x, axes[len(x.shape)]) for x in values]
+        # Images of a generator without shapes have an unknown one.
+        ranks = {x.shape.rank for x in values} - {None}
+        axes = {rank: tf.range(rank) for rank in ranks}
+        sums = [tf.reduce_sum(x, axes.get(x.shape.rank)) for x in values]
         sums = tf.stack([tf.cast(each, tf.float32) for each in sums])
         finite = tf.reduce_all(tf.math.is_finite(sums))
         noted = self.first_nonfinite_step.value

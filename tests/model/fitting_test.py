@@ -8,7 +8,7 @@ import tensorflow as tf
 from sagan_tf.errors import BadInput
 from sagan_tf.model.batches import unpacked
 from sagan_tf.model.sagan import SAGAN
-from tests.model.batches_test import as_dataset, as_generator
+from tests.model.batches_test import as_dataset, as_generator, cut
 from tests.model.sagan_test import AC_GAN, moved, sagan, snapshot, varied
 from tests.model.sagan_test import data as large_data
 
@@ -62,13 +62,20 @@ def fit(model, *args, **options):
     return model.fit(*args, verbose=0, **options).history
 
 
+def as_shapeless(x, y, size):
+    """Batches whose rank is not known before they are read."""
+    types = tf.float32, tf.int32
+    return tf.data.Dataset.from_generator(lambda: iter(cut(x, y, size)), types)
+
+
 @pytest.mark.slow
 def test_data_in_batches_and_arrays_make_the_same_training():
     x, y = data()
     expected = toy()
     for first in range(0, 8, 4):
         expected.train_step((x[first : first + 4], y[first : first + 4]))
-    for arguments in [(as_generator(x, y[:, None], 4),), (x, y)]:
+    shapeless = as_shapeless(x, y.astype("int32"), 4)
+    for arguments in [(as_generator(x, y[:, None], 4),), (x, y), (shapeless,)]:
         model = toy()
         fit(model, *arguments, batch_size=4, shuffle=False)
         assert int(model.step) == 2
