@@ -61,25 +61,29 @@ def read_source(path):
 
 
 def load_source(config, checkpoint="newest"):
-    """The run that a new one starts with, not averaged: see `building.load_networks`.
+    """The run that a new one starts with, not averaged.
 
     Args:
         config: `Config` of the new run, with `initialize_from`.
         checkpoint: see `building.load_generator`.
+
+    Returns:
+        Path of its local folder, and what `building.load_networks` returns.
 
     Raises:
         BadInput: there is no such run or no checkpoint, or it has no discriminator or
             other networks.
     """
     source = config.initialize_from
-    check_starting_weights(read_source(source), config)
-    loaded = building.load_networks(find_run(source), checkpoint, ema=False)
+    folder = find_run(source)  # Once: the next time, the Hub may have another commit.
+    check_starting_weights(read_source(folder), config)
+    loaded = building.load_networks(folder, checkpoint, ema=False)
     if loaded[1] is None:
         raise BadInput(
             f"--initialize_from needs a run with both networks. Received: {source}, "
             "which was imported without a discriminator. Try another run."
         )
-    return loaded
+    return folder, *loaded
 
 
 def initialize(model, config, class_names, workdir, workers=None):
@@ -105,7 +109,7 @@ def initialize(model, config, class_names, workdir, workers=None):
     """
     source = config.initialize_from
     before = find_json(pathlib.Path(workdir) / RECORD, _FORM)
-    generator, discriminator, old, old_names, step = load_source(
+    folder, generator, discriminator, old, old_names, step = load_source(
         config, before["step"] if before else "newest"
     )
     if len({int(seen) for (seen,) in (workers or Workers()).gather(step)}) > 1:
@@ -118,8 +122,7 @@ def initialize(model, config, class_names, workdir, workers=None):
     take(model.generator, generator, old.num_classes, rows)
     if model.ema_generator is not None:
         if old.ema_decay is not None:
-            networks = generator, None
-            building.restore_networks(find_run(source), old, networks, step)
+            building.restore_networks(folder, old, (generator, None), step)
         take(model.ema_generator, generator, old.num_classes, rows)
     names = class_names or [f"class {label}" for label in range(len(rows))]
     classes = [{"name": name, "from": row} for name, row in zip(names, rows)]
