@@ -24,6 +24,7 @@ from PIL import Image
 from sagan_tf import sample
 from sagan_tf.run import building
 from sagan_tf.run.checkpoints import Checkpoints
+from sagan_tf.run.directory import read_config
 from sagan_tf.training import loop
 from sagan_tf.training.callbacks.checkpoint_writer import CheckpointWriter
 
@@ -171,9 +172,11 @@ def test_a_diverging_run_stops_and_keeps_the_last_good_checkpoint(
     assert str(checkpoints.path(24)) in output
 
 
-def test_a_finished_run_has_nothing_more_to_do(copy, capsys):
+@pytest.mark.parametrize("total_steps", [24, 10])
+def test_a_finished_run_has_nothing_more_to_do(total_steps, copy, capsys):
     before = {path: path.stat().st_mtime_ns for path in copy.rglob("*.data*")}
-    assert tiny.run(copy) == 0
+    assert tiny.run(copy, total_steps=total_steps) == 0
+    assert read_config(copy).total_steps == 24
     assert "All 24 steps are done" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in copy.rglob("*.data*")} == before
 

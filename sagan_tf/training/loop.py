@@ -105,6 +105,8 @@ def _train_run(config, source, workdir, strategy, workers, signals):
     """As `train_and_evaluate`, when data and run directory are there."""
     restored = _restored(config, source, workdir, strategy, workers)
     model, checkpoints, start, initialized = restored
+    # Fewer steps than are done would make the run's files contradict one another.
+    config = dataclasses.replace(config, total_steps=max(start, config.total_steps))
     survey = _survey(config, source, start) if workers.is_chief else None
 
     def describe():
