@@ -181,6 +181,15 @@ def test_a_finished_run_has_nothing_more_to_do(total_steps, copy, capsys):
     assert {path: path.stat().st_mtime_ns for path in copy.rglob("*.data*")} == before
 
 
+def test_the_steps_that_are_done_must_fit_the_other_settings(copy, capsys):
+    before = (copy / "config.json").read_text()
+    intervals = dict.fromkeys(("log", "sample", "checkpoint"), 5)
+    settings = {f"{name}_every_steps": steps for name, steps in intervals.items()}
+    assert tiny.run(copy, total_steps=10, steps_per_execution=5, **settings) == 2
+    assert "Received: total_steps=24, steps_per_execution=5" in capsys.readouterr().err
+    assert (copy / "config.json").read_text() == before
+
+
 def test_every_unusual_option_together(tmp_path):
     """Unconditional, several steps and passes, no averages, grouped executions."""
     status = tiny.run(

@@ -68,7 +68,14 @@ def make_dataset(
     Raises:
       BadInput: the numbers do not fit, or an image that is decoded now is bad.
     """
-    _check(source, batch_size, num_input_pipelines, start_image)
+    check_batch(source, batch_size)
+    if batch_size < 1 or batch_size % num_input_pipelines:
+        raise BadInput(
+            "batch_size must be a multiple of the number of input pipelines. Received: "
+            f"batch_size={batch_size}, num_input_pipelines={num_input_pipelines}."
+        )
+    if start_image < 0:
+        raise BadInput(f"start_image must not be negative. Received: {start_image}.")
     elements = source.stream(seed, start_image, shuffle, shuffle_buffer_images, repeat)
     if flip:
         elements = _with_flips(elements, seed, start_image)
@@ -99,20 +106,18 @@ def make_dataset(
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
-def _check(source, batch_size, num_input_pipelines, start_image):
-    if batch_size < 1 or batch_size % num_input_pipelines:
-        raise BadInput(
-            "batch_size must be a multiple of the number of input pipelines. Received: "
-            f"batch_size={batch_size}, num_input_pipelines={num_input_pipelines}."
-        )
+def check_batch(source, batch_size):
+    """Checks that a data set has the images of a batch, of all pipelines together.
+
+    Raises:
+      BadInput: it has fewer.
+    """
     if source.num_images < batch_size:
         raise BadInput(
             f"A batch needs {batch_size} images. Received: {source.description}, "
             f"{source.num_images} of them usable. Try a smaller --batch_size or more "
             "images."
         )
-    if start_image < 0:
-        raise BadInput(f"start_image must not be negative. Received: {start_image}.")
 
 
 def _with_flips(elements, seed, start_image):

@@ -49,7 +49,25 @@ def open_data(config):
     return source, config.replace(num_classes=num_classes)
 
 
-def with_pair_distance(config, source):
+def open_training_data(config):
+    """As `open_data`, for a training: all settings that depend on data are checked.
+
+    Returns:
+        `data.Source`, and the config with `num_classes` as an int and, if it seeks
+        modes, `mode_seeking_distance` as a number.
+
+    Raises:
+        BadInput: the data do not go with the config, or have fewer images than a batch.
+    """
+    source, config = open_data(config)
+    config.validate()  # Now that the number of classes is known.
+    data.check_batch(source, config.images_per_step)
+    if config.balance_classes:
+        source.balanced()  # It refuses data without classes.
+    return source, _with_pair_distance(config, source)
+
+
+def _with_pair_distance(config, source):
     """The config with `mode_seeking_distance` as a number, if it seeks modes.
 
     Measured on the data, it is the mean distance of two real images of a class.

@@ -34,10 +34,7 @@ def dry_run(config, folder=None):
         BadInput: a training would refuse config, data or run too.
     """
     strategy = set_up(config)
-    source, config = building.open_data(config)
-    config = building.with_pair_distance(config.validate(), source)
-    if config.balance_classes:
-        source.balanced()  # A training would refuse what this refuses.
+    source, config = building.open_training_data(config)
     if folder and (pathlib.Path(folder) / "config.json").exists():
         directory.check_same_networks(folder, config)
     elif config.initialize_from:

@@ -19,9 +19,8 @@ from sagan_tf.run import directory, initialization, versions
 from sagan_tf.run.building import (
     describe_data,
     make_model,
-    open_data,
+    open_training_data,
     survey_data,
-    with_pair_distance,
 )
 from sagan_tf.run.lock import locked_run
 from sagan_tf.run.records import EVALUATIONS, is_missing, read_metrics
@@ -94,9 +93,7 @@ def train_and_evaluate(config, workdir):
 
 def _train(config, workdir, strategy, workers):
     with SignalStop(workers) as signals:
-        source, config = open_data(config)
-        config.validate()  # Now that the number of classes is known.
-        config = with_pair_distance(config, source)
+        source, config = open_training_data(config)
         with locked_run(workdir, workers):
             return _train_run(config, source, workdir, strategy, workers, signals)
 
@@ -106,7 +103,8 @@ def _train_run(config, source, workdir, strategy, workers, signals):
     restored = _restored(config, source, workdir, strategy, workers)
     model, checkpoints, start, initialized = restored
     # Fewer steps than are done would make the run's files contradict one another.
-    config = dataclasses.replace(config, total_steps=max(start, config.total_steps))
+    total_steps = max(start, config.total_steps)
+    config = dataclasses.replace(config, total_steps=total_steps).validate()
     survey = _survey(config, source, start) if workers.is_chief else None
 
     def describe():

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from sagan_tf import import_weights, importers, train
+from sagan_tf import import_weights, importers
 from sagan_tf.importers.translation import Translation, Weight
 from sagan_tf.networks.builders import build_discriminator, build_generator
 from sagan_tf.networks.variable_names import variables_by_name
@@ -212,7 +212,7 @@ def test_data_that_nobody_told_are_asked_for(run, tensors, workdir):
     run(tensors)
     config = directory.read_config(workdir)
     with pytest.raises(ValueError, match=r"dataset must be one of.*unknown \(imported"):
-        train.load("sagan_tf.training.loop").open_data(config)
+        building.open_data(config)
 
 
 def test_a_flag_that_contradicts_the_weights_is_refused(run, tensors, workdir):

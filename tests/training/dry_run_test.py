@@ -94,6 +94,7 @@ def test_a_start_without_discriminator_is_refused(tmp_path, capsys):
     ("changes", "line"),
     [
         ({"balance_classes": True}, "balance_classes needs"),
+        ({"batch_size": 9}, "A batch needs 9 images"),
         ({"mode_seeking_weight": 1}, "mode_seeking_distance cannot be measured"),
     ],
 )

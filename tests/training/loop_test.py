@@ -15,6 +15,7 @@ from PIL import Image
 from sagan_tf import train
 from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import COLLAPSED, FINISHED, STOPPED, BadInput
+from sagan_tf.run import building
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.settings.config import Config
 from sagan_tf.settings.explanations import explain
@@ -53,7 +54,7 @@ def test_a_damaged_picture_is_named(pictures, tmp_path, capsys):
 def test_a_damaged_picture_is_named_when_it_is_met_later(pictures):
     """As for data that is read while training: the error comes out of `fit`."""
     config = Config(dataset=f"folder:{pictures}", batch_size=8, resolution=32)
-    source, config = loop.open_data(config)
+    source, config = building.open_data(config)
     error = tf.errors.InvalidArgumentError(None, None, "somewhere in the graph")
     with pytest.raises(BadInput) as caught:
         loop.raise_explained(error, config, source, step=0)
@@ -61,7 +62,7 @@ def test_a_damaged_picture_is_named_when_it_is_met_later(pictures):
 
 
 def test_another_error_stays_what_it_is():
-    source, config = loop.open_data(Config(batch_size=8, num_classes=10))
+    source, config = building.open_data(Config(batch_size=8, num_classes=10))
     error = tf.errors.InternalError(None, None, "a bug")
     with pytest.raises(tf.errors.InternalError) as caught:
         loop.raise_explained(error, config, source, step=0)
@@ -69,7 +70,7 @@ def test_another_error_stays_what_it_is():
 
 
 def test_a_full_disk_is_not_called_too_little_memory():
-    source, config = loop.open_data(Config(batch_size=8))
+    source, config = building.open_data(Config(batch_size=8))
     message = "/runs/x/events; No space left on device"
     error = tf.errors.ResourceExhaustedError(None, None, message)
     with pytest.raises(tf.errors.ResourceExhaustedError) as caught:
@@ -78,7 +79,7 @@ def test_a_full_disk_is_not_called_too_little_memory():
 
 
 def test_too_little_memory_is_explained():
-    source, config = loop.open_data(Config(batch_size=8))
+    source, config = building.open_data(Config(batch_size=8))
     error = tf.errors.ResourceExhaustedError(None, None, "OOM")
     with pytest.raises(BadInput) as caught:
         loop.raise_explained(error, config, source, step=0)
@@ -104,6 +105,8 @@ def test_what_cannot_be_trained_is_one_line(
     monkeypatch.delenv("TF_CONFIG", raising=False)
     line = error_of(capsys, tmp_path / "run", **changes)
     assert all(word in line for word in words)
+    # It is refused before any work.
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_unwritable_workdir_is_named(tmp_path, capsys):
@@ -119,7 +122,7 @@ def test_a_workdir_is_needed(capsys):
 
 def test_zero_classes_drop_the_labels():
     config = Config(num_classes=0, batch_size=4, resolution=32, image_channels=1)
-    source, config = loop.open_data(config)
+    source, config = building.open_data(config)
     strategy = tf.distribute.get_strategy()
     dataset = loop.make_training_data(config, source, strategy, start=0)
     assert config.num_classes == 0
@@ -129,7 +132,7 @@ def test_zero_classes_drop_the_labels():
 @pytest.mark.slow
 def test_data_goes_on_where_an_unbroken_run_would_be():
     config = Config(batch_size=4, discriminator_steps=2, resolution=32)
-    source, config = loop.open_data(config)
+    source, config = building.open_data(config)
     strategy = tf.distribute.get_strategy()
 
     def images(start, count):
@@ -255,7 +258,7 @@ def test_a_training_whose_reader_goes_saves_a_checkpoint(tmp_path):
 
 
 def opened(dataset, **changes):
-    return loop.open_data(Config(dataset=dataset, resolution=32, **changes))
+    return building.open_data(Config(dataset=dataset, resolution=32, **changes))
 
 
 @pytest.mark.parametrize("num_classes", [None, 0])
