@@ -183,9 +183,11 @@ def _checked_names(path, names):
 def _checked_labels(path, labels, count, label_offset, num_names):
     # Of the kind "m", time differences, NumPy says that they are integers too.
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        fits = labels.size == count
         raise BadInput(
             f"{path}: 'labels' must be integers of shape ({count},), one for each "
-            f"image. Received: {labels.dtype} {labels.shape}."
+            f"image. Received: {labels.dtype} {labels.shape}. Try "
+            f"{'labels.ravel().astype(int)' if fits else 'a label for each image'}."
         )
     # Python integers: an unsigned array would wrap around below 0.
     lowest, highest = (int(f()) + label_offset for f in (labels.min, labels.max))

@@ -27,8 +27,8 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
 
 _LARGEST_FILE = 2**31
-# Pillow's readers have assertions too.
-_DAMAGE = (*DAMAGE, AssertionError)
+# What Pillow raises for an image that is damaged, or too large for it.
+PICTURE_DAMAGE = (*DAMAGE, AssertionError, Image.DecompressionBombError)
 # The branches of `_decode`.
 _JPEG, _PNG, _DEEP_PNG, _PILLOW = range(4)
 # 16-bit values below this become almost black: they may have 12 or 14 bits.
@@ -260,14 +260,14 @@ def _with_pillow(contents, kind, function):
         raise BadInput(f"{error}") from error
     except UnidentifiedImageError as error:
         raise _Damaged(f"Damaged {kind} file.") from error
-    except _DAMAGE as error:
+    except PICTURE_DAMAGE as error:
         raise _Damaged(f"Damaged {kind} file: {error}.") from error
 
 
 def _orientation_and_mode(picture):
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except _DAMAGE:  # Of the tag: the image itself may be good.
+    except PICTURE_DAMAGE:  # Of the tag: the image itself may be good.
         orientation = 1
     return orientation if orientation in range(1, 9) else 1, picture.mode
 

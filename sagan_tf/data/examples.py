@@ -31,15 +31,15 @@ def class_examples(
       BadInput: an image cannot be read.
     """
     rows = {label: [] for label in ([None] if labels is None else labels)}
-    for element in _elements(source, rows, count, seed):
-        with naming_bad_image(source, seed=0, shuffle=False):
+    with naming_bad_image(source, seed=0, shuffle=False):
+        for element in _elements(source, rows, count, seed):
             decoded = source.decode(element)
-        row = rows.get(None if labels is None else int(decoded["label"]))
-        if row is not None and len(row) < count:
-            pixels = adapt_channels(decoded["image"], image_channels)
-            row.append(center_crop_and_resize(pixels, resolution, resize).numpy())
-        if all(len(row) == count for row in rows.values()):
-            break
+            row = rows.get(None if labels is None else int(decoded["label"]))
+            if row is not None and len(row) < count:
+                pixels = adapt_channels(decoded["image"], image_channels)
+                row.append(center_crop_and_resize(pixels, resolution, resize).numpy())
+            if all(len(row) == count for row in rows.values()):
+                break
     shape = (len(rows), count, resolution, resolution, image_channels)
     pixels = np.full(shape, 255, np.uint8)
     for images, row in zip(pixels, rows.values()):

@@ -1,6 +1,7 @@
 """The data sets by name: what `--dataset` understands."""
 
 import os
+import re
 
 from sagan_tf.data.arrays import open_digits, open_npz
 from sagan_tf.data.folder import in_utf8, open_folder
@@ -60,22 +61,24 @@ def open_source(
         or (colon and not place)
     ):
         raise _unknown(dataset)
-    for name, value, allowed in (
-        ("split", split, ("digits", "npz", "folder", "tfds")),
-        ("data_dir", data_dir, ("tfds",)),
-        ("manual_dir", manual_dir, ("tfds",)),
-        ("label_offset", label_offset, ("npz", "tfrecord", "tfds")),
+    # A run that goes on has values that its command does not name.
+    for name, value, allowed, without in (
+        ("split", split, ("digits", "npz", "folder", "tfds"), "none"),
+        ("data_dir", data_dir, ("tfds",), "none"),
+        ("manual_dir", manual_dir, ("tfds",), "none"),
+        ("label_offset", label_offset, ("npz", "tfrecord", "tfds"), 0),
     ):
         if value and kind not in allowed:
             raise BadInput(
                 f"{name} is for {', '.join(allowed)} data sets only. Received: "
-                f"dataset={dataset!r}, {name}={value!r}. Try without it."
+                f"dataset={dataset!r}, {name}={value!r}. Try "
+                f"--{name}={without}."
             )
     if split and kind != "tfds" and split not in SPLITS:
         raise BadInput(
             "split must be train or test for digits, npz and folder data sets. "
             f"Received: dataset={dataset!r}, split={split!r}. Try --split=train, or "
-            "without it for all images."
+            "--split=none for all images."
         )
     source = openers[kind]()
     if skip_bad_images:
@@ -105,7 +108,9 @@ def _likely(dataset):
     if ".tfrecord" in dataset or "*" in dataset:
         return f"tfrecord:{dataset}"
     is_path = os.path.exists(dataset) or set("/\\~") & set(dataset)
-    return f"{'folder' if is_path else 'tfds'}:{dataset}"
+    if is_path:
+        return f"folder:{dataset}"
+    return f"tfds:{dataset}" if re.fullmatch(r"[\w.+-]+", dataset) else "folder:DIR"
 
 
 def resolve_num_classes(source, num_classes=None):
@@ -135,9 +140,10 @@ def resolve_num_classes(source, num_classes=None):
     # Without names there may be more classes than the largest label says.
     may_be_more = known and not source.class_names
     if num_classes < known or (num_classes > known and not may_be_more):
-        shift = " or --label_offset=-1, if labels start at 1" if known else ""
+        shift = ", or --label_offset=-1, if labels start at 1" if may_be_more else ""
         raise BadInput(
             f"num_classes must fit the data set. Received: num_classes={num_classes}, "
-            f"{source.description}. Try --num_classes={known}{shift}."
+            f"{source.description}. Try --num_classes={known}{shift}; or, for the "
+            "weights of a run with other classes, --initialize_from=RUN --workdir=NEW."
         )
     return num_classes

@@ -6,7 +6,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from sagan_tf.errors import DAMAGE
+from sagan_tf.data.decoding import PICTURE_DAMAGE
 from sagan_tf.files import sha256_of_file
 from sagan_tf.progress import progress_bar
 
@@ -61,7 +61,7 @@ def survey_folder(source, resolution):
                 with Image.open(source.values[index]) as image:
                     sizes.append(image.size)
                     modes[_MODES.get(image.mode, image.mode)] += 1
-            except DAMAGE:
+            except PICTURE_DAMAGE:
                 unreadable.append(source.values[index])
     sides = sorted(min(size) for size in sizes)
     same = _duplicates([source.values[index] for index in kept[:_MOST_FILES]])

@@ -7,6 +7,7 @@ official code reads them, or a JPEG, PNG, ... file) and `label` (int64).
 import collections
 import logging
 import math
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -69,6 +70,8 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
 
 def _find(pattern):
     """The paths that match, in the order of their names."""
+    if os.path.isfile(pattern):  # Its name may have letters of a pattern, like [1].
+        return [pattern]
     try:
         paths = sorted(tf.io.gfile.glob(pattern))
     except UnicodeDecodeError as error:

@@ -79,7 +79,7 @@ def test_npz_with_other_images_is_refused(tmp_path, arrays, message):
         (np.array([0.0, 1, 2]), "must be integers.*Received: float64"),
         (np.array([0, -1, 2]), "Received: -1 for image 1 with label_offset=0"),
         (np.array([0, 9, 2]), "in 0..3.*Received: 9 for image 1"),
-        (np.array([[0], [1], [2]]), r"Received: int64 \(3, 1\)"),
+        (np.array([[0], [1], [2]]), r"int64 \(3, 1\). Try labels.ravel\(\)"),
     ],
 )
 def test_npz_with_bad_labels_is_refused(tmp_path, labels, message):

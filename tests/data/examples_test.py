@@ -5,7 +5,10 @@ import pytest
 
 from sagan_tf.data.arrays import open_npz
 from sagan_tf.data.examples import class_examples
+from sagan_tf.data.tfrecord import open_tfrecord
 from sagan_tf.errors import BadInput
+
+from .samples import damage
 
 AS_THEY_ARE = {"resolution": 8, "image_channels": 1, "resize": "area"}
 
@@ -42,6 +45,12 @@ def test_a_source_in_sequence_is_searched(source):
     rows = class_examples(source, [1, 2], 1, **AS_THEY_ARE)
     assert rows[0, 0, 0, 0, 0] == 12
     assert rows[1, 0, 0, 0, 0] in (21, 24)
+
+
+def test_a_damaged_file_of_records_is_named(records):
+    damage(records.replace("*", "0.tfrecords"), 20)
+    with pytest.raises(BadInput, match=r"train-0\.tfrecords: corrupted record"):
+        class_examples(open_tfrecord(records), None, 9, **AS_THEY_ARE)
 
 
 def test_a_bad_image_is_named(tmp_path):

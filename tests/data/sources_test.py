@@ -25,6 +25,7 @@ def test_an_unknown_data_set_lists_the_kinds(dataset):
         ("a.tfrecord-00000-of-00002", "tfrecord:a.tfrecord-00000-of-00002"),
         ("npz:", "npz:FILE"),
         ("digits:x", "digits"),
+        ("unknown (imported)", "folder:DIR"),
         ("zip:/a.zip", "folder:DIR"),
     ],
 )
@@ -45,7 +46,9 @@ def test_the_likely_form_is_said(dataset, remedy):
 )
 def test_a_choice_that_would_be_ignored_is_refused(dataset, choice):
     (name,) = choice
-    with pytest.raises(ValueError, match=f"{name} is for .*tfds.*Try without it"):
+    with pytest.raises(
+        ValueError, match=f"{name} is for .*tfds.*Try --{name}=(none|0)"
+    ):
         open_source(dataset, **choice)
 
 
@@ -59,7 +62,8 @@ def test_the_number_of_classes_is_that_of_the_data_set(dataset_of):
 @pytest.mark.parametrize("num_classes", [9, 11, 1000])
 def test_another_number_of_classes_is_refused(num_classes):
     with pytest.raises(
-        ValueError, match=f"Received: num_classes={num_classes}, digits.*=10"
+        ValueError,
+        match=f"Received: num_classes={num_classes}, digits.*=10; or.*--initialize_f",
     ):
         resolve_num_classes(open_source("digits"), num_classes)
 
@@ -80,5 +84,5 @@ def test_classes_cannot_be_asked_of_unlabelled_data(dataset_of):
 
 @pytest.mark.parametrize("split", ["validation", "train[:50%]", "Test"])
 def test_another_split_is_refused(dataset_of, split):
-    with pytest.raises(ValueError, match=r"train or test.*Received: .*Try --split="):
+    with pytest.raises(ValueError, match=r"train or test.*Received: .*or --split=none"):
         open_source(**dataset_of["npz"], split=split)

@@ -39,6 +39,12 @@ def test_a_survey_counts_what_is_there(folder):
     assert found["unreadable"] == [str(folder / "dog" / "8.png")]
 
 
+def test_an_image_that_is_too_large_for_pillow_is_unreadable(tmp_path):
+    Image.new("1", (20_000, 9_500)).save(tmp_path / "scan.png")
+    found = survey.survey_folder(open_folder(tmp_path), 64)
+    assert found["unreadable"] == [str(tmp_path / "scan.png")]
+
+
 def test_it_says_what_that_means(folder):
     found = survey.survey_folder(open_folder(folder), 64)
     assert survey.describe(found)[0] == (

@@ -68,6 +68,12 @@ def test_a_glob_without_match_is_named(tmp_path):
         open_source(f"tfrecord:{tmp_path}/a-*")
 
 
+def test_a_file_may_have_the_letters_of_a_glob_in_its_name(tmp_path):
+    folder = tmp_path / "a[1]"
+    folder.mkdir()
+    assert open_records(folder, [example(RAW, 0)] * 3).num_images == 3
+
+
 def test_files_without_records_are_an_error(tmp_path):
     with pytest.raises(ValueError, match="holds no records. Received: 1 files"):
         open_records(tmp_path, [])
