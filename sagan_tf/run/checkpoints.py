@@ -255,7 +255,10 @@ class Checkpoints:
         try:
             status = tf.train.Checkpoint(**items).read(str(self.path(step) / _PREFIX))
             status.assert_existing_objects_matched().expect_partial()
-        except (AssertionError, ValueError) as error:
+        except (
+            *(AssertionError, ValueError),
+            *(tf.errors.InvalidArgumentError, tf.errors.NotFoundError),
+        ) as error:
             reason = " ".join(str(error).split())[:300]
             raise CheckpointError(
                 f"{self.path(step)} does not fit these networks, which config.json "

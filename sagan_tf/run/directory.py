@@ -33,6 +33,7 @@ from sagan_tf.files import TEMPORARY, write_text
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.run.records import find_json, read_json
 from sagan_tf.settings.config import Config
+from sagan_tf.settings.network_fields import NETWORK_FIELDS
 
 BEST = "best"
 
@@ -43,56 +44,50 @@ _OF_A_MACHINE = ("data_dir", "manual_dir")
 
 
 def prepare(workdir, config, data, workers=None):
-    """Makes or checks the run directory, and describes the run in it.
+    """`open_run`, then `describe`: for a run that does not begin with a training.
+
+    Args:
+        workdir, config, data, workers: see there; without `workers` this is the only
+            one.
+
+    Returns:
+        `Checkpoints`.
+
+    Raises:
+        BadInput, OSError: see there.
+    """
+    workers = workers or Workers()
+    checkpoints = open_run(workdir, config, workers)
+    if workers.is_chief:
+        describe(workdir, config, data)
+    return checkpoints
+
+
+def open_run(workdir, config, workers, class_names=()):
+    """Makes or checks the run directory, and tidies it up. It does not claim it.
 
     Args:
         workdir: path; several workers share one folder.
         config: `Config`, `num_classes` resolved; the same on all workers.
-        data: dict for data.json.
         workers: `Workers`; only the chief writes.
+        class_names: see `check_same_networks`.
 
     Returns:
         `Checkpoints`.
 
     Raises:
-        BadInput: the directory holds a run with other networks, or a broken config; or
-            the workers have different settings or directories.
+        BadInput: the directory holds a run with other networks or classes, or a broken
+            config; or the workers have different settings or directories.
         OSError: it cannot be written.
     """
-    workers = workers or Workers()
-    checkpoints = _open(workdir, config, workers)
-    if workers.is_chief:
-        describe(workdir, config, data)
-    workers.wait()
-    _check_visible(pathlib.Path(workdir) / "config.json", workers)
-    return checkpoints
-
-
-def open_run(workdir, config, workers):
-    """Makes or checks the run directory, and tidies it up. It does not claim it.
-
-    Args:
-        workdir, config, workers: see `prepare`.
-
-    Returns:
-        `Checkpoints`.
-
-    Raises:
-        BadInput, OSError: see `prepare`.
-    """
-    checkpoints = _open(workdir, config, workers)
-    workers.wait()
-    _check_visible(pathlib.Path(workdir) / "samples", workers)
-    return checkpoints
-
-
-def _open(workdir, config, workers):
     workdir = pathlib.Path(workdir)
     checkpoints = Checkpoints(workdir / "checkpoints", config.keep_checkpoints)
     _check_same_settings(workers, config)
     if workers.is_chief:
-        _check_same_run(workdir, config, checkpoints)
+        _check_same_run(workdir, config, class_names, checkpoints)
         _tidy_up(workdir, checkpoints)
+    workers.wait()
+    _check_visible(workdir / "samples", workers)
     return checkpoints
 
 
@@ -100,7 +95,8 @@ def describe(workdir, config, data):
     """Writes config.json and data.json: from now on the directory is that of a run.
 
     Args:
-        workdir, config, data: see `prepare`.
+        workdir, config: see `open_run`.
+        data: dict for data.json.
 
     Raises:
         OSError: they cannot be written.
@@ -110,9 +106,9 @@ def describe(workdir, config, data):
     write_text(workdir / "data.json", json.dumps(data, indent=2) + "\n")
 
 
-def _check_same_run(workdir, config, checkpoints):
+def _check_same_run(workdir, config, class_names, checkpoints):
     if (workdir / "config.json").exists():
-        check_same_networks(workdir, config)
+        check_same_networks(workdir, config, class_names)
     elif checkpoints.steps():
         raise BadInput(
             f"{workdir} has checkpoints, but no config.json that describes them. "
@@ -124,8 +120,8 @@ def _tidy_up(workdir, checkpoints):
     """Makes the folders, and removes what killed runs have left half written."""
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
     checkpoints.remove_leftovers()
-    for pattern in ("*.json.*", "metrics.*", "samples/step_*"):
-        for leftover in workdir.glob(pattern + TEMPORARY):
+    for pattern in ("*.json*", "*.png", "metrics.*", "samples/step_*"):
+        for leftover in workdir.glob(f"{pattern}.[0-9]*{TEMPORARY}"):
             leftover.unlink()
 
 
@@ -177,21 +173,32 @@ def read_config(workdir):
         raise BadInput(f"{path} is damaged: {error}") from error
 
 
-def check_same_networks(workdir, config):
+def check_same_networks(workdir, config, class_names=()):
     """Says how a config differs from that of a run.
 
+    Args:
+        workdir: path of the run.
+        config: `Config` with which it is to go on.
+        class_names: sequence of str, the names that the data have now, by label; empty
+            if they have none.
+
     Raises:
-        BadInput: it describes other networks.
+        BadInput: it describes other networks, or the labels mean other classes.
     """
     before = read_config(workdir)
     _check_same_start(workdir, before.initialize_from, config.initialize_from)
     changed = before.network_difference(config)
+    start = f"--initialize_from={workdir} --workdir=NEW"
     if changed:
         lines = [f"{name} was {a}, now {b}" for name, (a, b) in changed.items()]
+        fits = not {*changed} & {*NETWORK_FIELDS} - {"num_classes"}
+        remedy = f"a new run with its weights: {start}" if fits else "another --workdir"
         raise BadInput(
             f"{workdir} holds a run with other networks: {'; '.join(lines)}. "
-            "Try another --workdir, or the same values."
+            f"Try the same values, or {remedy}."
         )
+    if config.num_classes:
+        _check_same_classes(workdir, class_names, start)
     for name, (old, new) in before.difference(config).items():
         print(f"{name} was {old}, now {new}")
 
@@ -204,6 +211,26 @@ def _check_same_start(workdir, before, now):
             "--initialize_from is for a new run. Received: "
             f"--initialize_from={now or 'none'} for {workdir}, which began with "
             f"{began}. Try another --workdir, or without the flag."
+        )
+
+
+def _check_same_classes(workdir, names, start):
+    """Refuses to go on with labels that mean other classes."""
+    path = pathlib.Path(workdir) / "data.json"
+    data = find_json(path, {"class_names?": [str]}) or {}
+    # The names of an import are those of a file: it has seen no images.
+    before = data.get("class_names", ()) if data.get("num_images") else ()
+    changed = [
+        f"label {label} was {old}, now {new}"
+        for label, (old, new) in enumerate(zip(before, names))
+        if old != new
+    ]
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise BadInput(
+            f"The data must have the classes that {workdir} was trained on. Received: "
+            f"{changed[0]}{more}. Try the old names, or a new run that takes the "
+            f"classes by name: {start}."
         )
 
 

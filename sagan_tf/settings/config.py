@@ -412,11 +412,13 @@ class Config:
         """`difference` of the fields that decide the weights' shapes and meaning.
 
         A decay may change during a run, but a moving average cannot appear or vanish;
-        nor can the state of an adaptive augmentation, or of Adam for frozen weights.
+        nor can the state of an adaptive augmentation, of Adam for frozen weights, or of
+        the loss scaling that mixed_float16 alone has.
         """
         changes = self.difference(other)
         names = {*NETWORK_FIELDS, "freeze_discriminator_blocks"}
-        for name in ("ema_decay", "augment_target"):
-            if None in changes.get(name, ()):
+        states = {"ema_decay": None, "augment_target": None}
+        for name, value in {**states, "dtype_policy": "mixed_float16"}.items():
+            if value in changes.get(name, ()):
                 names.add(name)
         return {name: values for name, values in changes.items() if name in names}

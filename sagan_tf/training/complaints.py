@@ -70,7 +70,8 @@ def complaints(values, earlier=()):
         if not np.isfinite(value):
             text = (
                 f"{name} is not finite: the training is lost. Try lower learning "
-                "rates, or float32 instead of half precision."
+                "rates; in half precision, --initialize_from with this run, a new "
+                "--workdir and --dtype_policy=float32."
             )
             return [Complaint("nonfinite", text, is_collapse=True)]
     is_young = len(earlier) < PATIENCE_LOOKS

@@ -36,7 +36,7 @@ def dry_run(config, folder=None):
     strategy = set_up(config)
     source, config = building.open_training_data(config)
     if folder and (pathlib.Path(folder) / "config.json").exists():
-        directory.check_same_networks(folder, config)
+        directory.check_same_networks(folder, config, source.class_names)
     elif config.initialize_from:
         initialization.load_source(config)
     generator, discriminator = building.networks_from_config(config)

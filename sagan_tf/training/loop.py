@@ -147,7 +147,7 @@ def _train_run(config, source, workdir, strategy, workers, signals):
 
 def _restored(config, source, workdir, strategy, workers):
     """The `SAGAN` of a run, its checkpoints, its step, and what initialized it."""
-    checkpoints = directory.open_run(workdir, config, workers)
+    checkpoints = directory.open_run(workdir, config, workers, source.class_names)
     with strategy.scope():
         model = make_model(config)
     start = directory.find_start(checkpoints, model.checkpoint_items(), workers)

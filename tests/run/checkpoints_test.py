@@ -208,10 +208,11 @@ def test_a_link_to_a_checkpoint_is_read_and_its_target_is_never_touched(
     assert link.is_symlink()
 
 
-def test_other_shapes_are_an_error_that_names_the_config(checkpoints):
+@pytest.mark.parametrize("other", [[1.0, 2.0], [1, 2, 3]], ids=["shape", "type"])
+def test_what_does_not_fit_is_an_error_that_names_the_config(checkpoints, other):
     write(checkpoints, 1)
     with pytest.raises(CheckpointError, match="does not fit.*config.json"):
-        checkpoints.restore(1, {"weight": tf.Variable([1.0, 2.0])})
+        checkpoints.restore(1, {"weight": tf.Variable(other)})
 
 
 def test_a_damaged_checkpoint_is_never_restored(checkpoints):

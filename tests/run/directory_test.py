@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from sagan_tf.distribution.workers import Workers
+from sagan_tf.errors import BadInput
 from sagan_tf.run import building, directory
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.settings.config import Config
@@ -46,13 +47,48 @@ def test_other_networks_are_refused_and_the_config_stays(tmp_path):
 
 def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path):
     directory.prepare(tmp_path, CONFIG, DATA)
-    for name in ("config.json.1.tmp", "metrics.csv.1.tmp", "samples/step_1.png.1.tmp"):
-        (tmp_path / name).write_text("half")
-    (tmp_path / "mine.tmp").write_text("kept")
+    names = ("config.json", "metrics.csv", "health.jsonl", "health.png")
+    for name in (*names, "evaluations.jsonl", "samples/step_1.png"):
+        (tmp_path / f"{name}.1.tmp").write_text("half")
+    for name in ("mine.tmp", "mine.json.old.tmp"):
+        (tmp_path / name).write_text("kept")
     for name in ("step_00000001.tmp", "step_00000001.old.tmp"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
     directory.prepare(tmp_path, CONFIG, DATA)
-    assert [path.name for path in tmp_path.rglob("*.tmp")] == ["mine.tmp"]
+    assert {p.name for p in tmp_path.rglob("*.tmp")} == {
+        "mine.tmp",
+        "mine.json.old.tmp",
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "now"), [("float32", "mixed_float16"), ("mixed_float16", "float32")]
+)
+def test_a_run_does_not_get_or_lose_loss_scaling(tmp_path, before, now):
+    one, other = (Config(**{**vars(CONFIG), "dtype_policy": p}) for p in (before, now))
+    directory.prepare(tmp_path, one, DATA)
+    remedy = f"--initialize_from={tmp_path} --workdir=NEW"
+    with pytest.raises(BadInput, match=f"{before}, now {now}.*new run.*{remedy}"):
+        directory.check_same_networks(tmp_path, other)
+    directory.check_same_networks(tmp_path, one)
+
+
+def test_labels_do_not_get_another_meaning(tmp_path):
+    directory.prepare(tmp_path, CONFIG, {**DATA, "num_images": 8})
+    with pytest.raises(BadInput) as caught:
+        directory.check_same_networks(tmp_path, CONFIG, ("dog", "zebra"))
+    assert str(caught.value) == (
+        f"The data must have the classes that {tmp_path} was trained on. Received: "
+        "label 0 was cat, now dog and 1 more. Try the old names, or a new run that "
+        f"takes the classes by name: --initialize_from={tmp_path} --workdir=NEW."
+    )
+    for same in (("cat", "dog"), ()):  # Records have no names.
+        directory.check_same_networks(tmp_path, CONFIG, same)
+
+
+def test_an_import_may_have_other_names_than_the_data(tmp_path):
+    directory.prepare(tmp_path, CONFIG, {**DATA, "num_images": None})
+    directory.check_same_networks(tmp_path, CONFIG, ("n1", "n2"))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"speed": 1}', '{"z_dim": "three"}'])
@@ -135,7 +171,7 @@ def test_a_worker_writes_nothing_into_the_run_directory(tmp_path):
 
 def test_a_worker_that_does_not_see_the_run_directory_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(directory, "_SECONDS_TO_APPEAR", 0)
-    with pytest.raises(ValueError, match="worker 1 of 2 does not see .*config.json"):
+    with pytest.raises(ValueError, match="worker 1 of 2 does not see .*samples"):
         directory.prepare(tmp_path, CONFIG, DATA, Beside())
     assert not list(tmp_path.iterdir())
 

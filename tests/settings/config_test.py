@@ -96,6 +96,12 @@ def test_an_augmentation_may_change_its_target_but_not_begin_to_adapt():
     assert set(Config().network_difference(some)) == {"augment_target"}
 
 
+def test_half_precision_may_change_but_not_its_loss_scaling():
+    bfloat16, float16 = (Config(dtype_policy=f"mixed_{x}float16") for x in ("b", ""))
+    assert not Config().network_difference(bfloat16)
+    assert set(bfloat16.network_difference(float16)) == {"dtype_policy"}
+
+
 def test_frozen_blocks_may_not_change_because_adam_has_no_state_of_them():
     some = Config(freeze_discriminator_blocks=2)
     assert set(Config().network_difference(some)) == {"freeze_discriminator_blocks"}

@@ -53,6 +53,12 @@ def test_what_is_bad_is_named_with_a_remedy(change, kind):
     assert complaint.is_collapse == (kind not in warnings)
 
 
+def test_half_precision_is_left_by_a_new_run():
+    """A run refuses to change between mixed_float16 and float32."""
+    (complaint,) = complaints.complaints(good(diversity=float("nan")))
+    assert "--initialize_from" in complaint.text and "--workdir" in complaint.text
+
+
 @pytest.mark.parametrize("bad", [{"diversity": 0.05}, {"logit_gap": 9.0}])
 def test_nothing_but_nan_is_a_collapse_before_a_few_looks(bad):
     for looks in range(complaints.PATIENCE_LOOKS + 1):
