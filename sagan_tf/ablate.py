@@ -6,8 +6,8 @@ python -m sagan_tf.ablate --matrix=paper --dataset=npz:data/fashion_mnist_train.
 
 Each cell is a file of configs/ablations/. It is trained with the seeds 0, 1, ... Other
 flags set a value for all cells; a flag in which the cells differ is refused. Cells that
-are impossible at this resolution, or without classes, are left out and named. Each run
-is evaluated ten times, and after its last step.
+are impossible at this resolution, or with --num_classes=0, are left out and named. Each
+run is evaluated ten times, and after its last step.
 
 The same command continues where it was stopped. It accepts more seeds or steps, but no
 other settings. Several processes can run it with the same workdir: each takes the next
@@ -16,7 +16,8 @@ free cell (or its share, with --cells=1/4).
 report.md and its images are written after each cell; the runs are in CELL/seed_0/.
 Exit status: 0 finished, 2 bad input, 3 stopped by SIGTERM or Ctrl-C, or the status of a
 training that failed. If losses become NaN, or --on_collapse=stop ends a training, the
-report says so and the next cell begins.
+report says so and the next cell begins. It also begins after a cell that refuses the
+data, as one that needs classes does; the status is then 2.
 """
 
 import dataclasses
@@ -26,10 +27,16 @@ import sys
 
 from absl import flags
 
-from sagan_tf.ablations import matrix, processes
+from sagan_tf.ablations import matrix, processes, runs
 from sagan_tf.errors import FINISHED, BadInput
 from sagan_tf.settings.checks import MOST_WHOLE
-from sagan_tf.settings.command import define_flags, load, required, run_command
+from sagan_tf.settings.command import (
+    check_workdir,
+    define_flags,
+    load,
+    required,
+    run_command,
+)
 from sagan_tf.settings.config import Config
 
 
@@ -46,7 +53,7 @@ def _define(values):
     about = "multiplies the learning rates of all cells"
     flags.DEFINE_float("learning_rate_scale", 1.0, about, 1e-9, 1e3, flag_values=values)
     for name, about in (
-        ("report_only", "write the report of the existing runs, train nothing"),
+        ("report_only", "write the report of the runs in workdir, train nothing"),
         ("dry_run", "print the commands of the runs that are left to do"),
     ):
         flags.DEFINE_bool(name, False, about, flag_values=values)
@@ -60,9 +67,11 @@ def plan(values):
             f"The last seed must be at most {MOST_WHOLE}. Received: "
             f"--seed={values.seed}, --seeds={values.seeds}. Try --seed=0."
         )
+    workdir = required(values, "workdir", "runs/ablation")
+    check_workdir(workdir)
     given = [f.name for f in dataclasses.fields(Config) if values[f.name].present]
     return matrix.plan(
-        pathlib.Path(required(values, "workdir", "runs/ablation")),
+        pathlib.Path(workdir),
         values.matrix,
         values.cells,
         range(values.seed, values.seed + values.seeds),
@@ -72,8 +81,20 @@ def plan(values):
     )
 
 
+def _check_has_runs(workdir):
+    if not runs.find(pathlib.Path(workdir), []):
+        raise BadInput(
+            "report_only needs the folder of an ablation. Received: "
+            f"--workdir={workdir}, which has no runs. Try another --workdir."
+        )
+
+
 def _ablate(values):
-    cells, asked_for, left_out = plan(values)
+    if values.report_only:
+        cells, asked_for, left_out = [], [], {}
+        _check_has_runs(required(values, "workdir", "runs/ablation"))
+    else:
+        cells, asked_for, left_out = plan(values)
     if values.dry_run:
         processes.print_commands(cells, left_out)
         return FINISHED
@@ -89,8 +110,6 @@ def _ablate(values):
     )
     for name, reason in left_out.items():
         print(f"{name} is left out: {reason}.")
-    if values.report_only:
-        cells = []
     status = processes.train_all(cells, write_report)
     print(f"Report: {write_report()}")
     return status

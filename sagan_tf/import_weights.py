@@ -39,6 +39,7 @@ def _import(values):
     kind = command.required(values, "from", KINDS[0])
     path = command.required(values, "input", "model.ckpt-1000000")
     workdir = command.required(values, "workdir", "runs/imported")
+    command.check_workdir(workdir)
     config = command.config_from_flags(values)
     names = [*(field.name for field in dataclasses.fields(Config)), "image_order"]
     given = {name: values[name].value for name in names if values[name].present}

@@ -9,7 +9,7 @@ import sys
 from absl import flags
 
 from sagan_tf.errors import FINISHED
-from sagan_tf.settings.command import config_from_flags, define_flags, load, run_command
+from sagan_tf.settings.command import define_flags, load, new_config, run_command
 
 
 def _define(values):
@@ -27,7 +27,7 @@ def _define(values):
 
 
 def _plan(values):
-    config = config_from_flags(values)
+    config = new_config(values)
     # TensorFlow takes seconds to load: flags are checked before.
     planning, building = load("sagan_tf.planning.plan"), load("sagan_tf.run.building")
     measured = planning.read_measurement(values.measured) if values.measured else None

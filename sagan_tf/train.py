@@ -23,9 +23,11 @@ from absl import flags
 from sagan_tf import hub
 from sagan_tf.errors import FINISHED, BadInput
 from sagan_tf.settings.command import (
+    check_workdir,
     config_from_flags,
     define_flags,
     load,
+    new_config,
     required,
     run_command,
 )
@@ -57,16 +59,14 @@ def _train(values):
             "--workdir is the folder of the training, not of an export. Received: "
             f"{folder}. Try --initialize_from={folder} --workdir=runs/mine."
         )
+    if folder:
+        check_workdir(folder)
     # TensorFlow takes seconds to load: flags are checked before.
     if values.workdir and (pathlib.Path(values.workdir) / "config.json").exists():
         before = load("sagan_tf.run.directory").read_config(values.workdir)
         config = config_from_flags(values, before=before)
     else:
-        source = None
-        if values.initialize_from:
-            path = hub.find_run(values.initialize_from)
-            source = load("sagan_tf.run.initialization").read_source(path)
-        config = config_from_flags(values, source=source)
+        config = new_config(values)
     if values.dry_run:
         load("sagan_tf.training.dry_run").dry_run(config, values.workdir)
         return FINISHED

@@ -19,7 +19,7 @@ ROOMS = {
     "progress": "",
     "files": "",
     "hub": "",
-    "settings": "files",
+    "settings": "files hub",
     "distribution": "",
     "layers": "",
     "images": "files",

@@ -10,7 +10,14 @@ import sys
 import time
 
 from sagan_tf.ablations.runs import OUTCOME, has_setup
-from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE, STOPPED, BadInput
+from sagan_tf.errors import (
+    BAD_INPUT,
+    COLLAPSED,
+    FINISHED,
+    NOT_FINITE,
+    STOPPED,
+    BadInput,
+)
 from sagan_tf.files import write_text
 from sagan_tf.run.lock import InUse, claim
 
@@ -40,8 +47,9 @@ def check_unchanged(cell):
     """
     before = cell.run().config
     wanted = json.loads(cell.config.to_json())
-    if wanted["num_classes"] is None:
-        wanted["num_classes"] = before.get("num_classes")
+    for name in ("num_classes", "mode_seeking_distance"):
+        if wanted[name] is None:  # It is that of the data.
+            wanted[name] = before.get(name)
     changed = {
         field.name: (before[field.name], wanted[field.name])
         for field in dataclasses.fields(cell.config)
@@ -163,9 +171,10 @@ def train_all(cells, write_report):
         write_report: function of nothing, called after each cell.
 
     Returns:
-        The exit status: 0, or that of the first training that failed.
+        The exit status: 0, that of the training that failed and ended this, or 2 if
+        cells were refused. After those the others are trained.
     """
-    seconds, skipped = [], 0
+    seconds, skipped, end = [], 0, FINISHED
     for number, cell in enumerate(cells, 1):
         title = f"[{number}/{len(cells)}] {cell.name}, seed {cell.seed}"
         if is_done(cell):
@@ -185,6 +194,10 @@ def train_all(cells, write_report):
             print(f"{title}: skipped, {other} is training it.", flush=True)
             skipped += 1
             continue
+        if status == BAD_INPUT:
+            print(f"{title}: refused, see above.", file=sys.stderr)
+            end = BAD_INPUT
+            continue
         if status != FINISHED:
             print(
                 f"{title}: ended with exit status {status}. Repeat the command to "
@@ -196,4 +209,4 @@ def train_all(cells, write_report):
         write_report()
     if skipped:
         print(f"{skipped} runs were skipped: other processes may still train them.")
-    return FINISHED
+    return end

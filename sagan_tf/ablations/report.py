@@ -159,12 +159,13 @@ def _troubles_of(run):
 def _samples(workdir, runs):
     tiles = []
     for name, same_cell in runs.items():
-        path = next((run.grid for run in same_cell if run.grid), None)
-        if path is not None:
+        last = next((run.grid for run in same_cell if run.grid), None)
+        if last is not None:
+            step, path = last
             with Image.open(path) as grid:
                 grid = grid.convert("RGB")
             grid.thumbnail(_LARGEST)  # It only makes images smaller.
-            text = f"{name}, step {int(path.stem.removeprefix('step_')):,}"
+            text = f"{name}, step {step:,}"
             tiles.append(captions.headed(np.asarray(grid), text, _LETTERS))
     if tiles:
         tiles = np.stack(captions.on_white(tiles))

@@ -6,7 +6,14 @@ import functools
 import pathlib
 
 from sagan_tf.errors import COLLAPSED, FINISHED, NOT_FINITE, BadInput
-from sagan_tf.run.records import EVALUATION, EVALUATIONS, TEXT, find_json, read_metrics
+from sagan_tf.run.records import (
+    EVALUATION,
+    EVALUATIONS,
+    TEXT,
+    find_grids,
+    find_json,
+    read_metrics,
+)
 
 OUTCOME = "outcome.json"
 COSTS = "costs.json"
@@ -114,8 +121,8 @@ class Run:
 
     @property
     def grid(self):
-        """Path of its last sample grid, or `None`."""
-        return max(self.workdir.glob("samples/step_*.png"), default=None)
+        """The step and the path of its last sample grid, or `None`."""
+        return max(find_grids(self.workdir).items(), default=None)
 
     @property
     def minutes(self):

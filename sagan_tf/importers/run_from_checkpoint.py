@@ -106,7 +106,7 @@ def _read_class_names(path, num_classes):
     if path is None:
         return []
     try:
-        names = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+        names = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise BadInput(
             f"class_names must be a text file in UTF-8. Received: {path}: {error}."

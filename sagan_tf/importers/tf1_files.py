@@ -69,7 +69,7 @@ def _prefix(path):
 
 def _newest(folder):
     state, only = folder / "checkpoint", list(folder.glob("*.index"))
-    text = state.read_text("utf-8") if state.is_file() else ""
+    text = state.read_text("utf-8", "replace") if state.is_file() else ""
     # It may name the folder in which the checkpoint was before it was moved.
     named = re.search(r'^model_checkpoint_path: "(.+)"', text, re.MULTILINE)
     prefix = folder / pathlib.Path(named[1]).name if named else None

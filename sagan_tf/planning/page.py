@@ -3,7 +3,6 @@
 import itertools
 import math
 
-from sagan_tf.errors import BadInput
 from sagan_tf.model import overview
 from sagan_tf.planning import flops
 from sagan_tf.planning.plan import DAY, DEVICE_COUNTS, DEVICES, UTILIZATIONS
@@ -19,11 +18,7 @@ def plan_text(plan, prices, utilizations=UTILIZATIONS, measured=None):
         prices: dict of a device's key to US dollars per hour of one chip, or `None`.
         utilizations: shares of the peak, in (0, 1].
         measured: what `read_measurement` returns, or `None`.
-
-    Raises:
-        BadInput: an impossible price or share.
     """
-    _check(prices, utilizations)
     if measured:
         utilizations = (*utilizations, measured["utilization"])
     return "\n\n".join(
@@ -38,21 +33,6 @@ def plan_text(plan, prices, utilizations=UTILIZATIONS, measured=None):
             _measured_text(plan, measured),
         ]
     )
-
-
-def _check(prices, utilizations):
-    for key, price in prices.items():
-        name = f"{key}_price_per_hour"
-        if price is not None and not 0 <= price < math.inf:
-            raise BadInput(
-                f"{name} must be at least 0. Received: {price}. Try --{name}=3."
-            )
-    for share in utilizations:
-        if not 0 < share <= 1:
-            raise BadInput(
-                "utilisation must be above 0 and at most 1. "
-                f"Received: {share}. Try --utilisation=0.3."
-            )
 
 
 def amount(value, unit):

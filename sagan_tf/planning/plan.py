@@ -184,15 +184,17 @@ def read_measurement(path):
         report = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         step, settings = report["results"]["train_step"], report["settings"]
         folders = report["results"].get("data", {}).get("folder", [])
+        share, speed = step["counted_share_of_matmul"], step["flops_per_second"]
+        rates = [each["images_per_core_second"] for each in folders]
+        if not all(0 < value < math.inf for value in (share, speed, *rates)):
+            raise ValueError("a speed is not above 0")
         return {
             "text": f"{report['machine']['processor']}, {report['machine']['cores']} "
             f"cores, {settings['resolution']} pixels, batch {settings['batch_size']}, "
             f"{settings['dtype_policy']}",
-            "utilization": step["counted_share_of_matmul"],
-            "formula_flops_per_second": step["flops_per_second"],
-            "images_per_core_second": max(
-                (each["images_per_core_second"] for each in folders), default=None
-            ),
+            "utilization": share,
+            "formula_flops_per_second": speed,
+            "images_per_core_second": max(rates, default=None),
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(

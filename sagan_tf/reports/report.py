@@ -18,9 +18,15 @@ from sagan_tf.reports import words
 from sagan_tf.reports.page import Section, as_html, as_markdown
 from sagan_tf.run import building
 from sagan_tf.run.directory import read_config
-from sagan_tf.run.records import EVALUATIONS, draw_metrics, find_json, read_metrics
+from sagan_tf.run.records import (
+    EVALUATIONS,
+    draw_metrics,
+    find_grids,
+    find_json,
+    read_metrics,
+)
 from sagan_tf.sampling.drawing import Drawing
-from sagan_tf.sampling.progress import find_grids, read_grid
+from sagan_tf.sampling.progress import read_grid
 from sagan_tf.training.collapse_watch import HEALTH, PICTURE
 from sagan_tf.training.complaints import complaints, values_of
 from sagan_tf.training.dry_run import draw_data

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import stat
 import sys
 
@@ -117,6 +118,17 @@ def is_missing(recorded, every, step):
         step: int, of the checkpoint that the run goes on from; 0 for none.
     """
     return bool(every) and step > 0 and step % every == 0 and step not in recorded
+
+
+def find_grids(workdir):
+    """The sample grids of a run: dict of step to path, in the order of the steps."""
+    name = re.compile(r"step_(\d{1,18})\.png")
+    paths = {
+        int(match[1]): path
+        for path in (pathlib.Path(workdir) / "samples").glob("*.png")
+        if (match := name.fullmatch(path.name))
+    }
+    return dict(sorted(paths.items()))
 
 
 def keep_lines(path, last_step):

@@ -5,7 +5,6 @@ It needs neither TensorFlow nor a checkpoint.
 
 import math
 import pathlib
-import re
 
 import numpy as np
 from PIL import Image
@@ -13,6 +12,7 @@ from PIL import Image
 from sagan_tf.drawing import captions
 from sagan_tf.drawing.animation import write_animation
 from sagan_tf.errors import BadInput
+from sagan_tf.run.records import find_grids
 
 _FRAME_SECONDS = 0.4
 # The last frame shows the result, so it stays longer.
@@ -68,17 +68,6 @@ def write_progress(
     pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
     write_animation(output, grids, seconds)
     return steps
-
-
-def find_grids(workdir):
-    """The sample grids of a run: dict of step to path, in the order of the steps."""
-    name = re.compile(r"step_(\d{1,18})\.png")
-    paths = {
-        int(match[1]): path
-        for path in (pathlib.Path(workdir) / "samples").glob("*.png")
-        if (match := name.fullmatch(path.name))
-    }
-    return dict(sorted(paths.items()))
 
 
 def spread_steps(steps, count):

@@ -11,6 +11,7 @@ import textwrap
 from absl import flags
 
 from sagan_tf.errors import BAD_INPUT, BROKEN_PIPE, FINISHED, INTERRUPTED, BadInput
+from sagan_tf.hub import find_run
 from sagan_tf.settings import checks, explanations, flagfiles, unknown_flags
 from sagan_tf.settings.checks import MOST, MOST_WHOLE, as_text
 from sagan_tf.settings.config import GROUPS, Config
@@ -125,8 +126,40 @@ def required(values, name, example):
     return value
 
 
+def check_workdir(path):
+    """Refuses a folder for a run that could never be read.
+
+    Raises:
+        BadInput: its path has letters of a pattern.
+    """
+    path = os.path.realpath(path)
+    if set("[*?\\") & set(path):
+        raise BadInput(
+            "--workdir must have none of [ * ? \\ in its whole path: TensorFlow takes "
+            f"the paths of checkpoints for patterns. Received: {path}. Try another "
+            "name, as in --workdir=runs/digits."
+        )
+
+
+def new_config(values):
+    """The validated `Config` of a new run, which may start with another run's weights.
+
+    Args:
+        values: `absl.flags.FlagValues`.
+
+    Raises:
+        BadInput: see `config_from_flags`; or there is no such run.
+    """
+    source = None
+    if values.initialize_from:
+        # TensorFlow takes seconds to load: the address is checked before.
+        path = find_run(values.initialize_from)
+        source = load("sagan_tf.run.initialization").read_source(path)
+    return config_from_flags(values, source=source)
+
+
 def parse(argv, define):
-    """Parses a command line.
+    """Parses a command line; `~/` at the start of a path becomes the home folder.
 
     Args:
         argv: list of str, the command itself first.
@@ -169,6 +202,12 @@ def parse(argv, define):
         except (flags.Error, ValueError) as error:
             raise BadInput(_about_value(values, text, place, error)) from None
     values([argv[0]])
+    for name in values:
+        value = values[name].value
+        # A shell leaves the ~ in --workdir=~/runs and in --dataset=folder:~/images.
+        match = re.fullmatch(r"(\w+:)?(~/.*)", value) if type(value) is str else None
+        if match:
+            values[name].value = (match[1] or "") + os.path.expanduser(match[2])
     return values
 
 

@@ -26,7 +26,8 @@ _REMEDIES = {
     errno.EMFILE: "a higher limit of open files (ulimit -n)",
     errno.ENFILE: "fewer programs at a time",
     errno.ENOMEM: "smaller sizes, or a machine with more memory",
-    errno.EBUSY: "again when no other program uses it",
+    errno.EBUSY: "again when no other program uses it or, of a mount point, a folder "
+    "inside it",
     errno.ETXTBSY: "again when no other program uses it",
 }
 # Letters that are kept of either end of a long word.

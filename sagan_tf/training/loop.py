@@ -101,10 +101,7 @@ def _train(config, workdir, strategy, workers):
 def _train_run(config, source, workdir, strategy, workers, signals):
     """As `train_and_evaluate`, when data and run directory are there."""
     restored = _restored(config, source, workdir, strategy, workers)
-    model, checkpoints, start, initialized = restored
-    # Fewer steps than are done would make the run's files contradict one another.
-    total_steps = max(start, config.total_steps)
-    config = dataclasses.replace(config, total_steps=total_steps).validate()
+    config, model, checkpoints, start, initialized = restored
     survey = _survey(config, source, start) if workers.is_chief else None
 
     def describe():
@@ -146,7 +143,7 @@ def _train_run(config, source, workdir, strategy, workers, signals):
 
 
 def _restored(config, source, workdir, strategy, workers):
-    """The `SAGAN` of a run, its checkpoints, its step, and what initialized it."""
+    """Of a run: config, `SAGAN`, checkpoints, its step, and what initialized it."""
     checkpoints = directory.open_run(workdir, config, workers, source.class_names)
     with strategy.scope():
         model = make_model(config)
@@ -159,7 +156,10 @@ def _restored(config, source, workdir, strategy, workers):
         initialized = initialization.initialize(
             model, config, source.class_names, workdir, workers
         )
-    return model, checkpoints, start, initialized
+    # Fewer steps than are done would make the run's files contradict one another.
+    total_steps = max(start, config.total_steps)
+    config = dataclasses.replace(config, total_steps=total_steps).validate()
+    return config, model, checkpoints, start, initialized
 
 
 def _survey(config, source, start):

@@ -159,6 +159,12 @@ def test_the_same_settings_and_other_ways_to_look_are_taken(cell, changes):
     processes.check_unchanged(make_cell(cell.workdir.parent, **changes))
 
 
+def test_a_distance_that_was_measured_is_the_same_setting(tmp_path):
+    cell = make_cell(tmp_path, mode_seeking_weight=3.0)
+    write_config(cell, mode_seeking_distance=0.4412)
+    processes.check_unchanged(cell)
+
+
 def test_a_cell_that_another_process_is_at_is_refused(cell):
     cell.workdir.mkdir()
     with claim(cell.workdir / processes.LOCK):
@@ -278,5 +284,10 @@ def test_what_another_process_trains_is_skipped(train_all, capsys):
 
 
 def test_a_failure_ends_the_ablation_with_its_status(train_all, capsys):
-    assert train_all({"b": 2}) == (2, ["a", "b"], 1)
-    assert "b, seed 0: ended with exit status 2." in capsys.readouterr().err
+    assert train_all({"b": 5}) == (5, ["a", "b"], 1)
+    assert "b, seed 0: ended with exit status 5." in capsys.readouterr().err
+
+
+def test_after_a_cell_that_refuses_the_data_the_others_are_trained(train_all, capsys):
+    assert train_all({"a": 2}) == (2, ["a", "b", "c"], 2)
+    assert "[1/3] a, seed 0: refused, see above." in capsys.readouterr().err

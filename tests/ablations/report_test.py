@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sagan_tf import ablate
 from sagan_tf.ablations import report as ablation_report
 from sagan_tf.training import complaints
 from tests.tiny import FLAGS
@@ -264,6 +265,23 @@ def test_grids_stand_under_their_names(tmp_path):
     assert row.sum() >= 100 * 60
     assert row[:, 136:236].any() and not row[:, :120].all(1).any()
     assert (pixels[:head, 136:236] < 100).any()
+
+
+def test_a_copied_grid_is_left_out(tmp_path):
+    cell = write(tmp_path, "feat16", 0)
+    folder = tmp_path / "feat16" / "seed_0" / "samples"
+    Image.new("L", (9, 9)).save(folder / "step_00000300 (1).png")
+    report(tmp_path, [cell])
+    with Image.open(tmp_path / "samples.png") as sheet:
+        assert sheet.width == 120
+
+
+def test_a_report_is_written_of_what_is_there(tmp_path, capsys):
+    write(tmp_path, "feat16", 0, [(200, 3.0)])
+    command = ["ablate", "--report_only", f"--workdir={tmp_path}"]
+    assert ablate.main(command) == 0
+    assert row((tmp_path / "report.md").read_text(), "feat16")
+    assert capsys.readouterr().out == f"Report: {tmp_path}/report.md\n"
 
 
 def test_large_grids_are_reduced(tmp_path):

@@ -485,6 +485,27 @@ TABLE = [
             ("sample", "--output=a.png", "--neighbours=3"),
         )
     ),
+    *(
+        (
+            command,
+            ["--workdir=/runs/a[1]/b", *others],
+            "--workdir must have none of [ * ? \\ in its whole path: TensorFlow takes "
+            "the paths of checkpoints for patterns. Received: /runs/a[1]/b. Try "
+            "another name, as in --workdir=runs/digits.",
+        )
+        for command, *others in (
+            ("train",),
+            ("train", "--dry_run"),
+            ("ablate", "--dry_run"),
+            ("import_weights", "--from=official-tf1", "--input=model.ckpt-1"),
+        )
+    ),
+    (
+        "ablate",
+        ["--workdir=nothing", "--report_only"],
+        "report_only needs the folder of an ablation. Received: --workdir=nothing, "
+        "which has no runs. Try another --workdir.",
+    ),
     (
         "import_weights",
         ["--from=pytorch"],

@@ -271,7 +271,7 @@ def test_flags_of_other_layouts_are_refused(run, tensors, workdir, monkeypatch):
 
 def test_classes_may_have_names(run, tensors, workdir, tmp_path):
     names = tmp_path / "names.txt"
-    names.write_text("\n".join("abcdefghij") + "\n")
+    names.write_text("\n".join("abcdefghij") + "\n", "utf-8-sig")  # As of Windows.
     assert run(tensors, f"--class_names={names}")[0] == 0
     assert directory.read_class_names(workdir) == tuple("abcdefghij")
 

@@ -48,6 +48,8 @@ def test_of_several_in_a_folder_the_latest_is_taken(folder):
 
 
 def test_the_only_one_in_a_folder_needs_no_other_file(folder):
+    (folder / "checkpoint").write_bytes(b"\x80 of another program")
+    assert len(tf1_files.files(folder)) == 2
     (folder / "checkpoint").unlink()
     assert len(tf1_files.files(folder)) == 2
 

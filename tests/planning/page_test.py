@@ -9,6 +9,7 @@ from sagan_tf.planning.page import amount, plan_text
 from sagan_tf.planning.plan import Plan
 from tests import tiny
 from tests.planning.plan_test import REPORT
+from tests.untrained import write_run
 
 
 def tiny_plan(**changes):
@@ -72,20 +73,6 @@ def test_a_plan_that_was_not_counted_says_that_it_is_too_high():
     assert "twice" not in plan_text(tiny_plan(counted_flops=10**9), {})
 
 
-@pytest.mark.parametrize(
-    ("prices", "shares", "complaint"),
-    [
-        ({"h100": -1.0}, (0.1,), "h100_price_per_hour must be at least 0"),
-        ({"tpu_v5e": float("nan")}, (0.1,), "Received: nan"),
-        ({}, (0.0,), "Received: 0.0"),
-        ({}, (40,), "utilisation must be above 0"),
-    ],
-)
-def test_impossible_numbers_are_refused(prices, shares, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        plan_text(None, prices, shares)
-
-
 def run(*flags, **changes):
     settings = {**tiny.FLAGS, **changes}
     return plan.main(["plan", *(f"--{k}={v}" for k, v in settings.items()), *flags])
@@ -108,6 +95,15 @@ def test_the_command_plans_a_run_without_its_data(tmp_path, capsys):
     assert "25 % of peak" in printed.out and "50 % of peak" in printed.out
     assert "2.50 $ an hour: --h100_price_per_hour." in printed.out
     assert "as TensorFlow counts" in printed.out
+
+
+def test_a_plan_has_the_networks_of_the_run_that_it_starts_from(tmp_path, capsys):
+    write_run(tmp_path, z_dim=9, attention_resolution=(16,))
+    start = f"--initialize_from={tmp_path}"
+    assert run(start, "--nocount") == 2
+    assert "with z_dim=9. Received: z_dim=8" in capsys.readouterr().err
+    assert plan.main(["plan", "--initialize_from=/nowhere", "--nocount"]) == 2
+    assert "/nowhere is not the directory of a run" in capsys.readouterr().err
 
 
 def test_the_command_refuses_in_one_line(capsys):

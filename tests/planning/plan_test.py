@@ -129,6 +129,16 @@ def test_a_measurement_without_data_has_no_rate(tmp_path):
     assert read_measurement(path)["images_per_core_second"] is None
 
 
+@pytest.mark.parametrize("value", [None, "fast", 0, -1, float("inf")])
+@pytest.mark.parametrize("name", ["counted_share_of_matmul", "flops_per_second"])
+def test_a_speed_that_is_none_is_refused(tmp_path, name, value):
+    step = {**REPORT["results"]["train_step"], name: value}
+    path = tmp_path / "measured.json"
+    path.write_text(json.dumps({**REPORT, "results": {"train_step": step}}))
+    with pytest.raises(ValueError, match="Try python scripts/benchmark.py"):
+        read_measurement(path)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": {"fid": {}}}'])
 def test_another_file_is_refused(tmp_path, text):
     path = tmp_path / "measured.json"

@@ -132,6 +132,26 @@ def test_help_shows_a_commands_own_flags_first(capsys):
     assert text.index("--workdir") < text.index("--dataset")
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("--dataset=~/a.npz", "/home/me/a.npz"),
+        ("--dataset=tfrecord:~/a-*", "tfrecord:/home/me/a-*"),
+        ("--dataset=folder:b~/a", "folder:b~/a"),
+        ("--dataset=folder:~you/a", "folder:~you/a"),
+        ("--flagfile=~/a.flags", "folder:/home/me/b"),
+    ],
+)
+def test_the_home_folder_is_found_where_a_shell_leaves_it(
+    monkeypatch, tmp_path, argument, value
+):
+    home = tmp_path if "flagfile" in argument else "/home/me"
+    monkeypatch.setenv("HOME", str(home))
+    (tmp_path / "a.flags").write_text("--dataset=folder:~/b\n")
+    dataset = config_from(argument).dataset
+    assert dataset == value.replace("/home/me", str(home))
+
+
 def test_two_commands_in_one_process_do_not_share_flags():
     first = flags.parse(["a", "--seed=1"], flags.define_flags)
     second = flags.parse(["b"], flags.define_flags)

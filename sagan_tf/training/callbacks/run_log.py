@@ -14,7 +14,13 @@ import sys
 
 from sagan_tf.errors import FINISHED, STOPPED, BadInput, missing_packages
 from sagan_tf.files import write_text
-from sagan_tf.run.records import EVALUATIONS, find_json, read_metrics, scalars
+from sagan_tf.run.records import (
+    EVALUATIONS,
+    find_grids,
+    find_json,
+    read_metrics,
+    scalars,
+)
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 # In the workdir: the run of each logger, and what it has been sent.
@@ -69,8 +75,7 @@ class RunLog(StepCallback):
     def at_step(self, step, logs):
         metrics = read_metrics(self._workdir / "metrics.jsonl")
         evaluations = read_metrics(self._workdir / EVALUATIONS)
-        grids = sorted((self._workdir / "samples").glob("step_*.png"))
-        grids = {int(path.stem.removeprefix("step_")): path for path in grids}
+        grids = find_grids(self._workdir)
         for name, sink in self._sinks.items():
             sent = self._sent[name]
             try:

@@ -70,6 +70,8 @@ def recording(workdir, every=2):
 
 
 def test_a_logger_gets_the_lines_of_metrics_jsonl_the_grids_and_the_end(tmp_path):
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "step_00000003 (1).png").write_bytes(b"a copy")
     train(tmp_path, 0, 4, recording(tmp_path))
     (sent,) = Sink.runs.values()
     lines = read_metrics(tmp_path / "metrics.jsonl")
