@@ -5,12 +5,11 @@ import pathlib
 import numpy as np
 
 from sagan_tf import data, images
-from sagan_tf.data.examples import class_examples
 from sagan_tf.distribution import strategies
 from sagan_tf.drawing import captions
 from sagan_tf.model import latents, overview
 from sagan_tf.run import building, directory, initialization
-from sagan_tf.training.callbacks.sample_grid import shown_classes
+from sagan_tf.training.callbacks.sample_grid import real_rows
 from sagan_tf.training.heading import survey_lines
 from sagan_tf.training.loop import set_up
 
@@ -80,23 +79,12 @@ def draw_data(config, source, path):
         BadInput: an image cannot be read.
         OSError: the file cannot be written.
     """
-    classes = shown_classes(config.num_classes)
-    pixels = class_examples(
-        source,
-        classes,
-        _EXAMPLES if classes else _EXAMPLES**2,
-        resolution=config.resolution,
-        image_channels=config.image_channels,
-        resize=config.resize,
-        seed=config.seed,
-    )
+    pixels, names = real_rows(config, source, _EXAMPLES, _EXAMPLES)
     scale = max(1, 64 // config.resolution)
     flat = images.enlarge(pixels.reshape(-1, *pixels.shape[2:]), scale)
     sheet = images.grid(flat, _EXAMPLES, 2 * scale)
-    if classes:
-        names = source.class_names or [f"class {n}" for n in range(max(classes) + 1)]
-        texts = [names[label] for label in classes]
-        sheet = captions.beside(sheet, texts, flat.shape[1], 2 * scale)
+    if names:
+        sheet = captions.beside(sheet, names, flat.shape[1], 2 * scale)
     images.write_png(path, sheet)
 
 

@@ -10,7 +10,6 @@ import keras
 import tensorflow as tf
 
 from sagan_tf import data
-from sagan_tf.data.examples import class_examples
 from sagan_tf.distribution import strategies
 from sagan_tf.distribution.workers import Workers
 from sagan_tf.errors import FINISHED, NOT_FINITE, STOPPED, WORKER_LOST, BadInput
@@ -37,7 +36,7 @@ from sagan_tf.training.callbacks.periodic_evaluation import PeriodicEvaluation
 from sagan_tf.training.callbacks.progress import Progress
 from sagan_tf.training.callbacks.run_description import RunDescription
 from sagan_tf.training.callbacks.run_log import check_installed, make_run_logs
-from sagan_tf.training.callbacks.sample_grid import SampleGrid, shown_classes
+from sagan_tf.training.callbacks.sample_grid import SampleGrid, real_rows
 from sagan_tf.training.callbacks.stopping import NonfiniteStop, SignalStop
 from sagan_tf.training.collapse_watch import HEALTH, CollapseWatch
 from sagan_tf.training.heading import heading, survey_lines
@@ -321,28 +320,18 @@ def make_sample_grid(config, source, workdir):
     Raises:
         BadInput: a real image cannot be read.
     """
-    classes = shown_classes(config.num_classes)
-    count = min(_REAL_COLUMNS, config.samples_per_class)
-    real = class_examples(
-        source,
-        classes,
-        count if classes else count * config.samples_per_class,
-        resolution=config.resolution,
-        image_channels=config.image_channels,
-        resize=config.resize,
-        seed=config.seed,
-    )
-    names = source.class_names or [f"class {n}" for n in range(config.num_classes)]
+    columns = config.samples_per_class
+    real, names = real_rows(config, source, min(_REAL_COLUMNS, columns), columns)
     return SampleGrid(
         config.sample_interval,
         workdir / "samples",
-        config.samples_per_class,
+        columns,
         config.seed,
         scale=max(1, 64 // config.resolution),
         also=(max(1, config.total_steps // 100),)
         if config.sample_every_steps is None
         else (),
-        names=[names[label] for label in classes or ()],
+        names=names,
         real=real,
     )
 

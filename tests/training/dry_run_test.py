@@ -75,6 +75,9 @@ def test_a_dry_run_looks_at_a_folder(tmp_path, capsys):
 def test_an_existing_run_has_its_own_settings(tmp_path, capsys):
     untrained.write_run(tmp_path)
     command = ["train", f"--workdir={tmp_path}", "--dry_run", "--total_steps=3"]
+    assert train.main(command) == 2
+    assert "label 0 was digit 0, now 0 and 9 more" in capsys.readouterr().err
+    (tmp_path / "data.json").unlink()
     assert train.main(command) == 0
     text = capsys.readouterr().out
     assert '"z_dim": 8' in text and '"total_steps": 3' in text

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sagan_tf import images
+from sagan_tf.data.examples import class_examples
 from sagan_tf.drawing import captions
 from sagan_tf.model import latents
 from sagan_tf.training.callbacks.step_callback import StepCallback
@@ -23,6 +24,26 @@ def shown_classes(num_classes):
         return None
     rows = min(num_classes, _MAX_ROWS)
     return np.linspace(0, num_classes - 1, rows).round().astype(int).tolist()
+
+
+def real_rows(config, source, columns, rows):
+    """Real images as `class_examples` returns them, and the name of each row.
+
+    A row of `columns` images for each class; without classes `rows` times as many, and
+    no names.
+    """
+    classes = shown_classes(config.num_classes)
+    pixels = class_examples(
+        source,
+        classes,
+        columns if classes else columns * rows,
+        resolution=config.resolution,
+        image_channels=config.image_channels,
+        resize=config.resize,
+        seed=config.seed,
+    )
+    names = source.class_names or [f"class {n}" for n in range(config.num_classes)]
+    return pixels, [names[label] for label in classes or ()]
 
 
 class SampleGrid(StepCallback):
