@@ -32,6 +32,13 @@ from sagan_tf.files import (
 )
 from sagan_tf.run.records import read_json
 
+# What TensorFlow raises for weights of other networks.
+_MISFITS = (
+    AssertionError,
+    ValueError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+)
 _PREFIX = "variables"
 _MANIFEST = {"files": {...: {"bytes": int, "sha256": str}}}
 
@@ -255,10 +262,7 @@ class Checkpoints:
         try:
             status = tf.train.Checkpoint(**items).read(str(self.path(step) / _PREFIX))
             status.assert_existing_objects_matched().expect_partial()
-        except (
-            *(AssertionError, ValueError),
-            *(tf.errors.InvalidArgumentError, tf.errors.NotFoundError),
-        ) as error:
+        except _MISFITS as error:
             reason = " ".join(str(error).split())[:300]
             raise CheckpointError(
                 f"{self.path(step)} does not fit these networks, which config.json "
