@@ -372,6 +372,46 @@ TABLE = [
         "There is nothing to evaluate. Try --workdir=runs/digits, "
         "--samples=folder:DIR or --saved_model=DIR.",
     ),
+    *(
+        (
+            "evaluate",
+            [*others, f"--{flag}{value}"],
+            f"--{flag.removeprefix('no')} goes with {wanted}. Received: "
+            f"--{flag.removeprefix('no')} alone. Try both, or neither.",
+        )
+        for others, flag, value, wanted in (
+            (["--samples=digits"], "checkpoint", "=all", "--workdir"),
+            (["--samples=digits"], "watch", "", "--workdir"),
+            (["--samples=digits"], "noema", "", "--workdir"),
+            (["--saved_model=a"], "noema", "", "--workdir"),
+            (["--saved_model=a"], "standing_batches", "=3", "--workdir"),
+            (["--samples=digits"], "seed", "=1", "--workdir or --saved_model"),
+            (["--samples=digits"], "truncation", "=1", "--workdir or --saved_model"),
+            (["--workdir=run"], "samples_split", "=test", "--samples"),
+        )
+    ),
+    *(
+        (
+            "evaluate",
+            ["--workdir=run", f"--{other}", f"--{flag}"],
+            f"--{flag.partition('=')[0]} does not go with "
+            f"--{other.partition('=')[0]}: {reason}. Received: both. Try one of the "
+            "two.",
+        )
+        for other, flag, reason in (
+            ("saved_model=a", "ema", "an export has one set of weights"),
+            (
+                "saved_model=a",
+                "standing_batches=3",
+                "an export has statistics of its own",
+            ),
+            (
+                "workdir=run",
+                "output=a.jsonl",
+                "results go into the run's evaluations.jsonl",
+            ),
+        )
+    ),
     (
         "ablate",
         ["--seeds=100000000000000000000"],
