@@ -2,7 +2,8 @@
 
 python -m sagan_tf.evaluate --workdir=runs/imagenet --protocol=official-train-50k
 python -m sagan_tf.evaluate --workdir=runs/digits --feature_network=classifiers/digits
-python -m sagan_tf.evaluate --samples=folder:generated --reference_statistics=stats.npz
+python -m sagan_tf.evaluate --samples=folder:generated --protocol=official-train-50k \\
+    --reference_statistics=stats.npz
 
 The protocol, the feature network and the real images decide a value: they are printed,
 and stored with each line of evaluations.jsonl. --checkpoint=all and --watch skip what
