@@ -354,6 +354,12 @@ TABLE = [
         "2147483647. Received: '0-99999999999'. Try --seeds=0-7 or --seeds=3,5.",
     ),
     (
+        "sample",
+        ["--workdir=run", "--output=a.gif", "--progress", "--seeds=3"],
+        "--progress animates grids that are there. Received: --progress --seeds. Try "
+        "--progress without the rest.",
+    ),
+    (
         "evaluate",
         ["--watch_seconds=nan"],
         "watch_seconds must be a number from 0 to 1000000. Received: "
@@ -455,6 +461,11 @@ TABLE = [
         "--output must be a .png. Received: a.jpg. Try --output=attention.png.",
     ),
     (
+        "attention",
+        ["--workdir=run", "--output=a.png", "--html=a.png"],
+        "--html must be a .html. Received: a.png. Try --html=attention.html.",
+    ),
+    (
         "export",
         ["--workdir=run", "--output=a", "--checkpoint=1e3"],
         "checkpoint must be newest, best or the number of a step. Received: "
@@ -477,6 +488,11 @@ TABLE = [
         ["--workdir=run", "--to=hf://user/digits@main"],
         "--to is a repository without a revision. Received: hf://user/digits@main. Try "
         "--to=hf://user/digits.",
+    ),
+    (
+        "export",
+        ["--workdir=run", "--output=a", "--private"],
+        "--private goes with --to. Received: --private alone. Try both, or neither.",
     ),
     (
         "export",
