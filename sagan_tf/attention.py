@@ -55,6 +55,11 @@ def _attention(values):
         raise BadInput(
             f"--output must be a .png. Received: {output}. Try --output=attention.png."
         )
+    if values.html is not None and not values.html.endswith(".html"):
+        raise BadInput(
+            f"--html must be a .html. Received: {values.html}. Try "
+            "--html=attention.html."
+        )
     seeds = parse_numbers(values.seeds, "seeds")
     points = parse_queries(values.queries)
     checkpoint = parse_step(values.checkpoint)

@@ -2,7 +2,8 @@
 
 python -m sagan_tf.evaluate --workdir=runs/imagenet --protocol=official-train-50k
 python -m sagan_tf.evaluate --workdir=runs/digits --feature_network=classifiers/digits
-python -m sagan_tf.evaluate --samples=folder:generated --reference_statistics=stats.npz
+python -m sagan_tf.evaluate --samples=folder:generated --protocol=official-train-50k \\
+    --reference_statistics=stats.npz
 
 The protocol, the feature network and the real images decide a value: they are printed,
 and stored with each line of evaluations.jsonl. --checkpoint=all and --watch skip what
@@ -25,6 +26,22 @@ _STRATEGIES = ("default", "mirrored", "tpu")
 # What a run was trained with, and what a protocol says: flags replace both.
 _SETTINGS = ("protocol", "feature_network", "inception", "reference_statistics")
 _CHANGES = ("num_fake", "standing_batches", "seed", "truncation", "ema")
+# Flags that have an effect only on what these give.
+_GO_WITH = {
+    "checkpoint": ("workdir",),
+    "watch": ("workdir",),
+    "ema": ("workdir",),
+    "standing_batches": ("workdir",),
+    "seed": ("workdir", "saved_model"),
+    "truncation": ("workdir", "saved_model"),
+    "samples_split": ("samples",),
+}
+# Pairs of flags, and why the first has no effect beside the second.
+_NOT_WITH = (
+    ("ema", "saved_model", "an export has one set of weights"),
+    ("standing_batches", "saved_model", "an export has statistics of its own"),
+    ("output", "workdir", "results go into the run's evaluations.jsonl"),
+)
 
 
 def _define(values):
@@ -65,6 +82,23 @@ def _define(values):
     real("watch_seconds", 30.0, "seconds between two looks", 0.0)
 
 
+def _check_together(values):
+    """Refuses flags without effect, some of which would stand in the record."""
+    given = [name for name in values if values[name].value != values[name].default]
+    for name, others in _GO_WITH.items():
+        if name in given and not set(others) & set(given):
+            raise BadInput(
+                f"--{name} goes with {' or '.join(f'--{other}' for other in others)}. "
+                f"Received: --{name} alone. Try both, or neither."
+            )
+    for name, other, reason in _NOT_WITH:
+        if name in given and other in given:
+            raise BadInput(
+                f"--{name} does not go with --{other}: {reason}. Received: both. Try "
+                "one of the two."
+            )
+
+
 def _evaluate(values):
     if values.self_check:
         return load("sagan_tf.evaluation.self_check").run(
@@ -77,6 +111,7 @@ def _evaluate(values):
         )
     if values.checkpoint != "all":
         parse_step(values.checkpoint)
+    _check_together(values)
     workdir = values.workdir and find_own_run(values.workdir)
     # TensorFlow takes seconds to load: flags are checked before.
     runs = load("sagan_tf.evaluation.runs")

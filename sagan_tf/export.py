@@ -67,6 +67,10 @@ def _check(values):
             f"{values.license}. Try --license=cc-by-4.0 or --license=apache-2.0."
         )
     parse_step(values.checkpoint)
+    if values.private and not values.to:
+        raise BadInput(
+            "--private goes with --to. Received: --private alone. Try both, or neither."
+        )
     if values.to:
         hub.check_upload(values.to)
 

@@ -107,7 +107,8 @@ def write_text(path, text):
 def append_lines(path, text):
     """Adds lines to the end of a text file.
 
-    An incomplete last line, which a killed process has left, is removed first.
+    An incomplete last line of JSON, which a killed process has left, is removed first.
+    Any other last line stays, and is ended.
 
     Args:
         path: of the file, which need not exist yet.
@@ -125,7 +126,11 @@ def append_lines(path, text):
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
                 file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
+                before, newline, last = file.read().rpartition(b"\n")
+                if last.startswith(b"{") and not last.endswith(b"}"):
+                    file.truncate(len(before + newline))
+                else:
+                    file.write(b"\n")
         file.write(text.encode())
 
 

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import pathlib
 import re
+import shlex
 import sys
 
 from sagan_tf.errors import BadInput, missing_packages
@@ -111,7 +112,8 @@ def upload(folder, address, private=False):
     """
     repository, _ = _parse(address)
     package = _package()
-    remedy = f"The export is kept: {folder}. Try hf upload {repository} {folder}."
+    command = f"hf upload {repository} {shlex.quote(str(folder))}"
+    remedy = f"The export is kept: {folder}. Try {command}."
     with _in_one_line(package, f"{address} could not be written to", remedy):
         api = package.HfApi()
         page = api.create_repo(repository, private=private or None, exist_ok=True)

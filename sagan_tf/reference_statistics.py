@@ -4,12 +4,13 @@ python -m sagan_tf.reference_statistics --dataset=folder:photos --resolution=128
     --protocol=official-train-50k --output=stats.npz
 
 An existing file is checked: all real images are read again, and data, treatment and
-feature network must be those of the file. Choose the protocol's images with --split or
---dataset; a tfds data set knows its splits.
+feature network must be those of the file. It is computed again if --keep_features asks
+for more than it has. Choose the protocol's images with --split or --dataset; a tfds
+data set knows its splits.
 """
 
 import dataclasses
-import pathlib
+import os
 import sys
 
 from absl import flags
@@ -39,17 +40,22 @@ def _make(values):
     if config.dataset.startswith("tfds:") and config.split is None:
         config = dataclasses.replace(config, split=protocol.split)
     network = features.open_feature_network(config.feature_network, config.inception)
-    was_there = pathlib.Path(output).exists()
-    reference = references.make_reference(
-        config, protocol, network, output, values.keep_features
-    )
+    keep = values.keep_features if values["keep_features"].present else None
+    before = _written_at(output)
+    reference = references.make_reference(config, protocol, network, output, keep)
     print(reference.about["description"])
     print(
         f"{reference.summary.count:,} real images of {config.resolution} pixels, "
         f"features of {network.name} ({network.hash[:12]})"
     )
-    print(f"{'Up to date' if was_there else 'Written'}: {output}")
+    is_old = before is not None and before == _written_at(output)
+    print(f"{'Up to date' if is_old else 'Written'}: {output}")
     return FINISHED
+
+
+def _written_at(path):
+    """When a file was written, in nanoseconds; `None` if there is none."""
+    return os.stat(path).st_mtime_ns if os.path.isfile(path) else None
 
 
 def main(argv=None):

@@ -91,7 +91,7 @@ def _sample(values):
     required(values, "workdir", "runs/digits")
     output = required(values, "output", "grid.png")
     flag = {name: values[name].value for name in values}
-    kinds.check(flag)
+    kinds.check(flag, {n for n in values if values[n].value != values[n].default})
     has_network = values.feature_network or values.inception
     # Without a network, neighbours train one, which they keep in the run.
     is_written = values.neighbours and not has_network

@@ -130,9 +130,17 @@ def test_a_line_that_was_cut_off_is_replaced(tmp_path):
     files.append_lines(path, "one\n")
     files.append_lines(path, "two\nthree\n")
     assert path.read_text() == "one\ntwo\nthree\n"
-    path.write_text("one\ntw")
+    path.write_text('one\n{"tw')
     files.append_lines(path, "three\n")
     assert path.read_text() == "one\nthree\n"
-    path.write_text("cut")
+    path.write_text('{"cut')
     files.append_lines(path, "one\n")
     assert path.read_text() == "one\n"
+
+
+@pytest.mark.parametrize("text", ["{\n}", '{"step": 1}', "a\nb"])
+def test_what_no_killed_process_has_left_stays(tmp_path, text):
+    path = tmp_path / "log"
+    path.write_text(text)
+    files.append_lines(path, "one\n")
+    assert path.read_text() == f"{text}\none\n"

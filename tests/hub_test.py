@@ -211,7 +211,8 @@ def test_what_is_not_there_is_named(server, export):
 
 
 @pytest.mark.parametrize("part", ["repos/create", "batch", "/storage/", "/commit/"])
-def test_after_a_failed_upload_the_export_is_there(server, export, part):
+def test_after_a_failed_upload_the_export_is_there(server, export, part, tmp_path):
+    export = export.rename(tmp_path / "my export")
     before = files(export)
     server.broken = part
     line = refused(hub.upload, export, ADDRESS)
@@ -220,6 +221,6 @@ def test_after_a_failed_upload_the_export_is_there(server, export, part):
     )
     assert "403 Forbidden" in line
     assert line.endswith(
-        f"The export is kept: {export}. Try hf upload user/digits {export}."
+        f"The export is kept: {export}. Try hf upload user/digits '{export}'."
     )
     assert files(export) == before

@@ -22,7 +22,8 @@ def run(tmp_path_factory):
 
 
 def command(run, output, *flags):
-    defaults = [f"--workdir={run}", f"--output={output}", "--seeds=0-2"]
+    seeds = [] if "--progress" in flags else ["--seeds=0-2"]
+    defaults = [f"--workdir={run}", f"--output={output}", *seeds]
     return sample.main(["sample", *defaults, *flags])
 
 

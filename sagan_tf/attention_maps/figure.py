@@ -114,7 +114,9 @@ class _Page:
     def write(self, left, top, text, size=8, colour=_TEXT, weight="normal", lines=1.2):
         x, y = left / self.width, 1 - top / self.height
         style = {"fontsize": size, "color": colour, "weight": weight}
-        self.figure.text(x, y, text, linespacing=lines, va="baseline", **style)
+        # A dollar sign in the name of a run or a class starts no formula.
+        style |= {"parse_math": False, "linespacing": lines, "va": "baseline"}
+        self.figure.text(x, y, text, **style)
 
 
 def _draw_row(page, view, top):

@@ -129,14 +129,16 @@ def _write_panels(path, panels, title, logarithmic):
         layout="constrained",
     )
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
-    figure.suptitle(title if panels else f"{title} (nothing to draw yet)", fontsize=14)
+    title = title if panels else f"{title} (nothing to draw yet)"
+    # A dollar sign in the name of a run or a network starts no formula.
+    figure.suptitle(title, fontsize=14, parse_math=False)
     steps = [step for lines in panels.values() for line in lines for step in line.steps]
     cells = list(figure.add_gridspec(len(heights), _COLUMNS, height_ratios=heights))
     for index, (name, lines) in enumerate(panels.items()):
         for line, colour in zip(lines, itertools.cycle(LINES)):
             line.colour = line.colour or colour
         axes = figure.add_subplot(cells[index])
-        axes.set_title(name, loc="left", fontsize=11, pad=8)
+        axes.set_title(name, loc="left", fontsize=11, pad=8, parse_math=False)
         if numbers[index]:
             _write_values(axes, lines)
             continue
@@ -199,7 +201,8 @@ def _write_values(axes, lines):
         at = np.flatnonzero(np.isfinite(line.values))[0]
         where = f"{line.label}, step" if line.label else "step"
         axes.text(0, top, f"{line.values[at]:,.4g}", fontsize=20, color=line.colour)
-        axes.text(0.22, top, f"{where} {line.steps[at]:,}", fontsize=9, color=_TEXT)
+        style = {"fontsize": 9, "color": _TEXT, "parse_math": False}
+        axes.text(0.22, top, f"{where} {line.steps[at]:,}", **style)
 
 
 def _draw(axes, title, lines, span, may_be_logarithmic):
@@ -238,6 +241,8 @@ def _add_legend(axes, title, lines):
     else:
         legend = axes.legend(loc="best", fontsize=9, edgecolor="none")
     legend.set_in_layout(False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _draw_line(axes, line):

@@ -154,9 +154,15 @@ def score_network(generator, how, num_classes, step):
 
 def score_saved_model(folder, how):
     """As `score`, of an exported generator: see `saved_generator.py`."""
-    generator, num_classes = open_saved_generator(
-        folder, how.reference.about["num_classes"]
-    )
+    about = how.reference.about
+    generator, num_classes = open_saved_generator(folder, about["num_classes"])
+    wanted = (None, *[about["resolution"]] * 2, about["image_channels"])
+    if not generator.output_shape.is_compatible_with(wanted):
+        raise BadInput(
+            f"{folder} must make images like the real ones of {how.reference.path}, "
+            f"{wanted[1:]}. Received: {generator.output_shape[1:]}. Try statistics of "
+            "its training images."
+        )
     return score(generator, how, num_classes, str(folder))
 
 

@@ -19,12 +19,25 @@ from sagan_tf.data.arrays import read_npz
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import scoring
 from sagan_tf.evaluation.metrics.moments import Moments
+from sagan_tf.evaluation.protocols import PROTOCOLS
 from sagan_tf.evaluation.scoring import Summary
 from sagan_tf.images import to_pixels
 from sagan_tf.run import versions
 from sagan_tf.run.building import open_source
+from sagan_tf.run.records import TEXT, parsed
 
 _ARRAYS = ("about", "count", "mean", "covariance", "features", "logits", "labels")
+# What `about` has at least, see `records`.
+_ABOUT = {
+    **dict.fromkeys(("protocol_split", "resize", "network_hash"), str),
+    **dict.fromkeys(("dataset", "content_hash", "description"), str),
+    **dict.fromkeys(("resolution", "image_channels", "num_real", "num_classes"), int),
+    "protocol_num_real": (int, type(None)),
+    "split": TEXT,
+    "class_names": [str],
+}
+_MOST_FEATURES = 10_000
+_REMEDY = "Try another file, or remove this one: it is computed again."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +53,7 @@ class OtherReference(BadInput):
     """A reference file is of other images, another treatment or network."""
 
 
-def make_reference(config, protocol, network, path, keep=10_000):
+def make_reference(config, protocol, network, path, keep=None):
     """The `Reference` of a data set: read from a file, or computed and written there.
 
     Args:
@@ -48,8 +61,10 @@ def make_reference(config, protocol, network, path, keep=10_000):
         protocol: `Protocol`.
         network: `FeatureNetwork`.
         path: of the file. If it exists, all real images are read again and must have
-            its content hash; the feature network does not run.
-        keep: int, images whose features are kept, for KID, precision and recall.
+            its content hash; the feature network runs only if more features are asked
+            for than the file has.
+        keep: int, images whose features are kept, for KID, precision and recall; `None`
+            for those that the file has, and 10,000 of a new one.
 
     Raises:
         OtherReference: the file is of something else.
@@ -71,13 +86,18 @@ def make_reference(config, protocol, network, path, keep=10_000):
     batches = hashed(batches, digest)
     wanted = _wanted(config, protocol, network)
     wanted |= {"dataset": config.dataset, "split": config.split, "num_real": count}
-    if os.path.exists(path):
-        reference = _read(path, wanted)
-        collections.deque(batches, maxlen=0)
-        _check_same(path, reference.about, {"content_hash": digest.hexdigest()})
-        return reference
+    old = None
+    if os.path.isfile(path):
+        old = _read(path)
+        _check_same(path, old.about, wanted)
+        if keep is None or len(old.summary.features) >= min(keep, count):
+            collections.deque(batches, maxlen=0)
+            _check_same(path, old.about, {"content_hash": digest.hexdigest()})
+            return old
     files.check_writable(path, make_parents=True)
-    summary = scoring.summarize_images(batches, network, keep=keep)
+    summary = scoring.summarize_images(batches, network, keep=keep or _MOST_FEATURES)
+    if old is not None:
+        _check_same(path, old.about, {"content_hash": digest.hexdigest()})
     about = {
         **wanted,
         "content_hash": digest.hexdigest(),
@@ -99,7 +119,16 @@ def read_reference(path, protocol, network, config=None):
         BadInput: it is missing or damaged, or does not fit the protocol, the network or
             the `Config` (if given).
     """
-    return _read(path, _wanted(config, protocol, network))
+    if not os.path.isfile(path):
+        raise BadInput(
+            f"There is no reference file {path}. Try python -m "
+            f"sagan_tf.reference_statistics --dataset=... --output={path}."
+        )
+    reference = _read(path)
+    wanted = _wanted(config, protocol, network)
+    remedy = _remedy(reference.about, wanted, protocol)
+    _check_same(path, reference.about, wanted, remedy)
+    return reference
 
 
 def hashed(batches, digest):
@@ -145,16 +174,19 @@ def file_name(protocol, network):
 
 def _wanted(config, protocol, network):
     """What a reference file must have been made with."""
-    wanted = {
-        "protocol_split": protocol.split,
-        "protocol_num_real": protocol.num_real,
-        "resize": protocol.resize,
-        "network_hash": network.hash,
-    }
+    wanted = {**_of_protocol(protocol), "network_hash": network.hash}
     if config is not None:
         wanted["resolution"] = config.resolution
         wanted["image_channels"] = config.image_channels
     return wanted
+
+
+def _of_protocol(protocol):
+    return {
+        "protocol_split": protocol.split,
+        "protocol_num_real": protocol.num_real,
+        "resize": protocol.resize,
+    }
 
 
 def _write(path, summary, about):
@@ -172,29 +204,54 @@ def _write(path, summary, about):
         )
 
 
-def _read(path, wanted):
-    if not os.path.isfile(path):
-        raise BadInput(
-            f"There is no reference file {path}. Try python -m "
-            f"sagan_tf.reference_statistics --dataset=... --output={path}."
-        )
+def _read(path):
     try:
         arrays, _ = read_npz(path, _ARRAYS)
-        about = json.loads(str(arrays["about"]))
+        about, problem = parsed(str(arrays["about"]).encode(), _ABOUT)
+        if problem:
+            raise BadInput(f"about: {problem}")
         count, mean, covariance = (arrays[name] for name in _ARRAYS[1:4])
         moments = Moments.from_statistics(int(count), mean, covariance)
         features, logits, labels = (arrays[name] for name in _ARRAYS[4:])
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        _check_rows(features, logits, labels, len(mean))
+    except (KeyError, OverflowError, TypeError, ValueError, OSError) as error:
         raise BadInput(
             f"{path} is not a whole reference file: {error}. Try removing it and "
             "python -m sagan_tf.reference_statistics."
         ) from error
-    _check_same(path, about, wanted)
     summary = Summary(moments, features, logits, labels if len(labels) else None)
     return Reference(summary, about, str(path))
 
 
-def _check_same(path, about, wanted):
+def _check_rows(features, logits, labels, width):
+    """Raises `BadInput` unless the arrays are those of the same images."""
+    arrays = {"features": features, "logits": logits, "labels": labels}
+    kinds = "".join(array.dtype.kind for array in arrays.values())
+    sizes = features.shape[1:], logits.ndim, labels.ndim
+    counts = {len(features), len(logits), len(labels) or len(features)}
+    if kinds not in ("ffi", "ffu") or sizes != ((width,), 2, 1) or len(counts) > 1:
+        shapes = (f"{name} {a.dtype} {a.shape}" for name, a in arrays.items())
+        raise BadInput(
+            f"it must have features float (K, {width}), logits float (K, L), labels "
+            f"int (K,) or (0,), not {', '.join(shapes)}"
+        )
+
+
+def _remedy(about, wanted, protocol):
+    """What to try if a file that was given does not fit: str."""
+    for name, other in PROTOCOLS.items():
+        if {**wanted, **_of_protocol(other)}.items() <= about.items():
+            return f"Try --protocol={name}, with which it was made."
+    flags = {"protocol": protocol.name.partition("+")[0]}
+    flags |= {k: wanted[k] for k in ("resolution", "image_channels") if k in wanted}
+    command = " ".join(f"--{name}={value}" for name, value in flags.items())
+    return (
+        f"Try a file of python -m sagan_tf.reference_statistics {command} with the "
+        "same feature network."
+    )
+
+
+def _check_same(path, about, wanted, remedy=_REMEDY):
     """Refuses a file whose `about` differs from what is wanted; names all entries."""
     differences = [
         f"{key} is {about.get(key)!r}, needed {value!r}"
@@ -204,6 +261,5 @@ def _check_same(path, about, wanted):
     if differences:
         raise OtherReference(
             f"The reference statistics in {path} are of something else: "
-            f"{'; '.join(differences)}. Try another file, or remove this one: the next "
-            "evaluation computes it again."
+            f"{'; '.join(differences)}. {remedy}"
         )

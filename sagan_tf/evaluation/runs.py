@@ -9,7 +9,7 @@ import tensorflow as tf
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import evaluator
 from sagan_tf.evaluation.comparison import TITLES
-from sagan_tf.files import check_writable
+from sagan_tf.files import check_writable, is_stream
 from sagan_tf.run import building, directory
 from sagan_tf.run.checkpoints import CheckpointError
 from sagan_tf.run.records import EVALUATIONS, draw_metrics
@@ -75,8 +75,15 @@ def check_log(workdir=None, output=None):
         workdir, output: see `score`.
 
     Raises:
+        BadInput: `output` has another suffix.
         OSError: it cannot be written.
     """
+    is_log = output is None or is_stream(output) or str(output).endswith(".jsonl")
+    if not is_log:
+        raise BadInput(
+            f"--output must be a .jsonl file. Received: {output}. Try "
+            "--output=results.jsonl."
+        )
     log = output if workdir is None else _log(workdir)
     # A folder that is missing is no run, which is said later.
     if log is not None and (workdir is None or pathlib.Path(workdir).is_dir()):

@@ -21,8 +21,8 @@ def open_saved_generator(folder, num_classes=0):
         num_classes: int, for a model that takes labels and has no `export.json`.
 
     Returns:
-        Function of z and labels to images, with `z_dim`; and the number of classes, 0
-        for a model that takes no labels.
+        Function of z and labels to images, with `z_dim` and `output_shape`; and the
+        number of classes, 0 for a model that takes no labels.
 
     Raises:
         BadInput: it cannot be loaded, or has other inputs or outputs.
@@ -51,6 +51,8 @@ def open_saved_generator(folder, num_classes=0):
         return images.from_pixels(batch) if batch.dtype == tf.uint8 else batch
 
     generate.z_dim = serve.structured_input_signature[1][z_name].shape[-1]
+    (output,) = serve.structured_outputs.values()
+    generate.output_shape = output.shape
     generate.keep_alive = model  # Its variables go when the object does.
     if label_name is None:
         return generate, 0

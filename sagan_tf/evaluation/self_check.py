@@ -6,7 +6,7 @@ ones, and our values with those of other packages.
 
 import contextlib
 import io
-import pathlib
+import os
 import tempfile
 from typing import NamedTuple
 
@@ -40,8 +40,8 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
     """Checks the metrics, and prints what came out.
 
     Args:
-        feature_network, inception: see `open_feature_network`; without the first, a
-            small classifier is trained (half a minute for the digits).
+        feature_network, inception: see `open_feature_network`; without both, a small
+            classifier is trained (half a minute for the digits).
         dataset: str, as `--dataset`; with labels.
         resolution: int, of the images.
 
@@ -52,8 +52,8 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
         BadInput: the network or the data set cannot be used.
     """
     with tempfile.TemporaryDirectory() as folder:
-        if feature_network is None:
-            feature_network = pathlib.Path(folder) / "classifier"
+        if feature_network is None and inception is None:
+            feature_network = os.path.join(folder, "classifier")
             training, held_out, about = classifier_training.open_parts(dataset)
             # The table is what was asked for, not the epochs of a classifier.
             with contextlib.redirect_stdout(io.StringIO()):
@@ -66,7 +66,7 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
                     image_channels=1,
                     about=about,
                 )
-        network = open_feature_network(str(feature_network), inception)
+        network = open_feature_network(feature_network, inception)
         images, labels = _read(dataset, resolution, network)
         print(f"{len(images):,} images of {dataset}, feature network {network.name}")
         checks = [*peer_checks(), *image_checks(images, labels, network)]

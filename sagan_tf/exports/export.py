@@ -13,6 +13,7 @@ import datetime
 import json
 import math
 import pathlib
+import shlex
 
 import keras
 import tensorflow as tf
@@ -275,16 +276,22 @@ def _how_to_serve(record, output):
     if not output.name.isdecimal():
         lines.append(
             "TensorFlow Serving takes only folders whose name is a number, the "
-            f"version. Try --output={output / '1'} to serve it."
+            f"version. Try --output={shlex.quote(str(output / '1'))} to serve it."
         )
     labels = {"labels": 0} if record["config"]["num_classes"] else {}
     row = {**labels, "seeds": 7, "truncation": 0.0}
     request = {"signature_name": "sample_png", "instances": [row]}
+    name, place, address = (
+        shlex.quote(text)
+        for text in (
+            f"MODEL_NAME={parent.name}",
+            f"{parent}:/models/{parent.name}",
+            f"http://localhost:8501/v1/models/{parent.name}:predict",
+        )
+    )
     return [
         *lines,
         "To serve it, and to ask for an image (base64 of a PNG file):",
-        f"  docker run -p 8501:8501 -e MODEL_NAME={parent.name} "
-        f"-v {parent}:/models/{parent.name} tensorflow/serving:2.21.0",
-        f"  curl -d '{json.dumps(request)}' "
-        f"http://localhost:8501/v1/models/{parent.name}:predict",
+        f"  docker run -p 8501:8501 -e {name} -v {place} tensorflow/serving:2.21.0",
+        f"  curl -d '{json.dumps(request)}' {address}",
     ]

@@ -46,7 +46,10 @@ def check_output(path, overwrite=False):
     path = pathlib.Path(path)
     if not path.exists():
         return
-    other = path.with_name(str(int(path.name) + 1 if path.name.isdecimal() else 1))
+    # "." has no name.
+    own = path if path.name else path.absolute()
+    number = str(int(own.name) + 1 if own.name.isdecimal() else 1)
+    other = own.with_name(number) if own.name else own / number
     if not overwrite:
         raise BadInput(
             f"The output must be a new folder. Received: {path}, which exists. "

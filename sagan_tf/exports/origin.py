@@ -3,17 +3,19 @@
 import json
 import pathlib
 
-from sagan_tf.run.records import EVALUATIONS, TEXT, find_json, read_metrics
+from sagan_tf.run.records import EVALUATIONS, NUMBER, TEXT, find_json, read_metrics
 
 _KEYS = ("from", "written_by", "files", "step", "notes")
 # What a line of evaluations.jsonl must have to be about exported weights.
 _RECORD = {
     "subject": str,
     "step": (int, type(None)),
+    **dict.fromkeys(("num_fake", "num_real"), int),
     "protocol": {"name": str, "ema": bool, "standing_batches": int},
-    "network": {"hash": str},
-    "reference": {"content_hash": str},
-    "metrics": {},
+    "network": {"name": str, "hash": str, "is_inception": bool},
+    "reference": {"content_hash": str, "description": str},
+    "metrics": {...: NUMBER},
+    "warnings": [str],
 }
 
 

@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import json
 import pathlib
+import shlex
 
 import keras
 
@@ -209,7 +210,7 @@ def _report(record, config, workdir):
             "--reference_statistics there, or --dataset here."
         )
     lines.append(
-        f"Written: {workdir}. Try python -m sagan_tf.sample --workdir={workdir} "
-        "--seeds=0-15 --output=grid.png"
+        f"Written: {workdir}. Try python -m sagan_tf.sample "
+        f"--workdir={shlex.quote(str(workdir))} --seeds=0-15 --output=grid.png"
     )
     return lines

@@ -6,20 +6,46 @@ from keras import ops
 from sagan_tf.errors import BadInput
 
 
+def check_map(layer, shape):
+    """Raises `BadInput` unless a shape is `(B, H, W, C)`."""
+    if len(shape) != 4:
+        raise BadInput(
+            f"{type(layer).__name__} needs images or features (B, H, W, C). "
+            f"Received: {tuple(shape)}. Try keras.layers.Reshape."
+        )
+
+
 def check_labels(layer, labels):
-    """Raises `BadInput` unless the layer gets labels exactly if it has classes.
+    """The labels that a layer is called with.
 
     Args:
         layer: layer with a `num_classes`, `None` for none.
-        labels: tensor or `None`.
+        labels: `(B,)` or `(B, 1)` tensor, or `None`.
+
+    Returns:
+        `(B,)` tensor, or `None`.
+
+    Raises:
+        BadInput: labels are missing although there are classes, or the reverse; or they
+            have another shape.
     """
-    if (labels is None) == (layer.num_classes is None):
-        return
-    raise BadInput(
-        f"{layer.name} with num_classes={layer.num_classes} must be called "
-        f"{'without' if layer.num_classes is None else 'with'} labels. "
-        f"Received: labels={labels}."
-    )
+    if (labels is None) != (layer.num_classes is None):
+        raise BadInput(
+            f"{layer.name} with num_classes={layer.num_classes} must be called "
+            f"{'without' if layer.num_classes is None else 'with'} labels. "
+            f"Received: labels={labels}."
+        )
+    if labels is None:
+        return None
+    labels = ops.convert_to_tensor(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return ops.reshape(labels, (-1,))
+    if labels.ndim not in (1, None):  # `None`: known when the graph runs.
+        raise BadInput(
+            f"{layer.name} needs labels (B,) or (B, 1), the number of a class each. "
+            f"Received: {tuple(labels.shape)}. Try keras.Input((), dtype='int32')."
+        )
+    return labels
 
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
@@ -56,14 +82,15 @@ class ConditionalBatchNorm(keras.layers.Layer):
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
-        labels: `(B,)` int tensor in [0, num_classes); only with classes.
+        labels: `(B,)` or `(B, 1)` int tensor in [0, num_classes); only with classes.
         training: bool, whether batch statistics are used and the moving ones follow.
 
     Returns:
         `(B, H, W, C)` tensor.
 
     Raises:
-        BadInput: labels are missing although there are classes, or the reverse.
+        BadInput: labels are missing although there are classes, or the reverse; inputs
+            or labels have another shape.
 
     Reference:
         - Dumoulin et al., A Learned Representation for Artistic Style, arXiv 1610.07629
@@ -89,6 +116,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
         self.debias = debias
 
     def build(self, inputs_shape, labels_shape=None):
+        check_map(self, inputs_shape)
         channels = inputs_shape[-1]
         self._build_tables(channels)
         self.moving_mean = self._add("moving_mean", "zeros", (channels,), moves=True)
@@ -116,7 +144,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
         )
 
     def call(self, inputs, labels=None, training=False):
-        check_labels(self, labels)
+        labels = check_labels(self, labels)
         x = ops.cast(inputs, self.moving_mean.dtype)
         if training and self.trainable:
             mean, variance = self._batch_statistics(x)

@@ -20,14 +20,15 @@ class ProjectionHead(SpectrallyNormalizedLayer):
 
     Call arguments:
         inputs: `(B, C)` float tensor, the pooled features h.
-        labels: `(B,)` int tensor in [0, num_classes); only with classes.
+        labels: `(B,)` or `(B, 1)` int tensor in [0, num_classes); only with classes.
         training: bool, whether `u` moves.
 
     Returns:
         Logits, `(B, 1)`.
 
     Raises:
-        BadInput: labels are missing although there are classes, or the reverse.
+        BadInput: labels are missing although there are classes, or the reverse, or
+            they have another shape.
 
     Reference:
         - Miyato & Koyama, cGANs with Projection Discriminator, arXiv 1802.05637
@@ -47,7 +48,7 @@ class ProjectionHead(SpectrallyNormalizedLayer):
             self.embedding = self.table(self.num_classes, channels, "embedding")
 
     def call(self, inputs, labels=None, training=False):
-        check_labels(self, labels)
+        labels = check_labels(self, labels)
         logits = self.linear(inputs, training=training)
         if labels is None:
             return logits

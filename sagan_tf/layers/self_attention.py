@@ -10,6 +10,7 @@ from sagan_tf.layers.chunked_attention import (
     automatic_chunk_size,
     largest_divisor,
 )
+from sagan_tf.layers.conditional_batch_norm import check_map
 from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLayer
 
 VARIANTS = ("official", "paper_v1", "paper_icml")
@@ -81,11 +82,7 @@ class SelfAttention(SpectrallyNormalizedLayer):
         self.chunk_size = chunk_size
 
     def build(self, input_shape):
-        if len(input_shape) != 4:
-            raise BadInput(
-                "SelfAttention needs images or features (B, H, W, C). "
-                f"Received: {tuple(input_shape)}. Try keras.layers.Reshape."
-            )
+        check_map(self, input_shape)
         if 0 in self.map_shape(*(size or 2 for size in input_shape[1:3])):
             raise BadInput(
                 "The official attention pools keys and values 2x2, so height and width "
@@ -129,12 +126,20 @@ class SelfAttention(SpectrallyNormalizedLayer):
         return (output, scores) if return_attention_scores else output
 
     def map_shape(self, height, width):
-        """Heights and widths of queries and keys in a feature map: four ints."""
+        """Heights and widths of queries and keys in a feature map: four ints.
+
+        Those of an unknown size, `None`, are `None`.
+        """
         stride = 2 if self.variant == "official" else 1
-        return height, width, height // stride, width // stride
+        return height, width, *(size and size // stride for size in (height, width))
 
     def map_size(self, height, width):
-        """Numbers of queries and keys in a feature map of this size: two ints."""
+        """Numbers of queries and keys in a feature map of this size: two ints.
+
+        They are `None` for an unknown size.
+        """
+        if height is None or width is None:
+            return None, None
         height, width, key_height, key_width = self.map_shape(height, width)
         return height * width, key_height * key_width
 
@@ -150,9 +155,9 @@ class SelfAttention(SpectrallyNormalizedLayer):
         Returns:
             int, or `None` if the whole attention map is in memory.
         """
-        if self.chunk_size == 0 or height is None or width is None:
-            return None
         queries, keys = self.map_size(height, width)
+        if self.chunk_size == 0 or queries is None:
+            return None
         if self.chunk_size is None:
             return automatic_chunk_size(queries, keys)
         size = largest_divisor(queries, self.chunk_size)

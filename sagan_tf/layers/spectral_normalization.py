@@ -116,8 +116,12 @@ class SpectralNormalization(keras.layers.Wrapper):
             (variable, weight if variable is self.weight else variable.value)
             for variable in self.layer.variables
         ]
-        with keras.StatelessScope(state_mapping=values):
-            return self.layer(inputs)
+        with keras.StatelessScope(values, collect_losses=True) as scope:
+            outputs = self.layer(inputs)
+        # Those of an activity regularizer. Products, because the layer within has noted
+        # the losses themselves as its own.
+        self.add_loss([1 * loss for loss in scope.losses])
+        return outputs
 
     @property
     def weight(self):

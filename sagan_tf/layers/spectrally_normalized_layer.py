@@ -27,7 +27,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         spectral_normalization: bool, whether the parts' weights are normalized.
         power_iterations, stop_gradient, clamp_sigma: see `SpectralNormalization`.
         kernel_initializer: initializer of every kernel and embedding. The official code
-            uses Glorot uniform.
+            uses Glorot uniform. With a seed n, the parts have n, n + 1, ...
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         self.stop_gradient = stop_gradient
         self.clamp_sigma = clamp_sigma
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self._num_seeded = 0
 
     def convolution(
         self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
@@ -98,8 +99,17 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         )
 
     def _initializer(self):
-        # One object would give the same values to each part.
-        return self.kernel_initializer.clone()
+        # One object, or one seed, would give the same values to each part.
+        initializer = self.kernel_initializer
+        if not isinstance(initializer, keras.initializers.Initializer):
+            return initializer  # A function.
+        config = initializer.get_config()
+        if isinstance(config.get("seed"), dict):
+            return initializer  # Its seed generator moves on.
+        if isinstance(config.get("seed"), int):
+            config["seed"] += self._num_seeded
+            self._num_seeded += 1
+        return initializer.from_config(config)
 
     def get_config(self):
         return {

@@ -144,6 +144,24 @@ def refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights
         )
 
 
+def computes_in_float16(networks):
+    """Whether a layer of the networks computes in float16, which needs a loss scale.
+
+    Raises:
+        BadInput: they cannot be trained, because a weight has 16 bits.
+    """
+    for variable in (v for network in networks for v in network.trainable_variables):
+        if variable.dtype in ("float16", "bfloat16"):
+            raise BadInput(
+                "The weights of networks that are trained must be float32. Received: "
+                f"{variable.path}, {variable.dtype}. Try "
+                f"keras.config.set_dtype_policy('mixed_{variable.dtype}') before the "
+                "networks are built."
+            )
+    layers = (layer for network in networks for layer in network._flatten_layers())
+    return any(layer.compute_dtype == "float16" for layer in layers)
+
+
 def refuse_shared_optimizers(networks, optimizers):
     """Raises `BadInput` if an optimizer has the state of other weights."""
     shared = "one for both" if optimizers[0] is optimizers[1] else ""

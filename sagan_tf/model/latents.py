@@ -118,44 +118,26 @@ def draw_training_uniforms(seed, step, draw, count):
 
 
 def draw_training_latents(seed, step, draw, count, z_dim, dtype, limit):
-    """Draws z and ints for one pass of a training step, on this replica.
+    """Draws z ~ N(0, I) and uniform ints for one pass of a training step.
 
     They are drawn for the global batch, of which each replica takes its slice.
 
     Args:
-        seed, step, draw: see `draw_training_z`.
+        seed: int.
+        step: int or int tensor, the number of the step.
+        draw: int, the number of the pass within the step.
         count: int or int tensor, images on this replica.
-        z_dim, dtype: see `draw_training_z`.
+        z_dim: int, length of z.
+        dtype: float dtype of z.
         limit: int or int tensor, or `None` for no ints.
 
     Returns:
         z `(count, z_dim)`; `(count,)` int32 in [0, limit), or `None`.
     """
     total, first = _share_of_replica(count)
-    z = draw_training_z(seed, step, draw, total, z_dim, dtype)
+    z = _normal([total, z_dim], _fold(seed, _TRAINING, step, 2 * draw), dtype)
     z = tf.slice(z, [first, 0], [count, z_dim])
     if limit is None:
         return z, None
-    labels = draw_training_labels(seed, step, draw, total, limit)
-    return z, tf.slice(labels, [first], [count])
-
-
-def draw_training_z(seed, step, draw, batch_size, z_dim, dtype=tf.float32):
-    """Draws z ~ N(0, I) for one pass of a training step: `(batch_size, z_dim)`.
-
-    Args:
-        seed: int.
-        step: int or int tensor, the number of the step.
-        draw: int, the number of the pass within the step.
-        batch_size: int or int tensor, global.
-        z_dim: int, length of z.
-        dtype: float dtype of the result.
-    """
-    pair = _fold(seed, _TRAINING, step, 2 * draw)
-    return _normal([batch_size, z_dim], pair, dtype)
-
-
-def draw_training_labels(seed, step, draw, batch_size, limit):
-    """Draws uniform ints in [0, limit), as `draw_training_z`: `(batch_size,)` int32."""
     pair = _fold(seed, _TRAINING, step, 2 * draw + 1)
-    return _uniform_int([batch_size], pair, limit)
+    return z, tf.slice(_uniform_int([total], pair, limit), [first], [count])

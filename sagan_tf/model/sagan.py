@@ -13,6 +13,7 @@ from sagan_tf.model.arguments import (
     check_arguments,
     check_networks,
     check_numbers,
+    computes_in_float16,
     head_of,
     refuse_arguments_of_keras,
     refuse_shared_optimizers,
@@ -188,7 +189,8 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
 
         Raises:
             BadInput: unknown loss; an argument that a SAGAN has not; an optimizer that
-                averages weights; one optimizer for both networks, or for others.
+                averages weights; one optimizer for both networks, or for others;
+                weights of 16 bits.
         """
         refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights)
         if loss not in LOSSES:
@@ -202,8 +204,9 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         ]
         for each in optimizers:
             refuse_average(each)
-        refuse_shared_optimizers((self.generator, self.discriminator), optimizers)
-        if keras.config.dtype_policy().name == "mixed_float16":
+        networks = self.generator, self.discriminator
+        refuse_shared_optimizers(networks, optimizers)
+        if computes_in_float16(networks):
             optimizers = [with_loss_scale(optimizer) for optimizer in optimizers]
         super().compile(
             optimizer=optimizers[0],

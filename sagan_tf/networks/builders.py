@@ -81,6 +81,11 @@ def _check(resolution, attention_resolution, divisor, num_classes, sizes):
         raise BadInput(
             f"resolution must be one of {RESOLUTIONS}. Received: {resolution!r}."
         )
+    if sizes["image_channels"] not in (1, 3):
+        raise BadInput(
+            "image_channels must be 1 (grey) or 3 (RGB). Received: "
+            f"{sizes['image_channels']!r}. Try 3."
+        )
     largest = resolution // divisor
     possible = [2**k for k in range(3, 9) if 2**k <= largest]
     wrong = [size for size in attention_resolution if size not in possible]

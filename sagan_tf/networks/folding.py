@@ -43,7 +43,7 @@ class Affine(keras.layers.Layer):
         self.shift = self.add_weight(shape=shape, initializer="zeros", name="shift")
 
     def call(self, inputs, labels=None, training=False):
-        check_labels(self, labels)
+        labels = check_labels(self, labels)
         scale = ops.convert_to_tensor(self.scale)
         shift = ops.convert_to_tensor(self.shift)
         if labels is not None:

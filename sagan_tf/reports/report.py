@@ -1,6 +1,7 @@
 """report.html and report.md of a run: data, images, numbers in words, what next."""
 
 import pathlib
+import shlex
 
 import keras
 import numpy as np
@@ -101,7 +102,7 @@ def _versions(workdir):
 
 
 def _sections(workdir, evaluate):
-    generator, config, names, step = building.load_generator(workdir)
+    generator, config, _, step = building.load_generator(workdir)
     (workdir / FOLDER).mkdir(exist_ok=True)
     draw_metrics(workdir)
     numbers = _numbers(workdir, config, step, evaluate)
@@ -110,7 +111,7 @@ def _sections(workdir, evaluate):
         _data(workdir, config),
         numbers,
         _course(workdir),
-        _walk(workdir, config, names),
+        _walk(workdir, config),
         _neighbours(workdir, config),
         _attention(workdir, config),
         _machine(workdir, config, generator),
@@ -241,7 +242,7 @@ def _drawing(workdir, config, seeds):
     )
 
 
-def _walk(workdir, config, names):
+def _walk(workdir, config):
     path = workdir / FOLDER / "walk.png"
     if config.num_classes < 2:
         drawing = _drawing(workdir, config, "0-3")
@@ -319,7 +320,8 @@ def _duration(seconds):
 
 def _next(workdir, config, step):
     more = 2 * max(step, config.total_steps)
-    command, run = "python -m sagan_tf.", f"--workdir={workdir}"
+    command, run = "python -m sagan_tf.", f"--workdir={shlex.quote(str(workdir))}"
+    output = shlex.quote(f"models/{workdir.resolve().name}/1")
     return Section(
         "What next",
         ["Go on with the training; draw images; measure again; export the generator."],
@@ -327,6 +329,6 @@ def _next(workdir, config, step):
             f"{command}train {run} --total_steps={more}",
             f"{command}sample {run} --seeds=0-63 --output=grid.png",
             f"{command}evaluate {run}",
-            f"{command}export {run} --output=models/{workdir.resolve().name}/1",
+            f"{command}export {run} --output={output}",
         ],
     )

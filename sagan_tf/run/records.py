@@ -62,7 +62,7 @@ def read_json(path, form):
         content = path.read_bytes() if is_file else None
     if content is None:
         raise BadInput(f"{path} is damaged: it is not a regular file.")
-    value, problem = _parsed(content, form)
+    value, problem = parsed(content, form)
     if problem:
         raise BadInput(
             f"{path} is damaged: {problem}. Try a copy of it from a backup, or what "
@@ -101,7 +101,7 @@ def read_metrics(path, form=None):
     for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n") or not line.strip():
             continue
-        value, problem = _parsed(line.strip(), form)
+        value, problem = parsed(line.strip(), form)
         if problem:
             _warn(f"{path}, line {number}, is left out: {problem}.")
         else:
@@ -151,8 +151,11 @@ def keep_lines(path, last_step):
     return kept
 
 
-def _parsed(content, form):
-    """The value of JSON as bytes, and what is wrong with it (str or `None`)."""
+def parsed(content, form):
+    """The value of JSON as bytes, and what is wrong with it (str or `None`).
+
+    `form` is what it must be, see above.
+    """
     try:
         value = json.loads(content.decode())
     except UnicodeDecodeError:

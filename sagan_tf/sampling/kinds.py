@@ -13,13 +13,19 @@ _FOR = {
     "feature_network": ("neighbours",),
     "inception": ("neighbours",),
 }
+# What --progress, which draws no images, has no use for.
+_OF_IMAGES = (
+    *("checkpoint", "ema", "standing_batches", "seeds", "labels", "truncation"),
+    "columns",
+)
 
 
-def check(flags):
+def check(flags, given=()):
     """Checks that flags go together, and with the suffix of the output.
 
     Args:
         flags: dict of name to value, with all flags of `sample`.
+        given: names of those that have no default value.
 
     Raises:
         BadInput: they do not.
@@ -36,6 +42,12 @@ def check(flags):
                 f"--{name} goes with {' or '.join(f'--{kind}' for kind in fitting)}. "
                 f"Received: --{name}={flags[name]} alone. Try both, or neither."
             )
+    unused = [f"--{name}" for name in _OF_IMAGES if name in given]
+    if flags["progress"] and unused:
+        raise BadInput(
+            "--progress animates grids that are there. Received: --progress "
+            f"{' '.join(unused)}. Try --progress without the rest."
+        )
     output = f"Received: --output={flags['output']}."
     moves = is_animation(flags["output"])
     if moves and not set(kinds) - {"neighbours"}:

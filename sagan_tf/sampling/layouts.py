@@ -36,6 +36,7 @@ def seed_rows(rows, pixels, choice, columns=None, captioned=False):
         is_square = len(rows) == 1 and not rows[0].name
         columns = math.isqrt(count - 1) + 1 if is_square else count
     enlarged, size, gap = _enlarged(pixels)
+    columns = min(columns, len(enlarged))
     sheet = images.grid(enlarged, columns, gap)
     if not captioned:
         return sheet
@@ -123,7 +124,7 @@ def neighbour_blocks(samples, neighbours, texts=None, columns=None):
     if columns is None:
         height, width = blocks[0].shape[:2]
         columns = max(1, round(math.sqrt(len(blocks) * height / width)))
-    return images.grid(np.stack(blocks), columns, size // 4)
+    return images.grid(np.stack(blocks), min(columns, len(blocks)), size // 4)
 
 
 def _enlarged(pixels, columns=None):

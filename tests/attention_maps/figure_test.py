@@ -232,3 +232,7 @@ def test_matplotlib_is_loaded_when_something_is_drawn():
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_dollar_sign_starts_no_formula(tmp_path):
+    write_attention(tmp_path / "a.png", [view(title="$_$")], "a$^$b")

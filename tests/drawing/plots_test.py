@@ -23,8 +23,8 @@ def draw(tmp_path, monkeypatch):
 
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", keep)
 
-    def draw(metrics, evaluations=()):
-        write_metrics_plot(tmp_path / "metrics.png", metrics, evaluations, "a run")
+    def draw(metrics, evaluations=(), title="a run"):
+        write_metrics_plot(tmp_path / "metrics.png", metrics, evaluations, title)
         return {axes.get_title("left"): axes for axes in drawn[-1].axes}
 
     return draw
@@ -285,3 +285,14 @@ def test_matplotlib_is_imported_late_and_never_pyplot(tmp_path):
     )
     output = subprocess.check_output([sys.executable, "-c", program], text=True)
     assert output.split() == ["False", "False", "True", "False"]
+
+
+@pytest.mark.parametrize("steps", [(1, 2), (1,)], ids=["curves", "values"])
+def test_a_dollar_sign_starts_no_formula(draw, steps):
+    odd = "a$^$b"
+    evaluations = [
+        evaluation(step, protocol, odd, fid=1.0)
+        for step in steps
+        for protocol in (odd, "other")
+    ]
+    draw([], evaluations, odd)

@@ -272,6 +272,19 @@ def test_an_export_is_scored_as_its_generator(reference, run, tmp_path):
     assert exported["class_accuracy"] == live["class_accuracy"]
 
 
+def test_an_export_of_other_images_is_refused(reference, tmp_path):
+    module = tf.Module()
+    spec = tf.TensorSpec([None, 8], tf.float32, name="z")
+    paint = tf.function(lambda z: tf.zeros([len(z), 32, 32, 1]), [spec])
+    tf.saved_model.save(module, str(tmp_path), {"serving_default": paint})
+    for other in ({"resolution": 64}, {"image_channels": 3}):
+        real = references.Reference(
+            reference.summary, {**reference.about, **other}, reference.path
+        )
+        with pytest.raises(BadInput, match=r"images like.*stats.npz.*\(32, 32, 1\)"):
+            score_saved_model(tmp_path, make_how(real))
+
+
 def test_intra_fid_is_refused_before_anything_is_generated(reference, monkeypatch):
     def unwanted(*args, **kwargs):
         raise AssertionError("images were generated")

@@ -10,7 +10,7 @@ from sagan_tf import images
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import references
 from sagan_tf.evaluation.metrics.frechet import frechet_distance
-from sagan_tf.evaluation.protocols import Protocol
+from sagan_tf.evaluation.protocols import PROTOCOLS, Protocol
 from sagan_tf.settings.config import Config
 from tests.evaluation.small_network import small_network
 
@@ -105,6 +105,38 @@ def test_a_damaged_reference_is_named(npz, tmp_path, damage):
         references.read_reference(path, PROTOCOL, small_network())
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("about", lambda about: [about], "about: it must be an object"),
+        ("about", lambda about: without(about, "num_classes"), "has no num_classes"),
+        ("about", lambda about: {**about, "resolution": "a"}, "resolution must be"),
+        ("features", lambda array: array.astype(str), "features <U"),
+        ("features", lambda array: array[:, :-1], r"features float32 \(30, 5\)"),
+        ("features", lambda array: array[:-1], r"features float32 \(29, 6\)"),
+        ("logits", lambda array: array[0], r"logits float32 \(10,\)"),
+        ("labels", lambda array: array[:-1], r"labels int32 \(29,\)"),
+        ("labels", lambda array: array / 2, "labels float64"),
+        ("count", lambda array: np.inf, "infinity"),
+    ],
+)
+def test_odd_content_is_one_line(npz, tmp_path, name, change, words):
+    path = tmp_path / "stats.npz"
+    make(npz, path)
+    arrays = dict(np.load(path))
+    if name == "about":
+        arrays[name] = json.dumps(change(json.loads(str(arrays[name]))))
+    else:
+        arrays[name] = change(arrays[name])
+    np.savez(path, **arrays)
+    with pytest.raises(BadInput, match=f"not a whole reference file: .*{words}"):
+        references.read_reference(path, PROTOCOL, small_network())
+
+
+def without(about, name):
+    return {key: value for key, value in about.items() if key != name}
+
+
 def test_differences_are_all_named(npz, tmp_path):
     path = tmp_path / "stats.npz"
     make(npz, path)
@@ -114,6 +146,46 @@ def test_differences_are_all_named(npz, tmp_path):
     for part in ("_real is 40, needed 20", "_split", "network_hash", "stats.npz"):
         assert part in str(error.value)
     assert "resize" not in str(error.value)
+
+
+def test_a_given_file_that_does_not_fit_names_what_does(npz, tmp_path):
+    path = tmp_path / "stats.npz"
+    made_with, asked = (PROTOCOLS[n] for n in ("quick-5k", "official-train-50k"))
+    make(npz, path, made_with)
+    with pytest.raises(BadInput, match=r"Try --protocol=quick-5k, with which it was"):
+        references.read_reference(path, asked, small_network(), npz)
+    other = dataclasses.replace(npz, resolution=64)
+    with pytest.raises(BadInput) as error:
+        references.read_reference(path, asked, small_network(), other)
+    for part in (
+        "--protocol=official-train-50k --resolution=64",
+        "resolution is 32",
+    ):
+        assert part in str(error.value)
+    assert "remove" not in str(error.value)
+
+
+def test_a_file_with_too_few_features_is_computed_again(npz, tmp_path):
+    path = tmp_path / "stats.npz"
+    make(npz, path, keep=10)
+    for keep, count in ((None, 10), (9, 10), (30, 30), (1000, 40)):
+        made = make(npz, path, keep=keep)
+        read = references.read_reference(path, PROTOCOL, small_network())
+        for reference in (made, read):
+            assert reference.summary.features.shape[0] == count
+    change_an_image(npz)
+    make(npz, tmp_path / "few.npz", keep=10)
+    (tmp_path / "few.npz").replace(path)
+    change_an_image(npz)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="content_hash is"):
+        make(npz, path, keep=30)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(npz, tmp_path):
+    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
+        make(npz, tmp_path)
 
 
 def content(some, labels=None, parts=1):
@@ -144,13 +216,17 @@ def test_content_hash_sees_pixels_labels_and_order_but_not_batches():
     assert len({first, *others}) == 6
 
 
+def change_an_image(config):
+    path = config.dataset.removeprefix("npz:")
+    arrays = dict(np.load(path))
+    arrays["images"][:, 5, 5] ^= 1  # The lowest bit of one pixel.
+    np.savez(path, **arrays)
+
+
 def test_changed_pictures_are_refused(npz, tmp_path):
     path = tmp_path / "stats.npz"
     make(npz, path)
-    pictures = npz.dataset.removeprefix("npz:")
-    arrays = dict(np.load(pictures))
-    arrays["images"][:, 5, 5] ^= 1  # The lowest bit of one pixel.
-    np.savez(pictures, **arrays)
+    change_an_image(npz)
     with pytest.raises(ValueError, match=r"content_hash is .*, needed .*remove this"):
         make(npz, path)
 

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from sagan_tf.errors import BadInput
 from sagan_tf.evaluation import evaluator, runs
 from sagan_tf.evaluation.evaluator import open_how, score_samples
 from sagan_tf.run import directory
@@ -53,6 +54,14 @@ def test_results_go_where_they_are_asked_for(how, tmp_path):
     log = tmp_path / "mine.jsonl"
     runs.score(how, samples="digits", samples_split="test", output=log)
     assert lines(log)[0]["subject"] == "digits (test)"
+
+
+def test_results_go_into_no_other_file(how, tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text('{"mine": 1}')
+    with pytest.raises(BadInput, match=r"must be a \.jsonl.*Try .*results\.jsonl"):
+        runs.score(how, samples="digits", samples_split="test", output=path)
+    assert path.read_text() == '{"mine": 1}'
 
 
 def damage(run, step):

@@ -85,6 +85,23 @@ def test_the_classifier_trains_without_a_word(monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("1,797 images of digits")
 
 
+def test_inception_can_be_checked_from_its_folder(monkeypatch):
+    opened = []
+
+    def open_network(*place):
+        opened.append(place)
+        return small_network()
+
+    for name, value in (
+        ("open_feature_network", open_network),
+        ("image_checks", lambda *_: []),
+        ("classifier_training.train_classifier", None),
+    ):
+        monkeypatch.setattr(f"sagan_tf.evaluation.self_check.{name}", value)
+    assert self_check.run(inception="modules/inception") == 0
+    assert opened == [(None, "modules/inception")]
+
+
 def test_data_without_labels_is_refused(tmp_path):
     path = tmp_path / "images.npz"
     np.savez(path, images=np.zeros((4, 8, 8, 1), np.uint8))

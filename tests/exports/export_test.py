@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import pathlib
+import shlex
 
 import keras
 import numpy as np
@@ -104,6 +105,14 @@ def test_the_description_names_what_matters(exported):
     assert f"-v {folder.parent}:/models/clothes" in text
     assert "whose name is a number" not in text
     other = "\n".join(export.describe(record, pathlib.Path("models/clothes")))
+    odd = export.describe(record, pathlib.Path("my models' & more/a"))
+    serve, ask = (shlex.split(line) for line in odd[-2:])
+    place = pathlib.Path("my models' & more").absolute()
+    assert serve[4:8] == [
+        *("-e", "MODEL_NAME=my models' & more"),
+        *("-v", f"{place}:/models/my models' & more"),
+    ]
+    assert ask[3].endswith("/models/my models' & more:predict")
     assert "whose name is a number" in other
     assert "Try --output=models/clothes/1" in other
 

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from sagan_tf.errors import BadInput
 from sagan_tf.exports.folder import RECORD, check_output, export_folder
 
 MODEL = "saved_model.pb"
@@ -68,6 +69,19 @@ def test_an_export_is_not_replaced_unasked(path):
     make(path, overwrite=True)
     assert (path / MODEL).read_text() == "new"
     assert names(path.parent) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("output", "other"), [("/", "/1"), (".", r"\S+/1"), ("..", "1"), ("a/.", "a?/?1")]
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_without_a_name_is_refused(
+    tmp_path, monkeypatch, output, other, overwrite
+):
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=rf"Try --output={other}[,.]"):
+        check_output(output, overwrite)
 
 
 def test_an_export_replaces_one_of_another_format(path):

@@ -11,11 +11,30 @@ def line(step=24, ema=True, standing=0, fid=1.0, network="a", subject="checkpoin
     return {
         "subject": subject,
         "step": step,
+        "num_fake": 5,
+        "num_real": 6,
         "metrics": {"fid": fid},
         "protocol": {"name": "p", "ema": ema, "standing_batches": standing},
-        "network": {"hash": network},
-        "reference": {"content_hash": "r"},
+        "network": {"name": network, "hash": network, "is_inception": False},
+        "reference": {"content_hash": "r", "description": "photos"},
+        "warnings": [],
     }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["num_fake", "num_real", "network.name", "network.is_inception"]
+    + ["reference.description", "warnings"],
+)
+def test_a_line_that_the_model_card_cannot_show_is_left_out(tmp_path, capsys, name):
+    other = line()
+    *place, key = name.split(".")
+    del (other[place[0]] if place else other)[key]
+    text = "".join(json.dumps(each) + "\n" for each in (line(fid=2.0), other))
+    (tmp_path / "evaluations.jsonl").write_text(text)
+    (found,) = find_evaluations(tmp_path, 24, True, True)
+    assert found["metrics"]["fid"] == 2.0
+    assert f"line 2, is left out: it has no {name}." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

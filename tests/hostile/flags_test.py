@@ -354,6 +354,12 @@ TABLE = [
         "2147483647. Received: '0-99999999999'. Try --seeds=0-7 or --seeds=3,5.",
     ),
     (
+        "sample",
+        ["--workdir=run", "--output=a.gif", "--progress", "--seeds=3"],
+        "--progress animates grids that are there. Received: --progress --seeds. Try "
+        "--progress without the rest.",
+    ),
+    (
         "evaluate",
         ["--watch_seconds=nan"],
         "watch_seconds must be a number from 0 to 1000000. Received: "
@@ -371,6 +377,46 @@ TABLE = [
         [],
         "There is nothing to evaluate. Try --workdir=runs/digits, "
         "--samples=folder:DIR or --saved_model=DIR.",
+    ),
+    *(
+        (
+            "evaluate",
+            [*others, f"--{flag}{value}"],
+            f"--{flag.removeprefix('no')} goes with {wanted}. Received: "
+            f"--{flag.removeprefix('no')} alone. Try both, or neither.",
+        )
+        for others, flag, value, wanted in (
+            (["--samples=digits"], "checkpoint", "=all", "--workdir"),
+            (["--samples=digits"], "watch", "", "--workdir"),
+            (["--samples=digits"], "noema", "", "--workdir"),
+            (["--saved_model=a"], "noema", "", "--workdir"),
+            (["--saved_model=a"], "standing_batches", "=3", "--workdir"),
+            (["--samples=digits"], "seed", "=1", "--workdir or --saved_model"),
+            (["--samples=digits"], "truncation", "=1", "--workdir or --saved_model"),
+            (["--workdir=run"], "samples_split", "=test", "--samples"),
+        )
+    ),
+    *(
+        (
+            "evaluate",
+            ["--workdir=run", f"--{other}", f"--{flag}"],
+            f"--{flag.partition('=')[0]} does not go with "
+            f"--{other.partition('=')[0]}: {reason}. Received: both. Try one of the "
+            "two.",
+        )
+        for other, flag, reason in (
+            ("saved_model=a", "ema", "an export has one set of weights"),
+            (
+                "saved_model=a",
+                "standing_batches=3",
+                "an export has statistics of its own",
+            ),
+            (
+                "workdir=run",
+                "output=a.jsonl",
+                "results go into the run's evaluations.jsonl",
+            ),
+        )
     ),
     (
         "ablate",
@@ -415,6 +461,11 @@ TABLE = [
         "--output must be a .png. Received: a.jpg. Try --output=attention.png.",
     ),
     (
+        "attention",
+        ["--workdir=run", "--output=a.png", "--html=a.png"],
+        "--html must be a .html. Received: a.png. Try --html=attention.html.",
+    ),
+    (
         "export",
         ["--workdir=run", "--output=a", "--checkpoint=1e3"],
         "checkpoint must be newest, best or the number of a step. Received: "
@@ -437,6 +488,11 @@ TABLE = [
         ["--workdir=run", "--to=hf://user/digits@main"],
         "--to is a repository without a revision. Received: hf://user/digits@main. Try "
         "--to=hf://user/digits.",
+    ),
+    (
+        "export",
+        ["--workdir=run", "--output=a", "--private"],
+        "--private goes with --to. Received: --private alone. Try both, or neither.",
     ),
     (
         "export",

@@ -260,6 +260,12 @@ def test_the_present_folder_can_become_the_run(run, tensors, tmp_path, monkeypat
     assert (tmp_path / "here" / "import.json").exists()
 
 
+def test_the_command_that_is_shown_can_be_pasted(run, tensors, tmp_path):
+    workdir = tmp_path / "my run"
+    _, out, _ = run(tensors, f"--workdir={workdir}")
+    assert f"Try python -m sagan_tf.sample --workdir='{workdir}' --seeds" in out
+
+
 def test_flags_of_other_layouts_are_refused(run, tensors, workdir, monkeypatch):
     assert run(tensors, "--image_order=bgr")[0] == 0
     monkeypatch.setattr(LAYOUT, "OPTIONS", ())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sagan_tf.errors import BadInput
 from sagan_tf.layers import ConditionalBatchNorm, ProjectionHead
 
 
@@ -132,3 +133,24 @@ def test_missing_and_superfluous_labels_are_errors(layer):
         layer(3)(x)
     with pytest.raises(ValueError, match="without labels"):
         layer()(x, labels)
+
+
+@pytest.mark.parametrize("layer", [ConditionalBatchNorm, ProjectionHead])
+def test_labels_of_a_keras_input_are_a_column(layer):
+    x, labels = batch()
+    x = x[:, 0, 0] if layer is ProjectionHead else x
+    layer = layer(3)
+    expected = layer(x, labels)
+    np.testing.assert_array_equal(layer(x, labels[:, None]), expected)
+    np.testing.assert_array_equal(layer(x, labels=list(labels.numpy())), expected)
+    for wrong in (tf.one_hot(labels, 3), labels[:, None, None], labels[0]):
+        with pytest.raises(BadInput, match=r"labels \(B,\) or \(B, 1\)"):
+            layer(x, wrong)
+
+
+@pytest.mark.parametrize("shape", [(4, 8), (4, 8, 8), (2, 4, 6, 6, 3)])
+def test_what_is_no_map_is_refused_when_it_is_built(shape):
+    import keras
+
+    with pytest.raises(BadInput, match=r"\(B, H, W, C\)\. Received"):
+        ConditionalBatchNorm()(keras.Input(shape[1:]))

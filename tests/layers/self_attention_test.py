@@ -116,6 +116,17 @@ def test_a_functional_model_has_the_scores_as_its_second_output(
     assert (output.dtype, scores.dtype) == (compute_dtype, "float32")
 
 
+@pytest.mark.parametrize("variant", ["official", "paper_icml"])
+def test_a_functional_model_of_any_size_has_scores(variant, x):
+    inputs = keras.Input((None, None, 16))
+    layer = SelfAttention(variant)
+    output, scores = layer(inputs, return_attention_scores=True)
+    assert (output.shape, scores.shape) == ((None, None, None, 16), (None, None, None))
+    expected = layer(x, return_attention_scores=True)
+    for ours, theirs in zip(keras.Model(inputs, [output, scores])(x), expected):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_functional_model_has_one_output_without_scores():
     inputs = keras.Input((4, 6, 16))
     assert SelfAttention()(inputs).shape == (None, 4, 6, 16)

@@ -238,3 +238,23 @@ def test_an_einsum_layer_is_as_far_beyond_1_as_documented():
     wrapped.layer.kernel.assign(np.eye(3, 5)[None])
     norm = np.linalg.norm(wrapped(np.ones((1, 1), "float32")))
     assert norm == pytest.approx(np.sqrt(3), rel=1e-4)
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in_a_model"])
+def test_the_loss_of_an_activity_regularizer_is_that_of_the_layer(inside):
+    dense = layers.Dense(4, activity_regularizer=keras.regularizers.L2(0.5))
+    layer = SpectralNormalization(dense)
+    model = keras.Sequential([layer]) if inside else layer
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
+    with tf.GradientTape() as tape:
+        outputs = model(x)
+        (loss,) = model.losses
+    np.testing.assert_allclose(loss, 0.5 * np.sum(outputs**2) / 2, rtol=1e-5)
+    assert np.any(tape.gradient(loss, dense.kernel.value))
+    values = [[v.value for v in w] for w in _states(model)]
+    _, _, losses = model.stateless_call(*values, x, return_losses=True)
+    assert len(losses) == 1
+
+
+def _states(model):
+    return model.trainable_variables, model.non_trainable_variables

@@ -1028,6 +1028,26 @@ def test_float16_wraps_both_optimizers():
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
+def test_float16_is_that_of_the_networks():
+    keras.config.set_dtype_policy("mixed_float16")
+    halves = networks()
+    keras.config.set_dtype_policy("float32")
+    for made, is_wrapped in ((halves, True), (networks(), False)):
+        model = SAGAN(*made, num_classes=CLASSES)
+        model.compile()
+        for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
+            wrapper = keras.optimizers.LossScaleOptimizer
+            assert isinstance(optimizer, wrapper) == is_wrapped
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weights_of_16_bits_are_refused(dtype):
+    keras.config.set_dtype_policy(dtype)
+    model = SAGAN(*networks(), num_classes=CLASSES)
+    with pytest.raises(BadInput, match=rf"{dtype}\. Try .*mixed_{dtype}'"):
+        model.compile()
+
+
 def test_float16_trains_both_networks():
     keras.config.set_dtype_policy("mixed_float16")
     try:

@@ -147,6 +147,7 @@ def test_affine_is_batch_norm_in_inference():
     affine(x, labels)
     affine.scale.assign(np.full((3, 7), 1 / np.sqrt(1 + 1e-5)))
     np.testing.assert_allclose(affine(x, labels), expected, atol=1e-6)
+    np.testing.assert_array_equal(affine(x, labels[:, None]), affine(x, labels))
     with pytest.raises(ValueError, match="num_classes=3"):
         affine(x)
 

@@ -1,6 +1,7 @@
 """The report of a run that was never trained; opened in a browser."""
 
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -143,6 +144,13 @@ def test_what_spoils_the_report_is_said_before_the_work(
     assert command.main(["report", f"--workdir={tmp_path / 'mine'}"]) == 2
     captured = capsys.readouterr()
     assert line in captured.err and captured.err.count("\n") == 1
+
+
+def test_commands_can_be_pasted_whatever_the_folder_is_called(tmp_path):
+    workdir = tmp_path / "l\u00e4ufe" / "lauf '\u00fc' & 1"
+    for line in report._next(workdir, Config(), 7).commands:
+        assert f"--workdir={workdir}" in shlex.split(line)
+    assert f"--output=models/{workdir.name}/1" in shlex.split(line)
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys):

@@ -9,7 +9,8 @@ from sagan_tf.settings.command import parse
 
 def check(*flags):
     values = parse(["sample", *flags], _define)
-    kinds.check({name: values[name].value for name in values})
+    given = {name for name in values if values[name].present}
+    kinds.check({name: values[name].value for name in values}, given)
 
 
 GIF, PNG = "--output=a.gif", "--output=a.png"
@@ -44,6 +45,8 @@ def test_flags_that_go_together(flags):
         ([GIF, "--progress", "--neighbours=1"], "--neighbours --progress"),
         ([GIF], "still image must be a .png.*a.gif"),
         (["--output=a.webp", "--neighbours=5"], "still image must be a .png.*a.webp"),
+        ([GIF, "--progress", "--seeds=1", "--labels=2"], "--progress --seeds --labels"),
+        ([GIF, "--progress", "--columns=9", "--noema"], "--progress --ema --columns"),
         ([PNG, "--progress"], "--progress needs an animation.*a.png"),
         (["--output=a.jpg"], "must be a .png.*a.jpg"),
         ([PNG, "--interpolate", "--frame_seconds=1"], "--frame_seconds.*a.png"),

@@ -64,8 +64,9 @@ def test_one_row_without_a_name_is_a_square():
     rows, pixels = rows_of(choice), random_pixels(1, 5)
     picture = layouts.seed_rows(rows, pixels, choice)
     assert picture.shape == (2 * PITCH - 4, 3 * PITCH - 4, 1)
-    wide = layouts.seed_rows(rows, pixels, choice, columns=5)
-    assert wide.shape == (SIZE, 5 * PITCH - 4, 1)
+    for columns in (5, 1000):
+        wide = layouts.seed_rows(rows, pixels, choice, columns)
+        assert wide.shape == (SIZE, 5 * PITCH - 4, 1)
 
 
 def test_torn_rows_have_their_words_below_each_picture():

@@ -9,6 +9,7 @@ classifier.json       its settings, its accuracy on held-out images, its hash
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
 import re
 import zipfile
@@ -17,7 +18,7 @@ import keras
 import numpy as np
 
 from sagan_tf.errors import BadInput
-from sagan_tf.files import replacing_folder, write_text
+from sagan_tf.files import TEMPORARY, check_writable, replacing_folder, write_text
 from sagan_tf.run.records import NUMBER, read_json
 
 NETWORK_FILE, RECORD_FILE = "classifier.keras", "classifier.json"
@@ -155,25 +156,28 @@ def check_name(name):
 
 
 def check_output(folder, overwrite=False):
-    """Checks, before a training, that a classifier may be written to `folder`.
+    """Checks, before a training, that a classifier can be written to `folder`.
 
     Raises:
         BadInput: something exists there (a classifier may, with `overwrite`).
+        OSError: nothing can be written there.
     """
     folder = pathlib.Path(folder)
-    if (folder / RECORD_FILE).is_file():
-        if overwrite:
-            return
+    is_classifier = (folder / RECORD_FILE).is_file()
+    if is_classifier and not overwrite:
         raise BadInput(
             f"There is a classifier in {folder} already. Try another --output, or "
             "--overwrite to replace it."
         )
     is_file = folder.is_symlink() or folder.is_file()
-    if is_file or (folder.is_dir() and any(folder.iterdir())):
+    holds_files = folder.is_dir() and any(folder.iterdir())
+    if not is_classifier and (is_file or holds_files):
         raise BadInput(
             f"output must be a new folder. Received: {folder}, which "
             f"{'is a file' if is_file else 'holds other files'}. Try another --output."
         )
+    # The finished folder comes from beside it.
+    check_writable(f"{os.path.realpath(folder)}{TEMPORARY}", make_parents=True)
 
 
 def save_classifier(folder, model, record, overwrite=False):

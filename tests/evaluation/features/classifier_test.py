@@ -177,6 +177,15 @@ def test_the_old_one_comes_back_when_the_new_one_cannot_take_its_place(
     assert record["sha256"] == classifier.weights_hash(tiny())
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_place_that_cannot_be_written_is_found_before_a_training(tmp_path, overwrite):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match=f"{tmp_path}/file"):
+        classifier.check_output(tmp_path / "file" / "cls", overwrite)
+    classifier.check_output(tmp_path / "new" / "cls", overwrite)
+    assert os.listdir(tmp_path) == ["file"]
+
+
 def test_a_folder_without_a_classifier_is_named(tmp_path):
     with pytest.raises(ValueError, match=f"{tmp_path} is not the folder of a class"):
         classifier.load_classifier(tmp_path)
