@@ -118,7 +118,7 @@ def test_other_settings_and_folders_that_are_not_shared_are_named(seen):
     chief, other = (report["disagreeing"]["folder"] for report in seen)
     assert chief is None
     assert "worker 1 of 2 does not see" in other
-    assert "b1/config.json" in other
+    assert "b1/samples" in other
 
 
 def train(folder, workdir, **changes):
