@@ -105,6 +105,7 @@ def test_only_too_little_memory_is_forgiven(script):
         script._if_it_fits(fail, "a bug")
 
 
+@pytest.mark.slow
 def test_what_ours_imports_needs_no_tensorflow(tmp_path):
     pytest.importorskip("jax", reason="JAX is in the test extra")
     (tmp_path / "tensorflow.py").write_text("raise SystemExit('loads TensorFlow')")

@@ -296,6 +296,7 @@ def test_kernel_is_of_this_interpreter_whatever_is_installed(tmp_path, monkeypat
     assert output.text.strip() == sys.executable
 
 
+@pytest.mark.slow
 def test_a_notebook_with_an_error_is_left_as_it_was(tmp_path, capfd):
     path = tmp_path / "broken.ipynb"
     nbformat.write(small_notebook("a = 1", "a / 0", "b = 2"), path)

@@ -124,6 +124,7 @@ def test_nothing_left_is_an_error(folder):
         open_source(f"folder:{folder}", skip_bad_images=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "tfrecord"])
 def test_a_bad_image_that_ends_a_run_is_named(folder, tmp_path, kind):
     if kind == "folder":

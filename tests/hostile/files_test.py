@@ -87,6 +87,7 @@ anything = arrays.arrays(dtypes, shapes)
 pixels = arrays.arrays(np.uint8, st.tuples(st.just(3), *[st.integers(1, 4)] * 3))
 
 
+@pytest.mark.slow
 @few
 @hypothesis.given(
     st.fixed_dictionaries(
@@ -139,6 +140,7 @@ def records_file(tmp_path_factory):
     return tfrecord(tmp_path_factory.mktemp("records"))
 
 
+@pytest.mark.slow
 @few
 @hypothesis.given(choose=st.data())
 def test_any_framing_of_a_tfrecord(capsys, tmp_path, records_file, choose):

@@ -304,6 +304,7 @@ def test_mixed_precision_is_close_and_ends_in_float32(build, policy):
     assert all(w.dtype == "float32" for w in mixed.weights)
 
 
+@pytest.mark.slow
 @both
 def test_xla_computes_the_same(build):
     network = small(build)

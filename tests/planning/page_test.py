@@ -66,6 +66,7 @@ def test_what_was_counted_stands_beside_the_formula():
     assert "as TensorFlow counts" in counted and "of the formula's" in counted
 
 
+@pytest.mark.slow
 def test_a_plan_that_was_not_counted_says_that_it_is_too_high():
     text = plan_text(tiny_plan(), {})
     assert "days and dollars follow from the formula" in text

@@ -212,6 +212,7 @@ def test_the_line_says_which_rows_are_taken_and_which_are_new(source):
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_early_starts_with_the_same_step_again(tmp_path, source):
     shutil.copytree(source[0], tmp_path / "a")
     config = changed(initialize_from=str(tmp_path / "a"))
