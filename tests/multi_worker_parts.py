@@ -165,9 +165,9 @@ def disagreeing(folder, workers):
     directory._SECONDS_TO_APPEAR = 1
     other = Config(num_classes=CLASSES, seed=workers.index)
     return {
-        "settings": message_of(directory.prepare, folder / "a", other, {}, workers),
+        "settings": message_of(directory.open_run, folder / "a", other, workers),
         "folder": message_of(
-            directory.prepare, folder / f"b{workers.index}", CONFIG, {}, workers
+            directory.open_run, folder / f"b{workers.index}", CONFIG, workers
         ),
     }
 

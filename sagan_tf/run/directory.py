@@ -43,12 +43,11 @@ _SECONDS_TO_APPEAR = 60
 _OF_A_MACHINE = ("data_dir", "manual_dir")
 
 
-def prepare(workdir, config, data, workers=None):
+def prepare(workdir, config, data):
     """`open_run`, then `describe`: for a run that does not begin with a training.
 
     Args:
-        workdir, config, data, workers: see there; without `workers` this is the only
-            one.
+        workdir, config, data: see there.
 
     Returns:
         `Checkpoints`.
@@ -56,10 +55,8 @@ def prepare(workdir, config, data, workers=None):
     Raises:
         BadInput, OSError: see there.
     """
-    workers = workers or Workers()
-    checkpoints = open_run(workdir, config, workers)
-    if workers.is_chief:
-        describe(workdir, config, data)
+    checkpoints = open_run(workdir, config, Workers())
+    describe(workdir, config, data)
     return checkpoints
 
 

@@ -165,14 +165,14 @@ def test_a_worker_writes_nothing_into_the_run_directory(tmp_path):
     directory.prepare(tmp_path, CONFIG, DATA)
     (tmp_path / "config.json.1.tmp").write_text("the chief is writing")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    directory.prepare(tmp_path, CONFIG, DATA, Beside())
+    directory.open_run(tmp_path, CONFIG, Beside())
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 def test_a_worker_that_does_not_see_the_run_directory_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(directory, "_SECONDS_TO_APPEAR", 0)
     with pytest.raises(ValueError, match="worker 1 of 2 does not see .*samples"):
-        directory.prepare(tmp_path, CONFIG, DATA, Beside())
+        directory.open_run(tmp_path, CONFIG, Beside())
     assert not list(tmp_path.iterdir())
 
 
@@ -186,7 +186,7 @@ def test_where_the_data_lies_may_differ_between_machines(tmp_path):
 
     for values in ({}, {"data_dir": "elsewhere"}, {"seed": 1}):
         config = Config(**{**vars(CONFIG), **values})
-        directory.prepare(tmp_path, config, DATA, Listening())
+        directory.open_run(tmp_path, config, Listening())
     here, there, other = seen[0], seen[2], seen[4]
     assert here == there
     assert here != other
