@@ -17,7 +17,7 @@ from absl import flags
 
 from sagan_tf.errors import FINISHED, BadInput
 from sagan_tf.hub import find_own_run
-from sagan_tf.settings.arguments import MOST_TRUNCATION, parse_step
+from sagan_tf.settings.arguments import MOST_TRUNCATION, check_companions, parse_step
 from sagan_tf.settings.command import load, run_command
 from sagan_tf.settings.config import PROTOCOLS
 
@@ -84,13 +84,9 @@ def _define(values):
 
 def _check_together(values):
     """Refuses flags without effect, some of which would stand in the record."""
-    given = [name for name in values if values[name].value != values[name].default]
-    for name, others in _GO_WITH.items():
-        if name in given and not set(others) & set(given):
-            raise BadInput(
-                f"--{name} goes with {' or '.join(f'--{other}' for other in others)}. "
-                f"Received: --{name} alone. Try both, or neither."
-            )
+    changed = (name for name in values if values[name].value != values[name].default)
+    given = {name: f"--{name}" for name in changed}
+    check_companions(given, _GO_WITH)
     for name, other, reason in _NOT_WITH:
         if name in given and other in given:
             raise BadInput(

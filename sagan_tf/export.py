@@ -24,7 +24,7 @@ from sagan_tf import hub
 from sagan_tf.errors import FINISHED, BadInput
 from sagan_tf.exports.folder import check_output
 from sagan_tf.exports.formats import NAMES, SAVED_MODEL, check_format
-from sagan_tf.settings.arguments import STANDING, parse_step
+from sagan_tf.settings.arguments import STANDING, check_companions, parse_step
 from sagan_tf.settings.command import load, required, run_command
 
 
@@ -67,10 +67,8 @@ def _check(values):
             f"{values.license}. Try --license=cc-by-4.0 or --license=apache-2.0."
         )
     parse_step(values.checkpoint)
-    if values.private and not values.to:
-        raise BadInput(
-            "--private goes with --to. Received: --private alone. Try both, or neither."
-        )
+    given = {name: f"--{name}" for name in ("private", "to") if values[name].value}
+    check_companions(given, {"private": ("to",)})
     if values.to:
         hub.check_upload(values.to)
 

@@ -2,6 +2,7 @@
 
 from sagan_tf.drawing.animation import is_animation
 from sagan_tf.errors import BadInput
+from sagan_tf.settings.arguments import check_companions
 
 # What is drawn instead of a grid, and the flags that only some of it takes.
 _KINDS = ("interpolate", "interpolate_labels", "neighbours", "progress")
@@ -15,7 +16,12 @@ _FOR = {
 }
 # What --progress, which draws no images, has no use for.
 _OF_IMAGES = (
-    *("checkpoint", "ema", "standing_batches", "seeds", "labels", "truncation"),
+    "checkpoint",
+    "ema",
+    "standing_batches",
+    "seeds",
+    "labels",
+    "truncation",
     "columns",
 )
 
@@ -36,12 +42,8 @@ def check(flags, given=()):
             "Only one kind of output can be drawn at a time. Received: "
             f"{' '.join(f'--{name}' for name in kinds)}. Try --{kinds[0]} alone."
         )
-    for name, fitting in _FOR.items():
-        if flags[name] is not None and not set(kinds) & set(fitting):
-            raise BadInput(
-                f"--{name} goes with {' or '.join(f'--{kind}' for kind in fitting)}. "
-                f"Received: --{name}={flags[name]} alone. Try both, or neither."
-            )
+    names = [*kinds, *(name for name in _FOR if flags[name] is not None)]
+    check_companions({name: f"--{name}={flags[name]}" for name in names}, _FOR)
     unused = [f"--{name}" for name in _OF_IMAGES if name in given]
     if flags["progress"] and unused:
         raise BadInput(

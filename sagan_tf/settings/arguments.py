@@ -15,6 +15,25 @@ MOST_TRUNCATION = 100
 STANDING = "batches that measure the statistics of batch norm again; 0: moving averages"
 
 
+def check_companions(given, companions):
+    """Refuses flags that have no effect without another one.
+
+    Args:
+        given: dict of the name of each flag that is given to what was received, as
+            `"--seed=3"`.
+        companions: dict of the name of a flag to those of which it needs one.
+
+    Raises:
+        BadInput: a flag is given without any of those that it needs.
+    """
+    for name, others in companions.items():
+        if name in given and not set(others) & set(given):
+            raise BadInput(
+                f"--{name} goes with {' or '.join(f'--{other}' for other in others)}. "
+                f"Received: {given[name]} alone. Try both, or neither."
+            )
+
+
 def parse_numbers(text, name):
     """Reads numbers and ranges: `"3,7,10-12"` is 3, 7, 10, 11, 12.
 
