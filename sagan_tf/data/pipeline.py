@@ -114,8 +114,8 @@ def check_batch(source, batch_size):
     """
     if source.num_images < batch_size:
         raise BadInput(
-            f"A batch needs {batch_size} images. Received: {source.description}, "
-            f"{source.num_images} of them usable. Try a smaller --batch_size or more "
+            f"A batch needs {batch_size:,} images. Received: {source.description}, "
+            f"{source.num_images:,} of them usable. Try a smaller --batch_size or more "
             "images."
         )
 

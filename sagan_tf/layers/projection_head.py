@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from sagan_tf.layers.conditional_batch_norm import check_labels
+from sagan_tf.layers.checks import check_labels
 from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLayer
 
 

@@ -4,13 +4,13 @@ import keras
 from keras import ops
 
 from sagan_tf.errors import BadInput
+from sagan_tf.layers.checks import check_map
 from sagan_tf.layers.chunked_attention import (
     attend,
     attend_in_chunks,
     automatic_chunk_size,
     largest_divisor,
 )
-from sagan_tf.layers.conditional_batch_norm import check_map
 from sagan_tf.layers.spectrally_normalized_layer import SpectrallyNormalizedLayer
 
 VARIANTS = ("official", "paper_v1", "paper_icml")

@@ -6,7 +6,7 @@ from keras import ops
 
 from sagan_tf.errors import BadInput
 from sagan_tf.layers import ConditionalBatchNorm, GeneratorBlock
-from sagan_tf.layers.conditional_batch_norm import check_labels
+from sagan_tf.layers.checks import check_labels
 from sagan_tf.layers.resampling_convolutions import (
     UpsamplingConvolution,
     box_filter,
