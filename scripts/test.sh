@@ -9,6 +9,7 @@
 # PYTHON and VENV choose the interpreter and the environment: see scripts/venv.sh.
 # WORKERS is the number of processes; each takes up to 6 GB.
 set -euo pipefail
+WORKERS=${WORKERS:-$(getconf _NPROCESSORS_ONLN)}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/venv.sh
 
@@ -40,35 +41,54 @@ fi
 "$PYTHON_IN_VENV" -m ruff format --check .
 # A file stays in one process: its tests share what they have trained. The order is that
 # of tests/conftest.py, long files first.
-in_processes() {
-  "$PYTHON_IN_VENV" -m pytest -n "${WORKERS:-$(getconf _NPROCESSORS_ONLN)}" \
-    --dist loadfile --no-loadscope-reorder "$@"
-}
 if [ "${1:-}" = --fast ]; then
   shift
-  in_processes -m "not slow" "$@"
-  exit
+  exec "$PYTHON_IN_VENV" -m pytest -n "$WORKERS" --dist loadfile \
+    --no-loadscope-reorder -m "not slow" "$@"
 fi
 if [ $# -gt 0 ]; then
   exec "$PYTHON_IN_VENV" -m pytest "$@"
 fi
-# In rounds, because TensorFlow keeps 0.2 GB for each training step that it has traced,
-# whatever becomes of the model: new processes keep each one under 6 GB. Each round has
-# short files too, for both processes to end at the same time.
-rounds=(
-  "tests/model tests/parity"
-  "tests/xla_test.py tests/training/loop_test.py"
-  "tests/training tests/export_commands_test.py tests/serving_test.py"
-  "tests/variants_test.py tests/end_to_end_test.py tests/evaluate_commands_test.py
-   tests/multi_worker_test.py tests/notebooks_test.py tests/benchmark_test.py"
+# A process for each group, because TensorFlow keeps 0.2 GB for each training step that it
+# has traced, whatever becomes of the model: so each stays under 6 GB. Long groups come
+# first, for all processes to end at the same time.
+groups=(
+  "tests/model"
+  "tests/training --ignore=tests/training/loop_test.py"
+  "tests/evaluation"
+  "tests/training/loop_test.py"
+  "tests/exports"
+  "tests/parity"
+  "tests/xla_test.py tests/variants_test.py"
+  "tests/evaluate_commands_test.py tests/end_to_end_test.py tests/multi_worker_test.py"
+  "tests/export_commands_test.py tests/serving_test.py tests/notebooks_test.py"
+  "tests/layers tests/networks"
+  "tests/attention_maps tests/attention_command_test.py tests/importers"
+  "tests/run tests/planning tests/sampling tests/sample_commands_test.py"
 )
-status=0
-in_processes -m "not slow" || status=$?
-others=()
-for round in "${rounds[@]}"; do
-  # shellcheck disable=SC2086
-  in_processes -m slow $round "${others[@]}" || status=$?
-  for path in $round; do others+=("--ignore=$path"); done
+others=tests
+for group in "${groups[@]}"; do
+  for path in $group; do
+    case $path in -*) ;; *) others="$others --ignore=$path" ;; esac
+  done
 done
-in_processes -m slow "${others[@]}" || status=$?
-exit $status
+run_group() {
+  local paths status=0
+  paths=$(cat "$1")
+  # shellcheck disable=SC2086
+  "$PYTHON_IN_VENV" -m pytest $paths >"$1.log" 2>&1 || status=$?
+  cat "$1.log"
+  return $status
+}
+export PYTHON_IN_VENV
+export -f run_group
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+number=100
+for group in "${groups[@]}" "$others"; do
+  number=$((number + 1))
+  echo "$group" >"$folder/$number"
+done
+echo "$((number - 100)) groups of tests, $WORKERS at a time; each is shown when it ends"
+printf '%s\n' "$folder"/* | xargs -P "$WORKERS" -n 1 bash -c 'run_group "$1"' run_group ||
+  exit 1

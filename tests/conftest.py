@@ -26,20 +26,16 @@ _collected_at = 0.0
 
 
 def pytest_collection_modifyitems(config, items):
-    """Puts quick tests first in one process, and long files first in several.
+    """Puts long files first if there are several processes.
 
-    With several processes each takes the next file when it is done, so the last files
-    must be short ones for all processes to end at the same time.
+    Each takes the next file when it is done, so the last files must be short ones for
+    all processes to end at the same time.
     """
-    slow = [item.get_closest_marker("slow") is not None for item in items]
     if hasattr(config, "workerinput"):
         counts = collections.Counter()
-        for item, is_slow in zip(items, slow):
-            counts[item.path] += is_slow
+        for item in items:
+            counts[item.path] += item.get_closest_marker("slow") is not None
         items.sort(key=lambda item: -counts[item.path])
-    else:
-        order = {id(item): is_slow for item, is_slow in zip(items, slow)}
-        items.sort(key=lambda item: order[id(item)])
 
 
 def pytest_collection_finish():
