@@ -53,10 +53,11 @@ fi
 # has traced, whatever becomes of the model: so each stays under 6 GB. Long groups come
 # first, for all processes to end at the same time.
 groups=(
-  "tests/model"
+  "tests/model/sagan_test.py"
   "tests/training --ignore=tests/training/loop_test.py"
   "tests/evaluation"
   "tests/training/loop_test.py"
+  "tests/model --ignore=tests/model/sagan_test.py"
   "tests/exports"
   "tests/parity"
   "tests/xla_test.py tests/variants_test.py"
@@ -75,6 +76,7 @@ done
 run_group() {
   local paths status=0
   paths=$(cat "$1")
+  echo "Running $paths"
   # shellcheck disable=SC2086
   "$PYTHON_IN_VENV" -m pytest $paths >"$1.log" 2>&1 || status=$?
   cat "$1.log"

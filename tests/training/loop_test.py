@@ -92,7 +92,7 @@ def test_too_little_memory_is_explained():
     [
         ({"num_classes": 7}, ["num_classes=7", "10"]),
         ({"dataset": "npz:/no/such.npz"}, ["/no/such.npz"]),
-        ({"batch_size": 4000}, ["4000", "1797"]),
+        ({"batch_size": 4000}, ["4,000", "1,797"]),
         ({"attention_resolution": 12}, ["attention_resolution", "12"]),
         ({"strategy": "multi_worker"}, ["TF_CONFIG"]),
         ({"strategy": "mirrored", "batch_size": 5}, ["batch_size=5", "replicas=2"]),
