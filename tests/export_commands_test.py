@@ -460,7 +460,8 @@ def test_a_c_program_draws_the_same(exported, live, c_program):
         )
         np.testing.assert_array_equal(sampled, served.run("sample", request)["pixels"])
         expected = served.run("attention", from_z)["attention_16x16"]
-    np.testing.assert_array_equal(seen["attention_16x16"], expected)
+    # On a processor with AVX2 only, the map differs between the two by rounding.
+    np.testing.assert_allclose(seen["attention_16x16"], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
