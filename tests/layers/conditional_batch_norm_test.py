@@ -1,11 +1,10 @@
-"""Properties of conditional batch normalisation."""
+"""Properties of conditional batch normalization."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from sagan_tf.errors import BadInput
-from sagan_tf.layers import ConditionalBatchNorm, ProjectionHead
+from sagan_tf.layers import ConditionalBatchNorm
 
 
 def batch(count=8, seed=0):
@@ -122,35 +121,3 @@ def test_debiased_averages_of_two_replicas_are_the_means_of_both(two_replicas):
         on_two_replicas(two_replicas, layer, x, labels)
     np.testing.assert_allclose(layer.moving_mean, np.mean(x, (0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(layer.moving_weight, 1 - 0.99**2, rtol=1e-5)
-
-
-@pytest.mark.parametrize("layer", [ConditionalBatchNorm, ProjectionHead])
-def test_missing_and_superfluous_labels_are_errors(layer):
-    x, labels = batch()
-    if layer is ProjectionHead:
-        x = x[:, 0, 0]
-    with pytest.raises(ValueError, match="with labels"):
-        layer(3)(x)
-    with pytest.raises(ValueError, match="without labels"):
-        layer()(x, labels)
-
-
-@pytest.mark.parametrize("layer", [ConditionalBatchNorm, ProjectionHead])
-def test_labels_of_a_keras_input_are_a_column(layer):
-    x, labels = batch()
-    x = x[:, 0, 0] if layer is ProjectionHead else x
-    layer = layer(3)
-    expected = layer(x, labels)
-    np.testing.assert_array_equal(layer(x, labels[:, None]), expected)
-    np.testing.assert_array_equal(layer(x, labels=list(labels.numpy())), expected)
-    for wrong in (tf.one_hot(labels, 3), labels[:, None, None], labels[0]):
-        with pytest.raises(BadInput, match=r"labels \(B,\) or \(B, 1\)"):
-            layer(x, wrong)
-
-
-@pytest.mark.parametrize("shape", [(4, 8), (4, 8, 8), (2, 4, 6, 6, 3)])
-def test_what_is_no_map_is_refused_when_it_is_built(shape):
-    import keras
-
-    with pytest.raises(BadInput, match=r"\(B, H, W, C\)\. Received"):
-        ConditionalBatchNorm()(keras.Input(shape[1:]))
