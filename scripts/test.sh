@@ -65,10 +65,12 @@ groups=(
   "tests/evaluate_commands_test.py"
   "tests/variants_test.py"
   "tests/export_commands_test.py tests/serving_test.py tests/notebooks_test.py"
+  "tests/data tests/settings tests/hostile"
   "tests/layers tests/networks"
   "tests/attention_maps tests/attention_command_test.py tests/importers"
   "tests/run tests/planning tests/sampling tests/sample_commands_test.py"
 )
+# The others come first: how long they take is not known here.
 others=tests
 for group in "${groups[@]}"; do
   for path in $group; do
@@ -89,7 +91,7 @@ export -f run_group
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 number=100
-for group in "${groups[@]}" "$others"; do
+for group in "$others" "${groups[@]}"; do
   number=$((number + 1))
   echo "$group" >"$folder/$number"
 done
