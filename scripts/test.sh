@@ -39,10 +39,10 @@ if command -v npm >/dev/null && [ ! -d node_modules/onnxruntime-web ]; then
 fi
 "$PYTHON_IN_VENV" -m ruff check .
 "$PYTHON_IN_VENV" -m ruff format --check .
-# A file stays in one process: its tests share what they have trained. The order is that
-# of tests/conftest.py, long files first.
 if [ "${1:-}" = --fast ]; then
   shift
+  # A file stays in one process: its tests share what they have trained. The order is
+  # that of tests/conftest.py, long files first.
   exec "$PYTHON_IN_VENV" -m pytest -n "$WORKERS" --dist loadfile \
     --no-loadscope-reorder -m "not slow" "$@"
 fi
@@ -78,23 +78,17 @@ for group in "${groups[@]}"; do
   done
 done
 run_group() {
-  local paths status=0
-  paths=$(cat "$1")
-  echo "Running $paths"
+  local log status=0
+  log=$(mktemp)
+  echo "Running $1"
   # shellcheck disable=SC2086
-  "$PYTHON_IN_VENV" -m pytest $paths >"$1.log" 2>&1 || status=$?
-  cat "$1.log"
+  "$PYTHON_IN_VENV" -m pytest $1 >"$log" 2>&1 || status=$?
+  cat "$log"
+  rm "$log"
   return $status
 }
 export PYTHON_IN_VENV
 export -f run_group
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-number=100
-for group in "$others" "${groups[@]}"; do
-  number=$((number + 1))
-  echo "$group" >"$folder/$number"
-done
-echo "$((number - 100)) groups of tests, $WORKERS at a time; each is shown when it ends"
-printf '%s\n' "$folder"/* | xargs -P "$WORKERS" -n 1 bash -c 'run_group "$1"' run_group ||
-  exit 1
+echo "Groups of tests, $WORKERS at a time; each is shown when it ends"
+printf '%s\0' "$others" "${groups[@]}" |
+  xargs -0 -P "$WORKERS" -n 1 bash -c 'run_group "$1"' run_group || exit 1
