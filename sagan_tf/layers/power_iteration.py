@@ -38,12 +38,19 @@ from keras import ops
 
 
 class Iteration(typing.NamedTuple):
-    """The values of one power iteration that its gradient needs, by the names above."""
+    """The values of one power iteration that its gradient needs, by the names above.
+
+    v is a column here, `(m, 1)`. A length is a norm plus e. Each is computed once: the
+    smaller graph is traced sooner.
+    """
 
     u_before: object
     a_norm: object
+    a_length: object
     v: object
     b_norm: object
+    b_length: object
+    ratio: object  # b_norm / b_length
     u: object
 
 
@@ -61,19 +68,22 @@ def iterate(matrix, u, iterations=1, epsilon=1e-12):
     """
     steps = []
     for _ in range(iterations):
-        a = _times_transposed(u, matrix)
+        a = ops.matmul(matrix, _as_column(u))
         a_norm = _norm(a)
-        v = a / (a_norm + epsilon)
-        b = ops.matmul(v, matrix)
+        a_length = a_norm + epsilon
+        v = a / a_length
+        b = ops.matmul(_as_row(v), matrix)
         b_norm = _norm(b)
-        before, u = u, b / (b_norm + epsilon)
-        steps.append(Iteration(before, a_norm, v, b_norm, u))
+        b_length = b_norm + epsilon
+        before, u = u, b / b_length
+        ratio = b_norm / b_length
+        steps.append(Iteration(before, a_norm, a_length, v, b_norm, b_length, ratio, u))
     return steps
 
 
-def sigma_of(step, epsilon=1e-12):
+def sigma_of(step):
     """Sigma after an `Iteration`: float scalar tensor."""
-    return ops.square(step.b_norm) / (step.b_norm + epsilon)
+    return step.b_norm * step.ratio
 
 
 def sigma_gradient(matrix, steps, factor=1.0, stop_gradient=False, epsilon=1e-12):
@@ -91,21 +101,21 @@ def sigma_gradient(matrix, steps, factor=1.0, stop_gradient=False, epsilon=1e-12
     """
     last = steps[-1]
     if stop_gradient:
-        return ops.matmul(ops.transpose(last.v), factor * last.u)
+        return ops.matmul(last.v, factor * last.u)
     columns, rows = [], []
-    db = last.u * (2 - last.b_norm / (last.b_norm + epsilon))
+    db = last.u * (2 - last.ratio)
     for index in reversed(range(len(steps))):
         step = steps[index]
-        dv = _times_transposed(db, matrix)
-        da = _through_unit(dv, step.v, step.a_norm, epsilon)
+        dv = ops.matmul(matrix, _as_column(db))
+        da = _through_unit(dv, step.v, step.a_norm, step.a_length, epsilon)
         columns += [step.v, da]
         rows += [db, step.u_before]
         if index:
             before = steps[index - 1]
-            du = ops.matmul(da, matrix)
-            db = _through_unit(du, before.u, before.b_norm, epsilon)
-    columns, rows = ops.concatenate(columns, 0), ops.concatenate(rows, 0)
-    return ops.matmul(ops.transpose(columns), factor * rows)
+            du = ops.matmul(_as_row(da), matrix)
+            db = _through_unit(du, before.u, before.b_norm, before.b_length, epsilon)
+    columns, rows = ops.concatenate(columns, 1), ops.concatenate(rows, 0)
+    return ops.matmul(columns, factor * rows)
 
 
 def divide_by_sigma(
@@ -139,10 +149,11 @@ def divide_by_sigma(
     matrix = as_matrix(ops.stop_gradient(weight))
     steps = iterate(matrix, u, iterations, epsilon)
     last = steps[-1]
-    new_u = ops.where(ops.equal(last.b_norm, 0), u, last.u)
-    sigma = sigma_of(last, epsilon)
-    is_constant = ops.less(sigma, 1) if clamp else ops.equal(sigma, 0)
-    sigma = ops.where(is_constant, ops.ones_like(sigma), sigma)
+    is_zero = ops.logical_not(last.b_norm)
+    new_u = ops.where(is_zero, u, last.u)
+    sigma = sigma_of(last)
+    is_constant = ops.less(sigma, 1) if clamp else is_zero
+    sigma = ops.where(is_constant, 1.0, sigma)
 
     @ops.custom_gradient
     def divide(weight):
@@ -151,27 +162,30 @@ def divide_by_sigma(
         def gradient(*args, upstream=None):
             # PyTorch's backend hands over the inputs too, and names the gradient.
             upstream = args[0] if upstream is None else upstream
-            dsigma = -ops.sum(upstream * normalized) / sigma
+            dsigma = ops.sum(upstream * normalized) / sigma
             if clamp:
                 dsigma = ops.where(is_constant, 0.0, dsigma)
             dmatrix = sigma_gradient(matrix, steps, dsigma, stop_gradient, epsilon)
-            return upstream / sigma + as_weight(dmatrix)
+            return upstream / sigma - as_weight(dmatrix)
 
         return normalized, gradient
 
     return divide(weight), new_u
 
 
-def _times_transposed(row, matrix):
-    """`row matrix^T` without a transposed copy: `(1, n)`, `(m, n)` to `(1, m)`."""
-    return ops.reshape(ops.matmul(matrix, ops.reshape(row, (-1, 1))), (1, -1))
+def _as_column(row):
+    return ops.reshape(row, (-1, 1))
+
+
+def _as_row(column):
+    return ops.reshape(column, (1, -1))
 
 
 def _norm(x):
     return ops.sqrt(ops.sum(ops.square(x)))
 
 
-def _through_unit(gradient, unit, norm, epsilon):
-    """From the gradient by `unit = x / (|x| + epsilon)` to that by x."""
+def _through_unit(gradient, unit, norm, length, epsilon):
+    """From the gradient by `unit = x / length` to that by x, of this norm."""
     radial = ops.sum(gradient * unit) / ops.maximum(norm, epsilon)
-    return gradient / (norm + epsilon) - radial * unit
+    return gradient / length - radial * unit

@@ -175,7 +175,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         """The current estimate of the largest singular value: float scalar tensor."""
         matrix = self._as_matrix(self._full_precision_weight())
         steps = iterate(matrix, self._stored_u(), self.power_iterations, self.epsilon)
-        return sigma_of(steps[-1], self.epsilon)
+        return sigma_of(steps[-1])
 
     def exact_sigma(self):
         """The largest singular value of the current weight: float.

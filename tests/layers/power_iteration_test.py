@@ -74,7 +74,7 @@ def test_gradient_of_sigma_is_the_one_that_tensorflow_derives(iterations, epsilo
         sigma = derived(matrix, u, iterations, epsilon)
     expected = tape.gradient(sigma, matrix)
     steps = iterate(matrix, u, iterations, epsilon)
-    np.testing.assert_allclose(sigma_of(steps[-1], epsilon), sigma, rtol=1e-12)
+    np.testing.assert_allclose(sigma_of(steps[-1]), sigma, rtol=1e-12)
     found = sigma_gradient(matrix, steps, epsilon=epsilon)
     np.testing.assert_allclose(found, expected, atol=1e-12)
     np.testing.assert_allclose(
