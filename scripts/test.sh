@@ -54,21 +54,17 @@ fi
 # first, for all processes to end at the same time.
 groups=(
   "tests/model/sagan_test.py"
+  "tests/evaluation tests/exports"
+  "tests/layers tests/networks tests/data tests/settings tests/hostile"
+  "tests/multi_worker_test.py tests/variants_test.py"
+  "tests/parity tests/model --ignore=tests/model/sagan_test.py"
   "tests/training --ignore=tests/training/loop_test.py"
-  "tests/evaluation"
-  "tests/training/loop_test.py"
-  "tests/model --ignore=tests/model/sagan_test.py"
-  "tests/exports"
-  "tests/parity"
-  "tests/xla_test.py"
-  "tests/end_to_end_test.py tests/multi_worker_test.py"
-  "tests/evaluate_commands_test.py"
-  "tests/variants_test.py"
   "tests/export_commands_test.py tests/serving_test.py tests/notebooks_test.py"
-  "tests/data tests/settings tests/hostile"
-  "tests/layers tests/networks"
-  "tests/attention_maps tests/attention_command_test.py tests/importers"
   "tests/run tests/planning tests/sampling tests/sample_commands_test.py"
+  "tests/xla_test.py"
+  "tests/training/loop_test.py"
+  "tests/end_to_end_test.py tests/evaluate_commands_test.py"
+  "tests/attention_maps tests/attention_command_test.py tests/importers"
 )
 # The others come first: how long they take is not known here.
 others=tests

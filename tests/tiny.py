@@ -1,9 +1,18 @@
-"""A run that is over in seconds: digits, 32 pixels, four channels."""
+"""A run that is over in seconds: digits, 32 pixels, four channels.
+
+Most of these seconds the step is traced, so equal models of one process are one model,
+which begins each run with its initial values.
+"""
+
+import dataclasses
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from sagan_tf import train
+from sagan_tf.run.building import make_model
+from sagan_tf.settings.config import Config
 
 FLAGS = {
     "dataset": "digits",
@@ -33,9 +42,55 @@ def command_line(workdir, **changes):
     return ["train", *(f"--{name}={value}" for name, value in flags.items())]
 
 
-def run(workdir, **changes):
-    """Trains in this process; returns the exit status."""
-    return train.main(command_line(workdir, **changes))
+# Fields of `Config` that a traced step knows nothing of.
+NOT_IN_THE_STEP = {
+    *("initialize_from", "total_steps", "worker_timeout_seconds"),
+    *("generator_learning_rate", "discriminator_learning_rate"),  # Set by each run.
+}
+# Model and initial values by the fields that a step is made of.
+_kept = {}
+
+
+def _kept_model(config):
+    """`make_model`, but for the time that it takes to trace an equal step again."""
+    settings = tuple(
+        getattr(config, field.name)
+        for field in dataclasses.fields(Config)
+        if field.metadata["group"] in ("networks", "training")
+        and field.name not in NOT_IN_THE_STEP
+    )
+    if settings not in _kept:
+        model = make_model(config)
+        _kept[settings] = model, [each.numpy() for each in _variables(model)]
+    model, values = _kept[settings]
+    for variable, value in zip(_variables(model), values, strict=True):
+        variable.assign(value)
+    model.stop, model.stop_training = None, False
+    return model
+
+
+def _variables(model):
+    """All that a step changes."""
+    items = model.checkpoint_items().values()
+    lists = [getattr(item, "variables", [item]) for item in items]
+    return [*model.metrics_variables, *(each for some in lists for each in some)]
+
+
+def run(workdir, anew=False, **changes):
+    """Trains in this process.
+
+    Args:
+        workdir: path of the run.
+        anew: bool, whether the model is made anew, as the command makes it.
+        **changes: of `FLAGS`.
+
+    Returns:
+        The exit status.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if not anew and "strategy" not in changes:
+            patch.setattr("sagan_tf.training.loop.make_model", _kept_model)
+        return train.main(command_line(workdir, **changes))
 
 
 def weights(workdir, step):
