@@ -83,7 +83,7 @@ def iterate(matrix, u, iterations=1, epsilon=1e-12):
 
 def sigma_of(step):
     """Sigma after an `Iteration`: float scalar tensor."""
-    return step.b_norm * step.ratio
+    return ops.square(step.b_norm) / step.b_length
 
 
 def sigma_gradient(matrix, steps, factor=1.0, stop_gradient=False, epsilon=1e-12):

@@ -17,14 +17,12 @@ def _fold(seed, *numbers):
     """A seed pair for `tf.random.stateless_*`, a function of all arguments."""
     pair = tf.stack([tf.cast(seed, tf.int64), tf.zeros([], tf.int64)])
     for number in numbers:
-        pair = _fold_in(pair, tf.cast(number, tf.int64))
+        pair = _fold_in(pair, number)
     return pair
 
 
-@tf.function(autograph=False)
 def _fold_in(pair, number):
-    """`tf.random.fold_in`, whose 70 operations are traced once for all calls."""
-    return tf.random.fold_in(pair, number, alg="philox")
+    return tf.random.fold_in(pair, tf.cast(number, tf.int64), alg="philox")
 
 
 def _normal(shape, pair, dtype=tf.float32):
@@ -141,9 +139,10 @@ def draw_training_latents(seed, step, draw, count, z_dim, dtype, limit):
         z `(count, z_dim)`; `(count,)` int32 in [0, limit), or `None`.
     """
     total, first = _share_of_replica(count)
-    z = _normal([total, z_dim], _fold(seed, _TRAINING, step, 2 * draw), dtype)
+    of_step = _fold(seed, _TRAINING, step)
+    z = _normal([total, z_dim], _fold_in(of_step, 2 * draw), dtype)
     z = tf.slice(z, [first, 0], [count, z_dim])
     if limit is None:
         return z, None
-    pair = _fold(seed, _TRAINING, step, 2 * draw + 1)
-    return z, tf.slice(_uniform_int([total], pair, limit), [first], [count])
+    places = _uniform_int([total], _fold_in(of_step, 2 * draw + 1), limit)
+    return z, tf.slice(places, [first], [count])
