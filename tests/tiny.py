@@ -1,7 +1,7 @@
 """A run that is over in seconds: digits, 32 pixels, four channels.
 
-Most of these seconds the step is traced, so equal models of one process are one model,
-which begins each run with its initial values.
+Tracing a step takes most of them. So equal models of one process are one model, which
+begins each run with its initial values.
 """
 
 import dataclasses
@@ -43,10 +43,12 @@ def command_line(workdir, **changes):
 
 
 # Fields of `Config` that a traced step knows nothing of.
-NOT_IN_THE_STEP = {
-    *("initialize_from", "total_steps", "worker_timeout_seconds"),
-    *("generator_learning_rate", "discriminator_learning_rate"),  # Set by each run.
-}
+NOT_IN_THE_STEP = (
+    "initialize_from",
+    "total_steps",
+    "generator_learning_rate",  # Each run sets them.
+    "discriminator_learning_rate",
+)
 # Model and initial values by the fields that a step is made of.
 _kept = {}
 
