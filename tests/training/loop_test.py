@@ -308,14 +308,22 @@ def test_a_damaged_picture_of_the_fixed_batch_is_named(pictures):
             "discriminator_head": "auxiliary_classifier",
             "attention_variant": "residual",
             "cross_replica_batch_norm": True,
+        },
+        {
+            "strategy": "mirrored",
             "spectral_norm_conditional_batch_norm": True,
             "spectral_norm_clamp": True,
             "dtype_policy": "mixed_bfloat16",
             "on_collapse": "rollback",
         },
-        {"jit_compile": True, "deterministic": False, "steps_per_execution": 2},
+        {
+            "jit_compile": True,
+            "deterministic": False,
+            "discriminator_head": "auxiliary_classifier",
+            "steps_per_execution": 2,
+        },
     ],
-    ids=["replicas in bfloat16", "XLA"],
+    ids=["replicas", "bfloat16", "XLA"],
 )
 def test_a_training_of_any_kind_is_watched(tmp_path, changes):
     steps = {"total_steps": 4, "checkpoint_every_steps": 4, "sample_every_steps": 0}
