@@ -16,7 +16,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As `import sagan_tf` does
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "4")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What XLA compiles runs a few times: code that is made in half the time will do.
+# Compiled steps run only a few times here. XLA compiles them in half the time with its
+# code generator's optimizations off.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import pytest  # noqa: E402

@@ -63,19 +63,20 @@ def _kept_model(config):
     )
     if settings not in _kept:
         model = make_model(config)
-        _kept[settings] = model, [each.numpy() for each in _variables(model)]
-    model, values = _kept[settings]
-    for variable, value in zip(_variables(model), values, strict=True):
+        variables = [*model.metrics_variables, *changing(model)]
+        _kept[settings] = model, [(each, each.numpy()) for each in variables]
+    model, initial = _kept[settings]
+    for variable, value in initial:
         variable.assign(value)
     model.stop, model.stop_training = None, False
     return model
 
 
-def _variables(model):
-    """All that a step changes."""
+def changing(model):
+    """All variables that a step changes, but for its metrics."""
     items = model.checkpoint_items().values()
     lists = [getattr(item, "variables", [item]) for item in items]
-    return [*model.metrics_variables, *(each for some in lists for each in some)]
+    return [variable for variables in lists for variable in variables]
 
 
 def run(workdir, anew=False, **changes):
@@ -83,7 +84,8 @@ def run(workdir, anew=False, **changes):
 
     Args:
         workdir: path of the run.
-        anew: bool, whether the model is made anew, as the command makes it.
+        anew: bool, whether a new model is built, as the command builds one. A run
+            with a strategy always builds one: its variables belong to the strategy.
         **changes: of `FLAGS`.
 
     Returns:

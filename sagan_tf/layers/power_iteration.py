@@ -50,7 +50,6 @@ class Iteration(typing.NamedTuple):
     v: object
     b_norm: object
     b_length: object
-    ratio: object  # b_norm / b_length
     u: object
 
 
@@ -76,8 +75,7 @@ def iterate(matrix, u, iterations=1, epsilon=1e-12):
         b_norm = _norm(b)
         b_length = b_norm + epsilon
         before, u = u, b / b_length
-        ratio = b_norm / b_length
-        steps.append(Iteration(before, a_norm, a_length, v, b_norm, b_length, ratio, u))
+        steps.append(Iteration(before, a_norm, a_length, v, b_norm, b_length, u))
     return steps
 
 
@@ -103,7 +101,7 @@ def sigma_gradient(matrix, steps, factor=1.0, stop_gradient=False, epsilon=1e-12
     if stop_gradient:
         return ops.matmul(last.v, factor * last.u)
     columns, rows = [], []
-    db = last.u * (2 - last.ratio)
+    db = last.u * (2 - last.b_norm / last.b_length)
     for index in reversed(range(len(steps))):
         step = steps[index]
         dv = ops.matmul(matrix, _as_column(db))

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny import changing
 
 from sagan_tf.errors import BadInput
 from sagan_tf.layers import SelfAttention, SpectralNormalization
@@ -63,13 +64,6 @@ def snapshot(model):
 
 def moved(variables, before):
     return [v for v in variables if not np.array_equal(v.numpy(), before[id(v)])]
-
-
-def changing(model):
-    """All variables that a step changes, but for its metrics."""
-    items = model.checkpoint_items().values()
-    lists = [getattr(item, "variables", [item]) for item in items]
-    return [variable for variables in lists for variable in variables]
 
 
 def state(model):
