@@ -4,7 +4,8 @@ The softmax of one query does not depend on other queries, so each part of the m
 computed, used and discarded. The gradient computes it again, as FlashAttention (arXiv
 2205.14135) does, but only the queries are cut into parts. Memory grows with N_q + N_k
 instead of N_q * N_k. Whole maps share the gradient, which reads the map less often than
-the one that a backend derives.
+the one that a backend derives. A large whole map is computed in parts too, which are
+kept: its passes over the map overlap better.
 """
 
 import keras
@@ -14,6 +15,9 @@ from keras import ops
 # A larger one is cut into parts of this many (4 MiB, which fit a processor's cache).
 LARGEST_WHOLE_MAP = 2**22
 LARGEST_PART = 2**20
+# A whole map of more than LARGEST_PART values is computed in so many parts, if the
+# queries can be shared out. Measured: docs/performance.md.
+_KEPT_PARTS = LARGEST_WHOLE_MAP // LARGEST_PART
 
 
 def automatic_chunk_size(num_queries, num_keys):
@@ -74,7 +78,11 @@ def attend_in_chunks(queries, keys, values, chunk_size=None):
     @ops.custom_gradient
     def attended(queries, keys, values):
         if chunk_size is None:
-            outputs, scores = attend(queries, keys, values)
+            count = _number_of_parts(queries.shape[1], keys.shape[1])
+            parts = ops.split(queries, count, axis=1)
+            results = [attend(part, keys, values) for part in parts]
+            outputs = ops.concatenate([output for output, _ in results], 1)
+            scores = [each for _, each in results]
         else:
             outputs, scores = _outputs(queries, keys, values, chunk_size), None
 
@@ -84,7 +92,7 @@ def attend_in_chunks(queries, keys, values, chunk_size=None):
             upstream, values_1 = _centred(upstream, outputs, values)
             inputs = (queries, keys, values_1, upstream)
             if chunk_size is None:
-                dq, dk, dv = _gradients(*inputs, scores)
+                dq, dk, dv = _gradients_of_parts(*inputs, scores)
             else:
                 dq, dk, dv = _gradients_in_chunks(*inputs, chunk_size)
             return dq, _as_columns(dk, keys), _as_columns(dv, values)
@@ -143,6 +151,27 @@ def _gradients(queries, keys, values_1, upstream, scores):
         ops.matmul(_transposed(queries), ds),
         ops.matmul(_transposed(do), ops.cast(scores, do.dtype)),
     )
+
+
+def _number_of_parts(num_queries, num_keys):
+    """Parts in which a whole map is computed; unknown numbers are `None`."""
+    if None in (num_queries, num_keys) or num_queries % _KEPT_PARTS:
+        return 1
+    is_large = LARGEST_PART < num_queries * num_keys <= LARGEST_WHOLE_MAP
+    return _KEPT_PARTS if is_large else 1
+
+
+def _gradients_of_parts(queries, keys, values_1, upstream, scores):
+    """`_gradients` from a list of the parts' scores, summed over them in float32."""
+    queries, upstream = (ops.split(x, len(scores), axis=1) for x in (queries, upstream))
+    dq, dk, dv = zip(
+        *(
+            _gradients(part, keys, values_1, do, each)
+            for part, do, each in zip(queries, upstream, scores)
+        )
+    )
+    dk, dv = ([ops.cast(x, values_1.dtype) for x in each] for each in (dk, dv))
+    return ops.concatenate(dq, 1), sum(dk[1:], dk[0]), sum(dv[1:], dv[0])
 
 
 def _gradients_in_chunks(queries, keys, values_1, upstream, chunk_size):

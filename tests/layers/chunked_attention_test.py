@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sagan_tf.layers import SelfAttention
+from sagan_tf.layers import SelfAttention, chunked_attention
 from sagan_tf.layers.chunked_attention import (
     LARGEST_PART,
     LARGEST_WHOLE_MAP,
@@ -48,6 +48,34 @@ def test_equals_the_whole_map_forward_and_backward(inputs, chunk_size, mode):
     for ours, expected in zip(run(*inputs), whole, strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-12)
         assert np.max(np.abs(expected)) > 0.1
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_a_large_whole_map_is_computed_in_parts_that_are_kept(
+    inputs, mode, monkeypatch
+):
+    monkeypatch.setattr(chunked_attention, "LARGEST_PART", 239)  # Of 24 * 10 values.
+
+    def run(*tensors):
+        return result_and_gradients(attend_in_chunks, list(tensors))
+
+    if mode != "eager":
+        run = tf.function(run, jit_compile=mode == "xla")
+        operations = run.get_concrete_function(*inputs).graph.get_operations()
+        shapes = [tuple(y.shape) for each in operations for y in each.outputs]
+        # A quarter of the 24 queries.
+        assert (3, 6, 10) in shapes and (3, 24, 10) not in shapes
+    whole = result_and_gradients(lambda *tensors: attend(*tensors)[0], inputs)
+    for ours, expected in zip(run(*inputs), whole, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(22, 10), (None, 10), (24, None), (24, 9), (24, 10)])
+def test_other_whole_maps_are_one_part(sizes, monkeypatch):
+    monkeypatch.setattr(chunked_attention, "LARGEST_PART", 216)
+    monkeypatch.setattr(chunked_attention, "LARGEST_WHOLE_MAP", 239)
+    assert chunked_attention._number_of_parts(12, 19) == 4
+    assert chunked_attention._number_of_parts(*sizes) == 1
 
 
 @pytest.mark.parametrize("variant", ["official", "paper_v1", "paper_icml"])
