@@ -243,4 +243,5 @@ def write_png(path, pixels, scale=1, title=None):
     if title is not None:
         info.add_text("Title", title)
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        picture.save(file, format="PNG", pnginfo=info)
+        # A third of the default level's time, for a sixth more bytes.
+        picture.save(file, format="PNG", pnginfo=info, compress_level=3)
