@@ -53,8 +53,8 @@ fi
 # has traced, whatever becomes of the model: so each stays under 6 GB. Long groups come
 # first, for all processes to end at the same time.
 groups=(
-  "tests/model/sagan_test.py"
   "tests/evaluation tests/exports"
+  "tests/model/sagan_test.py"
   "tests/layers tests/networks tests/data tests/settings tests/hostile"
   "tests/multi_worker_test.py tests/variants_test.py"
   "tests/parity tests/model --ignore=tests/model/sagan_test.py"
@@ -64,7 +64,8 @@ groups=(
   "tests/xla_test.py"
   "tests/training/loop_test.py"
   "tests/end_to_end_test.py tests/evaluate_commands_test.py"
-  "tests/attention_maps tests/attention_command_test.py tests/importers"
+  "tests/importers"
+  "tests/attention_maps tests/attention_command_test.py"
 )
 # The others come first: how long they take is not known here.
 others=tests
