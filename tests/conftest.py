@@ -3,7 +3,9 @@
 import collections
 import gc
 import os
+import random
 import resource
+from unittest import mock
 
 # These must be set before TensorFlow is imported. The tests run on the CPU, because
 # the tolerances are for its numbers; `CUDA_VISIBLE_DEVICES=0 pytest` runs them on a
@@ -84,6 +86,27 @@ def two_logical_cpus():
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * 2
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels_are_kept():
+    """TensorFlow gets a seed only if it has another one, or has made numbers with it.
+
+    Each seed makes it forget the kernels of all operations. Making them again would
+    take a tenth of the tests' time.
+    """
+    import tensorflow as tf
+    from tensorflow.python.eager import context
+
+    def set_seed(seed):
+        if context.global_seed() != seed or (
+            context.context()._rng.getstate() != random.Random(seed).getstate()
+        ):
+            set_anew(seed)
+
+    set_anew = tf.random.set_seed
+    with mock.patch.object(tf.random, "set_seed", set_seed):
+        yield
 
 
 @pytest.fixture(scope="session")
