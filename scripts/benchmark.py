@@ -10,20 +10,20 @@ generator      images from z, in inference
 discriminator  logits of images, in inference
 attention      one attention layer at the full resolution, forward and backward: the
                whole map in memory, and in parts
-data           JPEG files and TFRecords, decoded, cropped, resized to batches
+data           JPEG files and TFRecords, decoded, cropped and resized into batches
 fid            the Frechet distance of two float32 arrays of features, 50,000 x 2,048
                by default. Promised: 15 s and 2 GB above the arrays, on 2 idle cores.
                --peer measures TF-GAN's own function too, which needs 8 GB.
 peak           a large matrix product and a convolution: what the machine can do
 
-For networks: FLOPs by the formulas of sagan_tf/planning/flops.py and as TensorFlow
-counts them, and their share of the peak, which every repeat measures again.
+For networks it prints FLOPs, by the formulas of sagan_tf/planning/flops.py and as
+TensorFlow counts them, and their share of the peak, which every repeat measures again.
 
 --compare=pytorch measures our training step and that of a PyTorch SAGAN of the same
 architecture (pytorch_sagan.py) instead, in processes that take turns. It needs PyTorch.
 
 Each measurement has a process of its own. Other programs slow it down: the load average
-(how many processes wanted a core in the last minute) stands beside the seconds.
+(how many processes wanted a core in the last minute) is printed with the seconds.
 """
 
 import json
@@ -60,9 +60,9 @@ _SETTINGS = (
     ("attention_batch_size", 1, "images in the part attention"),
     ("steps", 1, "runs of a network in each repeat"),
     ("peak_size", 4096, "rows and columns of the matrices whose product is the peak"),
-    ("pictures", 256, "images that are made for the part data"),
+    ("pictures", 256, "images made for the part data"),
     ("data_batch_size", 64, "images in a batch of the part data"),
-    ("data_seconds", 3, "time to read images in each repeat"),
+    ("data_seconds", 3, "seconds of reading images in each repeat"),
     ("rows", 50_000, "images in each set of the part fid"),
     ("features", 2048, "features of an image of the part fid"),
     ("repeats", 3, "measurements; their median is reported"),
@@ -79,7 +79,7 @@ def make_features(seed, rows, num_features):
 
 
 def measure_fid(implementation, settings):
-    """The part `fid`; runs in a process of its own."""
+    """Measures the part `fid`; runs in a process of its own."""
     tfgan = load("sagan_tf.evaluation.metrics.tfgan")
     if implementation == "tfgan":
         compute = tfgan.frechet_distance
@@ -104,7 +104,7 @@ def measure_fid(implementation, settings):
 
 
 def measure(part, settings):
-    """The results of one part, or of the comparison: a dict."""
+    """Returns the results of one part, or of the comparison: a dict."""
     if part == "comparison":
         return measure_comparison(settings)
     if part == "fid":
@@ -140,7 +140,7 @@ def compare(results):
 
 
 def lines_of(part, result):
-    """The lines of the table about one part."""
+    """Yields the lines of the table about one part."""
     if part == "comparison":
         yield from lines_of_comparison(result)
     elif part == "fid":

@@ -29,7 +29,7 @@ KINDS = ("folder", "tfrecord_jpeg", "tfrecord_raw")
 
 
 def make_image(seed, height, width):
-    """A seeded image with the spectrum of natural ones: uint8 (height, width, 3)."""
+    """Draws a seeded image with a natural spectrum: uint8 (height, width, 3)."""
     rng = np.random.default_rng(seed)
     rows = np.fft.fftfreq(height)[:, None, None]
     columns = np.fft.rfftfreq(width)[None, :, None]
@@ -44,7 +44,7 @@ def make_image(seed, height, width):
 
 
 def make_jpeg(seed):
-    """The bytes of one image's JPEG file."""
+    """Returns the bytes of one image's JPEG file."""
     image = make_image(seed, *_SIZES[seed % len(_SIZES)])
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=_QUALITY)
@@ -81,7 +81,7 @@ def _record(train, image, label):
 
 
 def measure_data(kind, cores, settings):
-    """Images per second of `data.make_dataset`; runs in a process of its own.
+    """Measures images per second of `data.make_dataset`; runs in its own process.
 
     Args:
         kind: str, one of `KINDS`.
@@ -91,7 +91,7 @@ def measure_data(kind, cores, settings):
     Returns:
         Dict.
     """
-    # Before TensorFlow counts them.
+    # Before TensorFlow counts the cores.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     data = load("sagan_tf.data")
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +128,7 @@ def measure_data(kind, cores, settings):
 
 
 def _read(batches, seconds):
-    """Takes batches for some seconds; returns their number."""
+    """Takes batches for a number of seconds; returns how many it took."""
     end = time.perf_counter() + seconds
     for count in itertools.count(1):
         next(batches)

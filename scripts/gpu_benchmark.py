@@ -3,24 +3,24 @@
     python scripts/gpu_benchmark.py --output=gpu.md
     python scripts/gpu_benchmark.py --dtype=bfloat16 --batch_size=64 --batch_size=128
 
-And so small that a CPU takes a minute or two:
+A size so small that a CPU takes a minute or two:
 
     python scripts/gpu_benchmark.py --resolution=32 --channels=8 --num_classes=10 \\
         --attention_resolution=16 --batch_size=4 --peak_size=512 --steps=1
 
-Each network by itself, forward and backward: the gradients of all weights, with batch
-statistics and one power iteration. PyTorch's networks are those of pytorch_sagan.py.
-Needs JAX, Keras and PyTorch, but no TensorFlow; without an installed sagan_tf, set
-PYTHONPATH to the checkout.
+Measures each network by itself, forward and backward: the gradients of all weights,
+with batch statistics and one power iteration. PyTorch's networks are those of
+pytorch_sagan.py. Needs JAX, Keras and PyTorch, but no TensorFlow; without an installed
+sagan_tf, set PYTHONPATH to the checkout.
 
 Writes a table in Markdown: images/s; the share of the card's peak, by the formulas of
 sagan_tf/planning/flops.py; and memory. The peak is the faster of both libraries' large
-matrix products in the same dtype. float32 means TF32 on a GPU. Memory is, for PyTorch,
-the most that a step has allocated; for ours, what the compiled step needs by XLA's own
-account, because JAX's highest value contains the trials of the compiler.
+matrix products in the same dtype. float32 means TF32 on a GPU. For PyTorch, memory is
+the most that a step allocates. For our networks it is what XLA states for the compiled
+step, because JAX's highest value includes the trials of the compiler.
 
 Each side of a setting has a process of its own. They run one after the other. The file
-is written again after each setting, so an interrupted run leaves what it has measured.
+is rewritten after each setting, so an interrupted run keeps what it has measured.
 """
 
 import itertools
@@ -65,7 +65,7 @@ _COLUMNS = (
 
 
 def measure_ours(settings):
-    """Our networks on JAX; runs in a process of its own.
+    """Measures our networks on JAX; runs in a process of its own.
 
     Args:
         settings: dict of the script's flags, one value each.
@@ -106,7 +106,7 @@ def measure_ours(settings):
 
 
 def _measure_on_jax(jax, network, settings):
-    """Seconds and bytes of one forward and backward pass: a dict."""
+    """Measures seconds and bytes of a forward and backward pass: a dict."""
     trainable, others = _values(network)
     count = settings["batch_size"]
     shape = (count, *network.inputs[0].shape[1:])
@@ -126,7 +126,7 @@ def _measure_on_jax(jax, network, settings):
     def run():
         state = others
         for _ in range(settings["steps"]):
-            # The vectors of spectral norm and the moving averages go on.
+            # Each pass updates spectral norm's vectors and the moving averages.
             (_, state), gradients = step(trainable, state, inputs)
         jax.block_until_ready(gradients)
 
@@ -169,7 +169,7 @@ def _peak_on_jax(jax, settings):
 
 
 def measure_peer(settings):
-    """PyTorch's networks; runs in a process of its own. See `measure_ours`."""
+    """Measures PyTorch's networks in a process of its own. See `measure_ours`."""
     torch, peer = load("torch"), load("pytorch_sagan")
     if peer.device() == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32; convolutions have it anyway.
@@ -193,7 +193,7 @@ def measure_peer(settings):
 
 
 def _measure_on_pytorch(torch, peer, network, inputs, settings):
-    """Seconds and bytes of one forward and backward pass: a dict."""
+    """Measures seconds and bytes of a forward and backward pass: a dict."""
     on_gpu = peer.device() == "cuda"
 
     def run():
@@ -211,7 +211,7 @@ def _measure_on_pytorch(torch, peer, network, inputs, settings):
         others = torch.cuda.memory_allocated() - sum(each.nbytes for each in own)
     run()
     if on_gpu:
-        # The first run has tried several algorithms.
+        # The first run tries several algorithms.
         torch.cuda.reset_peak_memory_stats()
     seconds = _seconds(run, settings)
     most = torch.cuda.max_memory_allocated() - others if on_gpu else None
@@ -234,19 +234,19 @@ def _peak_on_pytorch(torch, device, settings):
 
 
 def _policy(settings):
-    """Keras' name of what computes in a dtype."""
+    """The Keras dtype policy that computes in a dtype."""
     return "mixed_bfloat16" if settings["dtype"] == "bfloat16" else "float32"
 
 
 def _seconds(run, settings):
-    """The median seconds of one of the steps that `run()` makes, after a first run."""
+    """The median seconds of one step of `run()`; a first run does not count."""
     run()
     times = [clock(run)[1] for _ in range(settings["repeats"])]
     return statistics.median(times) / settings["steps"]
 
 
 def _if_it_fits(measure, *arguments):
-    """What `measure(*arguments)` returns, or `None` if the card's memory is too small.
+    """Returns `measure(*arguments)`, or `None` if the card's memory is too small.
 
     JAX and PyTorch raise different errors with the same words.
     """
@@ -259,16 +259,16 @@ def _if_it_fits(measure, *arguments):
 
 
 def table(results):
-    """The text of the file.
+    """Returns the text of the file.
 
     Args:
         results: list of (settings, ours, peer), see `measure_ours`.
     """
     settings, ours, peer = results[0]
     peaks = {}
-    for of_row, *sides in results:
+    for row, *sides in results:
         best = max(side["peak"] for side in sides)
-        peaks[of_row["dtype"]] = max(best, peaks.get(of_row["dtype"], 0))
+        peaks[row["dtype"]] = max(best, peaks.get(row["dtype"], 0))
     measured = ", ".join(
         f"{dtype} {peak / 1e12:,.3g} TFLOP/s" for dtype, peak in peaks.items()
     )
@@ -282,10 +282,10 @@ def table(results):
         _row(_COLUMNS),
         _row(["---"] * len(_COLUMNS)),
     ]
-    for of_row, ours, peer in results:
+    for row, ours, peer in results:
         for name, flops in zip(NETWORKS, ours["flops"], strict=True):
-            of_peak = flops / peaks[of_row["dtype"]]
-            lines.append(_row(_cells(name, of_row, ours[name], peer[name], of_peak)))
+            at_peak = flops / peaks[row["dtype"]]
+            lines.append(_row(_cells(name, row, ours[name], peer[name], at_peak)))
     return "\n".join(lines) + "\n"
 
 
@@ -333,18 +333,18 @@ def main(values):
         text = table(results)
         write_text(values.output, text)
         print(*text.splitlines()[-len(NETWORKS) :], sep="\n", flush=True)
-    print(f"{values.output} has the table.")
+    print(f"Wrote the table to {values.output}.")
     return 0
 
 
 def define(values):
     """Defines the flags."""
     flags.DEFINE_string(
-        "output", "gpu_benchmark.md", "the file of the table", flag_values=values
+        "output", "gpu_benchmark.md", "file for the table", flag_values=values
     )
     for name, default, text in (
-        ("attention_resolution", [32, 64], "size of the map with attention"),
-        ("batch_size", [32, 64, 128, 256], "images"),
+        ("attention_resolution", [32, 64], "size of the attention map"),
+        ("batch_size", [32, 64, 128, 256], "images in a batch"),
     ):
         flags.DEFINE_multi_integer(name, default, text, 1, flag_values=values)
     flags.DEFINE_multi_enum(

@@ -32,11 +32,11 @@ _CPU_FLAGS = (
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 
 # What `in_turns` runs in this process.
-_made = {}
+_task = {}
 
 
 def memory(kind):
-    """This process's memory in bytes, or `None` where there is no /proc.
+    """Returns this process's memory in bytes, or `None` where there is no /proc.
 
     Args:
         kind: str, `"VmRSS"` for the current memory, `"VmHWM"` for the highest so far.
@@ -56,7 +56,7 @@ def clock(compute):
 
 
 def summary(wall, processor, before):
-    """The values that every measurement reports: a dict.
+    """Returns the values that every measurement reports: a dict.
 
     Args:
         wall, processor: lists of seconds, one value a repeat.
@@ -81,14 +81,14 @@ def in_own_process(function, *arguments):
 
 
 def in_turns(makers, settings, repeats):
-    """Measures things side by side: each has a process, and they run in turn.
+    """Measures functions side by side: each has a process, and they run in turn.
 
-    Other programs then slow down all of them alike, and one that waits takes no time.
+    Other programs then slow down all of them alike. A waiting process takes no time.
 
     Args:
         makers: dict of name to a function that is called with `settings` in the
-            process of that name. It returns a dict of facts and what is measured: a
-            function without arguments.
+            process of that name. It returns a dict of facts and the function to
+            measure, which takes no arguments.
         settings: dict of the script's flags.
         repeats: int, runs of each one after its first, which is not counted.
 
@@ -118,19 +118,19 @@ def in_turns(makers, settings, repeats):
 
 def _make(maker, settings):
     facts, run = maker(settings)
-    _made.update(run=run, wall=[], processor=[], before=memory("VmRSS"))
+    _task.update(run=run, wall=[], processor=[], before=memory("VmRSS"))
     _, seconds, _ = clock(run)
     return {**facts, "first_call_seconds": seconds}
 
 
 def _run():
-    _, seconds, busy = clock(_made["run"])
-    _made["wall"].append(seconds)
-    _made["processor"].append(busy)
+    _, seconds, busy = clock(_task["run"])
+    _task["wall"].append(seconds)
+    _task["processor"].append(busy)
 
 
 def _summary_of_runs():
-    return summary(_made["wall"], _made["processor"], _made["before"])
+    return summary(_task["wall"], _task["processor"], _task["before"])
 
 
 def check_installed(package, name, user, remedy):
@@ -138,8 +138,8 @@ def check_installed(package, name, user, remedy):
 
     Args:
         package: str, the name of the module.
-        name: str, what people call it.
-        user: str, what needs it.
+        name: str, its usual name.
+        user: str, what needs the package.
         remedy: str, what to try.
     """
     if importlib.util.find_spec(package) is None:
@@ -149,7 +149,7 @@ def check_installed(package, name, user, remedy):
 
 
 def machine():
-    """Processor, its instructions, cores, versions, git commit: a dict."""
+    """Returns processor, its instructions, cores, versions, git commit: a dict."""
     path = pathlib.Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     pairs = [line.split(":", 1) for line in lines if ":" in line]

@@ -15,14 +15,14 @@ from sagan_tf.settings.command import load
 
 
 class Workload:
-    """Something to measure.
+    """A function to measure, with its FLOPs.
 
     Args:
         run: function without arguments that waits for its result.
         images: int, images of one run.
         formula: int, FLOPs of a run by the formulas of `sagan_tf.planning.flops`.
         counted: int, FLOPs of its products as TensorFlow counts them.
-        opaque: types of operations whose content is not counted.
+        opaque: types of operations whose FLOPs are not counted.
         name: str.
     """
 
@@ -79,7 +79,7 @@ def measure_network(part, settings):
 
 
 def make_training_step(settings):
-    """Our training step for `measuring.in_turns`: facts about it, and what runs it."""
+    """Returns facts about our training step, and a function that runs it."""
     tf, keras, *networks = _set_up(settings)
     work = _train_step(tf, *networks, settings)
     facts = {
@@ -95,7 +95,7 @@ def make_training_step(settings):
 
 
 def _set_up(settings):
-    """TensorFlow, Keras, the generator and the discriminator."""
+    """Returns TensorFlow, Keras, the generator and the discriminator."""
     tf, keras = load("tensorflow"), load("keras")
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(settings["dtype_policy"])
@@ -104,7 +104,7 @@ def _set_up(settings):
 
 
 def measure_attention(variant, chunk_size, settings):
-    """Forward and backward pass of one attention layer at the full resolution.
+    """Measures both passes of one attention layer at the full resolution.
 
     Args:
         variant: str, see `SelfAttention`.
@@ -137,7 +137,7 @@ def measure_attention(variant, chunk_size, settings):
 
 
 def _speed(loads, wall):
-    """Rates, and shares of the two peaks that were measured in the same repeat."""
+    """Returns rates, and shares of the two peaks measured in the same repeat."""
     product, convolution, work = loads
     seconds = statistics.median(wall[2])
 
@@ -162,7 +162,7 @@ def _speed(loads, wall):
 
 
 def _gain(work, seconds, of_generator):
-    """The speed relative to the generator: the median over the repeats."""
+    """Returns the speed relative to the generator: the median over the repeats."""
     quotients = [a / b for a, b in zip(of_generator, seconds, strict=True)]
     return {
         "images_per_second": work.images / statistics.median(seconds),
@@ -182,7 +182,7 @@ def _networks(settings):
 
 
 def _peak(tf, keras, networks, settings):
-    """A matrix product and a convolution in the networks' dtype."""
+    """Returns a matrix product and a convolution in the networks' dtype."""
     flops = load("sagan_tf.planning.flops")
     dtype = keras.config.dtype_policy().compute_dtype
     n, batch = settings["peak_size"], settings["batch_size"]
@@ -203,7 +203,7 @@ def _peak(tf, keras, networks, settings):
 
 
 def _wait(tensor):
-    """Fetches one value, which waits for the device."""
+    """Fetches one value, so that the device has finished."""
     return tensor[(0,) * len(tensor.shape)].numpy()
 
 
@@ -231,7 +231,7 @@ def _discriminator(tf, generator, discriminator, settings):
 
 
 def _folded(tf, generator, settings):
-    """The folded generator, for any class and for one."""
+    """Returns workloads of the folded generator, for any class and for one."""
     fold = load("sagan_tf.networks.folding").fold_generator
     batch = settings["batch_size"]
     z = tf.random.normal((batch, generator.inputs[0].shape[-1]))
@@ -264,7 +264,7 @@ def _forward(tf, network, inputs, settings):
 
 
 def _repeated(run, traced, formula, settings):
-    """A workload of `steps` runs of a function; it waits for the last one."""
+    """Returns a workload that runs a function `steps` times and waits for the last."""
     counting, steps = load("sagan_tf.planning.counted_flops"), settings["steps"]
     by_operation, opaque = counting.counted_flops(traced)
     counted = counting.product_flops(by_operation)

@@ -1,4 +1,4 @@
-"""Makes the values of other packages that our metrics are compared with.
+"""Computes other packages' values, with which our metrics are compared.
 
     python3.11 -m venv /tmp/peers
     /tmp/peers/bin/pip install torch==2.13.0 numpy scipy scikit-learn tqdm pillow \\
@@ -30,12 +30,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "sagan_tf" / "evaluation" / "metrics"
 FEATURES, FIGURES = FOLDER / "peer_features.npz", FOLDER / "peer_figures.json"
 SEED = 20190612
-# Between two runs of the same packages on other processors.
+# The tolerance between two runs of the same packages on different processors.
 SAME = 1e-7
 
 
 def make_arrays():
-    """Seeded arrays, float16: every package reads the same numbers in any precision.
+    """Draws arrays, float16: every package reads the same numbers in any precision.
 
     Returns:
         Dict: real (500, 48) and fake (400, 48), which differ in mean, covariance and
@@ -56,7 +56,7 @@ def make_arrays():
         "few_fake": features(50, 96, 1.2, 0.3),
         "logits": 3 * rng.normal(size=(400, 10)) + np.linspace(0, 2, 10),
     }
-    # Near real ones, or precision and recall would be 0.
+    # Near real rows, or precision and recall would be 0.
     chosen = arrays["real"][rng.integers(0, 250, size=400)]
     noise = rng.normal(size=(400, 48)) * np.linspace(0.05, 0.65, 48)
     arrays["fake"] = np.abs(0.95 * chosen + noise)
@@ -88,7 +88,7 @@ def let_them_be_imported():
 
 
 def figure(metric, value, package, function, convention, **settings):
-    """One entry of the JSON file."""
+    """Returns one entry of the JSON file."""
     if not math.isfinite(value):
         raise ValueError(f"{function} gave {value} for {metric} of {settings}.")
     return {
@@ -103,7 +103,7 @@ def figure(metric, value, package, function, convention, **settings):
 
 
 def frechet_figures(arrays, real_name, fake_name):
-    """FID by three packages. They take means and covariances, or float64 features."""
+    """Yields FIDs of three packages: they take moments or float64 features."""
     import torch
     from cleanfid.fid import fid_from_feats
     from pytorch_fid.fid_score import calculate_frechet_distance
@@ -145,17 +145,17 @@ def frechet_figures(arrays, real_name, fake_name):
 
 
 def means(features):
-    """Mean (D,)."""
+    """Returns the mean (D,)."""
     return features.mean(axis=0)
 
 
 def covariances(features):
-    """Covariance (D, D), over N - 1."""
+    """Returns the covariance (D, D), over N - 1."""
     return np.cov(features, rowvar=False)
 
 
 def kernel_figures(arrays):
-    """KID of one subset that holds all rows, so that nothing is drawn."""
+    """Yields KIDs of one subset that holds all rows, so that nothing is drawn."""
     import torch
     from cleanfid.fid import kernel_distance
     from torch_fidelity.metric_kid import kid_features_to_metric
@@ -188,7 +188,7 @@ def kernel_figures(arrays):
 
 
 def inception_score_figures(arrays):
-    """IS of one split and of ten: mean, and sd over splits."""
+    """Yields IS of one split and of ten: mean, and sd over splits."""
     import torch
     from torch_fidelity.metric_isc import isc_features_to_metric
 
@@ -210,7 +210,7 @@ def inception_score_figures(arrays):
 
 
 def neighbour_figures(arrays):
-    """Precision, recall, density and coverage."""
+    """Yields precision, recall, density and coverage."""
     import torch
     from prdc import compute_prdc
     from torch_fidelity.metric_prc import prc_features_to_metric
@@ -245,7 +245,7 @@ def neighbour_figures(arrays):
 
 
 def report(arrays):
-    """Everything that goes into the JSON file."""
+    """Returns everything that goes into the JSON file."""
     doubles = {name: values.astype(np.float64) for name, values in arrays.items()}
     libraries = ("numpy", "scipy", "scikit-learn", "torch")
     return {
@@ -274,7 +274,7 @@ def replace(path, contents):
 
 
 def moved(new, old):
-    """Sentences about values that have changed."""
+    """Yields a sentence about each value that has changed."""
     for now, before in zip(new["figures"], old["figures"], strict=True):
         if not math.isclose(now["value"], before["value"], rel_tol=SAME, abs_tol=SAME):
             yield (

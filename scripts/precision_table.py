@@ -38,7 +38,7 @@ def measured():
 
 
 def table(rows):
-    """A Markdown table with a row for each quantity, float32 beside float64."""
+    """Returns a Markdown table: a row per quantity, float32 beside float64."""
     quantities = {}
     for quantity, dtype, worst, tolerance in rows:
         quantities.setdefault(quantity, {})[dtype] = f"{worst:.1e} ({tolerance:.0e})"
@@ -50,7 +50,7 @@ def table(rows):
 
 
 def split_readme():
-    """The text of docs/precision.md before, inside and after the table."""
+    """Returns the text of docs/precision.md before, inside and after the table."""
     text = PAGE.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
         sys.exit(f"docs/precision.md has no lines {BEGIN!r} and {END!r} for the table.")

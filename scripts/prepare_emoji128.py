@@ -44,7 +44,7 @@ def read_emoji_test(lines):
 
 
 def draw(font, text):
-    """The image of one emoji: uint8 (128, 128, 3) on white; None if it has none."""
+    """Draws one emoji: uint8 (128, 128, 3) on white; None if the font lacks it."""
     if round(font.getlength(text)) != _WIDTH:  # The font has no glyph for it.
         return None
     canvas = Image.new("RGB", (_WIDTH, _SIDE), "white")
@@ -60,11 +60,11 @@ def load_font(path):
     """Opens the font.
 
     Raises:
-      BadInput: it is missing, another font, or Pillow cannot draw with it.
+      BadInput: the font is missing or another one, or Pillow cannot draw with it.
     """
     if not features.check("raqm") or not features.check("fribidi"):
         raise BadInput(
-            "Pillow cannot join code points to one emoji here: Raqm or FriBiDi is "
+            "Pillow cannot join code points into one emoji: Raqm or FriBiDi is "
             "missing. Try: apt-get install libfribidi0, and Pillow from PyPI."
         )
     try:
@@ -103,7 +103,7 @@ def build(font, emoji):
 
 
 def leave_out_skin_tones(arrays):
-    """Removes images that differ from another only in the color of the skin."""
+    """Removes images that differ from another one only in skin color."""
     plain = ~arrays["skin_tone"]
     return {
         key: array[plain] if len(array) == len(plain) else array
@@ -112,7 +112,7 @@ def leave_out_skin_tones(arrays):
 
 
 def parse_arguments():
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -132,13 +132,13 @@ def parse_arguments():
     parser.add_argument(
         "--without_skin_tones",
         action="store_true",
-        help="leave out images that differ from another only in the color of the skin",
+        help="leave out images that differ from another one only in skin color",
     )
     return parser.parse_args()
 
 
 def main():
-    """The command."""
+    """Runs the command."""
     arguments = parse_arguments()
     try:
         font = load_font(arguments.font)

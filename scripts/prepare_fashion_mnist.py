@@ -5,7 +5,7 @@
   python -m sagan_tf.train --flagfile=configs/fashion_mnist.flags \\
       --dataset=npz:data/fashion_mnist_train.npz --workdir=runs/fashion_mnist
 
-Any folder with the four original idx files, packed or not, can be the input.
+The input can be any folder with the four original idx files, gzipped or not.
 Fashion-MNIST has 60,000 + 10,000 gray images of 28 x 28 pixels in 10 classes; Zalando
 SE, MIT license.
 """
@@ -37,10 +37,10 @@ _PARTS = {"train": "train", "test": "t10k"}
 
 
 def read_idx(path):
-    """Reads an idx file of bytes: uint8 array of the shape that its header says.
+    """Reads an idx file of bytes: uint8 array of the shape in its header.
 
     Raises:
-      BadInput: it is missing, damaged or of another type.
+      BadInput: the file is missing, damaged or of another type.
     """
     packed = path + ".gz"
     try:
@@ -59,7 +59,7 @@ def read_idx(path):
         raise BadInput(f"{packed} cannot be read: {error}.") from error
     # Two zeros, the type (8: unsigned bytes), the number of axes, the length of each.
     if len(data) < 4 or data[:3] != b"\0\0\x08":
-        raise BadInput(f"{path} is no idx file of bytes. Received: {data[:4]!r}.")
+        raise BadInput(f"{path} is not an idx file of bytes. Received: {data[:4]!r}.")
     axes = data[3]
     shape = (
         struct.unpack_from(f">{axes}I", data, 4) if len(data) >= 4 + 4 * axes else ()
@@ -100,7 +100,7 @@ def prepare(input_dir, output_dir):
 
 
 def main():
-    """The command."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,8 +1,7 @@
 """scripts/benchmark.py --compare=pytorch: our training step and PyTorch's, in turn.
 
 Each has a process of its own, and the two run one after the other in every repeat. The
-peer is pytorch_sagan.py. It is loaded in its process alone, so that the others need no
-PyTorch.
+peer is pytorch_sagan.py. Only its own process loads it, so the others need no PyTorch.
 """
 
 import os
@@ -24,7 +23,7 @@ def check_comparison(part, dtype_policy):
     """
     if part not in (["all"], ["train_step"]):
         raise BadInput(
-            "--compare measures the training step alone. Received: "
+            "--compare measures only the training step. Received: "
             f"--part={','.join(part)}. Try without --part."
         )
     if dtype_policy == "mixed_float16":
@@ -38,7 +37,7 @@ def check_comparison(part, dtype_policy):
 
 
 def measure_comparison(settings):
-    """Both training steps: a dict.
+    """Measures both training steps: a dict.
 
     Args:
         settings: dict of the script's flags.
@@ -55,8 +54,8 @@ def measure_comparison(settings):
     for each in (ours, peer):
         each["images_per_second"] = each["images"] / each["seconds"]
     quotients = [
-        of_peer / of_ours
-        for of_ours, of_peer in zip(
+        peer_seconds / our_seconds
+        for our_seconds, peer_seconds in zip(
             ours["seconds_of_each"], peer["seconds_of_each"], strict=True
         )
     ]
@@ -89,7 +88,7 @@ def check_peer(ours, peer):
 
 
 def lines_of_comparison(result):
-    """The lines of the table about the comparison."""
+    """Yields the lines of the table about the comparison."""
     for name in ("ours", "pytorch"):
         each = result[name]
         yield (
@@ -108,7 +107,7 @@ def lines_of_comparison(result):
 
 
 def _make_peer(settings):
-    """PyTorch's training step for `measuring.in_turns`."""
+    """Returns facts about PyTorch's training step, and a function that runs it."""
     peer = load("pytorch_sagan")
     step = peer.TrainingStep(settings)
 

@@ -1,4 +1,4 @@
-"""A SAGAN in PyTorch: what scripts/benchmark.py and gpu_benchmark.py compare with.
+"""A SAGAN in PyTorch, to which benchmark.py and gpu_benchmark.py compare ours.
 
 The networks and the training step are those of `build_generator`, `build_discriminator`
 and `SAGAN` with their defaults, written in PyTorch's usual way: `spectral_norm` of
@@ -190,14 +190,14 @@ class Discriminator(nn.Module):
 
 
 def make_networks(settings):
-    """The generator and the discriminator on the device, channels last.
+    """Returns the generator and the discriminator on the device, channels last.
 
     Args:
         settings: dict of the script's flags.
     """
     torch.manual_seed(0)
-    # All that this process may use, as TensorFlow and JAX do. By itself PyTorch takes
-    # one thread for the two of a core.
+    # All cores of this process, as in TensorFlow and JAX. By default PyTorch takes one
+    # thread for the two of a core.
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     sizes = [settings["resolution"], settings["channels"], settings["num_classes"]]
     sizes.append(settings["attention_resolution"])
@@ -206,18 +206,18 @@ def make_networks(settings):
 
 
 def device():
-    """`"cuda"` if PyTorch sees a GPU, or `"cpu"`."""
+    """Returns `"cuda"` if PyTorch sees a GPU, otherwise `"cpu"`."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def precision(dtype_policy):
-    """The context that computes as a Keras policy says: float32 or bfloat16."""
+    """Returns a context that computes like a Keras policy: float32 or bfloat16."""
     enabled = dtype_policy == "mixed_bfloat16"
     return torch.autocast(device(), torch.bfloat16, enabled=enabled)
 
 
 def facts(networks):
-    """What a report says about this side: a dict.
+    """Returns facts about this side for the report: a dict.
 
     Args:
         networks: the generator and the discriminator.
@@ -226,7 +226,7 @@ def facts(networks):
     return {
         "library": f"PyTorch {torch.__version__}",
         "device": torch.cuda.get_device_name() if on_gpu else "CPU",
-        # The vectors of spectral norm are buffers, and no parameters.
+        # The vectors of spectral norm are buffers, not parameters.
         "parameters": [
             sum(parameter.numel() for parameter in network.parameters())
             for network in networks
@@ -260,7 +260,7 @@ class TrainingStep:
         return self._discriminator_step()
 
     def _generator_step(self):
-        # No gradients of D's weights.
+        # D's weights need no gradients.
         self.discriminator.requires_grad_(False)
         with precision(self.dtype_policy):
             loss = -self.discriminator(*self._fakes()).mean()

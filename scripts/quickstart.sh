@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From nothing to images: makes .venv, installs, trains configs/digits.flags to the end,
-# and says where the images are and how good they are. If it is stopped, the same command
-# continues where it was.
+# From nothing to images: makes .venv, installs the package, trains configs/digits.flags
+# to the end, and prints where the images are and how good they are. If it is stopped,
+# the same command resumes it.
 #
 #   scripts/quickstart.sh
 #   scripts/quickstart.sh --total_steps=200      arguments go to sagan_tf.train
@@ -19,8 +19,8 @@ python=$PYTHON_IN_VENV
 "$python" -m sagan_tf.sample --workdir="$workdir" --seeds=0-9 --labels=all \
   --output="$workdir/digits.png"
 
-# The quality, in the feature space of a classifier that was trained on four fifths of
-# the real digits; for comparison, that of the last fifth.
+# Measures the quality in the feature space of a classifier that was trained on four
+# fifths of the real digits, and for comparison that of the last fifth.
 classifier=$workdir/classifier
 statistics=$workdir/reference.npz
 if [ ! -e "$classifier" ]; then

@@ -32,7 +32,7 @@ from sagan_tf.files import replacing
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 PARAMETERS = "parameters"
-# It does not describe the machine that made the outputs.
+# This does not describe the machine that made the outputs.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -49,32 +49,32 @@ class _ThisInterpreter(AsyncKernelManager):
 
 
 def read(path):
-    """A notebook from its file: `NotebookNode`, checked against nbformat's schema."""
+    """Reads a notebook: `NotebookNode`, checked against nbformat's schema."""
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     return notebook
 
 
 def code_cells(notebook):
-    """The cells of a notebook that hold code."""
+    """Returns the code cells of a notebook."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def code_hash(notebook):
-    """SHA-256 of the sources of a notebook's code cells: hexadecimal str."""
+    """Returns the SHA-256 of a notebook's code cells: hexadecimal str."""
     sources = "\0".join(cell.source for cell in code_cells(notebook))
     return hashlib.sha256(sources.encode()).hexdigest()
 
 
 def with_parameters(notebook, **values):
-    """A copy of a notebook with other values in its cell tagged `parameters`.
+    """Copies a notebook with other values in its cell tagged `parameters`.
 
     Args:
         notebook: `NotebookNode`.
-        **values: by the name that the cell assigns to; literals.
+        **values: literals, by the name to which the cell assigns them.
 
     Raises:
-        ValueError: there is not one such cell, or it does not assign to a name.
+        ValueError: there is not exactly one such cell, or it lacks a name.
     """
     notebook = copy.deepcopy(notebook)
     tagged = [
@@ -84,7 +84,7 @@ def with_parameters(notebook, **values):
     ]
     if len(tagged) != 1:
         raise ValueError(
-            f"A notebook has one cell tagged {PARAMETERS}. Received: {len(tagged)}."
+            f"A notebook needs one cell tagged {PARAMETERS}. Received: {len(tagged)}."
         )
     (cell,) = tagged
     lines = cell.source.splitlines()
@@ -100,7 +100,7 @@ def with_parameters(notebook, **values):
             )
         node = places[name]
         if node.lineno != node.end_lineno:
-            raise ValueError(f"A parameter stands on one line. Received: {name}.")
+            raise ValueError(f"A parameter must be on one line. Received: {name}.")
         lines[node.lineno - 1] = f"{name} = {value!r}"
     cell.source = "\n".join(lines)
     return notebook
@@ -115,7 +115,7 @@ def execute(notebook, folder, timeout_seconds=None):
         timeout_seconds: int, for one cell; `None` for no limit.
 
     Returns:
-        `NotebookNode` with outputs, and metadata that say nothing of this machine.
+        `NotebookNode` with outputs, and metadata that do not describe this machine.
 
     Raises:
         CellExecutionError: a cell failed.
@@ -131,7 +131,7 @@ def execute(notebook, folder, timeout_seconds=None):
     )
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with tempfile.TemporaryDirectory() as settings:
-        # No start-up files of this user, and the package beside this script.
+        # Without this user's start-up files, with the package beside this script.
         client.execute(
             env={
                 **os.environ,

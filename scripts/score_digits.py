@@ -2,9 +2,9 @@
 
     python scripts/score_digits.py --workdir=runs/digits
 
-A support vector machine is fitted on real digits and reads 1,000 generated ones. Recall
-and coverage are those of the last evaluation of this checkpoint: a generator that draws
-few images of a class has a low recall, whatever the distance of two images of a class.
+A support vector machine learns real digits and reads 1,000 generated ones. Recall and
+coverage come from the last evaluation of this checkpoint: a generator that draws few
+images of a class has a low recall, however far apart two images of a class are.
 Exit status: 0 passed, 2 bad input, 8 the digits are not good enough.
 """
 
@@ -34,7 +34,7 @@ NOT_GOOD_ENOUGH = 8
 
 
 def shrink(images):
-    """Images (N, R, R, 1) in [-1, 1] to (N, 64): 8x8 means, in [0, 1]."""
+    """Shrinks images (N, R, R, 1) in [-1, 1] to (N, 64): 8x8 means, in [0, 1]."""
     count, size = images.shape[:2]
     cell = size // 8
     cells = np.asarray(images).reshape(count, 8, cell, 8, cell)
@@ -42,7 +42,7 @@ def shrink(images):
 
 
 def distance_within_class(digits, labels):
-    """Mean Euclidean distance of two digits of a class, averaged over classes."""
+    """Averages over classes the mean Euclidean distance of two digits of a class."""
     return np.mean([pdist(digits[labels == c]).mean() for c in range(10)])
 
 
@@ -78,21 +78,21 @@ def score(generator, z_dim):
 
 
 def evaluated(workdir, step):
-    """The metrics of the last evaluation of a step: dict of name to float.
+    """Reads the metrics of the last evaluation of a step: dict of name to float.
 
     Raises:
-        BadInput: there is none.
+        BadInput: the step has no evaluation.
     """
     records = load("sagan_tf.run.records")
     path = pathlib.Path(workdir) / records.EVALUATIONS
     lines = records.read_metrics(path)
-    found = [line["metrics"] for line in lines if line["step"] == step]
-    if not found:
+    metrics = [line["metrics"] for line in lines if line["step"] == step]
+    if not metrics:
         raise BadInput(
             f"score_digits needs an evaluation of step {step}. Received: none in "
             f"{path}. Try sagan_tf.evaluate first, as scripts/quickstart.sh does."
         )
-    return found[-1]
+    return metrics[-1]
 
 
 def main(values):
@@ -119,7 +119,7 @@ def main(values):
 
 def define(values):
     """Defines the flags."""
-    flags.DEFINE_string("workdir", None, "the run", flag_values=values)
+    flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every test: makes or reuses .venv, installs the test extra, lints, pytest.
+# Runs every test: makes or reuses .venv, installs the test extra, lints, runs pytest.
 #
-#   scripts/test.sh                     everything, one process a core
+#   scripts/test.sh                     everything, one process per core
 #   scripts/test.sh --fast              without the tests that are marked slow
 #   scripts/test.sh -k config           arguments go to pytest, in one process
 #   scripts/test.sh -n 2 -k config      the same, in two
@@ -14,8 +14,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/venv.sh
 
 prepare_venv test
-# A compiler for the program that loads an export, a browser for the pages.
-# Where they cannot be installed, their tests say so.
+# Installs a compiler for the program that loads an export, and a browser for the pages.
+# If they cannot be installed, their tests say so.
 missing=()
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 command -v chromedriver >/dev/null || missing+=(chromium chromium-driver)
@@ -26,16 +26,16 @@ if [ ${#missing[@]} -gt 0 ] && $as_root apt-get --version >/dev/null 2>&1; then
   $as_root apt-get update -qq &&
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq \
       --no-install-recommends "${missing[@]}" >/dev/null ||
-    echo "Could not install them: going on without" >&2
+    echo "Could not install them: continuing without them" >&2
 fi
-# What the page of an export runs in, in node_modules. Its version stands in one file.
+# Installs the runtime of an export's page into node_modules. One file has its version.
 if command -v npm >/dev/null && [ ! -d node_modules/onnxruntime-web ]; then
   package=onnxruntime-web@$("$PYTHON_IN_VENV" -c \
     'from sagan_tf.exports import onnxruntime_web; print(onnxruntime_web.TRIED_VERSION)')
   echo "Installing $package"
   npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
     --silent --prefix . "$package" ||
-    echo "Could not install it: going on without" >&2
+    echo "Could not install it: continuing without it" >&2
 fi
 "$PYTHON_IN_VENV" -m ruff check .
 "$PYTHON_IN_VENV" -m ruff format --check .
@@ -49,9 +49,9 @@ fi
 if [ $# -gt 0 ]; then
   exec "$PYTHON_IN_VENV" -m pytest "$@"
 fi
-# A process for each group, because TensorFlow keeps 0.2 GB for each training step that it
-# has traced, whatever becomes of the model: so each stays under 6 GB. Long groups come
-# first, for all processes to end at the same time.
+# Each group has its own process, so that each stays under 6 GB: TensorFlow keeps 0.2 GB
+# for each training step that it has traced, even after the model is gone. Long groups
+# come first, so that all processes end at the same time.
 groups=(
   "tests/evaluation tests/exports"
   "tests/model/sagan_test.py"
@@ -67,7 +67,7 @@ groups=(
   "tests/importers"
   "tests/attention_maps tests/attention_command_test.py"
 )
-# The others come first: how long they take is not known here.
+# The other tests come first, because their duration is not known here.
 others=tests
 for group in "${groups[@]}"; do
   for path in $group; do
@@ -86,6 +86,6 @@ run_group() {
 }
 export PYTHON_IN_VENV
 export -f run_group
-echo "Groups of tests, $WORKERS at a time; each is shown when it ends"
+echo "Running groups of tests, $WORKERS at a time; each is shown when it ends"
 printf '%s\0' "$others" "${groups[@]}" |
   xargs -0 -P "$WORKERS" -n 1 bash -c 'run_group "$1"' run_group || exit 1

@@ -9,8 +9,8 @@
 
 find_python() {
   local candidate errors=/dev/null
-  # pyenv leaves commands that only say that they are not there. An interpreter that
-  # was asked for by name may say what is wrong with it.
+  # pyenv leaves commands that only print that they are not installed: hide that. An
+  # interpreter that PYTHON names may print what is wrong with it.
   [ -z "${PYTHON:-}" ] || errors=/dev/stderr
   for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3.10 python3}; do
     if command -v "$candidate" >/dev/null && "$candidate" -c \
@@ -28,7 +28,7 @@ find_python() {
 prepare_venv() {
   local extra=${1:-} venv=${VENV:-.venv} python stamp
   PYTHON_IN_VENV=$venv/bin/python
-  # An environment whose interpreter has gone away, or half a one, is made anew.
+  # Makes the environment again if it is incomplete or its interpreter is gone.
   if ! "$PYTHON_IN_VENV" -m pip --version >/dev/null 2>&1; then
     python=$(find_python) || return
     echo "Making $venv with $python"
@@ -37,10 +37,10 @@ prepare_venv() {
       return 2
     fi
   fi
-  # The stamp says what was installed: it changes with setup.py and the extra.
+  # The stamp names what was installed: it changes with setup.py and the extra.
   stamp=$venv/installed-${extra:-base}-$(cat setup.py pyproject.toml | sha256sum | cut -c1-16)
   if [ ! -e "$stamp" ]; then
-    echo "Installing sagan_tf${extra:+[$extra]} into $venv (TensorFlow is large: some minutes)"
+    echo "Installing sagan_tf${extra:+[$extra]} into $venv (TensorFlow is large: this takes minutes)"
     "$PYTHON_IN_VENV" -m pip install --quiet --disable-pip-version-check \
       --editable ".${extra:+[$extra]}" || return
     touch "$stamp"

@@ -37,11 +37,11 @@ def ask(options, inputs):
     request.model_spec.signature_name = "sample"
     if options.version:
         request.model_spec.version.value = options.version
-    # Unlike REST, gRPC does not convert values: their type must be the signature's.
+    # Unlike REST, gRPC does not convert values: they must have the signature's types.
     dtypes = {"labels": tf.int32, "seeds": tf.int64, "truncation": tf.float32}
     for name, values in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(values, dtypes[name]))
-    # By default a client accepts at most 4 MiB: some 50 images of 128x128.
+    # By default, a client accepts at most 4 MiB: about 50 images of 128x128.
     unlimited = [("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(options.server, options=unlimited) as channel:
         service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -54,7 +54,7 @@ def ask(options, inputs):
             raise pictures.refused(options.server, code.name, reason) from error
     if "pixels" not in answer.outputs:
         raise pictures.NotAnswered(
-            f"{options.model} is no export of sagan_tf: sample must answer with "
+            f"{options.model} is not an export of sagan_tf: sample must return "
             f"pixels. Received: {', '.join(answer.outputs)}."
         )
     return tf.make_ndarray(answer.outputs["pixels"])
@@ -65,7 +65,7 @@ def _load_libraries():
 
     C++ code prints them before any setting of Python takes effect.
     """
-    # We need only the format of TensorFlow's tensors, no GPU.
+    # The client needs only TensorFlow's tensor format, no GPU.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with contextlib.ExitStack() as stack:
         terminal = os.dup(2)
@@ -97,7 +97,7 @@ def _draw(options):
     file = io.BytesIO()
     Image.fromarray(grid[..., 0] if channels == 1 else grid).save(file, "PNG")
     pictures.write_file(options.output, file.getvalue())
-    print(f"{count} pictures in {options.output}")
+    print(f"{count} images in {options.output}")
 
 
 def main(argv=None):

@@ -26,7 +26,7 @@ def ask(options, inputs):
         inputs: dict of input name to list.
 
     Returns:
-        List of bytes, one PNG file each.
+        List of bytes, one PNG file for each image.
 
     Raises:
         pictures.NotAnswered: there is no server or no such model, or the server refuses
@@ -35,7 +35,7 @@ def ask(options, inputs):
     model = urllib.parse.quote(options.model, safe="")
     version = f"/versions/{options.version}" if options.version else ""
     url = f"http://{options.server}/v1/models/{model}{version}:predict"
-    # The column format: each input once, with a list of its values for all images.
+    # The column format has each input once, with its values for all images.
     body = json.dumps({"signature_name": "sample_png", "inputs": inputs}).encode()
     try:
         with urllib.request.urlopen(url, body, timeout=options.timeout) as response:
@@ -57,7 +57,7 @@ def ask(options, inputs):
 
 
 def _reason(error):
-    """The server's explanation of an error: JSON with the key `error`."""
+    """Returns the server's explanation of an error: JSON with the key `error`."""
     text = error.read().decode(errors="replace")
     try:
         return json.loads(text)["error"]
@@ -74,14 +74,14 @@ def _draw(options):
         if label is not None:
             name = f"label_{label:03d}_{name}"
         pictures.write_file(os.path.join(options.output_dir, name), file)
-    print(f"{len(files)} pictures in {options.output_dir}")
+    print(f"{len(files)} images in {options.output_dir}")
 
 
 def main(argv=None):
     """Runs the client; returns the exit status."""
     parser = pictures.command_line(__doc__, port=8501)
     parser.add_argument(
-        "--output_dir", default="pictures", help="where the files go (%(default)s)"
+        "--output_dir", default="pictures", help="folder for the files (%(default)s)"
     )
     return pictures.run(_draw, parser.parse_args(argv))
 

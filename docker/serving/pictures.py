@@ -1,6 +1,6 @@
 """What both clients share: the requested images, files, and errors.
 
-It needs only Python, so you can copy it to where you want the images.
+It needs only Python, so you can copy it to any machine.
 """
 
 import argparse
@@ -19,7 +19,7 @@ class NotAnswered(Exception):
 
 
 def unreachable(server, reason):
-    """The `NotAnswered` for a server that cannot be reached, or is too slow."""
+    """Returns the `NotAnswered` for a server that is unreachable or too slow."""
     return NotAnswered(
         f"{server} does not answer: {reason}. Try docker compose -f docker/serving/"
         "compose.yaml up --wait, another --server, or a longer --timeout."
@@ -27,19 +27,19 @@ def unreachable(server, reason):
 
 
 def refused(server, code, reason):
-    """The `NotAnswered` for a server that refuses a request."""
+    """Returns the `NotAnswered` for a server that refuses a request."""
     return NotAnswered(f"{server} refused ({code}): {reason}")
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
-        """Prints an error of one line, without the usage above it."""
+        """Prints an error in one line, without the usage text."""
         self.exit(2, f"error: {message} (--help lists all options)\n")
 
 
 def numbers(text):
     """Reads numbers and ranges: `"3,7,10-12"` is 3, 7, 10, 11, 12."""
-    found = []
+    result = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         last = last if dash else first
@@ -49,8 +49,8 @@ def numbers(text):
                 f"must be numbers up to {LARGEST} and rising ranges, with commas. "
                 f"Received: {text!r}. Try 0-7 or 3,5"
             )
-        found += range(int(first), int(last) + 1)
-    return found
+        result += range(int(first), int(last) + 1)
+    return result
 
 
 def positive(kind):
@@ -69,7 +69,7 @@ def positive(kind):
 
 
 def command_line(about, port):
-    """The options of both clients.
+    """Returns the parser for the options of both clients.
 
     Args:
         about: str, the text of `--help` above the options.
@@ -85,26 +85,26 @@ def command_line(about, port):
     )
     add = parser.add_argument
     add("--server", default=f"localhost:{port}", help="host:port (%(default)s)")
-    add("--model", default="sagan", help="its name in models.config (%(default)s)")
-    add("--version", type=positive(int), help="a version of it (the newest)")
+    add("--model", default="sagan", help="name in models.config (%(default)s)")
+    add("--version", type=positive(int), help="version of the model (the newest)")
     add("--seeds", type=numbers, default="0-7", help="0-7 or 3,7,10-12 (%(default)s)")
     add(
         "--labels",
         type=numbers,
         default=[],
-        help="as --seeds; leave out for a model without classes",
+        help="like --seeds; leave out for a model without classes",
     )
     add(
         "--truncation",
         type=positive(float),
         default=NO_TRUNCATION,
-        help="z from a normal distribution cut at 2 and times this (none)",
+        help="factor of z, which is cut at 2 standard deviations (none)",
     )
     add(
         "--batch_size",
         type=positive(int),
         default=8,
-        help="pictures in one request, at most batching.config's max_batch_size "
+        help="images in one request, at most batching.config's max_batch_size "
         "(%(default)s)",
     )
     add(
@@ -117,9 +117,9 @@ def command_line(about, port):
 
 
 def wanted(options):
-    """The requested images: (label, seed) pairs, label after label.
+    """Returns the requested images: (label, seed) pairs, label after label.
 
-    Without labels the label is `None`.
+    Without labels, the label is `None`.
     """
     return [
         (label, seed) for label in options.labels or [None] for seed in options.seeds
@@ -127,23 +127,23 @@ def wanted(options):
 
 
 def requests(options):
-    """The inputs of all requests, under the names of the signatures.
+    """Returns the inputs of all requests, under the names of the signatures.
 
     Returns:
         List of dict of input name to list, with one entry per image.
     """
-    pictures = wanted(options)
-    found = []
-    for start in range(0, len(pictures), options.batch_size):
-        part = pictures[start : start + options.batch_size]
+    images = wanted(options)
+    batches = []
+    for start in range(0, len(images), options.batch_size):
+        part = images[start : start + options.batch_size]
         inputs = {
             "seeds": [seed for _, seed in part],
             "truncation": [options.truncation] * len(part),
         }
         if options.labels:
             inputs["labels"] = [label for label, _ in part]
-        found.append(inputs)
-    return found
+        batches.append(inputs)
+    return batches
 
 
 def write_file(path, data):
@@ -166,7 +166,7 @@ def run(draw, options):
         options: the options that `command_line` parsed.
 
     Returns:
-        The exit status: 0, or 2 after an error of one line.
+        The exit status: 0, or 2 after a one-line error.
     """
     try:
         draw(options)
