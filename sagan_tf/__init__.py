@@ -12,15 +12,16 @@ import os
 import platform
 import sys
 
-# TensorFlow reads it when it is loaded. By itself it leaves oneDNN off on processors
-# without AVX-512, where a training step is faster with it too: see docs/performance.md.
+# TensorFlow reads this variable when it is imported. By default it leaves oneDNN off on
+# processors without AVX-512, where a training step is faster with oneDNN too: see
+# docs/performance.md.
 if "tensorflow" not in sys.modules and platform.machine() in ("x86_64", "AMD64"):
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"
 
-# name: module, which is loaded at the first use: commands check their flags before
-# TensorFlow is imported.
+# name: module. It is loaded at the first use, so that commands can check their flags
+# before TensorFlow is imported.
 _EXPORTS = {
     "SAGAN": "sagan_tf.model",
     "build_discriminator": "sagan_tf.networks",

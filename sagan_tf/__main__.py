@@ -2,8 +2,8 @@
 
 sagan train --flagfile=configs/digits.flags --workdir=runs/digits
 
-is python -m sagan_tf.train with the same flags. sagan COMMAND --help lists the flags
-of a command.
+is the same as python -m sagan_tf.train with these flags. sagan COMMAND --help lists the
+flags of a command.
 """
 
 import difflib

@@ -4,7 +4,7 @@ python -m sagan_tf.ablate --matrix=paper --dataset=npz:data/fashion_mnist_train.
     --resolution=32 --image_channels=1 --batch_size=32 --seeds=3 --total_steps=4000 \\
     --feature_network=classifiers/fashion-cnn --workdir=runs/ablation
 
-Each cell is a file of configs/ablations/. It is trained with the seeds 0, 1, ... Other
+Each cell is a file in configs/ablations/. It is trained with the seeds 0, 1, ... Other
 flags set a value for all cells; a flag in which the cells differ is refused. Cells that
 are impossible at this resolution, or with --num_classes=0, are left out and named. Each
 run is evaluated ten times, and after its last step.
@@ -16,8 +16,8 @@ free cell (or its share, with --cells=1/4).
 report.md and its images are written after each cell; the runs are in CELL/seed_0/.
 Exit status: 0 finished, 2 bad input, 3 stopped by SIGTERM or Ctrl-C, or the status of a
 training that failed. If losses become NaN, or --on_collapse=stop ends a training, the
-report says so and the next cell begins. It also begins after a cell that refuses the
-data, as one that needs classes does; the status is then 2.
+report says so and the next cell begins. If a cell refuses the data, because it needs
+classes for example, the next cell begins too; the status is then 2.
 """
 
 import dataclasses
@@ -54,14 +54,14 @@ def _define(values):
     flags.DEFINE_float("learning_rate_scale", 1.0, about, 1e-9, 1e3, flag_values=values)
     for name, about in (
         ("report_only", "write the report of the runs in workdir, train nothing"),
-        ("dry_run", "print the commands of the runs that are left to do"),
+        ("dry_run", "print the commands of the remaining runs"),
     ):
         flags.DEFINE_bool(name, False, about, flag_values=values)
     define_flags(values)
 
 
 def plan(values):
-    """What the parsed flags ask for, see `matrix.plan`."""
+    """Plans the ablation that the parsed flags ask for, see `matrix.plan`."""
     if values.seed + values.seeds - 1 > MOST_WHOLE:
         raise BadInput(
             f"The last seed must be at most {MOST_WHOLE}. Received: "
@@ -98,7 +98,7 @@ def _ablate(values):
     if values.dry_run:
         processes.print_commands(cells, left_out)
         return FINISHED
-    # TensorFlow takes all of a GPU's memory, which the trainings need.
+    # TensorFlow would take all of a GPU's memory, which the trainings need.
     load("tensorflow").config.set_visible_devices([], "GPU")
     write_report = functools.partial(
         load("sagan_tf.ablations.report").write_report,

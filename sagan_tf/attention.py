@@ -1,4 +1,4 @@
-"""Shows what the attention layers of a run look at, as figures 1 and 5 of the paper.
+"""Shows what the attention layers of a run look at, like figures 1 and 5 of the paper.
 
 python -m sagan_tf.attention --workdir=runs/digits --seeds=0-3 --output=attention.png
 
@@ -7,8 +7,8 @@ points, and for each of them a map of what that location looks at. The command p
 gamma, entropy and mean attention distance, and writes them as JSON beside the figure.
 --html writes a page for any browser that shows what any location looks at.
 
-For real images (--images=real), --seeds are positions in the data set, in the order of
-the training; with --labels, positions among the images of the class.
+For real images (--images=real), --seeds are positions in the data set, in training
+order. With --labels, they are positions among the images of the class.
 """
 
 import pathlib
@@ -26,7 +26,7 @@ from sagan_tf.settings.command import load, required, run_command
 def _define(values):
     for name, default, about in (
         ("workdir", None, "folder of the run, or hf://user/name"),
-        ("output", None, "the PNG to write; the JSON is beside it"),
+        ("output", None, "the PNG to write; the JSON goes beside it"),
         ("html", None, "the page to write, or none"),
         ("seeds", "0-3", "numbers and ranges with commas: 0-63 or 3,7,10-12"),
         ("labels", None, "numbers and ranges with commas, or all"),
@@ -67,7 +67,7 @@ def _attention(values):
         if path is not None:
             check_writable(path, make_parents=True)
     workdir = find_run(workdir)
-    # TensorFlow takes seconds to load: flags are checked before.
+    # TensorFlow takes seconds to load, so the flags are checked first.
     report = load("sagan_tf.attention_maps.report").make_report(
         workdir,
         seeds=seeds,

@@ -1,4 +1,4 @@
-"""How a command ends: exit statuses, the error for bad input, missing packages."""
+"""Exit statuses of the commands, the error for bad input, and missing packages."""
 
 import importlib.util
 import struct
@@ -10,14 +10,14 @@ BUG = 1
 BAD_INPUT = 2
 # SIGTERM, SIGHUP, Ctrl-C or a closed output ended a training; a checkpoint is saved.
 STOPPED = 3
-# A loss or a weight became NaN or infinite; no checkpoint of it is saved.
+# A loss or a weight became NaN or infinite; no checkpoint of that state is saved.
 NOT_FINITE = 4
 WORKER_LOST = 5
 # The generator collapsed, and `on_collapse` says to stop.
 COLLAPSED = 6
 # `evaluate --self_check` found a metric that disagrees with its peers.
 SELF_CHECK_FAILED = 7
-# As a shell reports a command that Ctrl-C or a closed pipe has ended.
+# What a shell reports for a command that Ctrl-C or a closed pipe ended.
 INTERRUPTED = 128 + 2
 BROKEN_PIPE = 128 + 13
 
@@ -31,7 +31,7 @@ class BadInput(ValueError):
     """
 
 
-# What readers of files (NumPy's, Pillow's) raise for damaged ones, besides their own.
+# Errors of file readers (NumPy, Pillow) for damaged files, besides their own types.
 DAMAGE = (
     ArithmeticError,
     AttributeError,
@@ -48,13 +48,13 @@ DAMAGE = (
 
 
 def missing_packages(names):
-    """Those of some Python packages that are not installed: list of str.
+    """Returns the names of the packages that are not installed: list of str.
 
-    A folder of that name in the current one is no package: W&B, MLflow and exports make
-    such folders.
+    A folder with the name of a package in the current folder does not count: W&B,
+    MLflow and exports make such folders.
 
     Args:
-        names: iterable of str, as they are imported.
+        names: iterable of str, the import names of Python packages.
     """
-    found = {name: importlib.util.find_spec(name) for name in names}
-    return [name for name, spec in found.items() if not (spec and spec.origin)]
+    specs = {name: importlib.util.find_spec(name) for name in names}
+    return [name for name, spec in specs.items() if not (spec and spec.origin)]

@@ -5,9 +5,9 @@ python -m sagan_tf.evaluate --workdir=runs/digits --feature_network=classifiers/
 python -m sagan_tf.evaluate --samples=folder:generated --protocol=official-train-50k \\
     --reference_statistics=stats.npz
 
-The protocol, the feature network and the real images decide a value: they are printed,
-and stored with each line of evaluations.jsonl. --checkpoint=all and --watch skip what
-is in that file already.
+A value depends on the protocol, the feature network and the real images. They are
+printed, and stored in each line of evaluations.jsonl. --checkpoint=all and --watch skip
+checkpoints that are in that file already.
 """
 
 import functools
@@ -21,12 +21,12 @@ from sagan_tf.settings.arguments import MOST_TRUNCATION, check_companions, parse
 from sagan_tf.settings.command import load, run_command
 from sagan_tf.settings.config import PROTOCOLS
 
-# Of one machine: results of other machines are not gathered.
+# Strategies for one machine: results of other machines are not gathered.
 _STRATEGIES = ("default", "mirrored", "tpu")
-# What a run was trained with, and what a protocol says: flags replace both.
+# Flags that replace a run's settings, and flags that replace a protocol's values.
 _SETTINGS = ("protocol", "feature_network", "inception", "reference_statistics")
 _CHANGES = ("num_fake", "standing_batches", "seed", "truncation", "ema")
-# Flags that have an effect only on what these give.
+# Flags that have an effect only together with one of these.
 _GO_WITH = {
     "checkpoint": ("workdir",),
     "watch": ("workdir",),
@@ -36,7 +36,7 @@ _GO_WITH = {
     "truncation": ("workdir", "saved_model"),
     "samples_split": ("samples",),
 }
-# Pairs of flags, and why the first has no effect beside the second.
+# Pairs of flags, and why the first has no effect together with the second.
 _NOT_WITH = (
     ("ema", "saved_model", "an export has one set of weights"),
     ("standing_batches", "saved_model", "an export has statistics of its own"),
@@ -55,35 +55,35 @@ def _define(values):
     text("feature_network", None, "inception, or folder of sagan_tf.train_classifier")
     text("inception", None, "unpacked folder or handle of TF-GAN's Inception module")
     text("reference_statistics", None, "file of sagan_tf.reference_statistics")
-    text("samples", None, "images to score: folder:DIR, npz:FILE, or as --dataset")
-    text("samples_split", None, "their split")
+    text("samples", None, "images to score: folder:DIR, npz:FILE, or like --dataset")
+    text("samples_split", None, "split of --samples")
     text("saved_model", None, "folder of an exported generator to score")
-    text("output", None, "where results go without --workdir: a .jsonl file")
-    whole("num_fake", None, "generated images, in place of the protocol's", 2, 10**8)
+    text("output", None, "a .jsonl file for results without --workdir")
+    whole("num_fake", None, "generated images, instead of the protocol's", 2, 10**8)
     whole(
         "standing_batches", None, "batches for standing batch-norm statistics", 0, 10**6
     )
-    whole("seed", None, "of z and labels, in place of the protocol's", 0)
+    whole("seed", None, "seed of z and labels, instead of the protocol's", 0)
     whole("batch_size", 64, "images on one replica at a time", 1, 10**5)
     switch("watch", False, "follow a training: evaluate each new checkpoint")
-    switch("intra_fid", False, "FID of each class too; mean over classes")
+    switch("intra_fid", False, "also measure the mean of the classes' FIDs")
     switch("self_check", False, "test the metrics themselves, and do nothing else")
     switch("skip_bad_images", False, "leave unreadable images out, and name them")
-    switch("ema", None, "averaged weights, in place of the protocol's choice")
+    switch("ema", None, "averaged weights, instead of the protocol's choice")
     choice("protocol", None, PROTOCOLS, "how to evaluate")
     choice("strategy", "default", _STRATEGIES, "the devices that share the work")
     real(
         "truncation",
         None,
-        "see sagan_tf.sample, in place of the protocol's",
+        "see sagan_tf.sample; instead of the protocol's",
         0.0,
         MOST_TRUNCATION,
     )
-    real("watch_seconds", 30.0, "seconds between two looks", 0.0)
+    real("watch_seconds", 30.0, "seconds between two checks", 0.0)
 
 
 def _check_together(values):
-    """Refuses flags without effect, some of which would stand in the record."""
+    """Refuses flags without effect; some of them would even appear in the record."""
     changed = (name for name in values if values[name].value != values[name].default)
     given = {name: f"--{name}" for name in changed}
     check_companions(given, _GO_WITH)
@@ -109,7 +109,7 @@ def _evaluate(values):
         parse_step(values.checkpoint)
     _check_together(values)
     workdir = values.workdir and find_own_run(values.workdir)
-    # TensorFlow takes seconds to load: flags are checked before.
+    # TensorFlow takes seconds to load, so the flags are checked first.
     runs = load("sagan_tf.evaluation.runs")
     strategies = load("sagan_tf.distribution.strategies")
     if workdir and values.watch:

@@ -8,7 +8,7 @@ python -m sagan_tf.export --workdir=runs/digits --format=keras --to=hf://user/di
 The model runs without this package; its model_card.md says how. Before the folder gets
 its name, the command loads the model in its own runtime and checks that it draws what
 the run's generator draws. --to then uploads it to the Hugging Face Hub, with the run's
-checkpoint: --workdir=hf://user/digits and train --initialize_from take that.
+checkpoint. --workdir=hf://user/digits and train --initialize_from then read it.
 """
 
 import contextlib
@@ -33,12 +33,12 @@ def _define(values):
         ("workdir", None, "folder of the run, or hf://user/name"),
         ("output", None, "new folder; for TensorFlow Serving a number, the version"),
         ("checkpoint", "newest", "step of the checkpoint, newest or best"),
-        ("onnxruntime_web", None, "web: folder of the npm package; none: searched"),
+        ("onnxruntime_web", None, "web: folder of the npm package; none: find it"),
         ("to", None, "hf://user/name: upload it there, with the checkpoint"),
         ("license", None, "for the model card, as the Hub names it: cc-by-4.0"),
     ):
         flags.DEFINE_string(name, default, about, flag_values=values)
-    about = "what it is written for; onnx, litert, openvino and web need an extra"
+    about = "target format; onnx, litert, openvino and web need an extra"
     flags.DEFINE_enum("format", SAVED_MODEL, NAMES, about, flag_values=values)
     flags.DEFINE_integer("standing_batches", 0, STANDING, 0, 10**6, flag_values=values)
     for name, default, about in (
@@ -51,19 +51,19 @@ def _define(values):
 
 
 def _check(values):
-    """Checks the flags, and that the export can be uploaded."""
+    """Checks the flags and that the export can be uploaded."""
     required(values, "workdir", "runs/digits")
     if values.output or not values.to:
         output = required(values, "output", "models/digits/1")
         if hub.is_address(output):
             raise BadInput(
-                "--output is a folder on this machine. Received: "
+                "--output must be a local folder. Received: "
                 f"{output}. Try --to={output}."
             )
         check_output(output, values.overwrite)
     if values.license and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", values.license):
         raise BadInput(
-            "license must be the name that the Hugging Face Hub has for it. Received: "
+            "license must be a license's name on the Hugging Face Hub. Received: "
             f"{values.license}. Try --license=cc-by-4.0 or --license=apache-2.0."
         )
     parse_step(values.checkpoint)
@@ -78,7 +78,7 @@ def _export(values):
     check_format(values.format, warm, values.onnxruntime_web)
     _check(values)
     workdir = hub.find_run(values.workdir)
-    # TensorFlow takes seconds to load: flags are checked before.
+    # TensorFlow takes seconds to load, so the flags are checked first.
     exports = load("sagan_tf.exports.export")
     with contextlib.ExitStack() as unfinished:
         output = values.output
@@ -102,7 +102,7 @@ def _export(values):
         if values.output:
             print("\n".join(exports.describe(record, output)))
         uploaded = unfinished.pop_all()
-    if values.to:  # The export is kept if this fails.
+    if values.to:  # The export stays if the upload fails.
         print(f"Uploaded: {hub.upload(output, values.to, values.private)}")
     uploaded.close()
     return FINISHED

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent, and errors that name the file."""
+"""Writes files and folders completely or not at all; errors name the file."""
 
 import contextlib
 import errno
@@ -16,20 +16,20 @@ TEMPORARY = ".tmp"
 
 @contextlib.contextmanager
 def replacing(path):
-    """Replaces a file by one that the body writes under a temporary name.
+    """Replaces a file with one that the body writes under a temporary name.
 
     If the body fails or is interrupted, `path` stays as it was, and nothing is left
-    beside it. A link stays, and what it points to is replaced. A device or a pipe
-    stays too: it is given the bytes when the body has ended.
+    beside it. A link stays, and its target is replaced. A device or a pipe stays too:
+    it receives the bytes when the body has ended.
 
     Args:
-        path: of the file; the folder exists already.
+        path: of the file; its folder must exist.
 
     Yields:
         str, the temporary name, in the same folder.
 
     Raises:
-        OSError: it cannot be written; the error names `path` if it named no file.
+        OSError: the file cannot be written. An error that named no file names `path`.
     """
     if is_stream(path):
         with tempfile.TemporaryDirectory() as folder, naming(path):
@@ -54,23 +54,23 @@ def replacing(path):
 
 
 def is_stream(path):
-    """Whether a path is a device, a pipe or the like, which is not to be replaced."""
-    # /dev/stdout may be a link to a regular file, which others write to.
+    """Returns True for a device, a pipe or the like, which must not be replaced."""
+    # /dev/stdout may be a link to a regular file that other processes write to.
     if os.path.abspath(path).startswith(("/dev/std", "/dev/fd/")):
         return True
     return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
 
 
 def check_writable(path, make_parents=False):
-    """Checks that a file can be written, before the work whose result it gets.
+    """Checks that a file can be written, before the work that fills it.
 
     Args:
         path: of the file, which stays as it is.
-        make_parents: bool, whether parents that are missing may be: the caller makes
+        make_parents: bool, whether parents may be missing because the caller makes
             them when it writes.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     if is_stream(path):
         return  # Opening a pipe would wait for its reader.
@@ -91,14 +91,14 @@ def check_writable(path, make_parents=False):
 
 
 def write_text(path, text):
-    """Writes a text file: whole, or not at all.
+    """Writes a text file, completely or not at all.
 
     Args:
-        path: where to; the folder exists already.
+        path: of the file; its folder must exist.
         text: str.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(text)
@@ -107,15 +107,15 @@ def write_text(path, text):
 def append_lines(path, text):
     """Adds lines to the end of a text file.
 
-    An incomplete last line of JSON, which a killed process has left, is removed first.
-    Any other last line stays, and is ended.
+    If a killed process has left an incomplete last line of JSON, it is removed first.
+    Any other last line stays, and gets its newline.
 
     Args:
         path: of the file, which need not exist yet.
         text: str, whole lines.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     if is_stream(path):
         with naming(path), open(path, "ab") as file:
@@ -136,7 +136,7 @@ def append_lines(path, text):
 
 @contextlib.contextmanager
 def naming(path):
-    """Adds the path to an error that names no file, like that of a full disk."""
+    """Adds the path to an error that names no file, e.g. the error of a full disk."""
     try:
         yield
     except OSError as error:
@@ -147,21 +147,21 @@ def naming(path):
 
 @contextlib.contextmanager
 def replacing_folder(path, flush=False):
-    """Replaces a folder by one that the body fills under a temporary name.
+    """Replaces a folder with one that the body fills under a temporary name.
 
     If the body fails or is interrupted, `path` stays as it was, and nothing is left
     beside it. A killed process leaves its temporary folder. The next process that
-    writes to `path` removes it, or moves back the folder that it was replacing.
+    writes to `path` removes that folder, or moves back the folder that was replaced.
 
     Args:
-        path: of the folder; its parents are made.
-        flush: bool, whether the files are on the disk before the folder is renamed.
+        path: of the folder; missing parents are made.
+        flush: bool, whether to flush the files to disk before the folder is renamed.
 
     Yields:
         `pathlib.Path` of an empty folder beside `path`.
 
     Raises:
-        OSError: it cannot be written; the error names `path` if it named no file.
+        OSError: the folder cannot be written. An error that named no file names `path`.
     """
     path = pathlib.Path(os.path.realpath(path))
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
@@ -196,7 +196,7 @@ def flush_to_disk(path):
 
 
 def sha256_of_file(path):
-    """The SHA-256 of a file: str of 64 hexadecimal digits."""
+    """Returns the SHA-256 of a file: str of 64 hexadecimal digits."""
     digest = hashlib.sha256()
     with naming(path), open(path, "rb") as file:
         while chunk := file.read(2**20):
@@ -220,7 +220,7 @@ def _rename_folder(temporary, path):
 
 
 def is_real_folder(path):
-    """Whether a path is a folder itself, not a link to one."""
+    """Returns True if a path is a folder itself, not a link to a folder."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except FileNotFoundError:
@@ -243,7 +243,7 @@ def tidy_up(path):
 
 
 def _is_another_process(pid):
-    """Whether a process other than this one has this number."""
+    """Returns True if a process other than this one has this number."""
     try:
         os.kill(pid, 0)  # Signal 0 only asks.
     except ProcessLookupError:

@@ -1,7 +1,7 @@
 """Runs on the Hugging Face Hub: what `hf://user/name` means, uploads, downloads.
 
-`export --to` uploads an export that has the run's checkpoint beside it, in the folder
-`run/`: see `run/sharing.py`. `find_run` is the only place that looks for it.
+`export --to` uploads an export with the run's checkpoint beside it, in the folder
+`run/`: see `run/sharing.py`. Only `find_run` looks for this folder.
 """
 
 import contextlib
@@ -13,50 +13,52 @@ import sys
 
 from sagan_tf.errors import BadInput, missing_packages
 
-# In an export: the run that it was made from.
+# The folder in an export with the run that the export comes from.
 RUN = "run"
 _MODULE = "huggingface_hub"
 _ADDRESS = re.compile(r"hf://(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?", re.ASCII)
-# Letters of the package's own words that are shown.
+# An error message shows at most this many letters of the package's own message.
 _MOST_LETTERS = 300
 
 
 def is_address(path):
-    """Whether a path, which may be `None`, is meant as an address on the Hub."""
+    """Returns True if a path (or `None`) looks like an address on the Hub."""
     return str(path).startswith("hf:/")
 
 
 def find_run(path):
-    """The local folder of a run.
+    """Returns the local folder of a run.
 
     Args:
         path: the folder itself; a folder that was downloaded from the Hub or written by
-            `export --to`; or `hf://user/name`, with `@` a branch, a tag or a commit.
-            What is needed of it is downloaded into the Hub's cache, once.
+            `export --to`; or `hf://user/name`, optionally followed by `@` and a branch,
+            a tag or a commit. The necessary files are downloaded once, into the Hub's
+            cache.
 
     Returns:
-        Path or str. Nothing may be written into the Hub's cache.
+        Path or str. Callers must not write into the Hub's cache.
 
     Raises:
-        BadInput: the address is none, huggingface_hub is missing, nothing can be
-            downloaded, or it is no run.
+        BadInput: the address is invalid, huggingface_hub is missing, the download
+            fails, or the repository has no run.
     """
     folder = pathlib.Path(_download(path) if is_address(path) else path)
     if (folder / "export.json").exists() and (folder / RUN / "config.json").exists():
         return folder / RUN
     if is_address(path):
         raise BadInput(
-            f"{path} must be what sagan_tf.export --to has uploaded. Received: a "
-            f"repository without export.json and {RUN}/config.json. Try another name."
+            f"{path} must be a repository that sagan_tf.export --to uploaded. "
+            f"Received: a repository without export.json and {RUN}/config.json. Try "
+            "another name."
         )
     return path
 
 
 def find_own_run(path):
-    """As `find_run`, for a command that writes into the run: no address.
+    """Does the same as `find_run`, but for a command that writes into the run.
 
     Raises:
-        BadInput: it is an address on the Hub.
+        BadInput: `path` is an address on the Hub.
     """
     if is_address(path):
         repository, _ = _parse(path)
@@ -70,22 +72,22 @@ def find_own_run(path):
 
 
 def check_upload(address):
-    """Checks, before a long export, that `upload` can work.
+    """Checks before a long export that `upload` can work.
 
     Raises:
-        BadInput: the address is none, huggingface_hub or a token is missing, or the
-            server does not answer or does not know the token.
+        BadInput: the address is invalid, huggingface_hub or a token is missing, or the
+            server does not answer or does not accept the token.
     """
     repository, revision = _parse(address)
     if revision:
         raise BadInput(
-            f"--to is a repository without a revision. Received: {address}. "
+            f"--to must be a repository without a revision. Received: {address}. "
             f"Try --to=hf://{repository}."
         )
     package = _package()
     if package.get_token() is None:
         raise BadInput(
-            "--to needs a token of the Hugging Face Hub that may write. Received: "
+            "--to needs a Hugging Face Hub token with write access. Received: "
             "none. Try hf auth login, or the environment variable HF_TOKEN."
         )
     with _in_one_line(package, f"{address} cannot be written to"):
@@ -94,10 +96,10 @@ def check_upload(address):
 
 
 def upload(folder, address, private=False):
-    """Uploads an export, and makes the repository if there is none.
+    """Uploads an export, and creates the repository if it does not exist.
 
-    Files of the repository stay if the export has none of their name, but for those of
-    an earlier run.
+    Files of the repository stay if the export has no file of that name. Only the files
+    of an earlier run are deleted.
 
     Args:
         folder: path of the export.
@@ -105,10 +107,10 @@ def upload(folder, address, private=False):
         private: bool, whether a new repository is private.
 
     Returns:
-        str, the page of the repository.
+        str, the URL of the repository's page.
 
     Raises:
-        BadInput: it could not be uploaded; the export stays.
+        BadInput: the upload failed; the export stays.
     """
     repository, _ = _parse(address)
     package = _package()
@@ -127,7 +129,7 @@ def upload(folder, address, private=False):
 
 
 def _download(address):
-    """The folder in the Hub's cache with the run of a repository."""
+    """Downloads a repository's run; returns its folder in the Hub's cache."""
     repository, revision = _parse(address)
     package = _package()
     with _in_one_line(package, f"{address} cannot be read from"):
@@ -137,7 +139,7 @@ def _download(address):
 
 
 def _parse(address):
-    """The name of the repository, and the revision or `None`."""
+    """Returns the name of the repository, and the revision or `None`."""
     match = _ADDRESS.fullmatch(str(address))
     if not match:
         raise BadInput(
@@ -148,13 +150,13 @@ def _parse(address):
 
 
 def _package():
-    """huggingface_hub, which shows progress only to a terminal."""
+    """Returns the module huggingface_hub, with progress bars only in a terminal."""
     if missing_packages([_MODULE]):
         raise BadInput(
             f"hf:// needs a package that is not installed. Missing: {_MODULE}. "
             "Try pip install 'sagan-tf[hub]'."
         )
-    for part in ("errors", "utils"):  # Attributes of the package from now on.
+    for part in ("errors", "utils"):  # They become attributes.
         importlib.import_module(f"{_MODULE}.{part}")
     package = sys.modules[_MODULE]
     if not sys.stderr.isatty():
@@ -164,10 +166,10 @@ def _package():
 
 @contextlib.contextmanager
 def _in_one_line(package, what, remedy="Try hf auth whoami, or another name."):
-    """Turns what the package raises into `BadInput`."""
+    """Turns the package's exceptions into `BadInput`."""
     try:
         yield
-    # Its HTTPError is that of its HTTP client. Uploads fail with a RuntimeError.
+    # HTTPError comes from its HTTP client. Failed uploads raise a RuntimeError.
     except (package.errors.HTTPError, OSError, RuntimeError, ValueError) as error:
         cause = error.__cause__ if isinstance(error, RuntimeError) else None
         words = " ".join(f"{error} {cause or ''}".split())[:_MOST_LETTERS].rstrip(".")

@@ -1,4 +1,4 @@
-"""Images: the pixel range both ways, crop and resize, grids, PNG files.
+"""Images: conversion of pixels, crop and resize, grids, PNG files.
 
 Only this file knows the two ranges: *pixels* are uint8 in 0..255, *images* are float32
 in [-1, 1]. Shapes: N images, H rows, W columns, C channels, R the resolution (cropped
@@ -26,7 +26,7 @@ RESIZE_METHODS = tuple(_RESIZE)
 
 
 def from_pixels(pixels):
-    """Turns pixels into images: `x * (2 / 255) - 1`, as the official code.
+    """Turns pixels into images: `x * (2 / 255) - 1`, like the official code.
 
     Args:
         pixels: uint8 tensor or NumPy array of any shape, 0..255.
@@ -60,9 +60,9 @@ def to_pixels(images):
 
 
 def adapt_channels(pixels, channels):
-    """Turns grey, grey + alpha, RGB or RGBA pixels into grey or RGB ones.
+    """Converts gray, gray + alpha, RGB or RGBA pixels to gray or RGB.
 
-    White shows through transparent parts. RGB becomes grey by ITU-R 601 luma in
+    White shows through transparent parts. RGB becomes gray by ITU-R 601 luma in
     Pillow's fixed-point form, so both give the same values.
 
     Args:
@@ -73,11 +73,11 @@ def adapt_channels(pixels, channels):
         uint8 tensor `(..., channels)`.
 
     Raises:
-        BadInput: `channels`, or C if it is known, is something else.
+        BadInput: `channels` or a known C has another value.
     """
     if channels not in (1, 3):
         raise BadInput(
-            f"channels must be 1 (grey) or 3 (RGB). Received: channels={channels}."
+            f"channels must be 1 (gray) or 3 (RGB). Received: channels={channels}."
         )
     pixels = tf.convert_to_tensor(pixels)
     known = pixels.shape[-1]
@@ -114,18 +114,18 @@ def _adapt(pixels, given, channels):
 
 
 def center_crop_and_resize(pixels, resolution, method="antialiased_bilinear"):
-    """Cuts out the largest square in the middle and resizes it.
+    """Crops the largest square in the middle and resizes it.
 
     The result is rounded to whole pixel values. Real images then have the same 256
-    values as generated ones in a file, and take a quarter of the memory. A square that
-    has the resolution already is not resampled. If the sides differ by an odd number,
-    the square lies half a pixel up or to the left.
+    values as generated images in a file, and take a quarter of the memory. A square
+    that already has the resolution is not resampled. If the sides differ by an odd
+    number, the square lies half a pixel up or to the left.
 
     Args:
         pixels: uint8 `(H, W, C)` or `(N, H, W, C)`.
         resolution: R, the side of the result.
         method: one of `RESIZE_METHODS`; "antialiased" widens the filter when an image
-            is made smaller, as Pillow does. "lanczos3" is antialiased.
+            shrinks, as Pillow does. "lanczos3" is antialiased.
 
     Returns:
         uint8 tensor `(R, R, C)` or `(N, R, R, C)`.
@@ -169,7 +169,7 @@ def grid(pixels, columns, pad=2, background=255):
         uint8 array `(rows * (H + pad) - pad, columns * (W + pad) - pad, C)`.
 
     Raises:
-        BadInput: the shape or dtype is another one, or there are no images.
+        BadInput: the shape or dtype is wrong, or there are no images.
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape or columns < 1:
@@ -190,7 +190,7 @@ def grid(pixels, columns, pad=2, background=255):
 
 
 def enlarge(pixels, scale):
-    """Makes every pixel a square of `scale` x `scale`, to show tiny images.
+    """Enlarges every pixel to a square of `scale` x `scale`, to show tiny images.
 
     Args:
         pixels: array `(..., H, W, C)`.
@@ -203,17 +203,17 @@ def enlarge(pixels, scale):
 
 
 def to_picture(pixels, scale=1):
-    """One image for a notebook to show, or for a file.
+    """Returns one image for a notebook or a file.
 
     Args:
         pixels: uint8 tensor or array `(H, W, 1)` or `(H, W, 3)`.
         scale: see `enlarge`.
 
     Returns:
-        `PIL.Image.Image`, grey or RGB.
+        `PIL.Image.Image`, gray or RGB.
 
     Raises:
-        BadInput: the shape or dtype is another one.
+        BadInput: the shape or dtype is wrong.
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
@@ -227,21 +227,21 @@ def to_picture(pixels, scale=1):
 
 
 def write_png(path, pixels, scale=1, title=None):
-    """Writes one image as PNG: whole, or not at all.
+    """Writes one image as a PNG file, completely or not at all.
 
     Args:
-        path: where to; the folder exists already.
+        path: of the file; its folder must exist.
         pixels, scale: see `to_picture`.
-        title: str, of what it shows: the file's text "Title".
+        title: str, what the image shows: the file's text "Title".
 
     Raises:
-        BadInput: the shape or dtype is another one.
+        BadInput: the shape or dtype is wrong.
         OSError: the file cannot be written.
     """
-    picture = to_picture(pixels, scale)
+    image = to_picture(pixels, scale)
     info = PngImagePlugin.PngInfo()
     if title is not None:
         info.add_text("Title", title)
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        # A third of the default level's time, for a sixth more bytes.
-        picture.save(file, format="PNG", pnginfo=info, compress_level=3)
+        # This level takes a third of the default level's time, for a sixth more bytes.
+        image.save(file, format="PNG", pnginfo=info, compress_level=3)

@@ -17,18 +17,18 @@ def _define(values):
     shares = [0.1, 0.2, 0.4]
     flags.DEFINE_multi_float("utilisation", shares, about, 1e-6, 1, flag_values=values)
     for key, name in (("h100", "an H100"), ("tpu_v5e", "a TPU v5e chip")):
-        about = f"US dollars for {name}; none: an assumption"
+        about = f"US dollars for {name}; none: an assumed price"
         flags.DEFINE_float(f"{key}_price_per_hour", None, about, 0, flag_values=values)
-    about = "JSON of scripts/benchmark.py --json"
+    about = "JSON file that scripts/benchmark.py --json wrote"
     flags.DEFINE_string("measured", None, about, flag_values=values)
-    about = "let TensorFlow count the FLOPs of a step, too (takes 20 s)"
+    about = "also let TensorFlow count the FLOPs of a step (takes 20 s)"
     flags.DEFINE_bool("count", True, about, flag_values=values)
     define_flags(values)
 
 
 def _plan(values):
     config = new_config(values)
-    # TensorFlow takes seconds to load: flags are checked before.
+    # TensorFlow takes seconds to load, so the flags are checked first.
     planning, building = load("sagan_tf.planning.plan"), load("sagan_tf.run.building")
     measured = planning.read_measurement(values.measured) if values.measured else None
     if config.num_classes is None:

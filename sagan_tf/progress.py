@@ -1,4 +1,4 @@
-"""What is shown of long work: a progress bar, and not TensorFlow's notices."""
+"""Shows the progress of long work, and hides TensorFlow's notices."""
 
 import contextlib
 import logging
@@ -7,10 +7,10 @@ from tqdm import tqdm
 
 
 def progress_bar(what, total, unit="images", initial=0, delay=2):
-    """A bar on stderr that vanishes at its end. Without a terminal there is no bar.
+    """Makes a bar on stderr that vanishes at its end. Without a terminal it is hidden.
 
     Args:
-        what: str, the work: `"Reading images"`.
+        what: str, the work, e.g. `"Reading images"`.
         total: int, units in all, or `None`.
         unit: str, plural.
         initial: int, units that were done before.
@@ -27,13 +27,13 @@ def progress_bar(what, total, unit="images", initial=0, delay=2):
         delay=delay,
         dynamic_ncols=True,
         leave=False,
-        disable=None,  # Not in a log file.
+        disable=None,  # Hidden in a log file.
     )
 
 
 @contextlib.contextmanager
 def without_notices():
-    """Hides what TensorFlow tells about itself: where it wrote what, what is old."""
+    """Hides TensorFlow's notices, e.g. where it wrote a file, or what is deprecated."""
     logger = logging.getLogger("tensorflow")
     before = logger.level
     logger.setLevel(logging.ERROR)

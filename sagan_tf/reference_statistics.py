@@ -3,10 +3,10 @@
 python -m sagan_tf.reference_statistics --dataset=folder:photos --resolution=128 \\
     --protocol=official-train-50k --output=stats.npz
 
-An existing file is checked: all real images are read again, and data, treatment and
-feature network must be those of the file. It is computed again if --keep_features asks
-for more than it has. Choose the protocol's images with --split or --dataset; a tfds
-data set knows its splits.
+An existing file is checked: all real images are read again, and the data, their
+treatment and the feature network must match the file. The file is computed again if
+--keep_features asks for more than it has. Choose the protocol's images with --split or
+--dataset; for tfds data sets, the protocol chooses the split.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ def _define(values):
 def _make(values):
     config = command.config_from_flags(values, networks=False)
     output = command.required(values, "output", "stats.npz")
-    # TensorFlow takes seconds to load: flags are checked before.
+    # TensorFlow takes seconds to load, so the flags are checked first.
     references = command.load("sagan_tf.evaluation.references")
     features = command.load("sagan_tf.evaluation.features.network")
     protocol = find_protocol(config.protocol)
@@ -54,7 +54,7 @@ def _make(values):
 
 
 def _written_at(path):
-    """When a file was written, in nanoseconds; `None` if there is none."""
+    """Returns when a file was written, in nanoseconds; `None` if there is none."""
     return os.stat(path).st_mtime_ns if os.path.isfile(path) else None
 
 

@@ -2,10 +2,10 @@
 
 python -m sagan_tf.report --workdir=runs/mine
 
-It shows the data, generated images beside real ones, the training's curves, numbers and
-what they mean, a walk from class to class and the nearest training images. If the
-newest checkpoint has not been evaluated, it is. A training with --report writes one at
-its end.
+It shows the data, generated images beside real ones, the training's curves, the metrics
+and what they mean, a walk from class to class and the nearest training images. It also
+evaluates the newest checkpoint, if that was not done before. A training with --report
+writes a report at its end.
 """
 
 import sys
@@ -19,7 +19,7 @@ from sagan_tf.settings.command import load, required, run_command
 
 def _define(values):
     flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
-    about = "measure the newest checkpoint, if that was not done"
+    about = "evaluate the newest checkpoint, if that was not done before"
     flags.DEFINE_bool("evaluate", True, about, flag_values=values)
 
 

@@ -1,18 +1,18 @@
-"""Trains a SAGAN, or goes on where a run stopped.
+"""Trains a SAGAN, or resumes a run that stopped.
 
 python -m sagan_tf.train --flagfile=configs/digits.flags --workdir=runs/digits
 python -m sagan_tf.train --workdir=runs/digits --total_steps=3000
 python -m sagan_tf.train --initialize_from=runs/digits --dataset=folder:my_digits \\
     --workdir=runs/mine
 
-The second command goes on with a run: it has the settings of its config.json, and flags
-change them. Flags that would make other networks are refused. The third starts a new
-run with the weights of another.
+The second command resumes a run. The run keeps the settings of its config.json, except
+those that flags change. Flags that would make other networks are refused. The third
+command starts a new run with the weights of another run.
 
 Exit status: 0 finished, 1 a bug, 2 bad input, 3 stopped by SIGTERM, SIGHUP, Ctrl-C
 or a closed output (| head) with a checkpoint saved, 4 a loss or a weight became NaN or
-infinite, 5 another worker is gone (start all of them again with the same command), 6
-the generator collapsed and --on_collapse says to stop.
+infinite, 5 another worker is gone (restart all workers with the same command), 6 the
+generator collapsed and --on_collapse says to stop.
 """
 
 import pathlib
@@ -37,15 +37,15 @@ def _define(values):
     flags.DEFINE_string(
         "workdir",
         None,
-        "folder of the run: checkpoints, samples, metrics. If it holds a run, the run "
-        "goes on",
+        "folder of the run: checkpoints, samples, metrics. If it holds a run, that run "
+        "resumes",
         flag_values=values,
     )
     flags.DEFINE_bool(
         "dry_run",
         False,
-        "print config, data, networks and an estimate of the memory; train nothing. "
-        "Draw data.png, real images of each class, and with --augment augmented.png, "
+        "print config, data, networks and an estimate of the memory, without training. "
+        "Draw data.png (real images of each class) and, with --augment, augmented.png, "
         "in the workdir or the current folder",
         flag_values=values,
     )
@@ -61,7 +61,7 @@ def _train(values):
         )
     if folder:
         check_workdir(folder)
-    # TensorFlow takes seconds to load: flags are checked before.
+    # TensorFlow takes seconds to load, so flags are checked first.
     if values.workdir and (pathlib.Path(values.workdir) / "config.json").exists():
         before = load("sagan_tf.run.directory").read_config(values.workdir)
         config = config_from_flags(values, before=before)

@@ -1,14 +1,14 @@
-"""Trains a small classifier to be the feature network of a data set.
+"""Trains a small classifier as the feature network of a data set.
 
 python -m sagan_tf.train_classifier --flagfile=configs/digits.flags \\
   --output=classifiers/digits-cnn
 
 Use it where Inception says little (digits, clothes, medical images). Scores are then
 computed in the classifier's feature space and carry its name. --dataset, --resolution,
---image_channels, --resize and others mean what they mean for a training, and a run's
-flagfile has them. Without --resolution and --image_channels images keep about their
-size (32, 64 or 128) and their colors. The accuracy is that on held-out images: a fifth
-of digits, npz and folder data sets, or --held_out_dataset or --held_out_split.
+--image_channels, --resize and others have the same meaning as for a training, and a
+run's flagfile sets them. Without --resolution and --image_channels, images keep about
+their size (32, 64 or 128) and their colors. Accuracy is measured on held-out images: a
+fifth of digits, npz and folder data sets, or --held_out_dataset or --held_out_split.
 
 Exit status: 0 finished, 1 a bug, 2 bad input.
 """
@@ -27,20 +27,20 @@ def _define(values):
     text = functools.partial(flags.DEFINE_string, default=None, flag_values=values)
     whole = functools.partial(flags.DEFINE_integer, lower_bound=1, flag_values=values)
     text("output", help="the new folder to write")
-    text("name", help="the name of its scores; none: of the data set, as digits-cnn")
-    text("held_out_dataset", help="images for measuring; none: a part of --dataset")
-    text("held_out_split", help="their split; none: test for digits, npz and folder")
+    text("name", help="the name of its scores; none: the data set's, as in digits-cnn")
+    text("held_out_dataset", help="held-out images; none: a part of --dataset")
+    text("held_out_split", help="held-out split; none: test for digits, npz and folder")
     seen = "how often each image is seen; none: 10 to 30 times, by the number of images"
     whole("epochs", None, seen, upper_bound=10_000)
     about = "length of the features: FID needs more images than that"
     whole("num_features", 64, about, upper_bound=65_536)
-    about = "replace a classifier that is there"
+    about = "replace an existing classifier"
     flags.DEFINE_bool("overwrite", False, about, flag_values=values)
     define_flags(values)
 
 
 def _check(values):
-    """Checks the flags whose choices are others than those of a run."""
+    """Checks the flags whose allowed values differ from those of a run."""
     for name, (allowed, fits), remedy in (
         ("resolution", between(8, 1024), 64),
         ("image_channels", ("1 or 3", lambda value: value in (1, 3)), 3),
@@ -55,7 +55,7 @@ def _check(values):
 def _train(values):
     output = required(values, "output", "classifiers/digits-cnn")
     _check(values)
-    # TensorFlow takes seconds to load: flags are checked before.
+    # TensorFlow takes seconds to load, so the flags are checked first.
     training = load("sagan_tf.evaluation.features.classifier_training")
     training_source, held_out, about = training.open_parts(
         values.dataset,

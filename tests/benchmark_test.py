@@ -225,7 +225,7 @@ def test_without_pytorch_a_comparison_says_what_to_install(
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
-        ("--part=fid", "the training step alone. Received: --part=fid."),
+        ("--part=fid", "only the training step. Received: --part=fid."),
         ("--dtype_policy=mixed_float16", "Received: --dtype_policy=mixed_float16."),
     ],
 )

@@ -31,7 +31,7 @@ _ARGUMENTS = (
     "--force-device-scale-factor=1",
     "--force-color-profile=srgb",
 )
-# What the protocol calls a reference to an element.
+# The protocol's key for a reference to an element.
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 # The protocol's codes of keys.
 KEYS = {
@@ -54,7 +54,7 @@ def open_browser():
     """Starts a browser with an empty profile; ends it, whatever happens.
 
     Yields:
-        `Browser`. Without one the test is skipped, and pytest's summary says so.
+        `Browser`. If none is installed, the test is skipped with a message.
     """
     missing = [name for name in _NEEDED if shutil.which(name) is None]
     if missing:
@@ -104,13 +104,13 @@ class Browser:
         self._ask("POST", "/url", url=path.resolve().as_uri())
 
     def script(self, text, *arguments):
-        """Runs the body of a function; returns what it returns."""
+        """Runs the body of a function; returns its result."""
         return self._ask("POST", "/execute/sync", script=text, args=list(arguments))
 
     def text(self, selector):
-        """The text of an element as a person sees it."""
-        found = self._ask("POST", "/element", using="css selector", value=selector)
-        return self._ask("GET", f"/element/{found[_ELEMENT]}/text")
+        """Returns the text of an element as a person sees it."""
+        element = self._ask("POST", "/element", using="css selector", value=selector)
+        return self._ask("GET", f"/element/{element[_ELEMENT]}/text")
 
     def resize(self, width, height, is_phone=False):
         """Sets the size of the viewport."""
@@ -124,11 +124,11 @@ class Browser:
         self._develop("Emulation.setTouchEmulationEnabled", enabled=is_phone)
 
     def point(self, *places, press=False, kind="mouse"):
-        """Moves the pointer from place to place; pressed down at the first, perhaps.
+        """Moves the pointer from place to place; it may be pressed from the first on.
 
         Args:
             places: (x, y).
-            press: bool, whether it is down on the way and let go at the end.
+            press: bool, whether it is down on the way and released at the end.
             kind: `"mouse"` or `"touch"`.
         """
         steps = [
@@ -154,17 +154,17 @@ class Browser:
         )
 
     def prefer(self, colours):
-        """Sets the colours that a person prefers: `"dark"` or `"light"`."""
+        """Sets the colors that a person prefers: `"dark"` or `"light"`."""
         feature = {"name": "prefers-color-scheme", "value": colours}
         self._develop("Emulation.setEmulatedMedia", features=[feature])
 
     def errors(self):
-        """The errors that the page has run into since the last call."""
+        """Returns the errors on the page since the last call."""
         entries = self._ask("POST", "/se/log", type="browser")
         return [each["message"] for each in entries if each["level"] == "SEVERE"]
 
     def screenshot(self, path):
-        """Writes what is seen as PNG."""
+        """Writes the visible page as PNG."""
         path.write_bytes(base64.b64decode(self._ask("GET", "/screenshot")))
 
     def close(self):

@@ -9,9 +9,9 @@ from unittest import mock
 
 # These must be set before TensorFlow is imported. The tests run on the CPU, because
 # the tolerances are for its numbers; `CUDA_VISIBLE_DEVICES=0 pytest` runs them on a
-# GPU. scripts/test.sh starts one process a core, so each computes with one thread.
-# Operations that wait for one another need threads to wait in: with one of those, a
-# step that XLA compiles hung.
+# GPU. scripts/test.sh starts one process per core, so each computes with one thread.
+# Operations that wait for one another need several threads: with only one, a step that
+# XLA compiled hung.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As `import sagan_tf` does.
@@ -24,7 +24,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import pytest  # noqa: E402
 
-# Gigabytes by process, for the summary.
+# Gigabytes of each process, for the summary.
 _peaks = {}
 # The peak of this process when garbage was collected last.
 _collected_at = 0.0
@@ -33,8 +33,8 @@ _collected_at = 0.0
 def pytest_collection_modifyitems(config, items):
     """Puts long files first if there are several processes.
 
-    Each takes the next file when it is done, so the last files must be short ones for
-    all processes to end at the same time.
+    Each process takes the next file when it is done. All processes end at about the
+    same time only if the last files are short.
     """
     if hasattr(config, "workerinput"):
         counts = collections.Counter()
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    """Sets aside what is imported, which no collection of garbage need look at again.
+    """Excludes everything that is imported from later garbage collections.
 
     Otherwise each collection takes a second on busy cores.
     """
@@ -60,13 +60,13 @@ def pytest_sessionfinish(session):
 
 
 def _peak():
-    """The most memory that this process has had, in GiB."""
+    """Returns the highest memory of this process so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
-    """A process of pytest-xdist has ended; a crashed one has no output."""
+    """Notes the peak of an ended pytest-xdist process; a crashed one has none."""
     output = getattr(node, "workeroutput", {})
     if "peak" in output:
         _peaks[node.gateway.id] = output["peak"]
@@ -79,7 +79,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session", autouse=True)
 def two_logical_cpus():
-    """`MirroredStrategy` needs two devices; must come before TensorFlow's first use."""
+    """Makes two devices for `MirroredStrategy`, before TensorFlow's first use."""
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -90,10 +90,10 @@ def two_logical_cpus():
 
 @pytest.fixture(scope="session", autouse=True)
 def kernels_are_kept():
-    """TensorFlow gets a seed only if it has another one, or has made numbers with it.
+    """Sets TensorFlow's seed only if it is another one, or was already used.
 
-    Each seed makes it forget the kernels of all operations. Making them again would
-    take a tenth of the tests' time.
+    Setting a seed discards the kernels of all operations. Making them again would take
+    a tenth of the tests' time.
     """
     import tensorflow as tf
     from tensorflow.python.eager import context
@@ -102,9 +102,9 @@ def kernels_are_kept():
         if context.global_seed() != seed or (
             context.context()._rng.getstate() != random.Random(seed).getstate()
         ):
-            set_anew(seed)
+            really_set(seed)
 
-    set_anew = tf.random.set_seed
+    really_set = tf.random.set_seed
     with mock.patch.object(tf.random, "set_seed", set_seed):
         yield
 
@@ -119,7 +119,7 @@ def two_replicas(two_logical_cpus):
 
 @pytest.fixture(scope="module", autouse=True)
 def no_graphs_left_behind():
-    """Keras forgets the networks of a file after it, and garbage goes if there is much.
+    """Clears Keras after each file, and collects garbage if there is much of it.
 
     A collection takes as long as ten quick tests.
     """
@@ -135,7 +135,7 @@ def no_graphs_left_behind():
 
 @pytest.fixture(autouse=True)
 def no_settings_left_behind():
-    """Every test has the same random numbers, whichever ran before it.
+    """Gives every test the same random numbers, whichever test ran before it.
 
     A run sets Keras' precision and TensorFlow's determinism for the process.
     """

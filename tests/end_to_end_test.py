@@ -126,7 +126,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_leads_to_the_same_weig
     assert tiny.run(tmp_path) == 0
     error = capsys.readouterr().err
     assert str(data) in error
-    assert "Going on from step 8" in error
+    assert "Resuming from step 8" in error
     tiny.assert_same_weights(undisturbed, tmp_path, STEPS)
     assert metrics(tmp_path) == metrics(undisturbed)
     assert not list(tmp_path.rglob("*.tmp"))

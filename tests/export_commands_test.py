@@ -33,7 +33,7 @@ STEPS, Z_DIM = tiny.FLAGS["total_steps"], tiny.FLAGS["z_dim"]
 LABELS = np.array([0, 9, 3, 3, 7], np.int32)
 SEEDS = np.array([4, 0, 2**33, 7, 1], np.int64)
 Z = np.random.default_rng(0).normal(size=(5, Z_DIM)).astype(np.float32)
-# After so few steps pictures are grey all over, without this.
+# After so few steps pictures are gray all over, without this.
 LIVELY = {
     "generator_learning_rate": 0.01,
     "batch_norm_momentum": 0.5,
@@ -469,9 +469,9 @@ def test_a_c_program_draws_the_same(exported, live, c_program):
     [
         (Z, LABELS + 1, r"labels must be from 0 to 9. Received:\] \[1 10 4 4 8\]"),
         (Z, LABELS - 1, "labels must be from 0 to 9"),
-        (Z, LABELS[:1], "must be equally many"),
-        (Z[:1], LABELS, "must be equally many"),
-        (Z[:0], LABELS[:0], "must be equally many, 1 or more"),
+        (Z, LABELS[:1], "must have equal lengths"),
+        (Z[:1], LABELS, "must have equal lengths"),
+        (Z[:0], LABELS[:0], "must have equal lengths, 1 or more"),
         (Z[:, :4], LABELS, r"\[5,4\] is not compatible with expected shape \[\?,8\]"),
         (Z[:, None], LABELS, r"\[5,1,8\] is not compatible"),
         (Z, LABELS[:, None], r"\[5,1\] is not compatible"),

@@ -89,7 +89,7 @@ def test_the_card_is_the_page_of_the_repository(pushed):
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "cc-by-4.0"
     assert "--initialize_from=hf://user/digits" in card
     assert "License, as its author states: cc-by-4.0." in card
-    assert "state one in place" not in card
+    assert "replace `unknown`" not in card
 
 
 def test_keras_loads_it_from_the_hub(pushed):

@@ -1,4 +1,4 @@
-"""A stand-in of the Hugging Face Hub: what uploads and downloads use of its HTTP API.
+"""A stand-in for the Hugging Face Hub: the part of its HTTP API that we use.
 
 It keeps every commit in memory. Text files are part of a commit, others are LFS
 objects, as on the Hub. It has no Xet storage.
@@ -20,12 +20,12 @@ class HubDouble(http.server.ThreadingHTTPServer):
     """The server. `with HubDouble() as hub` runs it.
 
     Attributes:
-        url: str, to be `HF_ENDPOINT`.
+        url: str, the value for `HF_ENDPOINT`.
         repositories: dict of `user/name` to list of commits, each a dict of path to
             bytes, oldest first.
         private: set of `user/name`.
         requests: list of str, `METHOD /path` of each request.
-        broken: str; a request whose path has it is answered with status 403.
+        broken: str; a request whose path contains it gets status 403.
     """
 
     daemon_threads = True
@@ -47,16 +47,16 @@ class HubDouble(http.server.ThreadingHTTPServer):
         self.server_close()
 
     def files(self, repository):
-        """The newest files of a repository: dict of path to bytes."""
+        """Returns the newest files of a repository: dict of path to bytes."""
         return self.repositories[repository][-1]
 
     def commit_names(self, repository):
-        """The names of all commits, oldest first."""
+        """Returns the names of all commits, oldest first."""
         numbers = range(len(self.repositories[repository]))
         return [hashlib.sha1(f"{repository} {n}".encode()).hexdigest() for n in numbers]
 
     def find(self, repository, revision):
-        """The name and the files of a revision; a 404 if there is none."""
+        """Returns the name and the files of a revision, or raises a 404."""
         if repository not in self.repositories:
             raise _Refusal(404, "RepoNotFound")
         names = self.commit_names(repository)
@@ -67,7 +67,7 @@ class HubDouble(http.server.ThreadingHTTPServer):
 
 
 class _Refusal(Exception):
-    """A status and the Hub's code of the error."""
+    """A status and the Hub's error code."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -115,8 +115,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _check(self, method, path):
         if self.server.broken and self.server.broken in path:
             raise _Refusal(403, "Forbidden")
-        is_told = self.headers.get("Authorization") == f"Bearer {TOKEN}"
-        if not is_told and (method == "POST" or path == "/api/whoami-v2"):
+        is_allowed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        if not is_allowed and (method == "POST" or path == "/api/whoami-v2"):
             raise _Refusal(401, "Unauthorized")
 
     def _send(self, content, headers=None, status=200):
@@ -242,7 +242,7 @@ _ROUTES = (
 
 @contextlib.contextmanager
 def connected(monkeypatch, home):
-    """The stand-in, to which huggingface_hub of this process goes.
+    """Starts the stand-in; huggingface_hub in this process then connects to it.
 
     Args:
         monkeypatch: pytest's.
@@ -250,7 +250,7 @@ def connected(monkeypatch, home):
     """
     constants = importlib.import_module("huggingface_hub.constants")
     with HubDouble() as hub:
-        # Read from the environment when the package was imported.
+        # The package read these from the environment when it was imported.
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

@@ -181,7 +181,7 @@ def test_a_missing_or_wrong_token_is_said_before(server, monkeypatch):
     assert "Invalid user token" in refused(hub.check_upload, ADDRESS)
     monkeypatch.delenv("HF_TOKEN")
     assert refused(hub.check_upload, ADDRESS) == (
-        "--to needs a token of the Hugging Face Hub that may write. Received: none. "
+        "--to needs a Hugging Face Hub token with write access. Received: none. "
         "Try hf auth login, or the environment variable HF_TOKEN."
     )
 
@@ -205,8 +205,9 @@ def test_what_is_not_there_is_named(server, export):
     assert "Revision Not Found" in refused(hub.find_run, f"{ADDRESS}@v2")
     del server.files("user/digits")["export.json"]
     assert refused(hub.find_run, ADDRESS) == (
-        "hf://user/digits must be what sagan_tf.export --to has uploaded. Received: a "
-        "repository without export.json and run/config.json. Try another name."
+        "hf://user/digits must be a repository that sagan_tf.export --to uploaded. "
+        "Received: a repository without export.json and run/config.json. Try another "
+        "name."
     )
 
 

@@ -12,13 +12,13 @@ def random_pixels(*shape, seed=0):
 
 
 def resize_matrix(size, resolution, antialias):
-    """Triangle filter with half-pixel centres, as a matrix (resolution, size)."""
+    """Triangle filter with half-pixel centers, as a matrix (resolution, size)."""
     scale = size / resolution
     width = max(scale, 1) if antialias else 1
-    centres = (np.arange(resolution) + 0.5) * scale - 0.5
+    centers = (np.arange(resolution) + 0.5) * scale - 0.5
     if not antialias:
-        centres = np.clip(centres, 0, size - 1)
-    distance = np.abs(centres[:, None] - np.arange(size)) / width
+        centers = np.clip(centers, 0, size - 1)
+    distance = np.abs(centers[:, None] - np.arange(size)) / width
     weights = np.maximum(1 - distance, 0)
     return weights / weights.sum(axis=1, keepdims=True)
 
@@ -144,13 +144,13 @@ def test_unknown_resize_method_lists_the_known_ones():
         images.center_crop_and_resize(random_pixels(4, 4, 3), 2, "x")
 
 
-def test_rgb_becomes_grey_as_in_pillow():
+def test_rgb_becomes_gray_as_in_pillow():
     pixels = random_pixels(20, 30, 3)
     expected = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
     np.testing.assert_array_equal(images.adapt_channels(pixels, 1), expected)
 
 
-def test_grey_becomes_rgb_of_three_equal_channels():
+def test_gray_becomes_rgb_of_three_equal_channels():
     pixels = random_pixels(4, 5, 1)
     result = images.adapt_channels(pixels, 3)
     np.testing.assert_array_equal(result, np.repeat(pixels, 3, axis=-1))
@@ -162,8 +162,8 @@ def test_transparent_parts_lie_over_white():
     )
     expected = [[[10, 20, 30], [255, 255, 255], [206, 208, 210]]]
     np.testing.assert_array_equal(images.adapt_channels(pixels, 3), expected)
-    grey = np.array([[[10, 255], [10, 0]]], np.uint8)
-    np.testing.assert_array_equal(images.adapt_channels(grey, 1), [[[10], [255]]])
+    gray = np.array([[[10, 255], [10, 0]]], np.uint8)
+    np.testing.assert_array_equal(images.adapt_channels(gray, 1), [[[10], [255]]])
 
 
 @pytest.mark.parametrize("given", [1, 2, 3, 4])

@@ -58,7 +58,7 @@ def test_training_goes_on_in_an_old_run(run, capsys):
         --total_steps=4 --log_every_steps=1
     """.split()
     assert train.main(["train", *flags, f"--workdir={run}"]) == 0
-    assert "Going on from step 3" in capsys.readouterr().err
+    assert "Resuming from step 3" in capsys.readouterr().err
     assert (run / "checkpoints" / "step_00000004" / "checkpoint.json").exists()
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 4
 

@@ -1,9 +1,9 @@
-"""What `multi_worker_test.py` runs as two processes: parts of a training, one by one.
+"""Parts of a training, one by one; `multi_worker_test.py` runs this as two processes.
 
     python tests/multi_worker_parts.py FOLDER
 
 Each worker writes what it saw to FOLDER/worker_0.json (or 1) and its variables to
-FOLDER/worker_0.npz. The test compares them, and with one replica that it runs itself.
+FOLDER/worker_0.npz. The test compares both with one replica that it runs itself.
 """
 
 import json
@@ -31,12 +31,12 @@ CONFIG = Config(num_classes=CLASSES)
 
 
 def make_model():
-    """A small SAGAN. SGD: Adam's first step is the sign of a rounding error."""
+    """Makes a small SAGAN with SGD: Adam's first step is a rounding error's sign."""
     keras.utils.set_random_seed(0)
     common = {"num_classes": CLASSES, "channels": 2, "image_channels": 1}
     common["attention_resolution"] = (16,)
-    # Without correction, because the last moving variance knows the images of a worker
-    # only: see sagan_test.py.
+    # Without correction, because the last moving variance covers only the images of one
+    # worker: see sagan_test.py.
     statistics = {"cross_replica_batch_norm": True, "batch_norm_debias": False}
     generator = build_generator(32, z_dim=5, **statistics, **common)
     discriminator = build_discriminator(32, **common)
@@ -55,7 +55,7 @@ def batch(count=2 * BATCH):
 
 
 def batches(count, index, spoiled=False):
-    """Pipeline `index`'s share of the batch, again and again."""
+    """Repeats the share of the batch of pipeline `index`."""
     share = slice(index * 2 * BATCH // count, (index + 1) * 2 * BATCH // count)
     images, labels = (values[share] for values in batch())
     if spoiled:
@@ -64,13 +64,13 @@ def batches(count, index, spoiled=False):
 
 
 def state(model):
-    """All that a step changes but metrics, by name."""
-    found = {}
+    """Returns everything that a step changes except metrics, by name."""
+    values = {}
     for name, item in model.checkpoint_items().items():
         variables = item.variables if hasattr(item, "variables") else [item]
         for number, variable in enumerate(variables):
-            found[f"{name}/{number}/{variable.name}"] = variable.numpy()
-    return found
+            values[f"{name}/{number}/{variable.name}"] = variable.numpy()
+    return values
 
 
 def fit(model, dataset, steps, *callbacks):
@@ -85,7 +85,7 @@ def fit(model, dataset, steps, *callbacks):
 
 
 def message_of(function, *arguments):
-    """The first line of the error that a call ends in, or `None`."""
+    """Returns the error that a call raises as text, or `None`."""
     try:
         function(*arguments)
     except (ValueError, tf.errors.OpError) as error:
@@ -94,7 +94,7 @@ def message_of(function, *arguments):
 
 
 def plain_keras(strategy):
-    """Errors of a Keras model that is built and compiled, without the work-arounds."""
+    """Returns the errors of Keras models without our work-arounds."""
 
     class WithoutBuilding(keras.Model):
         def _maybe_symbolic_build(self, iterator=None, data_batch=None):
@@ -121,7 +121,7 @@ class Terminate(StepCallback):
 
 
 def stopping(strategy, model, workers):
-    """SIGTERM to worker 1 alone, then NaN in the images of worker 1 alone."""
+    """Sends SIGTERM to worker 1 only, then gives worker 1 only images of NaN."""
     with SignalStop(workers) as stop:
         callbacks = [] if workers.is_chief else [Terminate(4)]
         dataset = strategies.share_out(strategy, batches)
@@ -138,7 +138,7 @@ def stopping(strategy, model, workers):
 
 
 def keeping(folder, model, workers):
-    """Saves on the chief alone, spoils every variable, restores on all workers."""
+    """Saves on the chief only, spoils every variable, restores on all workers."""
     before = state(model)
     checkpoints = Checkpoints(folder / "checkpoints")
     items = model.checkpoint_items()
@@ -161,7 +161,7 @@ def keeping(folder, model, workers):
 
 
 def disagreeing(folder, workers):
-    """Messages when workers have other settings, or another folder."""
+    """Returns the messages if workers differ in their settings, or in their folder."""
     directory._SECONDS_TO_APPEAR = 1
     other = Config(num_classes=CLASSES, seed=workers.index)
     return {

@@ -192,9 +192,9 @@ def test_stopped_and_lost_workers_go_on_to_the_same_weights(undisturbed, tmp_pat
     assert 2 <= step < STEPS
     connecting, going_on, error = lose_a_worker(tmp_path / "second", workdir)
     assert connecting.startswith("Connecting worker 0 of 127.0.0.1")
-    assert going_on.startswith(f"Going on from step {step}")
+    assert going_on.startswith(f"Resuming from step {step}")
     assert error.startswith("error: Worker 1 is gone, so worker 0 of 2 stops.")
-    assert error.endswith("they go on from the last checkpoint.")
+    assert error.endswith("they resume at the last checkpoint.")
     with train(tmp_path / "third", workdir) as workers:
         assert processes.wait(workers) == [0, 0], workers[0].errors + workers[1].errors
     tiny.assert_same_weights(undisturbed, workdir, STEPS)

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 @dataclasses.dataclass
 class Worker:
-    """A running worker; its output is in files."""
+    """A running worker, which writes its output to files."""
 
     process: subprocess.Popen
     stdout: pathlib.Path
@@ -31,7 +31,7 @@ class Worker:
 
 
 def free_addresses(count):
-    """Addresses on the loopback that nobody listens at."""
+    """Returns addresses on the loopback on which no process listens."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -46,7 +46,7 @@ def tf_config(addresses, index):
 
 @contextlib.contextmanager
 def two_workers(folder, *command, **environment):
-    """Starts a command twice, with a TF_CONFIG each; kills what is left at the end."""
+    """Starts a command twice, each with a TF_CONFIG; kills the rest at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     addresses = free_addresses(2)
     workers = []
@@ -87,14 +87,14 @@ def wait(workers, seconds=300):
         ]
     except subprocess.TimeoutExpired:
         text = "\n".join(f"{each.output}\n{each.errors}" for each in workers)
-        raise AssertionError(f"not over after {seconds} seconds:\n{text}") from None
+        raise AssertionError(f"not ended after {seconds} seconds:\n{text}") from None
 
 
 def wait_for_lines(path, count, workers, seconds=300):
-    """Waits until a file has so many lines."""
+    """Waits until a file has `count` lines."""
     deadline = time.monotonic() + seconds
     while not path.exists() or path.read_bytes().count(b"\n") < count:
         ended = [each for each in workers if each.process.poll() is not None]
         assert not ended, f"ended too early:\n{ended[0].output}\n{ended[0].errors}"
-        assert time.monotonic() < deadline, f"{path} has not {count} lines"
+        assert time.monotonic() < deadline, f"{path} has fewer than {count} lines"
         time.sleep(0.005)

@@ -1,8 +1,8 @@
-"""docker/serving, read: compose files, and TensorFlow Serving's config files.
+"""Reads docker/serving: compose files, and TensorFlow Serving's config files.
 
 tensorflow-serving-api has the message `ModelServerConfig`. The others are made here
 from their fields, as session_bundle_config.proto and monitoring_config.proto (July
-2026) list them; for the text format names and types are all that counts.
+2026) list them; the text format needs only names and types.
 """
 
 import pathlib
@@ -42,9 +42,9 @@ def _messages():
     file = descriptor_pb2.FileDescriptorProto(name="configs.proto", syntax="proto3")
     file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
     for message, fields in FIELDS.items():
-        made = file.message_type.add(name=message)
+        proto = file.message_type.add(name=message)
         for number, (name, kind) in enumerate(fields.items(), 1):
-            field = made.field.add(name=name, number=number, label="LABEL_OPTIONAL")
+            field = proto.field.add(name=name, number=number, label="LABEL_OPTIONAL")
             if isinstance(kind, list):
                 (kind,), field.label = kind, field.LABEL_REPEATED
             if kind[0].islower():
@@ -82,7 +82,7 @@ def compose(name="compose.yaml"):
 
 
 def command(models):
-    """The server's flags of compose.yaml, and its volumes as mounts."""
+    """Returns the server's flags of compose.yaml, with its volumes as mounts."""
     service = compose()
     volumes = [volume.removesuffix(":ro") for volume in service["volumes"]]
     inside = {v.rpartition(":")[2]: v.rpartition(":")[0] for v in volumes}

@@ -1,13 +1,13 @@
-"""A small stand-in for TensorFlow Serving's model server, which is no Python package.
+"""A small stand-in for TensorFlow Serving's server, which is not a Python package.
 
     python tests/serving_double.py --rest_api_port=8501 --mount=/models=models \\
         --model_config_file=docker/serving/models.config
 
-It answers what the clients of docker/serving ask: Predict over gRPC, and predict and
-status over REST. Real in it are protocol buffers, gRPC, HTTP and TensorFlow's session
-loader, which the server wraps: what no session can load fails here too. Warm-up, the
-limit of a batch and the refusals that the clients show are written after the server's
-sources. Nothing else of the server is imitated.
+It answers the requests of docker/serving's clients: Predict over gRPC, and predict and
+status over REST. Protocol buffers, gRPC, HTTP and TensorFlow's session loader, which
+the server wraps, are real: what no session can load fails here too. Warm-up, the limit
+of a batch and the refusals that the clients show follow the server's sources. Nothing
+else of the server is imitated.
 """
 
 import argparse
@@ -36,7 +36,7 @@ HTTP_STATUS = {Code.INVALID_ARGUMENT: 400, Code.NOT_FOUND: 404}
 
 
 class Refused(Exception):
-    """An error that is answered: a status code and its text."""
+    """An error that the client receives: a status code and its text."""
 
     def __init__(self, code, text):
         super().__init__(text)
@@ -65,7 +65,7 @@ class Servable:
         self._session.close()
 
     def warm_up(self):
-        """Runs the requests of the export; one that fails fails the model."""
+        """Runs the requests of the export; if one fails, the model fails."""
         path = self.folder / "assets.extra" / "tf_serving_warmup_requests"
         if not path.exists():
             return
@@ -75,7 +75,7 @@ class Servable:
             self.warmed_up.append(log.predict_log.request)
 
     def predict(self, request):
-        """`PredictRequest` to `PredictResponse`."""
+        """Answers a `PredictRequest` with a `PredictResponse`."""
         name = request.model_spec.signature_name or "serving_default"
         if name not in self.signatures:
             wrong = f'Serving signature key "{name}" not found.'
@@ -98,7 +98,7 @@ class Servable:
         return response
 
     def _run(self, outputs, arrays):
-        """Fills arrays up to an allowed size, as a batching server does, and runs."""
+        """Pads arrays to an allowed size, as a batching server does, and runs."""
         size = padded = len(next(iter(arrays.values())))
         if self._batching:
             largest = self._batching.max_batch_size.value
@@ -106,23 +106,23 @@ class Servable:
                 wrong = f"Task size {size} is larger than maximum input batch size"
                 raise Refused(Code.INVALID_ARGUMENT, f"{wrong} {largest}")
             padded = min(s for s in self._batching.allowed_batch_sizes if s >= size)
-        # The first row again: it is known to be valid.
+        # Pads with the first row, because it is known to be valid.
         rows = [*range(size), *[0] * (padded - size)]
         feeds = {name: array[rows] for name, array in arrays.items()}
         try:
-            made = self._session.run(outputs, feeds)
+            arrays = self._session.run(outputs, feeds)
         except tf.errors.OpError as error:
             raise Refused(Code.INVALID_ARGUMENT, error.message) from error
-        return {alias: array[:size] for alias, array in made.items()}
+        return {alias: array[:size] for alias, array in arrays.items()}
 
 
 class ModelServer:
-    """The models of a config file, the highest version of each, as by default.
+    """The models of a config file, the highest version of each by default.
 
     Args:
         config: `ModelServerConfig`.
         batching: `BatchingParameters`, or `None` without --enable_batching.
-        mounts: pairs of a path in the container and the one here.
+        mounts: pairs of a path in the container and the one on this machine.
         warm_up: bool, --enable_model_warmup.
     """
 
@@ -141,7 +141,7 @@ class ModelServer:
             servable.close()
 
     def servable(self, name, version=None):
-        """The model of a name, and of a version if one is asked for."""
+        """Returns the model of a name, and of a version if one is given."""
         servable = self.servables.get(name)
         if not servable or version not in (None, servable.version):
             asked = f"Specific({name}, {version})" if version else f"Latest({name})"
@@ -156,7 +156,7 @@ class ModelServer:
 
 
 def local(path, mounts):
-    """A path of the container as one of this machine."""
+    """Converts a path of the container to one of this machine."""
     for inside, here in mounts:
         if path == inside or path.startswith(inside + "/"):
             return f"{here}{path[len(inside) :]}"
@@ -175,7 +175,7 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 def answer(models, method, path, body):
-    """Answers a call of REST: HTTP status, and what goes into the JSON."""
+    """Answers a REST call: returns the HTTP status and the content for the JSON."""
     match = PATH.fullmatch(path)
     if not match or (method == "POST") != bool(match.group(3)):
         return 404, {"error": f"Malformed request: {method} {path}"}
@@ -191,7 +191,7 @@ def answer(models, method, path, body):
 
 
 def _predict(models, servable, name, document):
-    """Inputs as columns, `"inputs"`, or as rows, `"instances"`: objects by name."""
+    """Answers inputs as columns, `"inputs"`, or as rows of objects, `"instances"`."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = name
     request.model_spec.version.value = servable.version
@@ -205,14 +205,14 @@ def _predict(models, servable, name, document):
         dtype = tf.dtypes.as_dtype(signature.inputs[key].dtype).as_numpy_dtype
         proto = tf.make_tensor_proto(np.array(values, dtype))
         request.inputs[key].CopyFrom(proto)
-    made = {
+    outputs = {
         key: _json_values(key, tf.make_ndarray(proto))
         for key, proto in models.predict(request).outputs.items()
     }
     if rows is not None:  # One output has no name.
-        values = made.values() if len(made) == 1 else [_as_rows(made)]
+        values = outputs.values() if len(outputs) == 1 else [_as_rows(outputs)]
         return {"predictions": next(iter(values))}
-    return {"outputs": made if len(made) > 1 else next(iter(made.values()))}
+    return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
 
 
 def _as_rows(columns):
@@ -220,7 +220,7 @@ def _as_rows(columns):
 
 
 def _json_values(name, array):
-    """Nested lists; strings of a name that ends in _bytes as Base64."""
+    """Returns nested lists; the strings of a name that ends in _bytes as Base64."""
     if name.endswith("_bytes"):
         return [{"b64": base64.b64encode(value).decode()} for value in array]
     return array.tolist()
@@ -235,8 +235,8 @@ def _handler(models):
             self._answer(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _answer(self, body):
-            status, found = answer(models, self.command, self.path, body)
-            data = json.dumps(found, indent=4).encode()
+            status, content = answer(models, self.command, self.path, body)
+            data = json.dumps(content, indent=4).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -244,7 +244,7 @@ def _handler(models):
             self.wfile.write(data)
 
         def log_message(self, *_):
-            pass  # Not into the tests' output.
+            pass  # Keeps the log out of the tests' output.
 
     return Handler
 
@@ -270,9 +270,9 @@ def serving(models, port=0, rest_port=0):
 
 
 def parse(arguments=None):
-    """Parses flags of `tensorflow_model_server`, those of our example.
+    """Parses the flags of `tensorflow_model_server` in our example.
 
-    And --mount=INSIDE=HERE, once for each volume: paths as the container has them.
+    --mount=INSIDE=HERE, once for each volume, maps paths of the container.
     """
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -295,7 +295,7 @@ def parse(arguments=None):
 
 
 def start(flags):
-    """Loads what a command line names; returns the `ModelServer`."""
+    """Loads the models of a command line; returns the `ModelServer`."""
 
     def read(path, kind):
         return read_config(local(path, flags.mount), kind) if path else MESSAGES[kind]()

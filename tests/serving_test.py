@@ -53,7 +53,7 @@ def generator():
         image_channels=1,
         attention_resolution=(16,),
     )
-    # Pictures that depend on z and on the label, in all levels of grey.
+    # Pictures that depend on z and on the label, in all levels of gray.
     rng = np.random.default_rng(0)
     for weight in generator.weights:
         if weight.path.endswith("gamma"):
@@ -203,7 +203,7 @@ def test_the_rest_client_writes_the_pictures_of_sample(
     flags = ("--labels=1,3", "--seeds=4-6,17")
     status, folder = ask("rest", server, tmp_path, *flags)
     assert status == 0
-    assert capsys.readouterr().out == f"8 pictures in {folder}\n"
+    assert capsys.readouterr().out == f"8 images in {folder}\n"
     found = files(folder)
     assert sorted(found) == [
         f"label_{label:03d}_seed_{seed:05d}.png"
@@ -219,7 +219,7 @@ def test_the_grpc_client_writes_a_row_for_each_label(
 ):
     status, path = ask("grpc", server, tmp_path, "--labels=4,0,2", "--seeds=9,1")
     assert status == 0
-    assert capsys.readouterr().out == f"6 pictures in {path}\n"
+    assert capsys.readouterr().out == f"6 images in {path}\n"
     assert_same_pictures(grid(path, 3, 2), expected(generator, [4, 0, 2], [9, 1]))
 
 
@@ -504,7 +504,7 @@ def test_the_grpc_client_prints_nothing_but_its_line(server, tmp_path):
         timeout=300,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "8 pictures in grid.png\n"
+    assert done.stdout == "8 images in grid.png\n"
 
 
 def test_the_call_of_the_documentation_is_answered(server):

@@ -1,7 +1,7 @@
-"""A run that is over in seconds: digits, 32 pixels, four channels.
+"""A run that takes seconds: digits, 32 pixels, four channels.
 
-Tracing a step takes most of them. So equal models of one process are one model, which
-begins each run with its initial values.
+Tracing a step takes most of this time. So equal models in a process are one model,
+which begins each run with its initial values.
 """
 
 import dataclasses
@@ -32,29 +32,29 @@ FLAGS = {
     "samples_per_class": 2,
 }
 
-# What differs between two equal runs.
+# The columns that differ between two equal runs.
 TIMES = ("time", "images_per_second")
 
 
 def command_line(workdir, **changes):
-    """The arguments of `sagan_tf.train`, the command itself first."""
+    """Returns the arguments of `sagan_tf.train`, the command itself first."""
     flags = {**FLAGS, "workdir": workdir, **changes}
     return ["train", *(f"--{name}={value}" for name, value in flags.items())]
 
 
-# Fields of `Config` that a traced step knows nothing of.
+# Fields of `Config` that do not affect a traced step.
 NOT_IN_THE_STEP = (
     "initialize_from",
     "total_steps",
     "generator_learning_rate",  # Each run sets them.
     "discriminator_learning_rate",
 )
-# Model and initial values by the fields that a step is made of.
+# Model and initial values, by the fields that affect a step.
 _kept = {}
 
 
 def _kept_model(config):
-    """`make_model`, but for the time that it takes to trace an equal step again."""
+    """Does the same as `make_model`, but never traces an equal step again."""
     settings = tuple(
         getattr(config, field.name)
         for field in dataclasses.fields(Config)
@@ -73,7 +73,7 @@ def _kept_model(config):
 
 
 def changing(model):
-    """All variables that a step changes, but for its metrics."""
+    """Returns all variables that a step changes, except its metrics."""
     items = model.checkpoint_items().values()
     lists = [getattr(item, "variables", [item]) for item in items]
     return [variable for variables in lists for variable in variables]
@@ -84,9 +84,9 @@ def run(workdir, anew=False, **changes):
 
     Args:
         workdir: path of the run.
-        anew: bool, whether a new model is built, as the command builds one. A run
-            with a strategy always builds one: its variables belong to the strategy.
-        **changes: of `FLAGS`.
+        anew: bool, whether to build a new model, as the command does. A run with a
+            strategy always builds one: its variables belong to the strategy.
+        **changes: other values for `FLAGS`.
 
     Returns:
         The exit status.
@@ -98,7 +98,7 @@ def run(workdir, anew=False, **changes):
 
 
 def weights(workdir, step):
-    """Every value of a checkpoint by name: weights, optimizers, counters."""
+    """Reads all values of a checkpoint by name: weights, optimizers, counters."""
     prefix = str(workdir / "checkpoints" / f"step_{step:08d}" / "variables")
     return {
         name: tf.train.load_variable(prefix, name)
@@ -108,7 +108,7 @@ def weights(workdir, step):
 
 
 def assert_same_weights(one, other, step):
-    """Two runs have the same bits at a step."""
+    """Asserts that two runs have the same bits at a step."""
     ours, theirs = weights(one, step), weights(other, step)
     assert set(ours) == set(theirs)
     assert len(ours) > 50

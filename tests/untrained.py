@@ -1,4 +1,4 @@
-"""A run that was never trained: a run directory in a second, with all that it needs."""
+"""A complete run directory in a second: its networks were never trained."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ STEP = 7
 def write_run(workdir, **changes):
     """Writes config.json, data.json and one checkpoint; returns the generator.
 
-    Its classes differ, as those of a trained generator do and those of a new one do
-    not.
+    Its classes differ, like those of a trained generator and unlike those of a new
+    one.
     """
     settings = {
         "dataset": "digits",

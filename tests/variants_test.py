@@ -274,7 +274,7 @@ def test_a_training_with_all_of_them_goes_through_every_command(
     flags |= {"checkpoint_every_steps": 1, "split": "train", "class_loss_weight": 0.5}
     for steps in (1, 3):
         assert tiny.run(workdir, **flags, total_steps=steps) == 0
-    assert "Going on from step 1" in capsys.readouterr().err
+    assert "Resuming from step 1" in capsys.readouterr().err
     last = read_metrics(workdir / "metrics.jsonl")[-1]
     assert {"real_class_accuracy", "fake_class_accuracy"} <= set(last)
     small = {"workdir": workdir, "feature_network": "small", "num_fake": 100}

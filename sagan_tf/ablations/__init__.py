@@ -1,1 +1,1 @@
-"""The paper's tables at a scale of one's own: which runs, training them, the report."""
+"""Reproduces the paper's tables at any scale: plans the runs, trains them, reports."""

@@ -1,4 +1,4 @@
-"""The cells of an ablation: which ones there are, and what each one trains with."""
+"""The cells of an ablation, and the settings that each of them trains with."""
 
 import dataclasses
 import pathlib
@@ -9,7 +9,7 @@ from sagan_tf.errors import BadInput
 from sagan_tf.settings.checks import as_text
 from sagan_tf.settings.command import config_from_flags, define_flags, parse
 
-# Of the repository: the files of the cells are not part of the package.
+# In the repository: the package does not contain the files of the cells.
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs" / "ablations"
 
 STABILIZATION = ("sn_d_only", "sn_both", "no_attention")
@@ -22,7 +22,7 @@ MATRICES = {
     "attention": ("no_attention", *ATTENTION),
     "residual": ("no_attention", *ATTENTION, *RESIDUAL),
     "conditional": (*CONDITIONAL, "no_attention", *ATTENTION),
-    # All but the first change one setting of it.
+    # All cells but the first change one setting of the first.
     "settings": (
         "feat32",
         "paper_v1",
@@ -37,7 +37,7 @@ MATRICES = {
         "adam_beta2_999",
     ),
 }
-# The scale of an experiment: a flag may set these although the cells differ in them.
+# The scale of an experiment: flags may set these even if the cells differ in them.
 _SCALE = (
     "dataset",
     "resolution",
@@ -47,8 +47,8 @@ _SCALE = (
     "sample_every_steps",
     "checkpoint_every_steps",
 )
-# A run has this many evaluations, checkpoints, sample grids and looks at its health,
-# and ten times as many lines of metrics, unless flags set other intervals.
+# A run makes this many evaluations, checkpoints, sample grids and health checks, and
+# ten times as many lines of metrics, unless flags set other intervals.
 _PARTS = 10
 
 
@@ -60,7 +60,7 @@ class Cell:
         name: str, the stem of its `.flags` file.
         seed: int.
         workdir: `pathlib.Path` of its run.
-        config: `Config`, what it trains with.
+        config: `Config`, the settings that it trains with.
         arguments: list of str, the command line of `sagan_tf.train`.
     """
 
@@ -71,28 +71,28 @@ class Cell:
     arguments: list
 
     def run(self):
-        """What its training has left so far: `runs.Run`."""
+        """Returns the `runs.Run` with what the training has written so far."""
         return runs.Run(self.name, self.seed, self.workdir)
 
 
 def plan(workdir, matrices, chosen, seeds, configs, overrides, scale=1.0):
-    """Finds out what an ablation trains.
+    """Plans what an ablation trains.
 
     Args:
         workdir: `pathlib.Path` of the ablation.
-        matrices, chosen: str, the flags `--matrix` and `--cells`; `None`: all cells.
+        matrices, chosen: str, the flags `--matrix` and `--cells`; `None` for all cells.
         seeds: sequence of ints.
         configs: folder of the cells' `.flags` files.
         overrides: dict of the fields of `Config` that are set for all cells.
-        scale: float, multiplies the learning rates.
+        scale: float that multiplies the learning rates.
 
     Returns:
         List of `Cell` that this process trains, list of (name, seed) of all processes,
-        and dict of names that are left out to the reason.
+        and dict that maps the name of each cell that is left out to the reason.
 
     Raises:
         BadInput: no cell can be trained, a setting is wrong, a file is missing, or a
-            folder has a run with other settings.
+            folder has a run with different settings.
     """
     names = names_of(matrices, chosen)
     files = {name: relative(pathlib.Path(configs, f"{name}.flags")) for name in names}
@@ -124,7 +124,7 @@ def plan(workdir, matrices, chosen, seeds, configs, overrides, scale=1.0):
 
 
 def relative(path):
-    """A path as a person in the current folder would type it: str."""
+    """Returns a path as a person in the current folder would type it: str."""
     here = pathlib.Path.cwd()
     path = pathlib.Path(path)
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
@@ -141,15 +141,15 @@ def _read(file):
 
 
 def names_of(matrix, cells=None):
-    """The names of the chosen cells, in the order of the matrix: tuple of str.
+    """Returns the names of the chosen cells, in the order of the matrix: tuple of str.
 
     Args:
         matrix: str, names of `MATRICES`, separated by commas.
         cells: str, names separated by commas; `None` or a share such as 1/4 chooses
-            all of them.
+            all cells.
 
     Raises:
-        BadInput: an unknown matrix or cell.
+        BadInput: a matrix or cell is unknown.
     """
     names = {}
     for part in matrix.split(","):
@@ -170,21 +170,21 @@ def names_of(matrix, cells=None):
 
 
 def _share_of(names, cells):
-    """The share of the names that `cells` asks for: `2/3` is the second third."""
+    """Returns the share of `names` that `cells` selects: `2/3` is the second third."""
     if not cells or "/" not in cells:
         return names
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", cells)
     share, shares = map(int, match.groups()) if match else (0, 0)
     if not 1 <= share <= shares <= len(names):
         raise BadInput(
-            "cells must be names separated by commas, or a share such as 1/4, one of "
-            f"up to {len(names)} shares. Received: {cells}. Try --cells=1/1."
+            "cells must be names separated by commas, or a share such as 1/4, of at "
+            f"most {len(names)} shares. Received: {cells}. Try --cells=1/1."
         )
     return names[share - 1 :: shares]
 
 
 def _check_overrides(own, overrides):
-    """Refuses what is set for all cells although their own configs differ in it."""
+    """Refuses a setting for all cells if their own configs differ in it."""
     for name in overrides:
         values = {as_text(name, getattr(config, name)) for config in own}
         if len(values) > 1 and name not in _SCALE:
@@ -196,19 +196,19 @@ def _check_overrides(own, overrides):
 
 
 def _config_of(own, overrides, learning_rate_scale):
-    """What a cell trains with: its own `Config` with what is set for all cells.
+    """Returns the `Config` that a cell trains with: its own, changed by `overrides`.
 
     Every run is evaluated. If `total_steps` is overridden, all intervals become a tenth
     of it.
     """
     changes = dict(overrides)
     if "dataset" in overrides:
-        changes.setdefault("num_classes", None)  # The number that the data set has.
+        changes.setdefault("num_classes", None)  # The data set's own number.
     config = dataclasses.replace(own, **changes)
     unit = config.steps_per_execution
     every = max(1, config.total_steps // _PARTS // unit) * unit
     changes.setdefault("evaluate_every_steps", every)
-    # Cells are compared: none may have a classifier of its own.
+    # Cells are compared, so none may have its own classifier.
     changes.setdefault("feature_network", own.feature_network or "inception")
     if "total_steps" in overrides:
         for name in ("sample", "checkpoint", "watch"):
@@ -221,7 +221,7 @@ def _config_of(own, overrides, learning_rate_scale):
 
 
 def _obstacle(config):
-    """Why a cell with this `Config` cannot be trained: str, or `None` if it can."""
+    """Returns why a cell with this `Config` cannot be trained, `None` if it can."""
     # The discriminator's first block halves the size.
     for network, sizes, largest in (
         ("generator", config.generator_attention, config.resolution),
@@ -240,7 +240,7 @@ def _obstacle(config):
 
 
 def as_flags(settings, own):
-    """The flags, except the seed, that turn `own` into `settings`: list of str."""
+    """Returns the flags, except the seed, that turn `own` into `settings`."""
     return [
         f"--{'' if value else 'no'}{name}"
         if isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Trains and evaluates the cells of an ablation, each in a process of its own."""
+"""Trains and evaluates the cells of an ablation, each in its own process."""
 
 import dataclasses
 import datetime
@@ -21,11 +21,11 @@ from sagan_tf.errors import (
 from sagan_tf.files import write_text
 from sagan_tf.run.lock import InUse, claim
 
-# Of a cell; the training that inherits it locks its run besides.
+# Locks a cell. The training inherits this lock, and locks its run with another one.
 LOCK = "training.lock"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Settings that may change when a run continues, besides those of the run's files and of
-# its evaluations: its metrics stay comparable.
+# Settings that may change when a run continues: its metrics stay comparable. Settings
+# of the run's files and of its evaluations may change too.
 _MAY_CHANGE = (
     "data_dir",
     "manual_dir",
@@ -40,15 +40,15 @@ _MAY_CHANGE = (
 
 
 def check_unchanged(cell):
-    """Checks that an existing run of a `Cell` was trained with its settings.
+    """Checks that an existing run of a `Cell` was trained with the cell's settings.
 
     Raises:
-        BadInput: it has other settings, or more steps.
+        BadInput: the run has different settings, or more steps.
     """
     before = cell.run().config
     wanted = json.loads(cell.config.to_json())
     for name in ("num_classes", "mode_seeking_distance"):
-        if wanted[name] is None:  # It is that of the data.
+        if wanted[name] is None:  # The data decide it.
             wanted[name] = before.get(name)
     changed = {
         field.name: (before[field.name], wanted[field.name])
@@ -68,7 +68,7 @@ def check_unchanged(cell):
 
 
 def is_trained(cell):
-    """Whether the training of a `Cell` has ended, well or badly."""
+    """Returns True if the training of a `Cell` has ended, successfully or not."""
     run = cell.run()
     if run.outcome is None:
         return False
@@ -77,7 +77,7 @@ def is_trained(cell):
 
 
 def is_done(cell):
-    """Whether a `Cell` is trained and, if its training finished, evaluated."""
+    """Returns True if a `Cell` is trained and, if its training finished, evaluated."""
     run, config = cell.run(), cell.config
     if not is_trained(cell) or run.state != "finished":
         return is_trained(cell)
@@ -89,27 +89,27 @@ def is_done(cell):
 
 
 def train(cell):
-    """Trains a cell, or continues it, and evaluates its last step.
+    """Trains a cell, or resumes its training, and evaluates its last step.
 
-    Each of the two is a process of its own. A training also counts as ended if its
-    losses became NaN or infinite, or if `--on_collapse` stopped it. Signals are passed
-    on, so that the training can save.
+    Training and evaluation are separate processes. A training also counts as ended if
+    its losses became NaN or infinite, or if `--on_collapse` stopped it. The training
+    receives signals too, so that it can save.
 
     Args:
         cell: `Cell`.
 
     Returns:
-        0 if the cell is done; 3 if a signal came; else the exit status of what failed.
+        0 if the cell is done; 3 after a signal; else the exit status of what failed.
 
     Raises:
-        InUse: another process is training it.
+        InUse: another process is training the cell.
         OSError: the folder cannot be written or locked.
     """
     cell.workdir.mkdir(parents=True, exist_ok=True)
     with claim(cell.workdir / LOCK) as lock:
         if not is_trained(cell):
             path = cell.workdir / OUTCOME
-            path.unlink(missing_ok=True)  # The outcome of fewer steps.
+            path.unlink(missing_ok=True)  # It is the outcome of fewer steps.
             command = ["-m", "sagan_tf.train", *cell.arguments]
             status, was_stopped = _run(command, lock)
             if status not in (FINISHED, NOT_FINITE, COLLAPSED):
@@ -128,7 +128,7 @@ def train(cell):
 
 
 def _run(arguments, lock):
-    """Runs a Python command; returns its exit status and whether a signal came."""
+    """Runs a Python command; returns its exit status and True if a signal arrived."""
     received = []
 
     def note(number, frame):
@@ -155,7 +155,7 @@ def _run(arguments, lock):
 
 
 def print_commands(cells, left_out):
-    """Prints the commands of the trainings that are left to do."""
+    """Prints the commands of the remaining trainings."""
     for cell in cells:
         if not is_done(cell):
             print(shlex.join(["python", "-m", "sagan_tf.train", *cell.arguments]))
@@ -168,11 +168,11 @@ def train_all(cells, write_report):
 
     Args:
         cells: list of `Cell`.
-        write_report: function of nothing, called after each cell.
+        write_report: function without arguments, called after each cell.
 
     Returns:
-        The exit status: 0, that of the training that failed and ended this, or 2 if
-        cells were refused. After those the others are trained.
+        The exit status: 0; or 2 if cells were refused, which does not stop the others;
+        or the exit status of a training that failed, which does.
     """
     seconds, skipped, end = [], 0, FINISHED
     for number, cell in enumerate(cells, 1):
@@ -208,5 +208,5 @@ def train_all(cells, write_report):
         seconds.append(time.monotonic() - start)
         write_report()
     if skipped:
-        print(f"{skipped} runs were skipped: other processes may still train them.")
+        print(f"{skipped} runs were skipped: other processes may be training them.")
     return end

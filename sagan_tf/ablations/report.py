@@ -31,20 +31,20 @@ _COSTS = {
 
 
 def write_report(workdir, cells, left_out=None, *, protocol=None, feature_network=None):
-    """Writes report.md and its images from what all runs have left so far.
+    """Writes report.md and its images from what all runs have written so far.
 
     Args:
         workdir: `pathlib.Path` of the ablation.
-        cells: list of (name, seed) that are asked for; other runs in the folder are
-            reported too.
-        left_out: dict of cell to the reason why it cannot be trained.
+        cells: list of (name, seed) to report; other runs in the folder are reported
+            too.
+        left_out: dict that maps a cell to the reason why it cannot be trained.
         protocol, feature_network: see `runs.choose_setup`.
 
     Returns:
         Path of report.md.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the report cannot be written.
     """
     runs = ablation_runs.find(workdir, cells)
     every_run = [run for same_cell in runs.values() for run in same_cell]
@@ -69,7 +69,7 @@ def write_report(workdir, cells, left_out=None, *, protocol=None, feature_networ
 
 
 def _scope(every_run, record):
-    """What the numbers are: the first lines of the report."""
+    """Yields the first lines of the report: they say what the values are."""
     if record is None:
         yield "Nothing has been evaluated yet."
         return
@@ -104,7 +104,7 @@ def _scope(every_run, record):
 
 
 def _curves(workdir, runs, record):
-    """FID and IS over the steps: means over the seeds, deviations as bands."""
+    """Draws FID and IS over the steps: means over the seeds, deviations as bands."""
     panels = {}
     for panel, metric in (("FID", "fid"), ("IS", "inception_score")):
         curves = panels[panel] = {}
@@ -211,7 +211,7 @@ def _costs(runs):
 
 
 def _costs_of(workdir):
-    """Parameters and FLOPs of a run's networks, kept in its costs.json: dict."""
+    """Returns parameters and FLOPs of a run's networks, cached in costs.json: dict."""
     path = workdir / ablation_runs.COSTS
     config = directory.read_config(workdir)
     if path.exists():

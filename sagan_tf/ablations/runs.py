@@ -1,4 +1,4 @@
-"""What the runs of an ablation have left in their folders."""
+"""Reads what the runs of an ablation have written to their folders."""
 
 import collections
 import dataclasses
@@ -19,7 +19,7 @@ OUTCOME = "outcome.json"
 COSTS = "costs.json"
 # Exit statuses that end a training for good.
 _STATES = {FINISHED: "finished", NOT_FINITE: "diverged", COLLAPSED: "collapsed"}
-# What is read of a run's files.
+# The entries that are read from a run's files.
 _NUMBERS = ("resolution", "total_steps", "batch_size")
 _WIDTHS = ("generator_channels", "discriminator_channels")
 _CONFIG = {"dataset": str, **dict.fromkeys((*_NUMBERS, *_WIDTHS), int)}
@@ -38,7 +38,7 @@ class Run:
         name: str, the cell.
         seed: int.
         workdir: `pathlib.Path`, which need not exist.
-        setup: what `choose_setup` chose; `None` before.
+        setup: the setup that `choose_setup` chose; `None` before.
     """
 
     name: str
@@ -55,24 +55,24 @@ class Run:
             raise BadInput(
                 f"{path} is damaged: its status must be one of "
                 f"{', '.join(map(str, _STATES))}. Received: {outcome['status']}. Try "
-                "removing it: the training then goes on."
+                "removing it: the training then continues."
             )
         return outcome
 
     @functools.cached_property
     def config(self):
-        """Dict, empty if the run has not begun."""
+        """The entries of config.json: dict, empty if the run has not begun."""
         return find_json(self.workdir / "config.json", _CONFIG) or {}
 
     @property
     def description(self):
-        """What the data set is: str."""
+        """The description of the data set: str."""
         data = find_json(self.workdir / "data.json", {"description?": str}) or {}
         return data.get("description", self.config.get("dataset", ""))
 
     @property
     def commits(self):
-        """Short git commits that trained it, with a plus if files had changed: list."""
+        """Short git commits that trained it, with a plus for changed files: list."""
         return [
             entry["git_commit"][:7] + "+" * bool(entry.get("git_changed"))
             for entry in find_json(self.workdir / "versions.json", _VERSIONS) or []
@@ -98,7 +98,7 @@ class Run:
 
     @property
     def evaluations(self):
-        """Dict of step to metrics in the chosen setup; a later record replaces one."""
+        """The metrics of each step in the chosen setup: dict. Later records win."""
         by_step = {
             record["step"]: record["metrics"]
             for record in self.records
@@ -108,7 +108,7 @@ class Run:
 
     @property
     def state(self):
-        """finished, diverged, collapsed, begun or missing."""
+        """The state: finished, diverged, collapsed, begun or missing."""
         if self.outcome is not None:
             return _STATES[self.outcome["status"]]
         return "begun" if self.config else "missing"
@@ -142,14 +142,14 @@ class Run:
 
 
 def find(workdir, cells):
-    """The runs that are asked for, then the other runs in the folder.
+    """Returns the given runs, then the other runs in the folder.
 
     Args:
         workdir: `pathlib.Path` of the ablation.
-        cells: list of (name, seed), which need not have begun.
+        cells: list of (name, seed), runs that need not have begun.
 
     Returns:
-        Dict of name to list of `Run` by seed.
+        Dict of cell names to lists of `Run`, sorted by seed.
     """
     cells = list(cells)
     for path in sorted(workdir.glob("*/seed_*/config.json")):
@@ -163,12 +163,12 @@ def find(workdir, cells):
 
 
 def folder(workdir, name, seed):
-    """The folder of a run: `pathlib.Path`."""
+    """Returns the folder of a run: `pathlib.Path`."""
     return pathlib.Path(workdir) / name / f"seed_{seed}"
 
 
 def over_steps(runs, metric):
-    """The values of a metric: dict of rising steps to lists of floats, not empty."""
+    """Returns a metric's values: dict of ascending steps to nonempty float lists."""
     values = collections.defaultdict(list)
     for run in runs:
         for step, metrics in run.evaluations.items():
@@ -178,10 +178,10 @@ def over_steps(runs, metric):
 
 
 def choose_setup(runs, protocol=None, feature_network=None):
-    """Chooses for all runs the evaluation setup whose metrics are compared.
+    """Chooses the evaluation setup whose metrics are compared, for all runs.
 
-    It is the one that the flags name if any run has it, else the one that most runs
-    have; the later one if two are equal.
+    It is the setup that the flags name, if any run has it. Otherwise it is the setup
+    that most runs have; of two that are equally frequent, the later one.
 
     Returns:
         The last record in this setup (dict), or `None` if nothing was evaluated.
@@ -202,7 +202,7 @@ def choose_setup(runs, protocol=None, feature_network=None):
 
 
 def has_setup(record, protocol, feature_network):
-    """Whether a line of evaluations.jsonl has the setup of the flags of these names."""
+    """Returns True if a line of evaluations.jsonl has the setup that the flags name."""
     network = record["network"]
     if feature_network == "inception":
         is_same = network["is_inception"] or network["name"].startswith("stand-in-")
@@ -214,7 +214,7 @@ def has_setup(record, protocol, feature_network):
 
 
 def _setup(record):
-    """What must be equal for metrics to be comparable: a tuple."""
+    """Returns a tuple that is equal for records whose metrics are comparable."""
     network, reference = record["network"], record.get("reference", {})
     names = record["protocol"]["name"], network["name"]
     return *names, network["hash"], reference.get("content_hash")

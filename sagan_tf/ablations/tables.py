@@ -1,4 +1,4 @@
-"""The tables of an ablation's report, in the layout of the paper's."""
+"""The tables of an ablation's report, in the layout of the paper's tables."""
 
 import statistics
 
@@ -24,7 +24,7 @@ _SYSTEMS = {
     "ac_gan": ("AC-GAN (class losses in our network)", None, 28.5),
     "sngan_projection": ("SNGAN-projection", 27.62, 36.8),
 }
-# FID at 10,000, 160,000 and 260,000 steps, read from its figure 3.
+# FID at 10,000, 160,000 and 260,000 steps, read from the paper's figure 3.
 _PAPER_FIDS = {
     "sn_d_only": "*181.84 at 10k*",
     "sn_both": "*93.52 at 10k, 33.39 at 160k, 72.41 at 260k*",
@@ -41,11 +41,11 @@ _LABELS = [label for label, _, _ in _METRICS]
 
 
 def table(header, rows):
-    """A Markdown table: str.
+    """Returns a Markdown table: str.
 
     Args:
         header: list of str.
-        rows: list of lists of as many str.
+        rows: list of lists of str, as long as `header`.
     """
     lines = ["| " + " | ".join(row) + " |" for row in (header, *rows)]
     lines.insert(1, "|" + " --- |" * len(header))
@@ -53,13 +53,12 @@ def table(header, rows):
 
 
 def stabilization(runs):
-    """The comparison of the paper's figure 3; like all tables below:
+    """Yields the comparison of the paper's figure 3.
+
+    Like all tables below, it yields paragraphs, or nothing if no runs can be compared.
 
     Args:
         runs: dict of the cells' names to lists of `Run`.
-
-    Returns:
-        Iterator of paragraphs; it is empty if there is nothing to compare.
     """
     names = [name for name in STABILIZATION if name in runs]
     if len(names) < 2:
@@ -80,7 +79,7 @@ def stabilization(runs):
 
 
 def attention(runs):
-    """The paper's table 1: attention and residual blocks."""
+    """Yields the paper's table 1: attention and residual blocks."""
     names = ("no_attention", *matrix.ATTENTION, *matrix.RESIDUAL)
     names = [name for name in names if name in runs]
     if len(names) < 2:
@@ -97,7 +96,7 @@ def attention(runs):
 
 
 def conditional(runs):
-    """The paper's table 2: other conditional systems."""
+    """Yields the paper's table 2: other conditional systems."""
     if not set(matrix.CONDITIONAL) & set(runs):
         return
     yield "## Against other systems (the paper's table 2)"
@@ -113,7 +112,7 @@ def conditional(runs):
 
 
 def settings(runs):
-    """The cells that are in none of the paper's tables."""
+    """Yields a table of the cells that are in none of the paper's tables."""
     names = [name for name in runs if name not in matrix.MATRICES["paper"]]
     if not names:
         return
@@ -122,14 +121,14 @@ def settings(runs):
         names = ["feat32", *names]
         config = next((run.config for run in runs["feat32"] if run.config), {})
         sizes = ", ".join(f"{s}x{s}" for s in config.get("attention_resolution", ()))
-        yield f"Each changes one setting of feat32 (attention here at {sizes or '-'})."
+        yield f"Each cell changes one setting of feat32 (attention at {sizes or '-'})."
     titles = {name: name.replace("_", " ") for name in names} | {"feat32": "nothing"}
     rows = [[titles[name], *_quality(runs[name])] for name in names]
     yield table(["changed", *_LABELS], rows)
 
 
 def deviation(values):
-    """The standard deviation of a sample (n - 1), 0 for a single value: float."""
+    """Returns the sample standard deviation (n - 1), 0 for a single value: float."""
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
@@ -138,7 +137,7 @@ def _quality(runs):
 
 
 def _metric(runs, name, decimals):
-    """A metric of one cell's last steps, and how many runs have none: str."""
+    """Returns a metric of a cell's last steps, and how many runs lack it: str."""
     values = [value for run in runs if (value := run.last(name)) is not None]
     states = [run.state for run in runs]
     lost = [state for state in ("diverged", "collapsed") if state in states]

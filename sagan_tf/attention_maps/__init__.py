@@ -1,1 +1,1 @@
-"""What attention looks at: measures, queries, views, figures, a page to explore."""
+"""What attention looks at: measures, queries, views, figures and a page to explore."""

@@ -1,4 +1,4 @@
-"""Looks through the attention layers of a run's networks, now and over training."""
+"""Looks at the attention of a run's networks, now and over training."""
 
 import pathlib
 import sys
@@ -20,11 +20,11 @@ NETWORKS = ("generator", "discriminator")
 
 
 def networks_to_look_at(networks, wanted, kind):
-    """The networks that were asked for and have attention.
+    """Returns the requested networks that have attention.
 
     Args:
-        networks: generator and discriminator, `keras.Model`, or `None` for the second
-            of a run that was imported without it.
+        networks: generator and discriminator, `keras.Model`. The discriminator is
+            `None` if the run was imported without one.
         wanted: str, one of `NETWORKS`, or `None` for both. The generator sees no real
             images.
         kind: str, `"generated"` or `"real"` images.
@@ -33,7 +33,7 @@ def networks_to_look_at(networks, wanted, kind):
         Dict of name to network, the generator first.
 
     Raises:
-        BadInput: there is none.
+        BadInput: there is no such network.
     """
     if kind == "real" and wanted == "generator":
         raise BadInput(
@@ -45,8 +45,8 @@ def networks_to_look_at(networks, wanted, kind):
     names = (wanted,) if wanted else possible
     if not set(names) & set(there):
         raise BadInput(
-            "The run must have a discriminator to look into. Received: a run that was "
-            "imported without it. Try --network=generator."
+            "The run must have a discriminator to look at. Received: a run that was "
+            "imported without one. Try --network=generator."
         )
     attending = {name: n for name, n in there.items() if attention_layers(n)}
     chosen = {name: attending[name] for name in names if name in attending}
@@ -66,7 +66,7 @@ def networks_to_look_at(networks, wanted, kind):
 
 
 def explore(networks, generator, chosen):
-    """Goes through all attention maps, one at a time.
+    """Yields all attention maps, one at a time.
 
     Args:
         networks: dict of name to network, see `networks_to_look_at`.
@@ -74,8 +74,8 @@ def explore(networks, generator, chosen):
         chosen: `ChosenImages`.
 
     Yields:
-        (index of the image, `(R, R, C)` uint8 pixels, `AttentionMap`), network after
-        network.
+        (index of the image, `(R, R, C)` uint8 pixels, `AttentionMap`), one network
+        after the other.
     """
     seen = chosen.images
     if "generator" in networks:
@@ -97,7 +97,7 @@ def explore(networks, generator, chosen):
 
 
 def mean_values(views):
-    """The values of each layer, means over images.
+    """Returns the mean values of each layer over images.
 
     Args:
         views: iterable of `View`.
@@ -118,14 +118,14 @@ def mean_values(views):
 
 
 def history(workdir, config, networks, attending, chosen, ema=True):
-    """The values of each attention layer at every checkpoint that the run has kept.
+    """Returns the values of each attention layer at every checkpoint of the run.
 
-    A damaged checkpoint is named on stderr and left out.
+    Skips damaged checkpoints and names them on stderr.
 
     Args:
         workdir: path of the run.
         config: its `Config`.
-        networks: its generator and discriminator, which get other weights.
+        networks: its generator and discriminator; their weights are replaced.
         attending: dict of name to network, see `networks_to_look_at`.
         chosen: `ChosenImages`, the same at each checkpoint.
         ema: bool, whether to use the averaged generator, if there is one.
@@ -152,11 +152,11 @@ def history(workdir, config, networks, attending, chosen, ema=True):
 
 
 def training_gammas(workdir, networks=NETWORKS):
-    """Gamma of each attention layer of some networks, from a run's metrics.jsonl.
+    """Reads the gamma of each attention layer from a run's metrics.jsonl.
 
     Returns:
-        Dict of (network, layer) to list of (step, gamma): means over a log interval, of
-        the weights that are trained, not of their average.
+        Dict of (network, layer) to list of (step, gamma). Each gamma is a mean over a
+        log interval, of the trained weights, not of the averaged ones.
 
     Raises:
         BadInput: the file is damaged.

@@ -1,7 +1,7 @@
-"""attention.png: images with query points, and what each of them looks at.
+"""attention.png: images with query points, and what each point looks at.
 
-As the paper's figures 1 and 5. Matplotlib is imported when something is drawn, and only
-its objects are used: no window opens, and the state of a notebook does not change.
+The figure is like figures 1 and 5 of the paper. The functions import Matplotlib when
+they draw, and use only its objects: no window opens, no notebook state changes.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from sagan_tf.errors import BadInput
 from sagan_tf.files import replacing
 
 _TEXT, _GRID = "#333333", "#E4E4E4"
-# Of the curves' lines: strong on white.
+# Colors of the curves that are strong on white.
 _LINE_COLOURS = tuple(QUERY_COLOURS[i] for i in (4, 6, 2, 5, 0, 1, 3))
 
 _DOTS_PER_INCH = 110
@@ -25,12 +25,12 @@ _HEADING, _ABOVE, _BELOW, _BETWEEN = 0.4, 0.2, 0.3, 0.12
 _CURVES_HEIGHT, _LEAST_WIDTH = 2.3, 7.2
 _TITLE = 0.62
 _CAPTION = (
-    "What each ringed location looks at: bright is much, on the scale below. Its white "
-    "line is the share in a uniform map."
+    "What each ringed location looks at: brighter is more, on the scale below. The "
+    "white line is the share in a uniform map."
 )
-# Pixels of a drawn panel: enough for its inches on paper too.
+# Side of a drawn panel in pixels: enough for its inches on paper, too.
 _PANEL_PIXELS = 256
-# Of the history's panels: field of a record, title.
+# The history's panels: field of a record, title.
 _PANELS = {
     "gamma": "gamma",
     "entropy_share": "entropy, share of uniform",
@@ -44,21 +44,21 @@ MOST_ROWS = 150
 def draw_attention(views, title="", history=(), gammas=None):
     """Draws a row for each view: the image with its queries, then a map for each.
 
-    A query is a ring with its own colour and number. Its map is over the darkened
-    image, interpolated between the middles of the keys; bright is much. The scale under
-    each map goes from 0 to its largest share.
+    A query is a ring with its own color and number. Its map is drawn over the darkened
+    image, interpolated between the centers of the keys; brighter is more. The scale
+    under each map goes from 0 to its largest share.
 
     Args:
         views: list of `View`, at most `MOST_ROWS`.
         title: str, at the top.
-        history: list of dicts, see `explorer.history`; drawn as curves at the bottom.
-        gammas: see `explorer.training_gammas`: a pale line behind the history.
+        history: list of dicts, see `explorer.history`, for curves at the bottom.
+        gammas: see `explorer.training_gammas`, for a pale line behind the history.
 
     Returns:
         `matplotlib.figure.Figure`.
 
     Raises:
-        BadInput: there is nothing to draw, or too much.
+        BadInput: there are no views, or too many.
     """
     from matplotlib.figure import Figure
 
@@ -79,7 +79,7 @@ def draw_attention(views, title="", history=(), gammas=None):
 
 
 def check_rows(count):
-    """Raises `BadInput` if a figure cannot have so many rows."""
+    """Raises `BadInput` if a figure cannot have `count` rows."""
     if not 1 <= count <= MOST_ROWS:
         raise BadInput(
             f"A figure has 1 to {MOST_ROWS} rows, one for each image and attention "
@@ -88,12 +88,12 @@ def check_rows(count):
 
 
 def write_attention(path, views, title="", history=(), gammas=None):
-    """Writes the figure of `draw_attention` as a PNG: whole, or not at all.
+    """Writes the figure of `draw_attention` as a PNG: the whole file, or nothing.
 
     Args:
-        path: where to; the folder exists already.
+        path: path of the PNG in an existing folder.
 
-    Args, Raises: see `draw_attention`; `OSError`: it cannot be written.
+    Args, Raises: see `draw_attention`; `OSError`: the file cannot be written.
     """
     figure = draw_attention(views, title, history, gammas)
     with replacing(path) as temporary:
@@ -101,7 +101,7 @@ def write_attention(path, views, title="", history=(), gammas=None):
 
 
 class _Page:
-    """A figure that is measured in inches from its upper left corner."""
+    """A figure with positions in inches from its upper left corner."""
 
     def __init__(self, figure, width, height):
         self.figure, self.width, self.height = figure, width, height
@@ -176,14 +176,14 @@ def _draw_map(page, view, index, query, left, top):
 
 def _show(axes, pixels, view):
     height, width = view.grid[:2]
-    # In cells of the query grid: the middle of cell 0 is at 0.5.
+    # Units are cells of the query grid: the center of cell 0 is at 0.5.
     axes.imshow(pixels, extent=(0, width, height, 0), interpolation="antialiased")
     axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
     axes.spines[:].set_visible(False)
 
 
 def _draw_ring(axes, query, index, is_numbered):
-    """A dot with a white and a black ring, which is visible on every image."""
+    """Draws a dot with a white and a black ring, visible on every image."""
     y, x = (place + 0.5 for place in query.cell)
     colour, size = QUERY_COLOURS[index], 11 if is_numbered else 7
     style = {"markeredgewidth": 0, "clip_on": False, "zorder": 3}
@@ -195,7 +195,7 @@ def _draw_ring(axes, query, index, is_numbered):
 
 
 def _draw_history(page, history, gammas, top):
-    """Three small panels over steps: gamma, entropy, distance; a line a layer."""
+    """Draws three panels over steps: gamma, entropy, distance; one line per layer."""
     curves = {}
     for record in history:
         for each in record["layers"]:
@@ -215,7 +215,7 @@ def _draw_history(page, history, gammas, top):
             axes.plot(*zip(*points), color=colour, alpha=0.35, linewidth=1)
         lines = []
         for name, looks in curves.items():
-            # Without effect, a layer has no value but gamma.
+            # A layer without effect has only a gamma.
             shown = [(s, e) for s, e in looks if e["has_effect"] or field == "gamma"]
             points = [s for s, _ in shown], [e[field] for _, e in shown]
             style = {"color": colours[name], "markersize": 3, "linewidth": 1.3}

@@ -1,8 +1,8 @@
 """Measures of an attention map: how spread out it is, how far it reaches, and where.
 
-Maps are `(H, W, K, L)` arrays, as of `attention_scores.attention_maps_of`: the share
-that the query in row H, column W takes from the key in row K, column L. Where the
-official variant pools keys 2x2, a key is in the middle of the four pooled locations.
+Maps are `(H, W, K, L)` arrays from `attention_scores.attention_maps_of`: the share that
+the query in row H, column W takes from the key in row K, column L. If the official
+variant pools keys 2x2, a key is in the center of the four pooled locations.
 """
 
 import functools
@@ -13,7 +13,7 @@ from sagan_tf.errors import BadInput
 
 
 def entropy_bits(scores):
-    """How spread out the attention of each query is.
+    """Computes the entropy of each query: how spread out its attention is.
 
         H_j = - sum_i beta_{j,i} log2 beta_{j,i}
 
@@ -28,21 +28,21 @@ def entropy_bits(scores):
     def of_row(row):
         shares = row.astype(np.float64)
         logarithms = np.log2(np.where(shares > 0, shares, 1))
-        # Not a sum of -0.0, which would be printed as "-0.00".
+        # Avoids -0.0, which would be printed as "-0.00".
         return np.abs(np.sum(shares * logarithms, axis=(1, 2)))
 
     return np.stack([of_row(row) for row in scores])
 
 
 def max_entropy_bits(scores):
-    """The entropy of a uniform map, log2(K * L): float."""
+    """Returns the entropy of a uniform map, log2(K * L): float."""
     return float(np.log2(scores.shape[2] * scores.shape[3]))
 
 
 def attention_distance(scores):
-    """How far from itself each query looks, on average.
+    """Computes how far from itself each query looks, on average.
 
-        d_j = sum_i beta_{j,i} |p_i - p_j|,   p: the middle of a location
+        d_j = sum_i beta_{j,i} |p_i - p_j|,   p: the center of a location
 
     This is the mean attention distance of Vision Transformers (Dosovitskiy et al.,
     arXiv 2010.11929, figure 7), for one image and one query. Pooled keys are never
@@ -68,13 +68,13 @@ def attention_distance(scores):
 
 @functools.cache
 def uniform_distance(grid):
-    """Mean `attention_distance` of a uniform map of (H, W, K, L): float."""
+    """Returns the mean `attention_distance` of a uniform (H, W, K, L) map: float."""
     share = np.float64(1 / (grid[2] * grid[3]))
     return float(attention_distance(np.broadcast_to(share, grid)).mean())
 
 
 def measure(scores, resolution):
-    """The measures of one map, means over its queries.
+    """Computes the measures of one map, as means over its queries.
 
     Args:
         scores: `(H, W, K, L)` array.
@@ -99,10 +99,10 @@ def measure(scores, resolution):
 
 
 def cells_of_pixels(points, resolution, grid):
-    """The cells of a map's query grid that contain pixels of the image.
+    """Returns the cells of a map's query grid that contain the given pixels.
 
     Args:
-        points: list of (x, y), pixels from the upper left corner.
+        points: list of (x, y), in pixels from the upper left corner.
         resolution: int, R, side of the image in pixels.
         grid: (H, W, ...), the shape of the map.
 
@@ -123,33 +123,33 @@ def cells_of_pixels(points, resolution, grid):
 
 
 def pick_queries(scores, count=5):
-    """Queries that look far, at few places, and each at different ones.
+    """Picks queries that look far and at few places, each at different places.
 
-    It picks one query after another. The next one has the largest
+    It picks one query after another. The next query has the largest
 
         d_j (1 - H_j / H_max) min_i TV(j, i),   TV(j, i) = 1/2 sum_k |beta_jk - beta_ik|
 
     where d is the mean attention distance, H the entropy, and the minimum is over the
     queries i picked before: TV is the share of j's attention that is elsewhere than
-    i's. The first has the largest d_j (1 - H_j / H_max). If the value is 0 for all that
-    are left (attention is uniform, or the same for all), the next is the query farthest
-    from those picked. Queries closer than an eighth of the map to one picked before are
-    picked only if there are no others. Of equals, the first one by rows.
+    i's. The first query has the largest d_j (1 - H_j / H_max). If the value is 0 for
+    all remaining queries (attention is uniform, or the same for all), the next query is
+    the farthest from those picked. Queries closer than an eighth of the map to a picked
+    one are picked only if there are no others. Ties go to the first query by rows.
 
     Args:
         scores: `(H, W, K, L)` array.
-        count: int, how many; at most H * W.
+        count: int, number of queries; at most H * W.
 
     Returns:
         List of (row, column), the best first.
 
     Raises:
-        BadInput: `count` is not among 1..H * W.
+        BadInput: `count` is not in 1..H * W.
     """
     height, width = scores.shape[:2]
     if not 1 <= count <= height * width:
         raise BadInput(
-            f"count must be among 1..{height * width}, the locations of the map. "
+            f"count must be in 1..{height * width}, the locations of the map. "
             f"Received: count={count}."
         )
     focus = 1 - entropy_bits(scores) / max_entropy_bits(scores)
@@ -159,7 +159,7 @@ def pick_queries(scores, count=5):
     novelty, room = np.ones(len(flat)), np.full(len(flat), np.inf)
     taken = []
     for _ in range(count):
-        # What differs by rounding alone counts as equal, on every machine.
+        # Values that differ only by rounding errors count as equal on every machine.
         gain = np.round(merit * novelty, 5)
         is_free = room >= (max(height, width) / 8) ** 2
         if not is_free.any():

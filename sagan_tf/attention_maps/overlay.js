@@ -1,6 +1,6 @@
-/* What the pages of attention maps have in common, this one and that of
-   exports/web_page.html: the overlay of overlay.py, and how a location is chosen. The
-   page has `data` with `colours`, and inputs `smooth` and `behind`. */
+/* Shared by the pages with attention maps, page.html and exports/web_page.html: the
+   overlay of overlay.py, and the choice of a location. The page must have `data` with
+   `colours`, and inputs `smooth` and `behind`. */
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const STEPS = 4096;
@@ -17,7 +17,7 @@ const number = (value, digits) =>
 const percent = (share) =>
   (share >= 0.0995 ? (100 * share).toFixed(1) : (100 * share).toPrecision(2)) + " %";
 
-/* Weights of Pillow's bicubic filter, from `count` values to `size`. */
+/* Weights of Pillow's bicubic filter from `count` to `size` values. */
 const cubic = (x) => {
   x = Math.abs(x);
   return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
@@ -64,21 +64,21 @@ function enlarged(values, high, wide, size, smooth) {
 const opacities = Float32Array.from({ length: STEPS + 1 },
   (_, i) => 0.3 + 0.7 * Math.pow(i / STEPS, 0.6));
 
-/* Colours of values in 0..1 over grey in 0..255; `behind`: how much the grey counts. */
-function paint(canvas, size, values, grey, behind) {
+/* Colors of values in 0..1 over gray in 0..255; `behind` is the weight of the gray. */
+function paint(canvas, size, values, gray, behind) {
   canvas.width = canvas.height = size;
   const context = canvas.getContext("2d"), image = context.createImageData(size, size);
   for (let i = 0; i < values.length; i++) {
     const opacity = 1 - behind * (1 - opacities[Math.round(values[i] * STEPS)]);
     const from = 3 * Math.min(255, Math.floor(values[i] * 256));
     for (let c = 0; c < 3; c++)
-      image.data[4 * i + c] = opacity * colours[from + c] + (1 - opacity) * grey[i];
+      image.data[4 * i + c] = opacity * colours[from + c] + (1 - opacity) * gray[i];
     image.data[4 * i + 3] = 255;
   }
   context.putImageData(image, 0, 0);
 }
 
-/* An image has its `resolution`, and `rgb` or, packed, `pixels`. */
+/* An image has its `resolution`, and `rgb` or packed `pixels`. */
 function pixelsOf(each) {
   each.rgb = each.rgb || bytes(each.pixels);
   return each.rgb;
@@ -95,17 +95,17 @@ function paintImage(canvas, each) {
   context.putImageData(image, 0, 0);
 }
 function darkened(each, size) {
-  each.grey = each.grey || {};
-  if (!each.grey[size]) {
+  each.gray = each.gray || {};
+  if (!each.gray[size]) {
     const side = each.resolution, values = pixelsOf(each), channels = values.length / side / side;
-    const grey = Float32Array.from({ length: side * side }, (_, i) => {
+    const gray = Float32Array.from({ length: side * side }, (_, i) => {
       let sum = 0;
       for (let c = 0; c < channels; c++) sum += values[channels * i + c];
       return 0.08 * 255 + 0.72 * sum / channels;
     });
-    each.grey[size] = enlarged(grey, side, side, size, false);
+    each.gray[size] = enlarged(gray, side, side, size, false);
   }
-  return each.grey[size];
+  return each.gray[size];
 }
 /* A map over its image; the largest of `shares` is 1. */
 function paintShares(canvas, size, shares, [high, wide], image) {
@@ -120,22 +120,22 @@ function paintScale(canvas) {
 }
 
 function element(name, attributes, text) {
-  const made = document.createElement(name);
-  Object.assign(made, attributes);
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const node = document.createElement(name);
+  Object.assign(node, attributes);
+  if (text !== undefined) node.textContent = text;
+  return node;
 }
-/* A frame around the cell, visible also where cells are tiny. */
+/* A frame around the cell. It is visible even if cells are tiny. */
 function frame(svg, [high, wide], [row, column]) {
   const across = Math.max(100 / wide, 2.6), down = Math.max(100 / high, 2.6);
   const left = (column + 0.5) * 100 / wide - across / 2;
   const top = (row + 0.5) * 100 / high - down / 2;
   for (const [paint, width] of [["#000", 1.5], ["#fff", 0.7]]) {
-    const made = document.createElementNS(SVG, "rect");
+    const rectangle = document.createElementNS(SVG, "rect");
     const shape = { x: left, y: top, width: across, height: down, fill: "none",
       stroke: paint, "stroke-width": width };
-    for (const [key, value] of Object.entries(shape)) made.setAttribute(key, value);
-    svg.append(made);
+    for (const [key, value] of Object.entries(shape)) rectangle.setAttribute(key, value);
+    svg.append(rectangle);
   }
 }
 function cellAt(event, box, high, wide) {
@@ -143,7 +143,7 @@ function cellAt(event, box, high, wide) {
   const within = (value, count) => Math.min(count - 1, Math.max(0, Math.floor(value * count)));
   return [within((event.clientY - top) / height, high), within((event.clientX - left) / width, wide)];
 }
-/* Where a key moves the location, or undefined. */
+/* The cell to which a key moves the location, or undefined. */
 function moved(key, [high, wide], [row, column]) {
   const cell = {
     ArrowUp: [row - 1, column], ArrowDown: [row + 1, column], ArrowLeft: [row, column - 1],

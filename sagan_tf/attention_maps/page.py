@@ -1,6 +1,6 @@
-"""attention.html: a page that shows what any location looks at when pointed to.
+"""attention.html: a page that shows what the location under the pointer looks at.
 
-The page is `page.html` with the data put in. It loads nothing, so it works from a file
+The page is `page.html` with the data in it. It loads nothing, so it works from a file
 and can be sent to others.
 """
 
@@ -21,22 +21,22 @@ from sagan_tf.files import write_text
 MOST_BYTES = 64 * 2**20
 
 _TEMPLATE = pathlib.Path(__file__).with_name("page.html")
-# What its style and its script begin with, as those of `exports/web_page.html` do.
+# Its style and script begin with these files, as in `exports/web_page.html`.
 _SHARED = ("page.css", "overlay.js")
-# The least side of the drawn map in pixels: a multiple of all sizes of maps.
+# The smallest side of the drawn map in pixels: a multiple of all map sizes.
 _CANVAS = 384
 
 
 class Page:
     """Collects views with their whole maps, and writes them as one HTML file.
 
-    Each share is kept as one of 255 steps up to the query's largest share (rounded, so
-    it is exact to 1/510 of that). The largest share, the entropy and the distance of
-    each query are kept as they are.
+    The page stores each share as one of 255 steps up to the query's largest share. The
+    steps are rounded, so a share is exact to 1/510 of the largest. The largest share,
+    the entropy and the distance of each query are stored exactly.
 
     Args:
-        num_images: int, how many there will be.
-        grids: list of (H, W, K, L), the sizes of the maps that each image will have.
+        num_images: int, number of images to come.
+        grids: list of (H, W, K, L), the sizes of each image's maps.
 
     Raises:
         BadInput: the page would be larger than `MOST_BYTES`.
@@ -59,8 +59,8 @@ class Page:
 
         Args:
             index: int, the position of the image.
-            view: `View`, whose queries are pinned at first.
-            scores: `(H, W, K, L)` float array, its whole map.
+            view: `View`; the page pins its queries at the start.
+            scores: `(H, W, K, L)` float array, the whole map.
         """
         image = {
             "title": view.title,
@@ -77,7 +77,7 @@ class Page:
                 "largest": _text(largest),
                 "entropy": _text(measures.entropy_bits(scores)),
                 "distance": _text(measures.attention_distance(scores)),
-                # Of the shares themselves: several may have the step 255.
+                # From the shares, because several may have the step 255.
                 "largest_at": _text(
                     scores.reshape(*scores.shape[:2], -1).argmax(axis=2)
                 ),
@@ -85,15 +85,15 @@ class Page:
         )
 
     def write(self, path, title, about):
-        """Writes the page: whole, or not at all.
+        """Writes the page: the whole file, or nothing.
 
         Args:
-            path: where to; the folder exists already.
+            path: path of the page in an existing folder.
             title: str.
             about: str, the line under the title.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the page cannot be written.
         """
         chosen = [self._images[index] for index in sorted(self._images)]
         data = {
@@ -106,22 +106,22 @@ class Page:
 
 
 def canvas_side(*resolutions):
-    """The side of the drawn map, for images of these sizes: int."""
+    """Returns the side of the drawn map for images of these sizes: int."""
     return max([_CANVAS, *(2 * resolution for resolution in resolutions)])
 
 
 def filled(template, title, about, data, script=""):
-    """A page that shows attention maps, with its words, its data and all its parts.
+    """Fills the template of a page that shows attention maps.
 
     Args:
         template: path of an HTML file with places for `$title`, `$about`, `$data`,
             `$style` and `$script`.
         title, about: str, any text.
-        data: dict that can be JSON. The page has colours and a sentence beside it.
-        script: str, lines of JavaScript after those that such pages share.
+        data: dict for JSON. The function adds colors and a sentence to it.
+        script: str, lines of JavaScript after the shared ones.
 
     Returns:
-        Text.
+        str, the page.
     """
     data = {"colours": _text(colour_table()), "no_effect": NO_EFFECT, **data}
     style, shared = (
@@ -139,21 +139,21 @@ def filled(template, title, about, data, script=""):
 
 
 def quantized(scores):
-    """The map as the page has it: a byte for each share.
+    """Converts a map to one byte for each share, as the page stores it.
 
     Args:
         scores: `(H, W, K, L)` float array, not negative.
 
     Returns:
-        `(H, W, K, L)` uint8 array, 255 for the largest share of each query; and
-        `(H, W)` float32 array, these largest shares.
+        `(H, W, K, L)` uint8 array, 255 for the largest share of each query, and
+        `(H, W)` float32 array of these largest shares.
     """
     largest = scores.max(axis=(2, 3), keepdims=True)
     return np.rint(255 * (scores / largest)).astype(np.uint8), largest[:, :, 0, 0]
 
 
 def _text(values):
-    """An array as base64: uint8 as it is, other numbers as little-endian float32."""
+    """Encodes an array as base64: uint8, or else little-endian float32."""
     values = np.asarray(values)
     if values.dtype != np.uint8:
         values = values.astype("<f4")

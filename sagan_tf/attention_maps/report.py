@@ -1,4 +1,4 @@
-"""What the command `attention` does: images, maps, values, and files of them."""
+"""The work of the command `attention`: images, maps, values and their files."""
 
 import dataclasses
 import json
@@ -18,16 +18,16 @@ from sagan_tf.settings import arguments
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The attention of a run; `write` makes files of it.
+    """The attention of a run; `write` writes its files.
 
     Attributes:
         title: str, the run and its step.
         step: int.
-        averaged: bool, whether the generator's weights are the averaged ones.
+        averaged: bool, True if the generator has the averaged weights.
         images: `ChosenImages`.
         views: list of (index of the image, `View`), image after image.
         layers: list of dicts, means over the images, see `explorer.mean_values`.
-        history, gammas: see `explorer`; empty without a history.
+        history, gammas: see `explorer`; both are empty without a history.
         page: `Page`, or `None`.
     """
 
@@ -42,7 +42,7 @@ class Report:
     page: Page | None
 
     def text(self):
-        """The values of the layers, at every checkpoint if there is a history."""
+        """Returns a table of layer values, for all checkpoints if it has a history."""
         records = self.history or [{"step": self.step, "layers": self.layers}]
         heads = ("gamma", "entropy", "of uniform", "distance", "uniform's")
         lines = [f"{'step':>9}  {'':<32}" + "".join(f"{h:>12}" for h in heads)]
@@ -56,11 +56,11 @@ class Report:
         """Writes the figure, the JSON beside it, and the page.
 
         Args:
-            path: of the PNG; its folder is made.
+            path: path of the PNG; its folder is created.
             page_path: path of the HTML, if the report was made with one.
 
         Returns:
-            List of the paths.
+            List of the written paths.
 
         Raises:
             BadInput: there are too many views for a figure.
@@ -82,7 +82,7 @@ class Report:
         return paths
 
     def as_dict(self):
-        """What attention.json says: plain numbers and text."""
+        """Returns the content of attention.json: plain numbers and text."""
         labels = self.images.labels
         return {
             "step": self.step,
@@ -117,26 +117,26 @@ def make_report(
     with_history=False,
     skip_bad_images=False,
 ):
-    """Looks through the attention of a run.
+    """Makes the attention report of a run.
 
     Args:
         workdir: path of the run.
-        seeds: list of ints; of real images their positions in the data set.
+        seeds: list of ints; for real images, their positions in the data set.
         labels: str, see `arguments.parse_labels`.
         points: list of (x, y) in pixels, or `None` to pick `num_queries` for each map.
         num_queries: int.
         checkpoint, ema: see `building.load_generator`.
         network: see `explorer.networks_to_look_at`.
         images: `"generated"` or `"real"`.
-        with_page: bool, whether whole maps are kept for a page.
-        with_history: bool, whether every checkpoint is looked at.
-        skip_bad_images: bool, whether real images that cannot be read are left out.
+        with_page: bool, whether to keep whole maps for a page.
+        with_history: bool, whether to look at every checkpoint.
+        skip_bad_images: bool, whether to leave out unreadable real images.
 
     Returns:
         `Report`.
 
     Raises:
-        BadInput: the run, its attention, the points or the images are not there.
+        BadInput: the run, its attention, the points or the images do not exist.
     """
     loaded = building.load_networks(workdir, checkpoint, ema)
     *networks, config, class_names, step = loaded

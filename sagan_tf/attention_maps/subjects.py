@@ -1,4 +1,4 @@
-"""The images whose attention is looked at: generated ones, or real ones of a run."""
+"""The images for attention maps: generated ones, or real ones of a run."""
 
 import dataclasses
 
@@ -12,15 +12,15 @@ from sagan_tf.run.building import open_source
 
 @dataclasses.dataclass(frozen=True)
 class ChosenImages:
-    """N images, or what a generator makes them from.
+    """N images, or the generator inputs that make them.
 
     Attributes:
         kind: str, `"generated"` or `"real"`.
         numbers: list of N ints, the seeds, or the positions in the data set.
         titles: list of N str: "seed 3, Sandal".
         labels: `(N,)` int32 array, or `None` without classes.
-        z: `(N, z_dim)` float32 array of generated images, else `None`.
-        images: `(N, R, R, C)` float32 array in [-1, 1] of real images, else `None`.
+        z: `(N, z_dim)` float32 array for generated images, else `None`.
+        images: `(N, R, R, C)` float32 array in [-1, 1] for real images, else `None`.
     """
 
     kind: str
@@ -35,14 +35,14 @@ class ChosenImages:
 
 
 def generated_images(config, seeds, labels, class_names=()):
-    """The images that `sagan_tf.sample` draws from the same seeds and labels.
+    """Chooses the images that `sagan_tf.sample` draws from the same seeds and labels.
 
     Args:
         config: `Config` of the run.
         seeds: list of ints.
-        labels: list of ints, each with all seeds; empty for labels drawn from the
-            seeds.
-        class_names: tuple of str by label, or empty.
+        labels: list of ints, each with all seeds. If empty, the seeds determine the
+            labels.
+        class_names: tuple of str by label; may be empty.
 
     Returns:
         `ChosenImages`.
@@ -54,13 +54,13 @@ def generated_images(config, seeds, labels, class_names=()):
 
 
 def real_images(config, numbers, labels, class_names=()):
-    """Images of the data set that a run was trained with, as its networks saw them.
+    """Reads images of a run's training data, as its networks saw them.
 
     Args:
         config: `Config` of the run.
-        numbers: list of ints: 0 is the first image that the run saw. With labels, the
-            first one of the class.
-        labels: list of ints, each with all numbers; empty for images of any class.
+        numbers: list of ints: 0 is the first image that the run saw. With labels, 0 is
+            the first image of the class.
+        labels: list of ints, each with all numbers. If empty, images of any class.
         class_names: see `generated_images`.
 
     Returns:
@@ -71,7 +71,7 @@ def real_images(config, numbers, labels, class_names=()):
     """
     source = open_source(config)
     wanted = [(label, number) for label in labels or [None] for number in numbers]
-    found = {label: [] for label, _ in wanted}
+    by_label = {label: [] for label, _ in wanted}
     for (image,), given, _ in data.read_once(
         source,
         resolution=config.resolution,
@@ -84,19 +84,19 @@ def real_images(config, numbers, labels, class_names=()):
         what="Looking for images",
     ):
         label = int(given[0]) if config.num_classes else 0
-        group = found.get(label if labels else None)
+        group = by_label.get(label if labels else None)
         if group is not None:
             group.append((image, label) if len(group) in numbers else None)
-        if all(len(group) > max(numbers) for group in found.values()):
+        if all(len(group) > max(numbers) for group in by_label.values()):
             break
     for label, number in wanted:
-        if number >= len(found[label]):
+        if number >= len(by_label[label]):
             group = "" if label is None else f" of {_class_text(label, class_names)}"
             raise BadInput(
                 f"There is no image {number}{group} in {source.description}. "
                 f"Received: seeds up to {max(numbers)}. Try --seeds=0-3."
             )
-    images, given = zip(*(found[label][number] for label, number in wanted))
+    images, given = zip(*(by_label[label][number] for label, number in wanted))
     given = np.int32(given) if config.num_classes else None
     numbers = [number for _, number in wanted]
     titles = _titles("image", numbers, given, class_names)

@@ -7,7 +7,7 @@ import numpy as np
 from sagan_tf.attention_maps import measures
 from sagan_tf.errors import BadInput
 
-# What figure and page say of a layer whose gamma is 0.
+# The text in the figure and on the page for a layer whose gamma is 0.
 NO_EFFECT = (
     "gamma = 0: this layer passes its input on unchanged. It has not been trained; its "
     "attention has no effect."
@@ -19,11 +19,11 @@ class Query:
     """A location of the query grid, and what it looks at.
 
     Attributes:
-        pixel: (x, y), ints: in the middle of the cell (right and below of it).
+        pixel: (x, y), ints: the cell's center, rounded to the right and down.
         cell: (row, column), ints.
         entropy_bits, distance_cells, distance_pixels: float, see `measures.py`.
         largest_share: float, in 0..1.
-        largest_at: (row, column) of the key that has it, ints.
+        largest_at: (row, column) of the key with the largest share, ints.
         scores: `(K, L)` float32 array, beta of eq. 1 for this query; its sum is 1.
     """
 
@@ -39,13 +39,13 @@ class Query:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One image and one attention layer; of its map, only the queries' parts.
+    """One image and one attention layer, with only the queries' parts of its map.
 
     Attributes:
-        title: str, what the image is.
+        title: str, describes the image.
         pixels: `(R, R, C)` uint8 array.
         network, layer, gamma, has_effect: see `AttentionMap`.
-        grid: (H, W, K, L), sizes of queries and keys.
+        grid: (H, W, K, L), sizes of the grids of queries and keys.
         means: dict of means over all queries, see `measures.measure`.
         queries: tuple of `Query`.
     """
@@ -61,7 +61,7 @@ class View:
     queries: tuple
 
     def as_dict(self):
-        """What attention.json says of the view: plain numbers and text."""
+        """Returns the view's part of attention.json: plain numbers and text."""
         queries = [dataclasses.asdict(query) for query in self.queries]
         for query in queries:
             del query["scores"]
@@ -77,20 +77,20 @@ class View:
 
 
 def make_view(pixels, attention_map, cells, title=""):
-    """The view of an image through an attention layer.
+    """Makes the view of one image and one attention layer.
 
     Args:
-        pixels: `(R, R, C)` uint8 array, C 1 or 3: the image that a generator made,
-            or that a discriminator saw.
+        pixels: `(R, R, C)` uint8 array, C 1 or 3: the image that a generator made
+            or a discriminator saw.
         attention_map: `AttentionMap`.
         cells: list of (row, column), the queries: see `pick_queries`.
-        title: str, what the image is.
+        title: str, describes the image.
 
     Returns:
         `View`. It keeps no reference to the whole map.
 
     Raises:
-        BadInput: the pixels are no such array, or a cell is not on the map.
+        BadInput: the pixels are not such an array, or a cell is not on the map.
     """
     pixels, scores = np.asarray(pixels), attention_map.scores
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):

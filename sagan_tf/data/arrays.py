@@ -15,14 +15,15 @@ from sagan_tf.data.source import (
 )
 from sagan_tf.errors import DAMAGE, BadInput
 
-# Those of NumPy's archives.
+# The errors of NumPy's archives.
 _DAMAGE = (*DAMAGE, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def open_digits():
-    """scikit-learn's handwritten digits: 1,797 grey images of 8 x 8, 10 classes.
+    """Opens scikit-learn's digits: 1,797 gray images of 8 x 8 pixels, 10 classes.
 
-    The scikit-learn package contains them. Their values 0..16 become 0..255.
+    The scikit-learn package contains these handwritten digits. Their values 0..16
+    become 0..255.
     """
     # Imported here: no other data set needs scikit-learn.
     from sklearn.datasets import load_digits
@@ -34,7 +35,7 @@ def open_digits():
 
 
 def open_npz(path, label_offset=0):
-    """A NumPy file with `images`, and perhaps `labels` and `class_names`.
+    """Opens a NumPy file with `images`, and perhaps `labels` and `class_names`.
 
     Args:
       path: `.npz` with `images` uint8 `(N, H, W, C)` (C = 1, 2, 3 or 4), optionally
@@ -43,7 +44,7 @@ def open_npz(path, label_offset=0):
       label_offset: added to every label.
 
     Raises:
-      BadInput: if the file is missing, damaged or holds something else.
+      BadInput: the file is missing, damaged or holds something else.
     """
     arrays = _load(path)
     if "images" not in arrays:
@@ -56,7 +57,7 @@ def open_npz(path, label_offset=0):
         raise BadInput(
             f"{path}: 'images' must be uint8 (N, H, W, C) with 1 to 4 channels. "
             f"Received: {pixels.dtype} {pixels.shape}. Try "
-            "images[..., None] for grey images, and values 0..255."
+            "images[..., None] for gray images, and values 0..255."
         )
     if 0 in pixels.shape:
         raise BadInput(f"{path}: 'images' is empty. Received: shape={pixels.shape}.")
@@ -79,12 +80,12 @@ def _source(pixels, labels, origin, num_classes, class_names=()):
         num_classes,
         class_names,
         read=lambda row: row,
-        name=lambda index: f"{origin}, picture {index}",
+        name=lambda index: f"{origin}, image {index}",
     )
 
 
 def _load(path):
-    """The arrays that are needed; others in the file are not read."""
+    """Reads the arrays that are needed, and no others in the file."""
     if not os.path.isfile(path):
         is_there = "no regular file" if os.path.exists(path) else "no file"
         raise BadInput(f"There is {is_there} {path}. Try an absolute path.")
@@ -100,11 +101,11 @@ def _load(path):
 
 
 def read_npz(path, wanted):
-    """Arrays of a .npz file that anybody may have made.
+    """Reads arrays of a .npz file from an untrusted source.
 
     Args:
       path: of a regular file.
-      wanted: names; those that it has are read.
+      wanted: names of arrays; those that the file has are read.
 
     Returns:
       dictionary from name to array, and the names of the other arrays.
@@ -115,12 +116,12 @@ def read_npz(path, wanted):
     try:
         with open(path, "rb") as file:
             start = file.read(6)
-        # Of anything else NumPy says that it is pickled, and how to load it unsafely.
+        # NumPy would say that any other file is pickled, and how to load it unsafely.
         if not start.startswith((b"PK", np.lib.format.MAGIC_PREFIX)):
-            raise BadInput("it is no .npz archive")
+            raise BadInput("it is not a .npz archive")
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            raise BadInput("it holds a single array (.npy), not named ones")
+            raise BadInput("it holds a single array (.npy), not named arrays")
         with loaded as file:
             keys = [key for key in wanted if key in file.files]
             for key in keys:
@@ -134,7 +135,7 @@ def read_npz(path, wanted):
 
 
 def _check_header(archive, key):
-    """Refuses an array that says it is larger than what is there, before it is made."""
+    """Refuses an array that claims to be larger than its data, before it is made."""
     # NumPy leaves the suffix out of the name.
     name = key if key in archive.namelist() else f"{key}.npy"
     info = archive.getinfo(name)
@@ -148,7 +149,7 @@ def _check_header(archive, key):
     size = math.prod(map(int, shape)) * max(dtype.itemsize, 1)
     most = info.file_size
     if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        # DEFLATE makes 1,032 bytes of one at the most.
+        # DEFLATE turns one byte into 1,032 at most.
         most = min(most, 1100 * info.compress_size)
     if min(shape, default=0) < 0 or size > most:
         raise BadInput(
@@ -160,7 +161,7 @@ def _check_header(archive, key):
 
 
 def _checked_names(path, names):
-    """The list of class names, empty for none."""
+    """Returns the list of class names; empty without names."""
     if names is None or names.shape == (0,):
         return []
     if names.ndim != 1 or names.dtype.kind not in "USbiuf":
@@ -181,7 +182,7 @@ def _checked_names(path, names):
 
 
 def _checked_labels(path, labels, count, label_offset, num_names):
-    # Of the kind "m", time differences, NumPy says that they are integers too.
+    # NumPy says that time differences (kind "m") are integers too.
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         fits = labels.size == count
         raise BadInput(

@@ -1,6 +1,6 @@
-"""From the bytes of an image file to pixels.
+"""Decodes the bytes of an image file to pixels.
 
-The first bytes of a file decide how it is read, not its name. TensorFlow decodes JPEG
+The first bytes of a file, not its name, decide how it is read. TensorFlow decodes JPEG
 and PNG, exactly and on all cores. Pillow decodes what TensorFlow's decoders get wrong
 or crash on: GIF, BMP, WebP and CMYK JPEGs.
 """
@@ -34,52 +34,52 @@ _JPEG, _PNG, _DEEP_PNG, _PILLOW = range(4)
 # 16-bit values below this become almost black: they may have 12 or 14 bits.
 _DARK = 2**14
 
-# Large images are refused below, and what else is wrong with EXIF does not matter.
+# Large images are refused below. Other damage of EXIF data does not matter.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", message="Corrupt EXIF data")
 
 
 def looks_like_picture(start):
-    """Whether bytes begin as an image file does: JPEG, PNG, GIF, BMP or WebP."""
+    """Returns True if bytes begin like a JPEG, PNG, GIF, BMP or WebP file."""
     return bytes(start[:4]).startswith(_SIGNATURES)
 
 
 def decode_picture(contents, name=""):
-    """Decodes a JPEG, PNG, GIF, BMP or WebP file; the same in graph and eager mode.
+    """Decodes a JPEG, PNG, GIF, BMP or WebP file, alike in graph and eager mode.
 
-    Images are turned upright as their orientation tag (EXIF) says. JPEGs (CMYK ones
-    too) and palettes become RGB or grey, animations become their first frame. Of 16-bit
-    values, 0..65535, the high byte counts; a warning names an image that becomes almost
-    black, because its values do not fill that range.
+    Images are turned upright according to their orientation tag (EXIF). JPEGs (also
+    CMYK) and palettes become RGB or gray. Animations become their first frame. 16-bit
+    values, 0..65535, keep their high byte. A warning names an image that becomes almost
+    black because its values do not fill that range.
 
     Args:
       contents: scalar string tensor, the bytes of the file.
       name: scalar string tensor or str, what a warning calls the image.
 
     Returns:
-      uint8 tensor `(H, W, C)`, C = 1 (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGBA).
+      uint8 tensor `(H, W, C)`, C = 1 (gray), 2 (gray + alpha), 3 (RGB) or 4 (RGBA).
 
     Raises:
-      tf.errors.OpError: when it runs, if the bytes are damaged, cut off, no image, or
-        of an image with more pixels than Pillow's limit.
+      tf.errors.OpError: when it runs, if the bytes are damaged, cut off or not an
+        image, or if the image has more pixels than Pillow's limit.
     """
     return _decode(tf.convert_to_tensor(contents), tf.convert_to_tensor(name))
 
 
 def read_picture(path):
-    """As `decode_picture`, of a file.
+    """Reads a file and decodes it: see `decode_picture`.
 
     Args:
       path: scalar string tensor. Only a regular file is opened.
 
     Raises:
-      tf.errors.OpError: when it runs; also if the file cannot be read.
+      tf.errors.OpError: as in `decode_picture`; also if the file cannot be read.
     """
     return _read_and_decode(tf.convert_to_tensor(path))
 
 
-# Functions of TensorFlow: without them `numpy_function` gets other arguments and raises
-# other errors in eager mode.
+# The two below are `tf.function`s: otherwise `numpy_function` gets other arguments and
+# raises other errors in eager mode.
 _TEXT = tf.TensorSpec([], tf.string)
 
 
@@ -91,15 +91,15 @@ def _read_and_decode(path):
 
 @tf.function(input_signature=[_TEXT, _TEXT], autograph=False)
 def _decode(contents, name):
-    found = _python(_examine, [contents], tf.int32)
-    branch, orientation = tf.unstack(tf.ensure_shape(found, [2]))
+    examined = _python(_examine, [contents], tf.int32)
+    branch, orientation = tf.unstack(tf.ensure_shape(examined, [2]))
 
     def reduce_deep_png():
         deep = tf.io.decode_png(contents, dtype=tf.uint16)
         return _python(_reduce, [contents, deep, name], tf.uint8)
 
     branches = {
-        # As libjpeg and Pillow; TensorFlow's default is off by up to 3, not faster.
+        # Like libjpeg and Pillow. TensorFlow's default is off by up to 3, not faster.
         _JPEG: lambda: tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE"),
         _PNG: lambda: tf.io.decode_png(contents),
         _DEEP_PNG: reduce_deep_png,
@@ -116,10 +116,10 @@ def _decode(contents, name):
 
 
 class _Calls:
-    """Calls of Python by TensorFlow's threads, which have to end before Python does.
+    """Python calls from TensorFlow's threads, which must end before Python does.
 
-    Python ends a thread that comes back to it while it shuts down. The call of that
-    thread would never end, and the pipeline that is still there would wait for it.
+    While Python shuts down, it ends every thread that returns to it. The call of such a
+    thread would never end, and a pipeline that still exists would wait for it.
     """
 
     def __init__(self):
@@ -140,7 +140,7 @@ class _Calls:
                 self.running -= 1
 
     def close(self, quiet_seconds=0.1, longest_seconds=30):
-        """Lets new calls fail at once; returns when none has come for a while."""
+        """Makes new calls fail at once; returns when no call has come for a while."""
         self.closing = True
         end = time.monotonic() + longest_seconds
         started = None
@@ -156,13 +156,13 @@ atexit.register(_calls.close)
 
 
 def _python(function, arguments, dtype):
-    """A Python function in a graph."""
+    """Calls a Python function in a graph."""
     call = functools.partial(_calls, function)
     return tf.numpy_function(call, arguments, dtype, stateful=False)
 
 
 def _as_bytes(value):
-    """Of a scalar that `numpy_function` passes: an array if functions run eagerly."""
+    """Returns the bytes of a scalar that is an array if functions run eagerly."""
     return np.asarray(value, object).item()
 
 
@@ -171,7 +171,7 @@ def _read(path):
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise BadInput("It is no regular file.")
+            raise BadInput("It is not a regular file.")
         if status.st_size > _LARGEST_FILE:
             raise BadInput(f"It has {status.st_size:,} bytes: too many for an image.")
         with open(path, "rb") as file:
@@ -181,7 +181,7 @@ def _read(path):
 
 
 def _kind(contents):
-    """Pillow's name of the format."""
+    """Returns Pillow's name of the format."""
     if contents.startswith(b"\xff\xd8"):
         return "JPEG"
     if contents.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -199,7 +199,7 @@ def _kind(contents):
 
 
 def _examine(contents):
-    """Which branch of `_decode` reads a file, and its orientation: int32 (2,)."""
+    """Returns the branch of `_decode` for a file, and its orientation: int32 (2,)."""
     contents = _as_bytes(contents)
     kind = _kind(contents)
     if kind == "PNG":
@@ -228,7 +228,7 @@ def _examine_png(contents):
         if name == b"eXIf" or keyword.startswith(
             (b"Raw profile type exif", b"XML:com.adobe.xmp")
         ):
-            # It decodes the image, because the tag may come last.
+            # Pillow decodes the image, because the tag may come last.
             orientation, _ = _with_pillow(contents, "PNG", _orientation_and_mode)
             break
     is_deep = bits == 16 or _transparent_colour(contents) is not None
@@ -240,7 +240,7 @@ def _check_size(height, width):
     if limit and int(height) * int(width) > 2 * limit:
         raise BadInput(
             f"It has {width:,} x {height:,} pixels. Pillow's limit is {2 * limit:,} in "
-            "all, because a small file can say that it is huge."
+            "all, because a small file can claim to be huge."
         )
 
 
@@ -249,7 +249,7 @@ class _Damaged(BadInput):
 
 
 def _with_pillow(contents, kind, function):
-    """The function of the `PIL.Image.Image` of a file, that is not decoded yet."""
+    """Calls a function with the undecoded `PIL.Image.Image` of a file."""
     try:
         with Image.open(io.BytesIO(contents), formats=(kind,)) as picture:
             _check_size(picture.height, picture.width)
@@ -267,7 +267,7 @@ def _with_pillow(contents, kind, function):
 def _orientation_and_mode(picture):
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except PICTURE_DAMAGE:  # Of the tag: the image itself may be good.
+    except PICTURE_DAMAGE:  # The tag is damaged. The image itself may be good.
         orientation = 1
     return orientation if orientation in range(1, 9) else 1, picture.mode
 
@@ -283,7 +283,7 @@ def _decode_with_pillow(contents):
 
 
 def _turn_upright(pixels, orientation):
-    """Undoes an orientation of the EXIF standard: 5 to 8 swap rows and columns."""
+    """Undoes an EXIF orientation. Orientations 5 to 8 swap rows and columns."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     rows = -1 if orientation in (3, 4, 7, 8) else 1
@@ -301,9 +301,10 @@ def _png_chunks(contents):
 
 
 def _transparent_colour(contents):
-    """The colour of a PNG without alpha that is transparent, or None.
+    """Returns the transparent color of a PNG without alpha, or None.
 
-    TensorFlow and libpng leave it to us. uint16 (1,) or (3,), 0..65535 as `_reduce`'s.
+    TensorFlow and libpng leave it to us. It is uint16 (1,) or (3,) in 0..65535, like
+    the pixels of `_reduce`.
     """
     bits, colour_type = contents[24:26]
     channels = {0: 1, 2: 3}.get(colour_type)
@@ -318,7 +319,7 @@ def _transparent_colour(contents):
 
 
 def _reduce(contents, deep, name):
-    """uint8 pixels of a PNG that was decoded to uint16, with alpha if it has any."""
+    """Reduces the pixels of a PNG from uint16 to uint8, with alpha if it has any."""
     contents = _as_bytes(contents)
     channels = deep.shape[-1]
     highest = deep[..., : 3 if channels >= 3 else 1].max(initial=0)
@@ -337,13 +338,13 @@ _DARK_FOLDERS = set()
 
 
 def _warn_of_dark(folder, name, highest):
-    """Names one image of each folder: the others are like it."""
+    """Warns of one image in each folder: the others are like it."""
     if folder not in _DARK_FOLDERS:
         _DARK_FOLDERS.add(folder)
         logging.warning(
             "%s: its 16-bit values go up to %d of 65535, so the image is almost black. "
-            "Try multiplying them, or saving images with 8 bits. Others beside it are "
-            "not named.",
+            "Try multiplying them, or saving images with 8 bits. Other images in its "
+            "folder are not named.",
             name,
             highest,
         )

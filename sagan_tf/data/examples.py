@@ -8,24 +8,24 @@ import tensorflow as tf
 from sagan_tf.data.verification import naming_bad_image
 from sagan_tf.images import adapt_channels, center_crop_and_resize
 
-# Of a source that is read in sequence, so many images are searched.
+# The number of images to search in a source that is read in sequence.
 _SEARCHED = 1000
 
 
 def class_examples(
     source, labels, count, *, resolution, image_channels, resize, seed=0
 ):
-    """The first images of classes, in an order that the seed decides.
+    """Returns the first images of each class, in an order that the seed decides.
 
     Args:
       source: a `Source`.
       labels: ints, the classes; None for images of any class.
-      count: int, K, images of each class (in all without classes).
+      count: int, K, images of each class; without classes, images in all.
       resolution, image_channels, resize, seed: see `make_dataset`.
 
     Returns:
-      uint8 `(classes, K, R, R, C)` (one "class" without classes); white where there
-      are fewer images.
+      uint8 `(classes, K, R, R, C)` (one "class" without classes). Missing images are
+      white.
 
     Raises:
       BadInput: an image cannot be read.
@@ -49,7 +49,7 @@ def class_examples(
 
 
 def _elements(source, rows, count, seed):
-    """Elements among which there are `count` of each class, if the source has them."""
+    """Returns elements that include `count` of each class, if the source has them."""
     if not source.random_access:
         stream = source.stream(seed, shuffle_buffer_images=_SEARCHED, repeat=False)
         return stream.take(_SEARCHED)

@@ -19,8 +19,8 @@ def open_folder(folder, skip_bad_images=False):
 
     Each folder in it is a class, in the order of their names, with all images in and
     below it. A folder with images alone has no classes. Files of other types, hidden
-    files and folders (`.x`, `._x`, `__MACOSX`), and what is no regular file (a pipe, a
-    device) are ignored. Links are followed, but no folder counts twice in a class.
+    files and folders (`.x`, `._x`, `__MACOSX`), and special files (a pipe, a device)
+    are ignored. Links are followed, but no folder counts twice in a class.
 
     Args:
       folder: path.
@@ -28,15 +28,15 @@ def open_folder(folder, skip_bad_images=False):
         leave it out.
 
     Raises:
-      BadInput: if there are no images, or if the folder seems to be the wrong one.
+      BadInput: there are no images, or the folder seems to be the wrong one.
     """
     if not os.path.isdir(folder):
         raise BadInput(
-            f"There is no folder {folder}. Try an absolute path, of a local disk."
+            f"There is no folder {folder}. Try an absolute path on a local disk."
         )
     # Without this "DIR/" and "DIR" would have different parents.
     folder = os.path.normpath(folder)
-    pictures, subfolders, ignored = _list(folder)
+    images, subfolders, ignored = _list(folder)
     classes, nested_only, class_of = {}, [], {}
     for name in subfolders:
         path = in_utf8(os.path.join(folder, name))
@@ -46,24 +46,24 @@ def open_folder(folder, skip_bad_images=False):
         if num_below and num_below == len(paths):
             nested_only.append(name)
         _warn_of_two_classes(class_of, name, walked)
-    if not pictures and not any(classes.values()):
+    if not images and not any(classes.values()):
         raise BadInput(
             f"{folder} holds no images ({', '.join(PICTURE_SUFFIXES)}). Received: "
             f"{len(subfolders)} folders and {ignored} other files."
         )
     if not any(classes.values()):
-        files = {None: _named_in_utf8(sorted(pictures), skip_bad_images)}
+        files = {None: _named_in_utf8(sorted(images), skip_bad_images)}
         source = _source(folder, files, ignored)
         source.neighbours = _neighbours(folder)
         return source
-    _check_classes(folder, pictures, classes, nested_only)
+    _check_classes(folder, images, classes, nested_only)
     for name, paths in classes.items():
         classes[name] = _named_in_utf8(paths, skip_bad_images)
     return _source(folder, classes, ignored)
 
 
 def _source(folder, files, ignored):
-    """The source of a dictionary from class name, None for no classes, to paths."""
+    """Makes a source from the paths of each class name, or of None without classes."""
     names = [] if None in files else sorted(files)
     paths = [path for name in names or files for path in files[name]]
     counts = [len(files[name]) for name in names or files]
@@ -117,17 +117,17 @@ def _check_classes(folder, pictures, classes, nested_only):
     if empty:
         raise BadInput(
             f"The class folder {os.path.join(folder, empty[0])} holds no images "
-            f"({len(empty)} of {len(classes)} folders are like that). Try filling or "
+            f"({len(empty)} of {len(classes)} folders hold none). Try filling or "
             "removing it."
         )
 
 
 def _list(folder, warn=True):
-    """Image paths, names of folders and number of ignored files, not below.
+    """Lists image paths and folder names, and counts ignored files; none from below.
 
-    It warns of images that are pipes, sockets or devices: they are ignored too.
+    It warns of images that are pipes, sockets or devices, and ignores them too.
     """
-    pictures, subfolders, ignored = [], [], 0
+    images, subfolders, ignored = [], [], 0
     with os.scandir(folder) as entries:
         for entry in entries:
             kind = _kind(entry)
@@ -140,23 +140,23 @@ def _list(folder, warn=True):
             elif kind == "other":
                 if warn:
                     logging.warning(
-                        "Ignored: %s is no regular file.", _printable(entry.path)
+                        "Ignored: %s is not a regular file.", _printable(entry.path)
                     )
                 ignored += 1
             else:
-                pictures.append(entry.path)
-    return pictures, sorted(subfolders), ignored
+                images.append(entry.path)
+    return images, sorted(subfolders), ignored
 
 
 def _kind(entry):
-    """Whether an entry is a "folder", a "file" or "other". Nothing is opened.
+    """Returns the kind of an entry: "folder", "file" or "other". Opens nothing.
 
-    A link that leads nowhere, or to itself, is a file: one that cannot be read.
+    A link that leads nowhere, or to itself, counts as a file, which cannot be read.
     """
     try:
         if entry.is_dir():
             return "folder"
-        if entry.is_file():  # Most systems tell it without looking at the file.
+        if entry.is_file():  # Most systems know this without looking at the file.
             return "file"
         mode = entry.stat().st_mode
     except OSError:
@@ -165,12 +165,12 @@ def _kind(entry):
 
 
 def _walk(top):
-    """Looks through a class.
+    """Lists the images of a class.
 
     Returns:
-      Image paths in and below the folder, the number of those below, the number of
+      Image paths in and below the folder, the number of images below, the number of
       ignored files, and the real paths of all folders. Links may lead to a folder in
-      several ways, or in a circle: it is looked at once. Those above are not looked at.
+      several ways, or in a circle: it is visited once. Folders above are not visited.
     """
     paths, num_below, ignored, walked = [], 0, 0, set()
     waiting, real_top = [top], os.path.realpath(top)
@@ -180,16 +180,16 @@ def _walk(top):
         if real in walked or real_top.startswith(os.path.join(real, "")):
             continue
         walked.add(real)
-        pictures, subfolders, more_ignored = _list(folder)
-        paths += sorted(pictures)
-        num_below += len(pictures) if folder != top else 0
+        images, subfolders, more_ignored = _list(folder)
+        paths += sorted(images)
+        num_below += len(images) if folder != top else 0
         ignored += more_ignored
         waiting += [os.path.join(folder, name) for name in reversed(subfolders)]
     return paths, num_below, ignored, walked
 
 
 def _warn_of_two_classes(class_of, name, walked):
-    """Warns of a folder that links have put in two classes; notes those of a class."""
+    """Warns of a folder that links put in two classes; notes the folders of a class."""
     shared = sorted(class_of.keys() & walked)
     if shared:
         logging.warning(
@@ -203,12 +203,12 @@ def _warn_of_two_classes(class_of, name, walked):
 
 
 def _printable(path):
-    """A path with bytes that are not UTF-8 written as `\\xe9`: str."""
+    """Writes the bytes of a path that are not UTF-8 as `\\xe9`: str."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def in_utf8(path):
-    """The path itself. TensorFlow cannot open others, and JSON cannot hold them."""
+    """Returns a path that is UTF-8. TensorFlow and JSON cannot handle other paths."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -220,7 +220,7 @@ def in_utf8(path):
 
 
 def _named_in_utf8(paths, skip_bad_images):
-    """The paths, checked; without those that are not UTF-8 if they may be skipped."""
+    """Checks that paths are UTF-8, or leaves out the others if they may be skipped."""
     good = []
     for path in paths:
         try:

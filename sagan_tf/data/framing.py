@@ -1,4 +1,4 @@
-"""Looks through TFRecord files: how many records there are, and what they hold."""
+"""Scans TFRecord files: counts their records and finds out what they hold."""
 
 import os
 import re
@@ -13,30 +13,30 @@ from sagan_tf.errors import BadInput
 
 # A record of a file: length (8 bytes), its checksum (4), the data, its checksum (4).
 _HEADER, _FOOTER = 12, 4
-# In place of a number: a record has no such feature, several values of it, or values
-# of another kind.
+# These stand for a number if a record has no such feature, several values of it, or
+# values of another kind.
 MISSING, SEVERAL, OTHER_KIND = np.iinfo(np.int64).min + np.arange(3)
 
 
 def summarize_records(path, image_key, label_key):
     """Yields what each record of a TFRecord file holds, without decoding its image.
 
-    The lengths alone say where records are. Checksums are left to the reader that
-    trains, which reads the records before a changed byte.
+    The lengths alone say where records are. Checksums are left to the reader of the
+    training, which can read the records before a changed byte.
 
     Yields:
-      The bytes of the image (int), whether they look like an image file, and the label
-      (int). Instead of an int it may be `MISSING`, `SEVERAL` or `OTHER_KIND`.
+      The number of bytes of the image, whether they look like an image file, and the
+      label. `MISSING`, `SEVERAL` or `OTHER_KIND` may stand for the two ints.
 
     Raises:
-      BadInput: on reaching a place where the file is damaged or ends too early.
+      BadInput: the reader has come to a place where the file is damaged or ends early.
     """
     for position, record in _records(path):
         try:
             features = tf.train.Example.FromString(record).features.feature
         except DecodeError as error:
             raise _damage(path) or BadInput(
-                f"{path} holds a record (at byte {position}) that is no "
+                f"{path} holds a record (at byte {position}) that is not a "
                 "tf.train.Example. Try --dataset=tfds:... for data sets prepared by "
                 "TensorFlow Datasets."
             ) from error
@@ -50,7 +50,7 @@ def summarize_records(path, image_key, label_key):
 
 
 def _only_value(features, key, kind):
-    """The value of a feature and None; or None, and why there is not one value."""
+    """Returns the value of a feature and None, or None and why it has no one value."""
     stored = features[key].WhichOneof("kind") if key in features else None
     if stored is None or not getattr(features[key], stored).value:
         return None, MISSING
@@ -69,7 +69,7 @@ def _records(path):
             position += _HEADER + len(record) + _FOOTER
         return
     if not os.path.isfile(path):
-        raise BadInput(f"{path} is no regular file. Try another glob.")
+        raise BadInput(f"{path} is not a regular file. Try another glob.")
     position, size = 0, os.path.getsize(path)
     with open(path, "rb") as file:
         while position < size:
@@ -83,7 +83,7 @@ def _records(path):
 
 
 def _damage(path):
-    """What TensorFlow's reader finds wrong: `BadInput`, or None."""
+    """Returns what TensorFlow's reader finds wrong: `BadInput`, or None."""
     try:
         for _ in tf.data.TFRecordDataset(path):
             pass
@@ -93,10 +93,10 @@ def _damage(path):
             return _truncated(path, place)
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
-        remedy = "gunzip it" if packed else "making or copying it again"
+        remedy = "unpacking it with gunzip" if packed else "making or copying it again"
         return BadInput(
-            f"{path} is damaged or no TFRecord file: wrong checksum at byte {place}. "
-            f"Try {remedy}."
+            f"{path} is damaged or not a TFRecord file: wrong checksum at byte {place}."
+            f" Try {remedy}."
         )
     return None
 

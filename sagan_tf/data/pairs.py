@@ -1,4 +1,4 @@
-"""How far two real images of a class are apart."""
+"""Measures how far apart two real images of a class are."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ _IMAGES = 512
 
 
 def pair_distance(source, resolution, image_channels, resize, seed=0):
-    """The mean distance of two real images of a class.
+    """Returns the mean distance between two real images of a class.
 
-    The distance is the root of the mean square of their difference, as in
+    The distance is the root mean square of their difference, as in
     `losses.mode_seeking`. Up to 512 images are compared, drawn with the seed.
 
     Args:
@@ -20,8 +20,8 @@ def pair_distance(source, resolution, image_channels, resize, seed=0):
         seed: int.
 
     Returns:
-        Float: the mean over all pairs of one class. Without classes, or without two
-        images of one, the mean over all pairs.
+        Float: the mean over all pairs within a class. Without classes, or if no class
+        has two images, the mean over all pairs.
 
     Raises:
         BadInput: an image cannot be read.

@@ -1,8 +1,8 @@
 """From undecoded elements to batches: order, resume, share, crop, resize, flip, batch.
 
-Of N images, image p of the stream is number p mod N of epoch p // N. Its place in the
+With N images, image p of the stream is number p mod N of epoch p // N. Its place in the
 order and its flip are functions of (seed, p) alone: a run that starts at image p sees
-what an uninterrupted one would have seen.
+what an uninterrupted run would have seen.
 """
 
 import numpy as np
@@ -37,17 +37,17 @@ def make_dataset(
     with_indices=False,
     cache_bytes=2**30,
 ):
-    """Batches of images and labels, deterministic and resumable.
+    """Makes batches of images and labels, deterministic and resumable.
 
-    Pipeline k of n takes the images k, k + n, k + 2n, ... of each global batch: it is
-    the same set of images for any n. Every pipeline reads all records of a TFRecord
-    source and decodes its own.
+    Pipeline k of n takes the images k, k + n, k + 2n, ... of each global batch, which
+    has the same images for any n. Every pipeline reads all records of a TFRecord source
+    and decodes its own.
 
     Args:
       source: a `Source`.
       resolution: R, side of the images.
       image_channels: C, 1 or 3.
-      batch_size: global: images in a batch of all pipelines together.
+      batch_size: images in a global batch, of all pipelines together.
       seed: decides the order and the flips.
       start_image: images that all pipelines together have used.
       shuffle, shuffle_buffer_images: see `Source.epoch`.
@@ -63,7 +63,7 @@ def make_dataset(
 
     Returns:
       `tf.data.Dataset` of (images float32 `(b, R, R, C)` in [-1, 1], labels int32
-      `(b,)`), b = batch_size / n; of images without a tuple if there are no labels.
+      `(b,)`), b = batch_size / n; of images alone if there are no labels.
 
     Raises:
       BadInput: the numbers do not fit, or an image that is decoded now is bad.
@@ -93,13 +93,13 @@ def make_dataset(
         look_up = _decode_all(source, decode, (resolution, resolution, image_channels))
         batches = elements.batch(share, drop_remainder).map(look_up)
     else:
-        pictures = elements.map(decode, tf.data.AUTOTUNE, deterministic=True)
-        batches = pictures.batch(share, drop_remainder)
+        images = elements.map(decode, tf.data.AUTOTUNE, deterministic=True)
+        batches = images.batch(share, drop_remainder)
     finish = _finisher(flip, labelled and source.num_classes, with_indices)
     batches = batches.map(finish, tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     options.deterministic = True
-    # The pipelines share among themselves, equally for any number of them.
+    # The pipelines divide the images themselves, in the same way for any number.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
@@ -107,10 +107,10 @@ def make_dataset(
 
 
 def check_batch(source, batch_size):
-    """Checks that a data set has the images of a batch, of all pipelines together.
+    """Checks that a data set has enough images for a batch of all pipelines together.
 
     Raises:
-      BadInput: it has fewer.
+      BadInput: it has fewer images.
     """
     if source.num_images < batch_size:
         raise BadInput(
@@ -132,7 +132,7 @@ def _with_flips(elements, seed, start_image):
 
 
 def _finisher(flip, labelled, with_indices):
-    """Batch of decoded elements -> (images, labels, indices), or images alone."""
+    """Returns a function from elements to (images, labels, indices), or to images."""
 
     def finish(batch):
         images = from_pixels(batch["pixels"])

@@ -1,4 +1,4 @@
-"""Reads images of a data set once: batches as arrays, a progress bar, named errors."""
+"""Reads images of a data set once, with a progress bar and errors that name images."""
 
 from sagan_tf.data.pipeline import make_dataset
 from sagan_tf.data.verification import naming_bad_image
@@ -36,7 +36,7 @@ def read_once(
       the source int64 `(n,)`.
 
     Raises:
-      BadInput: an image cannot be read; names it.
+      BadInput: an image cannot be read; the error names it.
     """
     order = {"seed": seed, "shuffle": shuffle}
     order |= {"shuffle_buffer_images": shuffle_buffer_images}

@@ -16,7 +16,7 @@ _FILES_AT_ONCE = 16
 
 @dataclasses.dataclass(frozen=True)
 class RecordFile:
-    """A part of a TFRecord file: `count` records after the first `skip` ones."""
+    """A part of a TFRecord file: `count` records after the first `skip` records."""
 
     path: str
     count: int
@@ -26,8 +26,8 @@ class RecordFile:
 class RecordSource(Source):
     """Images in TFRecord files of `tf.train.Example`.
 
-    The order of an epoch: the files in random order, `_FILES_AT_ONCE` of them read in
-    turn, then a shuffle buffer. Records that are skipped are read, but not decoded.
+    An epoch reads the files in random order, `_FILES_AT_ONCE` of them in turn, and
+    shuffles the records in a buffer. Skipped records are read, but not decoded.
 
     Args:
       files: sequence of `RecordFile`.
@@ -60,8 +60,8 @@ class RecordSource(Source):
 
     def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
         def elements(epoch):
-            # tf.data would mix the program-wide seed into its own. This graph is that
-            # of this function only.
+            # tf.data would mix the program-wide seed into its own. This graph belongs
+            # to this function only.
             tf.compat.v1.get_default_graph().seed = None
             order = tf.range(len(self._files), dtype=tf.int64)
             pair = seed_pair(seed, ORDER, epoch)
@@ -85,7 +85,7 @@ class RecordSource(Source):
         return tf.data.Dataset.from_tensors(tf.cast(epoch, tf.int64)).flat_map(elements)
 
     def _read(self, file):
-        """The elements of one file, given by its place in `files`."""
+        """Returns the elements of one file, given by its place in `files`."""
         path = tf.gather([each.path for each in self._files], file)
         skip = tf.gather(tf.constant([f.skip for f in self._files], tf.int64), file)
         start = tf.gather(tf.constant(self._starts[:-1], tf.int64), file)
@@ -110,7 +110,7 @@ class RecordSource(Source):
             image = tf.reshape(flat, self._raw_shape)
         else:
             number = tf.strings.as_string(element["index"])
-            name = tf.strings.join([f"{self.description}, picture ", number])
+            name = tf.strings.join([f"{self.description}, image ", number])
             image = decode_picture(features[self._image_key], name)
         label = tf.zeros([], tf.int32)
         if self.num_classes:

@@ -14,14 +14,14 @@ import tensorflow as tf
 
 from sagan_tf.errors import BadInput
 
-# Folded into the seed: each purpose has random numbers of its own.
+# Folded into the seed: each purpose has its own random numbers.
 ORDER, FLIP, BALANCE = 10, 11, 12
 
 # The seed of a run does not decide the splits: they are the same in every run.
 SPLITS = ("train", "test")
 _SPLIT_SEED = 1805_08318
 
-# A line of ours in what TensorFlow says about a Python function.
+# Our own line in TensorFlow's message about an error in a Python function.
 _OURS = re.compile(r"(?:BadInput|_Damaged): (.*)")
 
 # Far more than any data set has: a larger label is a mistake.
@@ -29,14 +29,14 @@ MAX_CLASSES = 1_000_000
 
 
 def seed_pair(seed, purpose, number):
-    """The seed pair of an epoch (ORDER) or a place of the stream (FLIP): `(2,)`."""
+    """Returns the seed pair of an epoch (ORDER) or a place of the stream (FLIP)."""
     pair = tf.stack([tf.cast(seed, tf.int64), tf.constant(purpose, tf.int64)])
     return tf.random.fold_in(pair, tf.cast(number, tf.int64), alg="philox")
 
 
 def permutation(count, seed):
-    """A random order of 0..count-1 from a stateless seed: int64 tensor `(count,)`."""
-    # Of 64-bit keys no two are equal.
+    """Draws an order of 0..count-1 from a stateless seed: int64 tensor `(count,)`."""
+    # No two 64-bit keys are equal.
     keys = tf.random.stateless_uniform(
         [count], seed, minval=None, maxval=None, dtype=tf.int64, alg="philox"
     )
@@ -44,35 +44,35 @@ def permutation(count, seed):
 
 
 def held_out(labels):
-    """Which images are in the test split: bool array of the shape of `labels`."""
+    """Chooses the images of the test split: bool array of the shape of `labels`."""
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         count = max((len(members) + 2) // 5, int(len(members) > 1))
-        # NumPy promises the same numbers of this generator in all versions.
+        # NumPy promises the same numbers from this generator in all versions.
         random = np.random.RandomState([_SPLIT_SEED, label])
         chosen[random.permutation(members)[:count]] = True
     return chosen
 
 
 def error_text(error):
-    """The line of a TensorFlow or Python error about the data."""
+    """Returns the line of a TensorFlow or Python error that is about the data."""
     text = getattr(error, "message", str(error))
-    # Where it happened stands around what happened, of functions on lines of its own.
+    # The place of the error stands around its cause, for functions on separate lines.
     text = text.split(" [Op:")[0].split("\n\t [[")[0].strip()
     ours = _OURS.search(text)
     if ours:
         text = ours[1]
     elif text.startswith("Graph execution error:"):
         text = text.split("\n\n")[-1]
-    # Labels are looked up among the valid ones: see `RecordSource.decode`.
+    # Labels are looked up among the valid labels: see `RecordSource.decode`.
     text = text.split("}} ")[-1].strip()
     text = text.splitlines()[0][:300].replace("indices = ", "label ")
     return text.rstrip(".") + "."
 
 
 def check_num_classes(name, num_classes):
-    """Refuses a number of classes that comes from a label that is none."""
+    """Refuses a number of classes that comes from an impossible label."""
     if num_classes > MAX_CLASSES:
         raise BadInput(
             f"{name}: labels must be below {MAX_CLASSES:,}. Received: a label of "
@@ -91,14 +91,14 @@ class Source(abc.ABC):
 
     Attributes:
       description: one line for a person.
-      num_images: images of an epoch, without the skipped ones.
+      num_images: images of an epoch, without skipped images.
       num_classes: 0 without labels.
       class_names: tuple of `num_classes` names; empty if they are not known.
-      random_access: whether elements can be read in any order; they are indices alone.
-      files: path of each image's file, if each has its own.
-      is_balanced: whether shuffled epochs have as many images of each class.
-      neighbours: for a flat folder, other folders with images beside it: it may be one
-        class of a larger data set.
+      random_access: whether elements can be read in any order. They are then indices.
+      files: path of each image, if each image has its own file.
+      is_balanced: whether shuffled epochs have equally many images of each class.
+      neighbours: for a flat folder, other folders with images beside it. The folder may
+        be one class of a larger data set.
     """
 
     random_access = False
@@ -119,7 +119,7 @@ class Source(abc.ABC):
 
     @property
     def total(self):
-        """Number of indices, those of skipped images included."""
+        """Number of indices, including those of skipped images."""
         return len(self.kept)
 
     def skip(self, indices):
@@ -127,10 +127,10 @@ class Source(abc.ABC):
         self.kept[list(indices)] = False
 
     def balanced(self):
-        """The same data set, whose shuffled epochs draw from all classes evenly.
+        """Returns the same data set with shuffled epochs that draw classes evenly.
 
-        An epoch keeps its length. No image of a class comes again before all of its
-        class have come.
+        An epoch keeps its length. No image repeats before all images of its class have
+        come.
 
         Raises:
           BadInput: there are no labels, or they are not known in advance.
@@ -146,13 +146,13 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def epoch(self, seed, epoch, shuffle=True, shuffle_buffer_images=16384):
-        """The undecoded elements of one epoch; the arguments decide their order.
+        """Returns the undecoded elements of one epoch. The arguments decide the order.
 
         Args:
           seed, epoch: integers or scalar tensors.
           shuffle: False for the order in which the images are stored.
-          shuffle_buffer_images: for sources that are read from beginning to end; others
-            shuffle all their images.
+          shuffle_buffer_images: for sources that are read from beginning to end. Other
+            sources shuffle all their images.
 
         Returns:
           `tf.data.Dataset` of dictionaries with at least "index", int64.
@@ -166,7 +166,7 @@ class Source(abc.ABC):
         shuffle_buffer_images=16384,
         repeat=True,
     ):
-        """The elements of `epoch` 0, 1, 2, ... as one `tf.data.Dataset`.
+        """Returns the elements of `epoch` 0, 1, 2, ... as one `tf.data.Dataset`.
 
         Args:
           start_image: number of elements to leave out at the beginning.
@@ -197,7 +197,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def name(self, index):
-        """The path of an image, or its file and place there."""
+        """Returns the path of an image, or its file and its place in that file."""
 
     def damaged_file(self):
         """Names the first file that cannot be read to its end, or returns None."""
@@ -205,7 +205,7 @@ class Source(abc.ABC):
 
 
 class RandomAccessSource(Source):
-    """A source whose elements are indices, all shuffled.
+    """A source whose elements are indices. It shuffles all of them.
 
     Args:
       values: an array or list with a row for each image: its pixels, or its path.
@@ -240,12 +240,12 @@ class RandomAccessSource(Source):
     def keep_split(self, split):
         """Keeps the images of a split, one of `SPLITS`.
 
-        "test" is a fifth of each class (of everything without labels): rounded, but at
-        least one image of a class that has two. "train" is the rest. The labels and
-        the order of all images, bad ones included, decide: it is the same in every run.
+        "test" is a fifth of each class (of all images without labels), rounded, but at
+        least one image of a class that has two. "train" is the rest. The labels and the
+        order of all images, also bad ones, decide the split: every run has the same.
 
         Raises:
-          BadInput: if nothing is left.
+          BadInput: no image is left.
         """
         in_test = held_out(self.labels)
         self.skip(np.flatnonzero(in_test if split == "train" else ~in_test))
@@ -266,9 +266,9 @@ class RandomAccessSource(Source):
         return tf.data.Dataset.from_tensor_slices({"index": indices})
 
     def _balanced_indices(self, seed):
-        """As many indices as there are images, in turn of each class: `(N,)`."""
+        """Returns as many indices as images, from each class in turn: `(N,)`."""
         kept = np.flatnonzero(self.kept)
-        # The images of each class side by side, in a random order of their own.
+        # The images of each class are side by side, in their own random order.
         order = permutation(len(kept), seed)
         labels = tf.constant(self.labels[kept])
         by_class = tf.gather(order, tf.argsort(tf.gather(labels, order), stable=True))

@@ -1,4 +1,4 @@
-"""The data sets by name: what `--dataset` understands."""
+"""Opens data sets by name: the values of `--dataset`."""
 
 import os
 import re
@@ -15,7 +15,7 @@ DATASET_KINDS = {
     "digits": "scikit-learn's 1,797 handwritten digits",
     "npz:FILE": "uint8 'images' (N, H, W, C), integer 'labels'",
     "folder:DIR": "DIR/class_name/*.jpg, *.png, ..., or DIR/*.jpg without classes",
-    "tfrecord:GLOB": "records with 'image_raw' and 'label', as the official code's",
+    "tfrecord:GLOB": "records with 'image_raw' and 'label', like the official code's",
     "tfds:NAME": "a data set of TensorFlow Datasets",
 }
 
@@ -36,7 +36,7 @@ def open_source(
         `RandomAccessSource.keep_split`), None for all images; for tfds, any split that
         TFDS knows, None for "train".
       data_dir: for tfds, where prepared data sets are.
-      manual_dir: for tfds, where files are that the user has to download.
+      manual_dir: for tfds, the folder of files that the user has to download.
       label_offset: added to every label (npz, tfrecord, tfds).
       skip_bad_images: decode every image once, now, and leave out those that cannot
         be read; the log names them. Without it, reading such an image is an error.
@@ -61,7 +61,7 @@ def open_source(
         or (colon and not place)
     ):
         raise _unknown(dataset)
-    # A run that goes on has values that its command does not name.
+    # A resumed run has values that its command does not name.
     for name, value, allowed, without in (
         ("split", split, ("digits", "npz", "folder", "tfds"), "none"),
         ("data_dir", data_dir, ("tfds",), "none"),
@@ -89,7 +89,7 @@ def open_source(
 
 
 def _unknown(dataset):
-    """The error for a data set of no kind."""
+    """Returns the error for a data set of an unknown kind."""
     kinds = "; ".join(f"{form} ({text})" for form, text in DATASET_KINDS.items())
     return BadInput(
         f"dataset must be one of: {kinds}. Received: dataset={dataset!r}. Try "
@@ -98,7 +98,7 @@ def _unknown(dataset):
 
 
 def _likely(dataset):
-    """The form of a data set that was probably meant: str."""
+    """Guesses the form of data set that was meant: str."""
     kind, colon, _ = dataset.partition(":")
     forms = {form.partition(":")[0]: form for form in DATASET_KINDS}
     if colon or not dataset or kind in forms:
@@ -114,15 +114,15 @@ def _likely(dataset):
 
 
 def resolve_num_classes(source, num_classes=None):
-    """The number of classes to train with: int, 0 without labels.
+    """Returns the number of classes to train with: int, 0 without labels.
 
     Args:
       source: a `Source`.
-      num_classes: None for what the data set says; 0 for training without labels.
+      num_classes: None for that of the data set; 0 for training without labels.
 
     Raises:
-      BadInput: the data set has other classes, or its folder looks like one class of
-        a larger data set.
+      BadInput: the data set has another number of classes, or its folder looks like
+        one class of a larger data set.
     """
     known = source.num_classes
     if num_classes == 0:

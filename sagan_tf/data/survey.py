@@ -1,4 +1,4 @@
-"""What a folder of images holds, what that means for a training, and what to try."""
+"""Describes a folder of images, what it means for a training, and what to try."""
 
 import collections
 import os
@@ -10,33 +10,33 @@ from sagan_tf.data.decoding import PICTURE_DAMAGE
 from sagan_tf.files import sha256_of_file
 from sagan_tf.progress import progress_bar
 
-# Images whose headers are read; of more, so many that are evenly spread.
+# The most headers to read. In a larger folder they are evenly spread.
 _MOST_HEADERS = 10_000
-# Duplicates are looked for among so many files at most.
+# The most files to compare in the search for duplicates.
 _MOST_FILES = 100_000
 _NAMED = 3
-# A class with fewer images is learned by heart.
+# The discriminator memorizes a class with fewer images.
 _FEW_OF_A_CLASS = 50
 _IMBALANCE = 4.0
-# Shares of the images from which their size is worth a word.
+# The share of enlarged images above which a line mentions them.
 _MANY_ENLARGED = 0.1
 # Images, and the preset for fewer than that.
 _PRESETS = ((2_000, "few_images"), (20_000, "thousands"))
 _MODES = {
     "RGB": "RGB",
     "RGBA": "RGB with transparency",
-    "L": "grey",
-    "LA": "grey with transparency",
+    "L": "gray",
+    "LA": "gray with transparency",
     "P": "palette",
     "1": "black and white",
     "CMYK": "CMYK",
-    "I;16": "grey, 16 bits",
-    "I": "grey, 16 bits",
+    "I;16": "gray, 16 bits",
+    "I": "gray, 16 bits",
 }
 
 
 def survey_folder(source, resolution):
-    """Looks at the files of a folder data set; decodes none.
+    """Looks at the files of a folder data set without decoding them.
 
     Args:
       source: a `Source` of `open_folder`.
@@ -47,7 +47,8 @@ def survey_folder(source, resolution):
       `looked_at`, images whose header was read; `sizes`, the `smallest`, `median` and
       `largest` shorter side and `different`, the number of different sizes; `modes`,
       from words to images; `enlarged`, images with a shorter side than R; `duplicates`,
-      files with the bytes of another, and `same`, pairs of them; `unreadable`, paths.
+      files with the bytes of another file, and `same`, pairs of them; `unreadable`,
+      paths.
     """
     kept = np.flatnonzero(source.kept)
     chosen = kept
@@ -87,12 +88,12 @@ def survey_folder(source, resolution):
 
 
 def _duplicates(paths):
-    """Pairs of a path with an earlier one that has the same bytes: list of lists."""
+    """Returns pairs of an earlier path and one with the same bytes: list of lists."""
     by_size = collections.defaultdict(list)
     for path in paths:
         try:
             by_size[os.path.getsize(path)].append(path)
-        except OSError:  # It is named where it is read.
+        except OSError:  # The reader will name the file.
             continue
     pairs = []
     for group in by_size.values():
@@ -106,7 +107,7 @@ def _duplicates(paths):
 
 
 def describe(survey):
-    """What was found: list of lines."""
+    """Describes a survey: list of lines."""
     counts, sizes = survey["counts"], survey["sizes"]
     lines = [f"{survey['num_images']:,} images"]
     if len(counts) > 1:
@@ -123,12 +124,12 @@ def describe(survey):
         f"{sizes['median']:,}"
     )
     modes = (f"{count:,} {name}" for name, count in survey["modes"].items())
-    lines.append(f"colours: {', '.join(modes)}")
+    lines.append(f"colors: {', '.join(modes)}")
     return lines
 
 
 def meaning(survey, balanced=False, skipping=False, augmented=False):
-    """What it means, and what to try: list of lines, empty if all is well.
+    """Returns what a survey means and what to try: list of lines, empty if all is well.
 
     Args:
       survey: of `survey_folder`.
@@ -143,15 +144,14 @@ def meaning(survey, balanced=False, skipping=False, augmented=False):
         remedy += "." if augmented else ", or try --flagfile=configs/few_images.flags."
         lines.append(
             f"{_some(few)} {'has' if len(few) == 1 else 'have'} fewer than "
-            f"{_FEW_OF_A_CLASS} images: the discriminator learns them by heart, and "
-            f"the generator repeats them. {remedy}"
+            f"{_FEW_OF_A_CLASS} images: the discriminator memorizes them, and the "
+            f"generator repeats them. {remedy}"
         )
     least, most = (find(counts.values(), default=0) for find in (min, max))
     if most > _IMBALANCE * least and not balanced:
         lines.append(
-            "The largest class has more than "
-            f"{_IMBALANCE:.0f} times the images of the smallest, which is seen "
-            "rarely. Try --balance_classes."
+            f"The largest class has more than {_IMBALANCE:.0f} times as many images as "
+            "the smallest class, which is seen rarely. Try --balance_classes."
         )
     enlarged, seen = survey["enlarged"], survey["looked_at"]
     if enlarged > _MANY_ENLARGED * seen:
@@ -166,18 +166,18 @@ def meaning(survey, balanced=False, skipping=False, augmented=False):
     if survey["same"]:
         first, second = survey["same"][0]
         lines.append(
-            f"{survey['duplicates']:,} files have the bytes of another one ({second} "
-            f"of {first}): they are seen more often. Try without them."
+            f"{survey['duplicates']:,} files have the bytes of another file ({second} "
+            f"of {first}): their images are seen more often. Try removing them."
         )
     if survey["unreadable"]:
         first = survey["unreadable"][0]
         end = "It is left out." if skipping else "Try --skip_bad_images."
-        lines.append(f"{first} is no image that can be read. {end}")
+        lines.append(f"{first} cannot be read as an image. {end}")
     return lines
 
 
 def advised_preset(survey):
-    """The name of the flagfile in configs/ for as many images: str."""
+    """Returns the name of the flagfile in configs/ for this number of images: str."""
     count = survey["num_images"]
     return next((name for most, name in _PRESETS if count < most), "folder")
 

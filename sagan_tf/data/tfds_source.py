@@ -1,7 +1,7 @@
 """Data sets of TensorFlow Datasets (TFDS), read from the files that it prepares.
 
-TFDS downloads and prepares. Its `as_dataset` decodes before it shuffles and cannot
-start in the middle, so the prepared TFRecord files are read as others are.
+TFDS downloads and prepares a data set. Its `as_dataset` decodes before it shuffles and
+cannot start in the middle, so the prepared files are read like any other TFRecords.
 """
 
 import difflib
@@ -16,13 +16,13 @@ from sagan_tf.errors import BadInput
 
 
 def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
-    """Opens a data set of TFDS, and prepares it first if nobody has.
+    """Opens a data set of TFDS, and prepares it first if necessary.
 
     The image is the feature `image` (or the only image feature), the label is `label`
     (or the only class label, if there is one).
 
     Args:
-      name: `NAME`, `NAME/CONFIG` or `NAME:VERSION` in TFDS' catalogue.
+      name: `NAME`, `NAME/CONFIG` or `NAME:VERSION` in TFDS' catalog.
       split: a split or a part of one (`train[:90%]`); None for "train".
       data_dir: where prepared data sets are; None for TFDS' default.
       manual_dir: folder with files that the user has to download (ImageNet's tars).
@@ -40,7 +40,7 @@ def open_tfds(name, split=None, data_dir=None, manual_dir=None, label_offset=0):
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
         raise BadInput(
             f"tfds:{name} is prepared in {builder.data_path} as "
-            f"{builder.info.file_format.value}. Only tfrecord can be read: try another "
+            f"{builder.info.file_format.value}. Only tfrecord can be read. Try another "
             "--data_dir, where it is prepared again."
         )
     split = split or "train"
@@ -103,20 +103,20 @@ def _prepare(tfds, builder, name, manual_dir):
     try:
         builder.download_and_prepare(download_config=config, file_format="tfrecord")
     except expected as error:
-        by_hand = " Files downloaded by hand belong into --manual_dir. Received: "
+        by_hand = " Files downloaded by hand belong in --manual_dir. Received: "
         by_hand += f"manual_dir={manual_dir}."
         if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
             by_hand = ""
         raise BadInput(
             f"tfds:{name} is not prepared in {builder.data_path}, and cannot be: "
             f"{_one_line(error)}{by_hand} Without an internet connection, prepare it "
-            f"on another machine (tfds build {name} --data_dir=DIR) and give a copy "
+            f"on another machine (tfds build {name} --data_dir=DIR) and pass a copy "
             "of that folder as --data_dir."
         ) from error
 
 
 def _keys(tfds, info, name):
-    """The names of the image feature and of the label feature (or None)."""
+    """Returns the names of the image feature and of the label feature (or None)."""
     # Their order differs from process to process.
     features = dict(sorted(info.features.items()))
     images = [k for k, v in features.items() if isinstance(v, tfds.features.Image)]

@@ -1,4 +1,4 @@
-"""TFRecord files of the official code, which are checked before they are used.
+"""Opens TFRecord files of the official code and checks them before use.
 
 A record is a `tf.train.Example` with `image_raw` (the uint8 values of a square, as the
 official code reads them, or a JPEG, PNG, ... file) and `label` (int64).
@@ -27,7 +27,7 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
       pattern: a path or glob; files come in the order of their names.
       label_offset: added to every label (-1 for labels that start at 1).
       skip_bad_images: warn of damaged files and records instead of failing; the caller
-        leaves them out.
+        skips them.
 
     Raises:
       BadInput: names the file and record that cannot be used.
@@ -46,7 +46,7 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
     if labelled:
         good &= (labels > OTHER_KIND) & (labels + label_offset >= 0)
     used = labels[good & labelled] + label_offset
-    stored = "raw {} x {} x {}".format(*raw_shape) if raw_shape else "picture files"
+    stored = "raw {} x {} x {}".format(*raw_shape) if raw_shape else "image files"
     classes = "none" if labelled else "no labels"
     if used.size:
         classes = f"labels {used.min()}..{used.max()}"
@@ -69,8 +69,8 @@ def open_tfrecord(pattern, label_offset=0, skip_bad_images=False):
 
 
 def _find(pattern):
-    """The paths that match, in the order of their names."""
-    if os.path.isfile(pattern):  # Its name may have letters of a pattern, like [1].
+    """Returns the paths that match, in the order of their names."""
+    if os.path.isfile(pattern):  # Its name may contain glob characters, like [1].
         return [pattern]
     try:
         paths = sorted(tf.io.gfile.glob(pattern))
@@ -106,7 +106,7 @@ def _look_through(paths, skip_bad_images, files):
 
 
 def _raw_shape(sizes, is_picture):
-    """(side, side, channels) if most records have that size, else None."""
+    """Returns (side, side, channels) if most records have that size, else None."""
     if np.mean(is_picture) > 0.5:
         return None
     size = collections.Counter(sizes.tolist()).most_common(1)[0][0]
@@ -128,7 +128,7 @@ def _problem(size, label, raw_shape, label_offset):
         return (
             f"'{_IMAGE}' must have {math.prod(raw_shape)} bytes ("
             + " x ".join(map(str, raw_shape))
-            + f"), as most records here. Received: {size} bytes."
+            + f"), like most records here. Received: {size} bytes."
         )
     if label == MISSING:
         return f"there is no feature '{_LABEL}' with one int64, as other records have."

@@ -26,15 +26,15 @@ def naming_bad_image(
     shuffle_buffer_images=16384,
     remedy="--skip_bad_images to leave it out",
 ):
-    """Turns an error of TensorFlow in its block into one that names the bad image.
+    """Turns a TensorFlow error in its block into an error that names the bad image.
 
     It decodes the images again, in the order in which the block read them, up to the
-    first bad one. An error that no image has caused stays as it is.
+    first bad image. An error that no image caused stays as it is.
 
     Args:
       source, seed, shuffle, shuffle_buffer_images: as given to `make_dataset`.
-      start_image: number of images that were certainly good.
-      count: how many to try at most; None for an epoch.
+      start_image: number of images at the start that are certainly good.
+      count: images to try at most; None for an epoch.
       remedy: what to try, besides replacing the image.
 
     Raises:
@@ -55,16 +55,16 @@ def naming_bad_image(
 
 
 def skip_bad_images(source):
-    """Decodes every image of a `Source` once; it skips those that fail from then on.
+    """Decodes every image of a `Source` once, and makes it skip the images that fail.
 
-    A command opens a data set several times. Files that have not changed since are
-    not decoded again, and the log names the bad ones once.
+    A command opens a data set several times. Unchanged files are not decoded again,
+    and the log names the bad images once.
 
     Returns:
       dictionary from index to a line with the image and what is wrong with it.
 
     Raises:
-      BadInput: if no image is left.
+      BadInput: no image is left.
     """
     known = _fingerprint(source.files)
     reasons = _found.get(known)
@@ -83,10 +83,10 @@ def skip_bad_images(source):
 
 
 def _fingerprint(files):
-    """A number that changes with the files: int, None without files."""
+    """Returns an int that changes with the files; None without files."""
     try:
         facts = [os.stat(path) for path in files]
-    except OSError:  # It is named where it is read.
+    except OSError:  # The reader will name the file.
         return None
     facts = ((fact.st_ino, fact.st_size, fact.st_mtime_ns) for fact in facts)
     return hash((*files, *facts)) if files else None
@@ -119,7 +119,7 @@ def _bad_images(source):
 
 
 def _reasons(source, indices):
-    """For each index a line with the image and what is wrong with it."""
+    """Returns for each index a line with the image and what is wrong with it."""
     reasons = dict.fromkeys(int(index) for index in indices)
     if reasons:
         elements = source.epoch(0, 0, shuffle=False).filter(
@@ -128,13 +128,13 @@ def _reasons(source, indices):
         for element in elements.ignore_errors(log_warning=False):
             reasons[int(element["index"])] = failure(source, element)
     return {
-        index: reason or f"{source.name(index)}: the file is damaged before or here."
+        index: reason or f"{source.name(index)}: the file is damaged here or before."
         for index, reason in reasons.items()
     }
 
 
 def failure(source, element):
-    """The line about an element that cannot be decoded; None if it can."""
+    """Returns a line about an element that cannot be decoded; None if it can be."""
     try:
         source.decode(element)
     except tf.errors.OpError as error:

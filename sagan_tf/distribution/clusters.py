@@ -1,4 +1,4 @@
-"""Which machines train together: TF_CONFIG, or the step of a SLURM job."""
+"""Finds the machines that train together: in TF_CONFIG, or the step of a SLURM job."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ def find_cluster():
         `tf.distribute.cluster_resolver.ClusterResolver`.
 
     Raises:
-        BadInput: there is neither, or it is wrong.
+        BadInput: neither is set, or the one that is set is wrong.
     """
     text = os.environ.get("TF_CONFIG", "").strip()
     if text:
@@ -70,7 +70,7 @@ def _read_tf_config(text):
         )
     if not 0 <= index < len(cluster.get(job, ())):
         raise BadInput(
-            "The task in TF_CONFIG must be one of its cluster. Received: type "
+            "The task in TF_CONFIG must be in its cluster. Received: type "
             f"{job!r}, index {index}, of {text}. Try TF_CONFIG='{_EXAMPLE}'."
         )
     return cluster, job, index
@@ -98,13 +98,13 @@ def _read_slurm():
         raise BadInput(
             "TensorFlow numbers the nodes of a SLURM step in the order of their names. "
             f"Received: task {os.environ['SLURM_PROCID']} on {here}, expected on "
-            f"{there}. Try nodes whose names have equally many digits, or TF_CONFIG."
+            f"{there}. Try nodes with equally many digits in their names, or TF_CONFIG."
         )
     return cluster, job, index
 
 
 def describe(resolver):
-    """This worker and all addresses, e.g. `worker 0 of host0:2222, host1:2222`."""
+    """Names this worker and all addresses: `worker 0 of host0:2222, host1:2222`."""
     addresses = sorted(resolver.cluster_spec().as_dict().items())
     names = ", ".join(address for _, several in addresses for address in several)
     return f"{resolver.task_type} {resolver.task_id} of {names}"
@@ -112,7 +112,7 @@ def describe(resolver):
 
 @contextlib.contextmanager
 def waiting_for_others(resolver):
-    """Prints whom this worker waits for, and lets Ctrl-C end the wait.
+    """Prints which workers this one waits for, and lets Ctrl-C end the wait.
 
     TensorFlow waits until all have connected. Python sees no signals until then.
     """

@@ -32,7 +32,7 @@ class MultiWorkerFit:
 
 
 def is_multi_worker(strategy):
-    """Whether a strategy trains on several workers."""
+    """Returns True if a strategy trains on several workers."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return False
     return bool(strategy.cluster_resolver.cluster_spec().as_dict())

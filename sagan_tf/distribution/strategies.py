@@ -40,7 +40,7 @@ def make_strategy(
         `tf.distribute.Strategy`.
 
     Raises:
-        BadInput: the name is unknown, or the strategy lacks something.
+        BadInput: the name is unknown, or something that the strategy needs is missing.
     """
     if name == "default":
         return tf.distribute.get_strategy()
@@ -68,7 +68,7 @@ def _multi_worker_strategy(timeout_seconds):
     resolver = clusters.find_cluster()
     cluster = resolver.cluster_spec()
     try:
-        # As the strategy does it, except for the timeout of ten seconds, which is too
+        # The strategy would do the same with a timeout of ten seconds, which is too
         # short for a busy machine.
         context.context().configure_coordination_service(
             service_type="standalone",
@@ -110,7 +110,7 @@ def _tpu_strategy(name, zone, project):
 
 
 def _check_answers(resolver):
-    """Opens a connection to each machine: TensorFlow would wait forever."""
+    """Connects to each machine: TensorFlow would wait forever for an answer."""
     cluster = resolver.cluster_spec().as_dict()
     for address in [each for several in cluster.values() for each in several]:
         host, _, port = address.rpartition(":")
@@ -121,7 +121,7 @@ def _check_answers(resolver):
 
 
 def leave_graphs_as_they_are_on_cpus():
-    """Switches TensorFlow's rewriting of graphs (Grappler) off, if there is no GPU.
+    """Switches off TensorFlow's rewriting of graphs (Grappler) if there is no GPU.
 
     It takes seconds at the first step and makes later steps no faster on CPUs
     (docs/performance.md). On GPUs it chooses the layout of convolutions.
@@ -131,11 +131,11 @@ def leave_graphs_as_they_are_on_cpus():
 
 
 def lacks_bfloat16(cpuinfo="/proc/cpuinfo"):
-    """Whether TensorFlow would imitate bfloat16 here: no GPU, no TPU, no instructions.
+    """Returns True if TensorFlow imitates bfloat16: no GPU, no TPU, no instructions.
 
     Args:
-        cpuinfo: path of Linux's description of the processor. Without it, the answer is
-            no: it is not known.
+        cpuinfo: path of Linux's description of the processor. Without it, nothing is
+            known, and the answer is False.
     """
     path = pathlib.Path(cpuinfo)
     devices = {device.device_type for device in tf.config.list_logical_devices()}
@@ -146,7 +146,7 @@ def lacks_bfloat16(cpuinfo="/proc/cpuinfo"):
 
 
 def per_replica_batch_size(strategy, batch_size, parts=1, seeks_modes=False):
-    """Images of a global batch on each replica.
+    """Returns the images of a global batch on each replica: int.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -200,7 +200,7 @@ def share_out(strategy, make_dataset):
 
 
 def describe_devices():
-    """The accelerators that TensorFlow sees here, or the CPU: str."""
+    """Describes the accelerators that TensorFlow sees here, or the CPU: str."""
     for kind in ("TPU", "GPU"):
         devices = tf.config.list_physical_devices(kind)
         if devices:

@@ -1,9 +1,9 @@
 """The processes (*workers*) that train one model together, and how they agree.
 
-Each runs the same program on its share of every batch. Worker 0 is the *chief*: only it
-writes files. Under `MultiWorkerMirroredStrategy` a collective operation waits for all
-workers. All must therefore decide alike when to stop and where to start, so these
-decisions go through `Workers.gather`.
+Each worker runs the same program on its share of every batch. Only worker 0, the
+*chief*, writes files. Under `MultiWorkerMirroredStrategy` a collective operation waits
+for all workers. All must therefore decide alike when to stop and where to start, so
+these decisions go through `Workers.gather`.
 """
 
 import re
@@ -27,7 +27,7 @@ class Workers:
     """This worker among all of them.
 
     Args:
-        index: int, number of this worker; `is_chief` for 0, the one that writes.
+        index: int, number of this worker. Worker 0 writes, and its `is_chief` is True.
         count: int, number of workers.
         strategy: `tf.distribute.MultiWorkerMirroredStrategy` if there are several.
     """
@@ -38,7 +38,7 @@ class Workers:
 
     @classmethod
     def of(cls, strategy):
-        """The workers of any `tf.distribute.Strategy`."""
+        """Returns the workers of any `tf.distribute.Strategy`."""
         if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             return cls()
         resolver = strategy.cluster_resolver
@@ -78,7 +78,7 @@ class Workers:
         self.gather(0)
 
     def loss(self, error):
-        """A sentence about a worker that is gone, if that caused an error.
+        """Returns a sentence about a worker that is gone, if that caused an error.
 
         Args:
             error: `tf.errors.OpError`.
@@ -95,5 +95,5 @@ class Workers:
         received = reason.splitlines()[0] if reason else type(error).__name__
         return (
             f"{name} is gone, so {self} stops. Received: {received} Try starting all "
-            "workers again with the same command: they go on from the last checkpoint."
+            "workers again with the same command: they resume at the last checkpoint."
         )

@@ -1,7 +1,7 @@
 """Animations: GIF and WebP files.
 
-A WebP is lossless. A GIF has 256 colours a frame: grey frames lose nothing, and each
-colour frame gets the palette that suits it best.
+WebP files are lossless. A GIF has 256 colors per frame: gray frames lose nothing, and
+each color frame gets its own best palette.
 """
 
 import os
@@ -14,19 +14,19 @@ from sagan_tf.files import replacing
 from sagan_tf.progress import progress_bar
 
 SUFFIXES = (".gif", ".webp")
-# GIF counts in hundredths; browsers show faster animations at their own speed.
+# GIF counts hundredths of a second. Browsers choose the speed of faster animations.
 SHORTEST_SECONDS = 0.02
-# The hundredths of a frame of a GIF are a number of 16 bits.
+# A GIF stores the hundredths of each frame in 16 bits.
 LONGEST_SECONDS = 655
-# To find the best palette for all pixels of a large frame takes long.
+# The palette is chosen from this many pixels: all those of a large frame take long.
 _PALETTE_PIXELS = 2**15
 
 
 def is_animation(path):
-    """Whether a file is to be an animation.
+    """Returns True if a path has the suffix of an animation.
 
     Raises:
-        BadInput: its suffix is neither that of a still image nor of an animation.
+        BadInput: the suffix is neither that of a still image nor of an animation.
     """
     stem, suffix = os.path.splitext(os.fspath(path))
     if suffix.lower() in (".png", *SUFFIXES):
@@ -38,12 +38,14 @@ def is_animation(path):
 
 
 def write_animation(path, frames, seconds):
-    """Writes an animation that loops forever: whole, or not at all.
+    """Writes an animation that loops forever.
+
+    The file is written whole or not at all.
 
     Args:
-        path: where to, `.gif` or `.webp`; the folder exists already.
+        path: path of the `.gif` or `.webp`; its folder must exist.
         frames: sequence of uint8 `(H, W, 1)` or `(H, W, 3)`, all of one shape.
-        seconds: sequence of floats, how long each frame is shown.
+        seconds: sequence of floats, the time of each frame.
 
     Raises:
         BadInput: the frames differ in shape, or a time is missing or too short.
@@ -57,9 +59,9 @@ def write_animation(path, frames, seconds):
     within = all(SHORTEST_SECONDS <= time <= LONGEST_SECONDS for time in seconds)
     if len(seconds) != len(frames) or not within:
         raise BadInput(
-            f"Each of {len(frames)} frames needs a time of {SHORTEST_SECONDS} seconds "
-            f"or more, up to {LONGEST_SECONDS}. Received: {len(seconds)} times, the "
-            f"shortest {min(seconds)}, the longest {max(seconds)}."
+            f"Each of {len(frames)} frames needs a time from {SHORTEST_SECONDS} to "
+            f"{LONGEST_SECONDS} seconds. Received: {len(seconds)} times, the shortest "
+            f"{min(seconds)}, the longest {max(seconds)}."
         )
     is_gif = os.path.splitext(os.fspath(path))[1].lower() == ".gif"
     images = []
@@ -88,7 +90,7 @@ def _to_pillow(frame, is_gif):
 
 
 def _in_256_colours(image):
-    """An RGB image with its own palette; dithered if 256 colours are not enough."""
+    """Gives an RGB image its own palette; dithers it if 256 colors are not enough."""
     if image.getcolors(256):
         return image.quantize(256, Image.Quantize.MEDIANCUT)
     pixels = np.asarray(image)
@@ -102,7 +104,7 @@ def _in_256_colours(image):
     numbers = np.array(
         image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
     )
-    # Captions stay black on white: Pillow would also choose nearly white for white.
+    # Keeps captions black on white: Pillow may map white to a near-white color.
     numbers[(pixels == 255).all(axis=-1)] = len(colours) // 3 - 2
     numbers[(pixels == 0).all(axis=-1)] = len(colours) // 3 - 1
     result = Image.fromarray(numbers)

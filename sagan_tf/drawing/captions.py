@@ -12,19 +12,19 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 WHITE = 255
-# A row's caption may be as wide as so many of its images.
+# A row's caption may be as wide as this many of its images.
 _WIDEST = 4
-# The smallest font that can be read.
+# The smallest readable font size.
 _SMALLEST = 10
 
 
 def letter_height(size):
-    """The font size, in pixels, for captions of images that are `size` pixels high."""
+    """Returns the font size, in pixels, for captions of images of height `size`."""
     return min(max(6 + size // 10, 11), 26)
 
 
 def beside(image, texts, size, gap=0, side="left"):
-    """Adds a column of captions on one side of a grid: one for each row.
+    """Adds a column of captions on one side of a grid, one for each row.
 
     Args:
         image: uint8 `(H, W, C)`, a grid.
@@ -104,10 +104,10 @@ def headed(image, text, size):
 
 
 def on_white(images):
-    """Images in white frames of one size, with one number of channels.
+    """Puts images into white frames of one size and one number of channels.
 
     Args:
-        images: list of uint8 `(H, W, C)`, of any sizes. They get the upper left corner.
+        images: list of uint8 `(H, W, C)`, of any sizes; they go to the upper left.
 
     Returns:
         List of uint8 arrays of one shape.
@@ -121,16 +121,16 @@ def on_white(images):
 
 @functools.cache
 def _font(size):
-    import matplotlib  # Takes a while; only where something is written.
+    import matplotlib  # Slow, so only when a caption is drawn.
 
     folder = os.path.join(matplotlib.get_data_path(), "fonts", "ttf")
     return ImageFont.truetype(os.path.join(folder, "DejaVuSans.ttf"), size)
 
 
 def _fitted(texts, size, width):
-    """The texts, and the largest font that can be read in which they fit into a width.
+    """Returns the texts and the largest readable font in which they fit into a width.
 
-    If there is none, they are shortened in the font of the given size.
+    If they fit in none, they are shortened in the font of the given size.
     """
     for smaller in range(size, min(size, _SMALLEST) - 1, -1):
         font = _font(smaller)
@@ -142,19 +142,19 @@ def _fitted(texts, size, width):
 
 
 def _measure(text, font):
-    """Width and height of a text in pixels."""
+    """Returns the width and the height of a text in pixels."""
     if not text:
         return 0, 0
     draw, spacing = ImageDraw.Draw(Image.new("L", (1, 1))), font.size // 6
     right = draw.multiline_textbbox((0, 0), text, font=font, spacing=spacing)[2]
-    # The height of the font, not of these letters: neighbours stand on one line.
+    # The font's height, not these letters': captions side by side share a baseline.
     lines = text.count("\n") + 1
     height = lines * sum(font.getmetrics()) + (lines - 1) * spacing
     return int(np.ceil(right)), height
 
 
 def _shortened(text, font, width):
-    """The text. A line that is too long ends in an ellipsis."""
+    """Returns the text; each line that is too long ends in an ellipsis."""
     if "\n" in text:
         return "\n".join(_shortened(line, font, width) for line in text.split("\n"))
     lengths = range(len(text) - 1, 0, -1)
@@ -163,9 +163,9 @@ def _shortened(text, font, width):
 
 
 def _strip(image, height, width, texts, font, places, align="center"):
-    """Paper with texts on it and an image's channels: uint8 `(height, width, C)`.
+    """Draws texts on white, with an image's channels: uint8 `(height, width, C)`.
 
-    A place is where a text is aligned, the top of its line, and the line's height.
+    A place has the x to align a text to, the top of its line, and the line's height.
     """
     strip = Image.new("L", (width, height), WHITE)
     for text, (x, top, line) in zip(texts, places):

@@ -1,4 +1,4 @@
-"""The palette of all figures: Okabe and Ito's, which colour-blind people can read."""
+"""The palette of all figures, by Okabe and Ito. Color-blind people can read it."""
 
 BLACK = "#000000"
 BLUE = "#0072B2"
@@ -9,5 +9,5 @@ RED = "#D55E00"
 SKY = "#56B4E9"
 YELLOW = "#F0E442"
 
-# One after another, for the lines of a plot; yellow is too pale on white.
+# The colors of a plot's lines, in this order. Yellow is too pale on white.
 LINES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)

@@ -1,7 +1,7 @@
 """metrics.png: the values of a run over its steps.
 
-Matplotlib is imported when something is drawn, so that commands start quickly. Only its
-objects are used: no window opens, and the settings of a notebook stay as they are.
+Matplotlib is imported when a figure is drawn, so that commands start quickly. Only its
+objects are used: no window opens, and the settings of a notebook do not change.
 """
 
 import itertools
@@ -16,11 +16,11 @@ _GRID, _TEXT = "#E4E4E4", "#555555"
 
 _COLUMNS = 2
 _WIDTH_INCHES, _PANEL_INCHES, _NUMBER_INCHES, _DOTS_PER_INCH = 12, 2.8, 1.2, 100
-# More points than this are drawn pale, with their running mean in front.
+# Curves with more points are drawn pale, with their running mean in front.
 _MANY_POINTS = 200
-# Up to this many points each is marked.
+# Curves with up to this many points have a marker at each point.
 _FEW_POINTS = 40
-# The running mean is over one part of so many.
+# The running mean is taken over the number of points divided by this.
 _PARTS = 50
 _LOGARITHMIC_SPAN = 10
 # Letters that fit above a panel, and the width in letters of a legend's short line.
@@ -37,7 +37,7 @@ _TRAINING = (
 )
 _NETWORKS = {"g": "generator", "d": "discriminator"}
 _GAMMAS = ("gamma_g_", "gamma_d_")
-# title, {name in an evaluation: label}, where the best value is
+# title, {name in an evaluation: label}, function that finds the best value
 _EVALUATION = (
     ("FID", {"fid": ""}, np.nanargmin),
     ("IS", {"inception_score": ""}, np.nanargmax),
@@ -48,14 +48,14 @@ _EVALUATION = (
     ("Class accuracy", {"class_accuracy": ""}, np.nanargmax),
 )
 _DISTANCES = ("FID", "KID", "Intra-FID")
-# The network whose metrics go by the plain name.
+# The feature network whose metrics have plain titles.
 _INCEPTION = "Inception"
 
 
 class _Line:
-    """Values over steps; those that are no finite numbers leave gaps.
+    """Values over steps. Values that are not finite leave gaps.
 
-    `spread`: half the width of a band around the values, one for each; or `None`.
+    `spread`: half the width of the band around each value, or `None`.
     """
 
     def __init__(self, label, steps, values, spread=None, colour=None):
@@ -69,24 +69,24 @@ class _Line:
 def write_metrics_plot(path, metrics, evaluations=(), title=""):
     """Draws the values of a run over its steps, 1200 pixels wide.
 
-    There are panels for losses, mean logits, accuracy of the discriminator and gammas,
-    as far as they were logged, and one for each metric and feature network of the
+    The losses, the mean logits, the discriminator's accuracy and the gammas have a
+    panel each, if they were logged. So does each metric and feature network of the
     evaluations, with a line for each protocol and its best value in the legend. FIDs
     that span more than a factor of ten get a logarithmic axis. Values that are missing
-    or not finite leave gaps. Over more than 200 points their running mean is drawn. A
-    panel with single values shows them as text.
+    or not finite leave gaps. More than 200 points get a running mean. A panel with
+    single values shows them as text.
 
     Args:
-        path: of the PNG; the folder exists already. Written whole or not at all.
+        path: path of the PNG, written whole or not at all; its folder must exist.
         metrics: list of dicts, the lines of metrics.jsonl: `step`, and values by name.
         evaluations: list of dicts, the lines of evaluations.jsonl: `step` (lines with
             `None` are left out), `protocol` and `network`, dicts with a `name`, and
             `metrics`, a dict of values by name. Of two lines with the same step,
-            protocol and network the last one counts.
+            protocol and network, the last one is drawn.
         title: str, above all panels.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     panels = {**_training_panels(metrics), **_evaluation_panels(evaluations)}
     distances = [name for name in panels if name.partition(" in ")[0] in _DISTANCES]
@@ -94,7 +94,7 @@ def write_metrics_plot(path, metrics, evaluations=(), title=""):
 
 
 def write_curves(path, panels, title="", logarithmic=_DISTANCES):
-    """Draws curves of several runs, panel beside panel, 1200 pixels wide.
+    """Draws curves of several runs in panels side by side, 1200 pixels wide.
 
     Args:
         path: see `write_metrics_plot`.
@@ -102,11 +102,11 @@ def write_curves(path, panels, title="", logarithmic=_DISTANCES):
             values) or (steps, values, spreads), sequences of the same length. Values
             may be missing (`None`); spreads are half the width of a band around them.
         title: str, above all panels.
-        logarithmic: titles of the panels that get a logarithmic axis where values span
+        logarithmic: titles of the panels that get a logarithmic axis if values span
             more than a factor of ten.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     drawn = {
         name: [_Line(label, *curve) for label, curve in curves.items()]
@@ -130,7 +130,7 @@ def _write_panels(path, panels, title, logarithmic):
     )
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     title = title if panels else f"{title} (nothing to draw yet)"
-    # A dollar sign in the name of a run or a network starts no formula.
+    # A dollar sign in the name of a run or a network does not start a formula.
     figure.suptitle(title, fontsize=14, parse_math=False)
     steps = [step for lines in panels.values() for line in lines for step in line.steps]
     cells = list(figure.add_gridspec(len(heights), _COLUMNS, height_ratios=heights))
@@ -150,11 +150,11 @@ def _write_panels(path, panels, title, logarithmic):
 
 
 def _training_panels(metrics):
-    """Dict of title to lines."""
-    found = {name for r in metrics for name in r if name.startswith(_GAMMAS)}
+    """Returns a dict of title to lines."""
+    gamma_names = {name for r in metrics for name in r if name.startswith(_GAMMAS)}
     gammas = {}
-    # The generator's first, as above.
-    for name, colour in zip(sorted(found, reverse=True), itertools.cycle(LINES)):
+    # The generator's gammas come first.
+    for name, colour in zip(sorted(gamma_names, reverse=True), itertools.cycle(LINES)):
         _, network, layer = name.split("_", 2)
         label = f"{_NETWORKS[network]}, {layer.removeprefix('attention_')}"
         gammas[name] = (label, colour)
@@ -166,7 +166,7 @@ def _training_panels(metrics):
 
 
 def _evaluation_panels(evaluations):
-    """Dict of title to lines: one for each protocol and name."""
+    """Returns a dict of title to lines, one for each protocol and name."""
     panels, networks = {}, {}
     for record in evaluations:
         if record["step"] is not None:
@@ -185,7 +185,7 @@ def _evaluation_panels(evaluations):
 
 
 def _line(by_step, name, label, colour=None, best=None):
-    """The values of one name; `by_step`: dict of step to dict of values by name."""
+    """Returns one name's line; `by_step`: dict of step to dict of values by name."""
     steps = sorted(by_step)
     line = _Line(label, steps, [by_step[s].get(name) for s in steps], colour=colour)
     if best is not None and line.count > 1:
@@ -261,7 +261,7 @@ def _draw_line(axes, line):
 
 
 def _running_mean(values):
-    """Means over a window around each value; NaN stays NaN and counts for nothing."""
+    """Returns means over a window around each value. NaN stays NaN and is skipped."""
     window = np.ones(math.ceil(len(values) / _PARTS))
     is_there = np.isfinite(values)
     sums = np.convolve(np.where(is_there, values, 0), window, "same")

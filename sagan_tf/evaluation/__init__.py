@@ -1,1 +1,1 @@
-"""How good generated images are: feature networks, metrics, protocols."""
+"""Evaluates generated images: feature networks, metrics, protocols."""

@@ -1,11 +1,11 @@
-"""All metrics of a set of images against a reference, and warnings about them."""
+"""Compares a set of images with a reference: all metrics, and warnings about them."""
 
 import numpy as np
 
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics import frechet, neighbours, tfgan
 
-# Key in a record: what a person reads.
+# Keys in a record, and the titles that a person reads.
 TITLES = {
     "fid": "FID",
     "fid_exact": "FID, exact root",
@@ -22,27 +22,28 @@ TITLES = {
     "intra_fid": "intra-FID",
 }
 _KID_BLOCK = 1000
-# Of the FID: how far TF-GAN's may be from the exact one without a warning.
+# TF-GAN's FID may differ from the exact FID by this part of it without a warning.
 _FID_TOLERANCE = 1e-4
 
 
 def compare(
     fake, real, network, num_classes=0, max_neighbour_images=10_000, intra_fid=False
 ):
-    """Measures one set of images against another.
+    """Compares one set of images with another.
 
     Args:
-        fake: `Summary` of the images in question.
+        fake: `Summary` of the images to measure.
         real: `Summary` of the reference.
-        network: the `FeatureNetwork` that both went through.
-        num_classes: int; with a classifier of as many classes and labels, class
-            accuracy is measured.
-        max_neighbour_images: int, images of each side for precision, recall, density,
+        network: the `FeatureNetwork` of both summaries.
+        num_classes: int; class accuracy is measured if the network is a classifier of
+            this many classes and the images have labels.
+        max_neighbour_images: int, images of each set for precision, recall, density,
             coverage and KID.
-        intra_fid: bool, whether FID is measured for each class too.
+        intra_fid: bool, whether to measure FID for each class too.
 
     Returns:
-        Dict of metric to float, see `TITLES`; what cannot be measured is absent.
+        Dict of metrics, see `TITLES`, to floats, without metrics that cannot be
+        measured.
 
     Raises:
         BadInput: see `check_for_intra_fid`; or a class has fewer than 2 images.
@@ -54,7 +55,7 @@ def compare(
     }
     pair = real.features[:max_neighbour_images], fake.features[:max_neighbour_images]
     fewer, more = sorted(map(len, pair))
-    if fewer >= 2 * -(-more // _KID_BLOCK):  # Two of each side in each block.
+    if fewer >= 2 * -(-more // _KID_BLOCK):  # Each block needs two of each set.
         metrics["kid"], error = tfgan.kernel_distance(*pair, block_size=_KID_BLOCK)
         if np.isfinite(error):  # A single block has no error.
             metrics["kid_standard_error"] = error
@@ -77,7 +78,7 @@ def compare(
 
 
 def check_for_intra_fid(what, summary, num_classes):
-    """Checks that the `Summary` of "generated" or "real" images will do for intra-FID.
+    """Checks that the `Summary` of "generated" or "real" images suffices for intra-FID.
 
     Raises:
         BadInput: labels, or features of some images, are missing.
@@ -97,7 +98,7 @@ def check_for_intra_fid(what, summary, num_classes):
 
 
 def warnings(fake, real, network, metrics):
-    """Why `metrics`, see `compare`, may mislead: list of lines."""
+    """Returns lines that say why `metrics` (see `compare`) may mislead: list of str."""
     lines = []
     official, exact = metrics["fid"], metrics["fid_exact"]
     rounding = 1e-9 * np.trace(real.moments.covariance)
@@ -110,20 +111,20 @@ def warnings(fake, real, network, metrics):
         if summary.count < network.num_features + 1:
             lines.append(
                 f"{summary.count:,} {what} images are fewer than the "
-                f"{network.num_features:,} features + 1: their covariance is not of "
-                "full rank, and the Frechet distance depends strongly on their number."
+                f"{network.num_features:,} features + 1: their covariance lacks full "
+                "rank, and the Frechet distance depends strongly on their number."
             )
     if fake.high - fake.low < 2 / 255:
-        colour = "black" if fake.high < -0.99 else "of one flat colour"
+        color = "black" if fake.high < -0.99 else "of one flat color"
         lines.append(
-            f"All generated images are {colour} (values {fake.low:.3f} to "
+            f"All generated images are {color} (values {fake.low:.3f} to "
             f"{fake.high:.3f}): the generator is broken or untrained."
         )
     elif np.trace(fake.moments.covariance) < 1e-6 * np.trace(real.moments.covariance):
         lines.append("All generated images are alike: the generator has collapsed.")
     if not network.is_inception:
         lines.append(
-            f"These are numbers in the feature space of {network.name}: compare them "
+            f"These values are in the feature space of {network.name}: compare them "
             "with one another, not with published ones."
         )
     return lines

@@ -1,6 +1,6 @@
-"""Evaluations: images are scored against a reference; a record says how.
+"""Scores images against a reference, and records how.
 
-Every line of evaluations.jsonl says what was scored (`subject`, `step`), how
+Each line of evaluations.jsonl, a record, says what was scored (`subject`, `step`), how
 (`protocol`, `network`, `reference`, `intra_fid`), with what result (`metrics`,
 `warnings`), and what it took (`seconds`, `metric_seconds`, `images_per_second`).
 """
@@ -41,7 +41,7 @@ class How:
         protocol: `Protocol`.
         network: `FeatureNetwork`.
         reference: `Reference`, the real images.
-        intra_fid: whether FID is measured for each class too.
+        intra_fid: bool, whether to measure FID for each class too.
         batch_size: int, images on one replica at a time.
         strategy: `tf.distribute.Strategy` whose replicas generate, or `None`.
 
@@ -63,7 +63,7 @@ class How:
             )
 
     def record(self):
-        """What a record says about it: dict."""
+        """Returns what a record says about this setup: dict."""
         of_network = ("name", "hash", "is_inception", "num_features")
         of_images = ("description", "dataset", "split", "content_hash")
         images = {key: self.reference.about[key] for key in of_images}
@@ -86,21 +86,22 @@ def open_how(
     strategy=None,
     skip_bad_images=False,
 ):
-    """Opens the protocol, the feature network and the reference: `How`.
+    """Opens the protocol, the feature network and the reference; returns a `How`.
 
     Args:
         workdir: path of a run, whose data set is the reference, or `None`. The
             reference is kept in its folder `reference/`.
         config: `Config` of that run; `None` to read it.
-        given: dict of `protocol`, `feature_network`, `inception` or
-            `reference_statistics` to what replaces the run's setting, or `None`.
-        changes: dict of field of `Protocol` to value, see `Protocol.changed`.
+        given: dict of values that replace the run's `protocol`, `feature_network`,
+            `inception` or `reference_statistics`, or `None`.
+        changes: dict of fields of `Protocol` to values, see `Protocol.changed`.
         intra_fid, batch_size, strategy: see `How`.
-        skip_bad_images: bool, whether real images that cannot be read are left out,
-            as in a training with that setting.
+        skip_bad_images: bool, whether to leave out real images that cannot be read,
+            as a training with this setting does.
 
     Raises:
-        BadInput: run, network or reference cannot be opened, or they do not fit.
+        BadInput: the run, the network or the reference cannot be opened, or they do
+            not fit together.
         OSError: the reference cannot be written.
     """
     given = given or {}
@@ -137,15 +138,15 @@ def open_how(
         except references.OtherReference:
             if (pathlib.Path(workdir) / "config.json").exists():
                 raise
-            path.unlink()  # A start that failed, with other settings, has left it.
+            path.unlink()  # A failed start with other settings has left it.
             reference = references.make_reference(part, protocol, network, path)
     return How(protocol, network, reference, intra_fid, batch_size, strategy)
 
 
 def score_network(generator, how, num_classes, step):
-    """As `score`, of a generator in Keras.
+    """Scores a Keras generator; see `score`.
 
-    With standing statistics in the protocol its batch-norm statistics change.
+    If the protocol has standing statistics, the batch-norm statistics change.
     """
     scoring.use_protocol_statistics(generator, how.protocol, num_classes)
     function = generating.from_network(generator)
@@ -153,7 +154,7 @@ def score_network(generator, how, num_classes, step):
 
 
 def score_saved_model(folder, how):
-    """As `score`, of an exported generator: see `saved_generator.py`."""
+    """Scores an exported generator; see `score` and `saved_generator.py`."""
     about = how.reference.about
     generator, num_classes = open_saved_generator(folder, about["num_classes"])
     wanted = (None, *[about["resolution"]] * 2, about["image_channels"])
@@ -167,15 +168,15 @@ def score_saved_model(folder, how):
 
 
 def score_samples(dataset, how, split=None, skip_bad_images=False):
-    """As `score`, of a data set: the other arguments are as the flags.
+    """Scores the images of a data set; see `score`. Other arguments are as the flags.
 
-    The images come in a random order that is always the same: KID and the splits of IS
-    would be wrong in the order of classes.
+    The images come in a fixed random order, because KID and the splits of IS would be
+    wrong for images sorted by class.
     """
     about = how.reference.about
     source = data.open_source(dataset, split=split, skip_bad_images=skip_bad_images)
     names = list(source.class_names)
-    # Whether labels of the images mean what those of the reference mean.
+    # True if labels mean the same classes in the images and in the reference.
     same_classes = source.num_classes == about["num_classes"]
     if names and about["class_names"]:
         same_classes = names == about["class_names"]
@@ -193,18 +194,18 @@ def score_samples(dataset, how, split=None, skip_bad_images=False):
 
 
 def score(images_or_generator, how, num_classes, subject, step=None):
-    """Measures images against the reference: the record, a dict (see above).
+    """Scores images against the reference; returns the record, a dict.
 
     Args:
         images_or_generator: batches of images, see `scoring.summarize_images`; or a
-            function that generates, see `scoring.summarize_generator`.
+            function that generates images, see `scoring.summarize_generator`.
         how: `How`.
         num_classes: int, 0 for images without classes.
-        subject: str, what the record calls them.
-        step: int, of the weights, or `None`.
+        subject: str, the name of the images in the record.
+        step: int, the training step of the weights, or `None`.
 
     Raises:
-        BadInput: they cannot be read or scored.
+        BadInput: the images cannot be read or scored.
     """
     start = time.monotonic()
     fake = _summarize(images_or_generator, how, num_classes)
@@ -257,10 +258,10 @@ def _summarize(images_or_generator, how, num_classes):
 
 
 def write_record(record, log):
-    """Adds a line to a log, evaluations.jsonl, and a step's scalars for TensorBoard.
+    """Adds a record to a log, evaluations.jsonl, and a step's scalars to TensorBoard.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the log cannot be written.
     """
     append_lines(log, json_line(record))
     if record["step"] is None or missing_packages(["tensorboard"]):
@@ -274,10 +275,10 @@ def write_record(record, log):
 
 
 def recorded(log, how):
-    """Records of checkpoints that were scored exactly like this, by step: dict.
+    """Returns the records of checkpoints that were scored exactly as in `how`: dict.
 
-    The path of the reference does not matter. The last record of a step counts. The
-    log, evaluations.jsonl, need not exist.
+    The keys are steps; the last record of a step counts. The path of the reference
+    does not matter. The log, evaluations.jsonl, need not exist.
     """
     wanted = how.record() | {"subject": "checkpoint"}
     records = {}

@@ -16,24 +16,24 @@ class Protocol:
     Attributes:
         name: str; `changed` adds what was changed.
         source: str, who evaluates like this.
-        split: `"train"` or `"validation"`, the part of the data that real images
-            come from.
+        split: `"train"` or `"validation"`, the part of the data with the real images.
         num_real: int, real images; `None` for all of the split.
         num_fake: int, generated images, with z and uniform labels of images 0, 1, 2,
             ... of `seed` (see `latents.py`).
-        resize: one of `images.RESIZE_METHODS`, from a real image's central square
-            to the generator's resolution. The feature network resizes both alike.
-        quantize: bool, whether generated images are rounded to the 256 values that
-            real ones have.
+        resize: one of `images.RESIZE_METHODS`, which resizes a real image's central
+            square to the generator's resolution. The feature network resizes real and
+            generated images alike.
+        quantize: bool, whether generated images are rounded to the 256 values of real
+            images.
         ema: bool, whether the averaged generator is used, if the run has one.
         truncation: `None`, or a float > 0: see `latents.draw_z`.
-        standing_batches: int; 0: batch normalization uses its moving averages, N:
-            standing statistics of N batches of `standing_batch_size` (see
-            `standing_statistics.py`).
+        standing_batches: int. With 0, batch normalization uses its moving averages.
+            With N, it uses standing statistics of N batches of `standing_batch_size`
+            (see `standing_statistics.py`).
         standing_batch_size: int, images.
-        seed: int, of z and fake labels. Which real images are taken never changes.
-        max_neighbour_images: int, the first images of each side, of which precision,
-            recall, density, coverage and KID are computed.
+        seed: int, for z and fake labels. The real images do not depend on it.
+        max_neighbour_images: int, the number of first images of each set that
+            precision, recall, density, coverage and KID use.
 
     Raises:
         BadInput: a number is out of range.
@@ -66,10 +66,10 @@ class Protocol:
             )
 
     def changed(self, changes):
-        """The same protocol with other values, which become a part of its name.
+        """Returns the protocol with other values, which become a part of its name.
 
         Args:
-            changes: dict of field to value; `None` and present values are ignored.
+            changes: dict of fields to values; `None` and present values are ignored.
 
         Raises:
             BadInput: a value is out of range.
@@ -79,10 +79,10 @@ class Protocol:
         return dataclasses.replace(self, name=self.name + name, **new)
 
     def describe(self, num_real=None):
-        """The protocol in words: list of lines.
+        """Describes the protocol: list of lines.
 
         Args:
-            num_real: int, the real images that there are; `None` if nobody knows yet.
+            num_real: int, available real images; `None` if their number is not known.
         """
         real = "all" if self.num_real is None else f"{self.num_real:,}"
         if num_real is not None and self.num_real is None:
@@ -103,9 +103,9 @@ class Protocol:
         ]
 
 
-# Differs from the official code: `eval_imagenet.py` normalizes with the statistics of
-# each batch of 100, so that an image depends on 99 others, and moves `u`. The closest
-# thing is --standing_batches.
+# This differs from the official code: `eval_imagenet.py` normalizes with the statistics
+# of each batch of 100, so an image depends on 99 others, and it updates `u`.
+# --standing_batches comes closest.
 _ALL = (
     Protocol(
         "official-train-50k",
@@ -138,10 +138,10 @@ PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
 
 
 def find_protocol(name):
-    """The protocol of a name.
+    """Returns the protocol with a name.
 
     Raises:
-        BadInput: there is none.
+        BadInput: no protocol has this name.
     """
     if name not in PROTOCOLS:
         raise BadInput(

@@ -2,7 +2,7 @@
 
 A reference file is a NumPy .npz: `count`, `mean`, `covariance` (float64) over all N
 images, `features` (K, D), `logits` (K, L) (float32) and `labels` (K,) (int32) of the
-first K, and `about`, JSON with what they were made from.
+first K, and `about`, JSON that tells what they were made from.
 """
 
 import collections
@@ -27,7 +27,7 @@ from sagan_tf.run.building import open_source
 from sagan_tf.run.records import TEXT, parsed
 
 _ARRAYS = ("about", "count", "mean", "covariance", "features", "logits", "labels")
-# What `about` has at least, see `records`.
+# The entries that `about` must have, see `records`.
 _ABOUT = {
     **dict.fromkeys(("protocol_split", "resize", "network_hash"), str),
     **dict.fromkeys(("dataset", "content_hash", "description"), str),
@@ -37,12 +37,12 @@ _ABOUT = {
     "class_names": [str],
 }
 _MOST_FEATURES = 10_000
-_REMEDY = "Try another file, or remove this one: it is computed again."
+_REMEDY = "Try another file, or remove this one to compute it again."
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """Real images: their `Summary`, what they are, and the path of the file."""
+    """Real images: their `Summary`, their description, and the path of the file."""
 
     summary: Summary
     about: dict
@@ -50,24 +50,24 @@ class Reference:
 
 
 class OtherReference(BadInput):
-    """A reference file is of other images, another treatment or network."""
+    """A reference file belongs to other images, or to another treatment or network."""
 
 
 def make_reference(config, protocol, network, path, keep=None):
-    """The `Reference` of a data set: read from a file, or computed and written there.
+    """Reads the `Reference` of a data set from a file, or computes and writes it.
 
     Args:
         config: `Config`, for the data set, resolution and channels.
         protocol: `Protocol`.
         network: `FeatureNetwork`.
         path: of the file. If it exists, all real images are read again and must have
-            its content hash; the feature network runs only if more features are asked
-            for than the file has.
+            its content hash; the feature network runs only if the file has fewer
+            features than `keep`.
         keep: int, images whose features are kept, for KID, precision and recall; `None`
-            for those that the file has, and 10,000 of a new one.
+            for the number in the file, or 10,000 in a new file.
 
     Raises:
-        OtherReference: the file is of something else.
+        OtherReference: the file belongs to something else.
         BadInput: the file is damaged, or the data set cannot be used.
         OSError: the file cannot be written.
     """
@@ -132,12 +132,12 @@ def read_reference(path, protocol, network, config=None):
 
 
 def hashed(batches, digest):
-    """Yields batches after a hash has got the pixels and labels of their images.
+    """Yields batches, and adds the pixels and labels of their images to a hash.
 
     Args:
-        batches: of images `(n, R, R, C)` float32 in [-1, 1] and labels `(n,)` or
-            `None`, ...; what comes after is left out.
-        digest: of `hashlib`.
+        batches: tuples of images `(n, R, R, C)` float32 in [-1, 1], labels `(n,)` or
+            `None`, and more entries, which are left out.
+        digest: hash of `hashlib`.
     """
     for images, labels, *_ in batches:
         for index, image in enumerate(to_pixels(images)):
@@ -148,7 +148,7 @@ def hashed(batches, digest):
 
 
 def for_protocol(config, protocol):
-    """The config of a run with the split that a protocol compares with.
+    """Returns the config of a run with the split that a protocol compares with.
 
     Raises:
         BadInput: the name of that split is not known.
@@ -167,13 +167,13 @@ def for_protocol(config, protocol):
 
 
 def file_name(protocol, network):
-    """The name of a run's own reference file: what decides it, besides the data."""
+    """Returns the name of a run's reference file, from what decides it but the data."""
     part = f"{protocol.split}-{protocol.num_real or 'all'}-{protocol.resize}"
     return f"{part}-{network.name}-{network.hash[:8]}.npz"
 
 
 def _wanted(config, protocol, network):
-    """What a reference file must have been made with."""
+    """Returns the entries of `about` that a reference file must have."""
     wanted = {**_of_protocol(protocol), "network_hash": network.hash}
     if config is not None:
         wanted["resolution"] = config.resolution
@@ -224,7 +224,7 @@ def _read(path):
 
 
 def _check_rows(features, logits, labels, width):
-    """Raises `BadInput` unless the arrays are those of the same images."""
+    """Raises `BadInput` unless the arrays can belong to the same images."""
     arrays = {"features": features, "logits": logits, "labels": labels}
     kinds = "".join(array.dtype.kind for array in arrays.values())
     sizes = features.shape[1:], logits.ndim, labels.ndim
@@ -238,7 +238,7 @@ def _check_rows(features, logits, labels, width):
 
 
 def _remedy(about, wanted, protocol):
-    """What to try if a file that was given does not fit: str."""
+    """Returns what to try if a given file does not fit: str."""
     for name, other in PROTOCOLS.items():
         if {**wanted, **_of_protocol(other)}.items() <= about.items():
             return f"Try --protocol={name}, with which it was made."
@@ -252,7 +252,7 @@ def _remedy(about, wanted, protocol):
 
 
 def _check_same(path, about, wanted, remedy=_REMEDY):
-    """Refuses a file whose `about` differs from what is wanted; names all entries."""
+    """Refuses a file whose `about` differs from `wanted`; names all differences."""
     differences = [
         f"{key} is {about.get(key)!r}, needed {value!r}"
         for key, value in wanted.items()
@@ -260,6 +260,6 @@ def _check_same(path, about, wanted, remedy=_REMEDY):
     ]
     if differences:
         raise OtherReference(
-            f"The reference statistics in {path} are of something else: "
+            f"The reference statistics in {path} do not fit: "
             f"{'; '.join(differences)}. {remedy}"
         )

@@ -32,21 +32,21 @@ def score(
     watch_seconds=None,
     skip_bad_images=False,
 ):
-    """Scores what is given; prints how, and a table. Returns a list of the records.
+    """Scores images or checkpoints; prints the setup and a table. Returns the records.
 
-    The table is printed in any case, also when a result cannot be written.
+    The table is printed in any case, even if a result cannot be written.
 
     Args:
         how: `How`.
         output: path of the .jsonl file for the results without `workdir`, or `None`.
-        watch_seconds: float, to follow the run with so many seconds between two looks;
-            `None` to score what is there.
+        watch_seconds: float, the seconds between two checks to follow the run; `None`
+            to score only the existing checkpoints.
         workdir, checkpoint, samples, samples_split, saved_model, skip_bad_images: the
             flags of these names.
 
     Raises:
         BadInput: something cannot be read or scored.
-        OSError: a result cannot be written; known before the work, if it can be.
+        OSError: a result cannot be written; checked before the work, if possible.
     """
     log = check_log(workdir, output)
     print("\n".join(heading(how)), flush=True)
@@ -69,14 +69,14 @@ def score(
 
 
 def check_log(workdir=None, output=None):
-    """The .jsonl file of the results: path, or `None`.
+    """Checks and returns the .jsonl file of the results: path, or `None`.
 
     Args:
         workdir, output: see `score`.
 
     Raises:
         BadInput: `output` has another suffix.
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     is_log = output is None or is_stream(output) or str(output).endswith(".jsonl")
     if not is_log:
@@ -85,7 +85,7 @@ def check_log(workdir=None, output=None):
             "--output=results.jsonl."
         )
     log = output if workdir is None else _log(workdir)
-    # A folder that is missing is no run, which is said later.
+    # A missing folder is not a run: that error comes later.
     if log is not None and (workdir is None or pathlib.Path(workdir).is_dir()):
         check_writable(log)
     return log
@@ -104,7 +104,7 @@ def _print(records, how):
 
 
 def wait_for_run(workdir, seconds):
-    """Returns when a run has begun; looks every so many seconds."""
+    """Waits until a run has begun; checks again after each pause of `seconds`."""
     path = pathlib.Path(workdir) / "config.json"
     if not path.exists():
         print(f"Waiting for {path}", file=sys.stderr)
@@ -123,7 +123,7 @@ def evaluate_checkpoint(how, workdir, checkpoint, records=None):
 
     Raises:
         BadInput: there is no such checkpoint, or it is damaged.
-        OSError: it cannot be read, or the record cannot be written.
+        OSError: the checkpoint cannot be read, or the record cannot be written.
     """
     generator, config, step = _load(how, workdir, checkpoint)
     return _score_checkpoint(how, workdir, generator, config, step, records)
@@ -147,7 +147,7 @@ def _score_checkpoint(how, workdir, generator, config, step, records):
 
 
 def _evaluate_if_good(how, workdir, step, records):
-    """Yields the record of a checkpoint; nothing but a warning if it is bad."""
+    """Yields the record of a checkpoint; only prints a warning if it is damaged."""
     try:
         loaded = _load(how, workdir, step)
     except (CheckpointError, OSError) as error:
@@ -163,7 +163,7 @@ def evaluate_all(how, workdir, steps, records=None):
 
     Args:
         how, workdir, records: see `evaluate_checkpoint`.
-        steps: of the checkpoints.
+        steps: steps of the checkpoints.
     """
     known = evaluator.recorded(_log(workdir), how)
     for step in steps:
@@ -179,13 +179,13 @@ def evaluate_all(how, workdir, steps, records=None):
 def watch(how, workdir, every_seconds=30, records=None):
     """Follows a training: scores each new checkpoint, yields its record.
 
-    Ends when the last step of the run is scored. A checkpoint that is damaged, or that
-    the training has removed before its turn, is skipped, with a warning.
+    Ends when the last step of the run is scored. A checkpoint is skipped, with a
+    warning, if it is damaged or if the training removed it before its turn.
 
     Args:
         how: `How`.
         workdir: path of the run.
-        every_seconds: float, between two looks.
+        every_seconds: float, seconds between two checks.
         records: see `evaluate_checkpoint`.
     """
     tried = set(evaluator.recorded(_log(workdir), how))
@@ -205,7 +205,7 @@ def _log(workdir):
 
 
 def _score_run(how, workdir, checkpoint, watch_seconds, records):
-    """Adds the record of one checkpoint, or of several with a line for each."""
+    """Adds the record of one checkpoint; or of several, and prints a line for each."""
     if watch_seconds is not None:
         scored = watch(how, workdir, watch_seconds, records)
     elif checkpoint != "all":
@@ -233,7 +233,7 @@ def _score_run(how, workdir, checkpoint, watch_seconds, records):
 
 
 def heading(how):
-    """Lines that name the protocol, the feature network and the real images."""
+    """Returns lines that name the protocol, the feature network and the real images."""
     network, about = how.network, how.reference.about
     return [
         *how.protocol.describe(how.reference.summary.count),
@@ -245,11 +245,11 @@ def heading(how):
 
 
 def table(records, describe):
-    """Lines of a table: a metric a row, a scored set of images a column.
+    """Returns a table's lines: a row for each metric, a column for each record.
 
     Args:
         records: list of dicts, see `evaluator.py`.
-        describe: `FeatureNetwork.describe`, of the title "FID" for example.
+        describe: `FeatureNetwork.describe`, a function of a title such as "FID".
     """
     starts = range(0, len(records), _PER_BLOCK)
     blocks = [_block(records[first : first + _PER_BLOCK], describe) for first in starts]

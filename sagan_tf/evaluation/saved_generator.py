@@ -10,11 +10,11 @@ from sagan_tf.run.records import read_json
 
 
 def open_saved_generator(folder, num_classes=0):
-    """Opens a SavedModel as `scoring.summarize_generator` takes a generator.
+    """Opens a SavedModel as a generator for `scoring.summarize_generator`.
 
     Its `serving_default` signature has one float input, z `(N, z_dim)`, and, for a
-    model with classes, one integer input, labels `(N,)`; one output, uint8 pixels or
-    float images in [-1, 1], `(N, R, R, C)`.
+    model with classes, one integer input, labels `(N,)`. The one output is uint8 pixels
+    or float images in [-1, 1], `(N, R, R, C)`.
 
     Args:
         folder: path of the SavedModel.
@@ -25,7 +25,7 @@ def open_saved_generator(folder, num_classes=0):
         number of classes, 0 for a model that takes no labels.
 
     Raises:
-        BadInput: it cannot be loaded, or has other inputs or outputs.
+        BadInput: the model cannot be loaded, or has other inputs or outputs.
     """
     folder = pathlib.Path(folder)
     try:
@@ -53,14 +53,14 @@ def open_saved_generator(folder, num_classes=0):
     generate.z_dim = serve.structured_input_signature[1][z_name].shape[-1]
     (output,) = serve.structured_outputs.values()
     generate.output_shape = output.shape
-    generate.keep_alive = model  # Its variables go when the object does.
+    generate.keep_alive = model  # Its variables are deleted with the object.
     if label_name is None:
         return generate, 0
     return generate, _num_classes(folder, num_classes)
 
 
 def _inputs(folder, serve):
-    """The names of z and of the labels (or `None`)."""
+    """Returns the input names of z and of the labels (or `None`)."""
     specs = serve.structured_input_signature[1]
     floats = [n for n, spec in specs.items() if spec.dtype.is_floating]
     integers = [n for n, spec in specs.items() if spec.dtype.is_integer]
@@ -82,7 +82,7 @@ def _num_classes(folder, num_classes):
         try:
             record = read_json(path, {"config": {"num_classes": int}})
         except BadInput as error:
-            raise BadInput(f"{path} must tell config.num_classes. {error}") from error
+            raise BadInput(f"{path} must have config.num_classes. {error}") from error
         return record["config"]["num_classes"]
     if not num_classes:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""What metrics need of generated or given images, which are never all in memory."""
+"""Summarizes images for the metrics; never keeps all images in memory."""
 
 import dataclasses
 
@@ -13,20 +13,20 @@ from sagan_tf.model import latents
 from sagan_tf.model.standing_statistics import use_standing_statistics
 from sagan_tf.progress import progress_bar
 
-# What a float32 tanh and 256 values leave beyond -1 and 1.
+# How far values of a float32 tanh, or of 256 levels, may lie beyond -1 and 1.
 _SLACK = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Mean and covariance of all features; features, logits and labels of the first.
+    """Mean and covariance of all features; features, logits and labels of the first K.
 
     Attributes:
         moments: `Moments` of all N images.
         features: `(K, D)` float32.
         logits: `(K, L)` float32.
         labels: `(K,)` int32, or `None` without labels.
-        low, high: float, smallest and largest image value, NaN if not known.
+        low, high: float, smallest and largest value of the images, NaN if not known.
     """
 
     moments: Moments
@@ -43,12 +43,12 @@ class Summary:
 
 
 def summarize(batches, keep):
-    """The `Summary` of images, batch by batch; only what is kept takes memory.
+    """Computes the `Summary` of images, batch by batch; only kept values take memory.
 
     Args:
         batches: iterable of features `(n, D)`, logits `(n, L)`, labels `(n,)` (or
             `None` in all batches), and the lowest and highest values of these images.
-        keep: int >= 1, K, images whose features, logits and labels are kept.
+        keep: int >= 1, K, the images whose features, logits and labels are kept.
 
     Raises:
         BadInput: an image is not in [-1, 1], or a feature or logit is not finite.
@@ -89,14 +89,14 @@ def summarize(batches, keep):
 def summarize_generator(
     generator, network, protocol, num_classes, *, batch_size=64, strategy=None
 ):
-    """As `summarize`, of a protocol's images; keeps the features of all.
+    """Computes the `Summary` of a protocol's images; keeps the features of all images.
 
-    Image i depends on (protocol.seed, i) alone: the same for every batch size and
+    Image i depends only on (protocol.seed, i). It is the same for every batch size and
     number of replicas, up to rounding.
 
     Args:
         generator: function of z `(n, z_dim)` and labels `(n,)` int32 (`None` without
-            classes) to images `(n, R, R, C)` in [-1, 1]; has `z_dim`.
+            classes) to images `(n, R, R, C)` in [-1, 1], with the attribute `z_dim`.
         network: `FeatureNetwork`.
         protocol: `Protocol`.
         num_classes: int, 0 for an unconditional generator.
@@ -129,7 +129,7 @@ def summarize_generator(
     def batches():
         with progress_bar("Generating", protocol.num_fake) as progress:
             for first in range(0, protocol.num_fake, step):
-                # The last batch is as large as the others: one traced function.
+                # The last batch is as large as the others: one trace is enough.
                 results = of_all(tf.constant(first, tf.int64))
                 count = min(step, protocol.num_fake - first)
                 yield [joined(part, count) for part in results]
@@ -139,7 +139,7 @@ def summarize_generator(
 
 
 def summarize_images(batches, network, *, keep):
-    """As `summarize`, of given images.
+    """Computes the `Summary` of given images.
 
     Args:
         batches: iterable of tuples that start with images `(n, R, R, C)` float32 in
@@ -158,8 +158,8 @@ def summarize_images(batches, network, *, keep):
 def use_protocol_statistics(generator, protocol, num_classes):
     """Gives a `keras.Model` the batch-norm statistics that a protocol asks for.
 
-    z and labels of the standing statistics are those of the images after the protocol's
-    last one; without classes (`num_classes` 0) there are no labels.
+    Standing statistics use z and labels of the images after the protocol's last image.
+    Without classes (`num_classes` 0), there are no labels.
     """
     z_dim = generator.inputs[0].shape[-1]
     size = protocol.standing_batch_size
@@ -173,7 +173,7 @@ def use_protocol_statistics(generator, protocol, num_classes):
 
 
 def _draw(indices, z_dim, protocol, num_classes):
-    """z and labels (`None` without classes) of a protocol's images."""
+    """Draws z and labels (`None` without classes) of a protocol's images."""
     z = latents.draw_z(indices, z_dim, protocol.seed, protocol.truncation)
     if not num_classes:
         return z, None

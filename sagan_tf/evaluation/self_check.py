@@ -1,7 +1,7 @@
-"""Checks that the metrics measure what they should: a table with pass or fail.
+"""Checks that the metrics measure what they should; prints a table with pass or fail.
 
-It compares real images with themselves, with others of their kind, and with degraded
-ones, and our values with those of other packages.
+It compares real images with themselves, with similar images and with degraded images.
+It also compares our values with those of other packages.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from sagan_tf.evaluation.features import classifier_training
 from sagan_tf.evaluation.features.network import open_feature_network
 from sagan_tf.evaluation.metrics import frechet, peers, tfgan
 
-# A check compares half of them with the other half.
+# Each check compares one half of the images with the other half.
 _MOST_IMAGES = 4_000
 _BLURS = (0.5, 1.0, 2.0, 4.0)
 _NOISES = (0.1, 0.2, 0.4, 0.8)
@@ -29,7 +29,7 @@ _WIDTH = 62
 
 
 class Check(NamedTuple):
-    """A line of the table: what is checked, the values, whether they are right."""
+    """A line of the table: what is checked, the values, and whether they are right."""
 
     name: str
     values: str
@@ -37,12 +37,12 @@ class Check(NamedTuple):
 
 
 def run(feature_network=None, inception=None, dataset="digits", resolution=32):
-    """Checks the metrics, and prints what came out.
+    """Checks the metrics, and prints the results.
 
     Args:
         feature_network, inception: see `open_feature_network`; without both, a small
             classifier is trained (half a minute for the digits).
-        dataset: str, as `--dataset`; with labels.
+        dataset: str, like `--dataset`; the data set must have labels.
         resolution: int, of the images.
 
     Returns:
@@ -55,7 +55,7 @@ def run(feature_network=None, inception=None, dataset="digits", resolution=32):
         if feature_network is None and inception is None:
             feature_network = os.path.join(folder, "classifier")
             training, held_out, about = classifier_training.open_parts(dataset)
-            # The table is what was asked for, not the epochs of a classifier.
+            # Only the table is printed, not the epochs of the classifier.
             with contextlib.redirect_stdout(io.StringIO()):
                 classifier_training.train_classifier(
                     feature_network,
@@ -130,7 +130,7 @@ def image_checks(images, labels, network):
 
 
 def _distance_checks(real, others, noise):
-    """FID of equal sets, of like sets and of noise; and as TF-GAN has it."""
+    """Checks the FID of equal sets, of similar sets and of noise, and TF-GAN's FID."""
     itself, of_half, of_noise = (_fid(real, s) for s in (real, others, noise))
     size = float(np.trace(real.moments.covariance))
     theirs = tfgan.frechet_distance(real.features, others.features)
@@ -149,7 +149,7 @@ def _distance_checks(real, others, noise):
             of_noise > 10 * of_half,
         ),
         Check(
-            "FID from streamed statistics as TF-GAN's from features",
+            "FID from streamed statistics equals TF-GAN's from features",
             f"differs by {difference:.1e}",
             difference < tolerance,
         ),
@@ -157,7 +157,7 @@ def _distance_checks(real, others, noise):
 
 
 def _relative(ours, theirs):
-    """Difference over the larger of the two: float."""
+    """Returns the difference, relative to the larger of the two: float."""
     return abs(ours - theirs) / max(abs(ours), abs(theirs), np.finfo(float).tiny)
 
 
@@ -177,7 +177,7 @@ def _kid(real, fake):
 
 
 def _read(dataset, resolution, network):
-    """The images, in a random order that is always the same, and their labels."""
+    """Reads the images, in a fixed random order, and their labels."""
     source = data.open_source(dataset)
     if not source.num_classes:
         raise BadInput(
@@ -195,7 +195,7 @@ def _read(dataset, resolution, network):
 
 
 def blur(images, sigma):
-    """Convolves with a Gaussian, continued beyond the border by the border's values.
+    """Convolves images with a Gaussian; border values continue beyond the border.
 
     Images stay `(N, R, R, C)` float32 in [-1, 1]. `sigma`, at least 0, is the standard
     deviation in pixels.
@@ -209,7 +209,7 @@ def add_noise(images, sd, seed=0):
     """Adds normal noise, independent in every pixel and channel, and clips.
 
     `sd`, at least 0, is the standard deviation before clipping. With the same seed, a
-    greater one gives more of the same noise. Images are as those of `blur`.
+    larger `sd` gives more of the same noise. Images are like those of `blur`.
     """
     _check_amount("sd", sd)
     noise = np.random.default_rng(seed).standard_normal(images.shape, np.float32)
@@ -219,8 +219,8 @@ def add_noise(images, sd, seed=0):
 def drop_modes(images, labels, num_kept_classes, seed=0):
     """Replaces images of all but the first classes; returns images and labels.
 
-    Images of the classes 0 to `num_kept_classes` - 1 stay where they are; each of the
-    others becomes one of these, drawn with replacement. Images are as those of `blur`.
+    Images of the classes 0 to `num_kept_classes` - 1 stay in place. Each other image
+    becomes one of these, drawn with replacement. Images are like those of `blur`.
     """
     kept = np.flatnonzero(labels < num_kept_classes)
     if not kept.size:

@@ -1,1 +1,1 @@
-"""A trained generator as files that other programs open."""
+"""Writes a trained generator to files that other programs open."""

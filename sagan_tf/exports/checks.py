@@ -1,8 +1,8 @@
-"""Does an export draw what the generator draws? And requests to try it with.
+"""Checks that an export draws what the generator draws, and writes warm-up requests.
 
 The first request of each signature and size pays for what TensorFlow does lazily:
-graph optimization, memory, on a GPU the choice of kernels. TensorFlow Serving
-therefore replays the requests in the model's folder before it answers any other
+graph optimization, memory allocation and, on a GPU, the choice of kernels. Therefore
+TensorFlow Serving replays the requests in the model's folder before it answers others
 (tensorflow.org/tfx/serving/saved_model_warmup).
 """
 
@@ -22,10 +22,10 @@ from sagan_tf.model.generating import generate
 from sagan_tf.networks import attention_scores
 from sagan_tf.progress import progress_bar
 
-# The largest difference of images, in [-1, 1], that another order of sums explains.
-# Adjacent levels of a pixel are 80 times further apart.
+# The largest difference of images, in [-1, 1], that a different order of sums explains.
+# Adjacent levels of a pixel are 80 times as far apart.
 TOLERANCE = 1e-4
-# That of the formats that are one network, each in its own runtime.
+# The same for the formats with one network, each in its own runtime.
 NETWORK_TOLERANCE = 1e-5
 # Where TensorFlow Serving looks for warm-up requests, inside the SavedModel.
 REQUESTS_PATH = pathlib.PurePosixPath("assets.extra/tf_serving_warmup_requests")
@@ -33,28 +33,28 @@ REQUESTS_PATH = pathlib.PurePosixPath("assets.extra/tf_serving_warmup_requests")
 _BATCH = 8
 _FEWEST_IMAGES, _MOST_IMAGES = 16, 64
 _WARM_UP_SIZES = (1, _BATCH)
-# Attention maps with more values than this are compared on one image only, and are not
-# among the warm-up requests.
+# Attention maps with more values than this are compared on one image only, and the
+# warm-up requests leave them out.
 _LARGEST_MAPS = 2**20
 
 
 def compare(generator, served, num_classes=0):
-    """Compares an export with the generator that it was made from.
+    """Compares an export with its generator.
 
     Args:
-        generator: `keras.Model`, with spectral normalization as it was trained.
+        generator: `keras.Model`, with spectral normalization as in training.
         served: `ServedModel` of the export.
         num_classes: int, 0 for an unconditional generator.
 
     Returns:
-        Dict: `"images"`, the largest difference of images in [-1, 1] for the same z
-        and labels, over `"num_images"`; on the first of them `"levels"`, that of the
-        pixels of all signatures, of 256 levels, and `"attention"`, that of the shares
-        in attention maps, `None` without them; `"tolerance"`, for images.
+        Dict with the largest differences for the same z and labels: `"images"`, of
+        images in [-1, 1], over `"num_images"`; on the first images also `"levels"`, of
+        the pixels of all signatures, in 256 levels, and `"attention"`, of the shares in
+        attention maps, `None` without maps. `"tolerance"` is that of images.
 
     Raises:
-        BadInput: images differ by more than `TOLERANCE`, or pixels by more than the
-            one level by which rounding can move them.
+        BadInput: images differ by more than `TOLERANCE`, or pixels by more than one
+            level. Rounding can move a pixel by one level.
     """
     count = _count(num_classes)
     inputs, seeds = _inputs(generator, count, num_classes)
@@ -65,17 +65,17 @@ def compare(generator, served, num_classes=0):
     difference, _ = _compare_all(generator, run, inputs, range(0, count, _BATCH))
     levels, attention = _compare_signatures(generator, served, inputs, seeds)
     _check(difference, levels, TOLERANCE)
-    found = {"images": difference, "levels": levels, "attention": attention}
-    return {**found, "num_images": count, "tolerance": TOLERANCE}
+    result = {"images": difference, "levels": levels, "attention": attention}
+    return {**result, "num_images": count, "tolerance": TOLERANCE}
 
 
 def compare_images(generator, run, num_classes=0):
-    """Compares a network in another runtime with the generator that it was made from.
+    """Compares a network in another runtime with its generator.
 
     Args:
         generator, num_classes: see `compare`.
-        run: function of a dict of z and perhaps labels, arrays, that returns images. It
-            is given a batch of 1 image, one of 3 and larger ones.
+        run: function from a dict of arrays, z and possibly labels, to images. It gets a
+            batch of 1 image, a batch of 3 and larger batches.
 
     Returns:
         Dict, see `compare`: `"images"` and `"levels"`, over all images, `"num_images"`
@@ -90,8 +90,8 @@ def compare_images(generator, run, num_classes=0):
     starts = [0, 1, *range(4, count, _BATCH)]
     difference, levels = _compare_all(generator, run, inputs, starts)
     _check(difference, levels, NETWORK_TOLERANCE)
-    found = {"images": difference, "levels": levels, "num_images": count}
-    return {**found, "tolerance": NETWORK_TOLERANCE}
+    result = {"images": difference, "levels": levels, "num_images": count}
+    return {**result, "tolerance": NETWORK_TOLERANCE}
 
 
 def _count(num_classes):
@@ -99,11 +99,11 @@ def _count(num_classes):
 
 
 def _compare_all(generator, run, inputs, starts):
-    """The largest differences of images and of their pixels, over all inputs.
+    """Computes the largest differences of images and of pixels, over all inputs.
 
     Args:
         generator, run: see `compare_images`.
-        inputs: dict of z and perhaps labels.
+        inputs: dict of z and possibly labels.
         starts: sequence of int, the first image of each batch.
 
     Returns:
@@ -117,18 +117,18 @@ def _compare_all(generator, run, inputs, starts):
     with progress_bar("Comparing", count) as bar:
         for first, last in zip(starts, [*starts[1:], count]):
             batch = _part(inputs, first, last)
-            found, expected = run(batch), live(*batch.values()).numpy()
-            differences.append(np.max(np.abs(found - expected)))
-            with np.errstate(invalid="ignore"):  # The difference tells of a NaN.
-                pixels = [images.to_pixels(each) for each in (found, expected)]
+            drawn, expected = run(batch), live(*batch.values()).numpy()
+            differences.append(np.max(np.abs(drawn - expected)))
+            with np.errstate(invalid="ignore"):  # The difference reveals a NaN.
+                pixels = [images.to_pixels(each) for each in (drawn, expected)]
             levels.append(np.max(np.abs(pixels[0].astype(int) - pixels[1])))
-            bar.update(len(found))
+            bar.update(len(drawn))
     return float(np.max(differences)), int(np.max(levels))
 
 
 def _check(difference, levels, tolerance):
-    """Refuses differences that rounding does not explain."""
-    # A NaN is not within bounds either.
+    """Raises `BadInput` for differences that rounding does not explain."""
+    # A NaN fails this test too.
     if not (difference <= tolerance and levels <= 1):
         raise BadInput(
             "The export must draw what the generator draws: images that differ by at "
@@ -139,12 +139,12 @@ def _check(difference, levels, tolerance):
 
 
 def _inputs(generator, count, num_classes):
-    """z and labels of `count` images, and the request for the same images by seed."""
+    """Returns z and labels of `count` images, and their request by seed."""
     z_dim = generator.inputs[0].shape[-1]
     seeds = np.arange(count, dtype=np.int64)
     labels = {}
     if num_classes:
-        # All classes, or as many of them as there are images, evenly spread.
+        # All classes, or an evenly spread class for each image.
         spread = seeds * max(num_classes, count) // count % num_classes
         labels = {"labels": spread.astype(np.int32)}
     truncation = np.full(count, NO_TRUNCATION, np.float32)
@@ -157,8 +157,8 @@ def _part(arrays, first, last):
 
 
 def _compare_signatures(generator, served, inputs, seeds):
-    """The largest differences of pixels, in levels, and of maps, on a few images."""
-    # The generator's maps are whole, also where it computes them in parts.
+    """Returns the largest differences of pixels, in levels, and of maps."""
+    # The maps are whole here, even if the generator computes them in parts.
     size = _BATCH if _map_values(generator) <= _LARGEST_MAPS else 1
     inputs, seeds = _part(inputs, 0, size), _part(seeds, 0, size)
     maps = dict(
@@ -182,15 +182,15 @@ def _compare_signatures(generator, served, inputs, seeds):
 
 
 def warm_up_requests(generator, num_classes=0):
-    """A small and a larger request to each signature.
+    """Makes a small and a larger request for each signature.
 
     Args:
         generator: `keras.Model`.
         num_classes: int, 0 for an unconditional generator.
 
     Returns:
-        List of (signature, dict of input name to array). `attention` is among them if
-        its maps are small.
+        List of (signature, dict of input name to array), with `attention` only if its
+        maps are small.
     """
     from_z = ["serving_default", "images"]
     if 0 < _map_values(generator) <= _LARGEST_MAPS:
@@ -204,18 +204,18 @@ def warm_up_requests(generator, num_classes=0):
 
 
 def write_warmup_requests(folder, requests):
-    """Writes the warm-up requests of a SavedModel, in place of those it had.
+    """Writes the warm-up requests of a SavedModel, and replaces earlier ones.
 
     Args:
         folder: path of the SavedModel.
         requests: list of (signature name, dict of input name to array), at most 1000.
-            The server refuses a model with more, or with a request that fails.
+            The server refuses a model with more requests, or with one that fails.
 
     Returns:
         `pathlib.Path` of the file: TFRecords of `PredictionLog`.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     path = pathlib.Path(folder) / REQUESTS_PATH
     path.parent.mkdir(exist_ok=True)
@@ -223,7 +223,7 @@ def write_warmup_requests(folder, requests):
         for name, inputs in requests:
             log = prediction_log_pb2.PredictionLog()
             request = log.predict_log.request
-            # The server does not compare it with the name under which it serves.
+            # The server does not compare this name with the name of the model.
             request.model_spec.name = "sagan"
             request.model_spec.signature_name = name
             for key, array in inputs.items():
@@ -233,7 +233,7 @@ def write_warmup_requests(folder, requests):
 
 
 def _map_values(generator):
-    """The number of values of an image's attention maps."""
+    """Returns the number of values of an image's attention maps."""
     return sum(
         math.prod(attention_scores.map_shape(layer))
         for layer in attention_scores.attention_layers(generator)

@@ -1,11 +1,11 @@
-"""From a generator to a folder that has been seen to draw the same images.
+"""Exports a generator to a folder, and checks that the export draws the same images.
 
-Beside the files of its format (`formats.py`), the folder has:
+Besides the files of its format (`formats.py`), the folder has:
 
 export.json       origin, signatures, evaluations, SHA-256 of each file
 model_card.md     the same for people; README.md if it goes to the Hub
 run/              if it goes to the Hub: the checkpoint, see `run/sharing.py`
-assets.extra/     in a SavedModel, requests with which TensorFlow Serving warms it up
+assets.extra/     in a SavedModel, warm-up requests for TensorFlow Serving
 """
 
 import contextlib
@@ -57,21 +57,21 @@ def export_run(
 ):
     """Exports the generator of a run.
 
-    It computes in float32, whatever precision the run was trained in.
+    The export computes in float32, whatever the precision of the training.
 
     Args:
         workdir: path of the run.
-        output: path of the new folder. For TensorFlow Serving, its name is a number,
-            the version, and its parent folder has the name of the model.
+        output: path of the new folder. For TensorFlow Serving, its name must be the
+            version, a number, and its parent's name is the name of the model.
         format: one of `formats.NAMES`.
         checkpoint, ema, standing_batches: see `building.load_generator`.
-        overwrite: bool, whether an existing export is replaced.
-        warm: bool, whether requests for TensorFlow Serving's warm-up are written. They
-            are by default. `None` in other formats than a SavedModel.
+        overwrite: bool, whether to replace an existing export.
+        warm: bool, whether to write warm-up requests for TensorFlow Serving, by default
+            True for a SavedModel. Must be `None` in other formats.
         onnxruntime_web: path of the npm package for the format `web`, see
             `onnxruntime_web.find_package`.
-        license: str, the Hub's name of one, or `None` for unknown.
-        address: str, `hf://user/name`, if `hub.upload` is to bring it there. The
+        license: str, a license's name on the Hub, or `None` for unknown.
+        address: str, `hf://user/name`, if `hub.upload` will upload the export. The
             folder then has the run's checkpoint too.
 
     Returns:
@@ -80,7 +80,7 @@ def export_run(
     Raises:
         BadInput: there is no run or no such checkpoint, `output` exists, a package of
             the format is missing, or the export does not draw what the generator draws.
-        OSError: it cannot be written.
+        OSError: the export cannot be written.
     """
     check_format(format, warm, onnxruntime_web)
     with export_folder(output, overwrite) as folder, _in_float32():
@@ -88,7 +88,7 @@ def export_run(
             workdir, checkpoint, ema, standing_batches
         )
         about = origin_of_run(workdir, checkpoint, ema, config, class_names, step)
-        if standing_batches:  # Other images than those that were evaluated.
+        if standing_batches:  # The evaluations are about other images.
             about |= {"standing_batches": standing_batches, "evaluations": []}
         about |= {"license": license, "address": address}
         if address:
@@ -110,20 +110,20 @@ def export_generator(
     """Exports a generator that is in memory.
 
     Args:
-        generator: from `build_generator`, e.g. the `generator` of a `SAGAN`. It is not
-            changed.
+        generator: from `build_generator`, e.g. the `generator` of a `SAGAN`. It does
+            not change.
         num_classes: int, 0 for an unconditional generator.
         class_names: sequence of str, by label; may be empty.
         output, format, overwrite, warm, onnxruntime_web: see `export_run`.
 
     Returns:
-        The content of export.json: dict. What only a run knows is `None` or empty.
+        The content of export.json: dict. Facts about a run are `None` or empty.
 
     Raises:
-        BadInput: `output` exists, the generator does not compute in float32 or has
-            other inputs than `num_classes` says, a package of the format is missing, or
-            the export does not draw what it draws.
-        OSError: it cannot be written.
+        BadInput: `output` exists, the generator does not compute in float32, its inputs
+            do not fit `num_classes`, a package of the format is missing, or the export
+            does not draw what the generator draws.
+        OSError: the export cannot be written.
     """
     check_format(format, warm, onnxruntime_web)
     _check(generator, num_classes)
@@ -134,7 +134,7 @@ def export_generator(
 
 @contextlib.contextmanager
 def _in_float32():
-    """Lets new layers compute in float32, also after a mixed-precision training."""
+    """Makes new layers compute in float32, even after a mixed-precision training."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -155,7 +155,7 @@ def _check(generator, num_classes):
     if dtypes != {"float32"}:
         raise BadInput(
             "The generator must compute in float32, to compare its images. Received: "
-            f"{', '.join(sorted(dtypes))}. Try exporting its run, which is read in "
+            f"{', '.join(sorted(dtypes))}. Try exporting its run, which loads in "
             "float32: sagan_tf.export --workdir=DIR."
         )
 
@@ -207,7 +207,7 @@ def _export_saved_model(generator, folder, num_classes, warm):
     with ServedModel(folder) as served:
         signatures = served.signatures()
         difference = checks.compare(generator, served, num_classes)
-        for name, inputs in requests:  # A server refuses a model if one fails.
+        for name, inputs in requests:  # A server refuses a model if a request fails.
             served.run(name, inputs)
     if warm:
         checks.write_warmup_requests(folder, requests)
@@ -217,9 +217,9 @@ def _export_saved_model(generator, folder, num_classes, warm):
 def _write_saved_model(generator, folder, num_classes):
     """Writes the folded generator as a SavedModel, see `signatures.py`."""
     folded = fold_generator(generator)
-    # What `tf.saved_model.save` makes of a Keras 3 model cannot be served: see
-    # `served_model.py`. The archive finds the variables of its endpoints. It would
-    # write those of a tracked model twice.
+    # `tf.saved_model.save` turns a Keras 3 model into a SavedModel that no server can
+    # load: see `served_model.py`. The archive finds the variables of its endpoints. It
+    # would write the variables of a tracked model twice.
     archive = keras.export.ExportArchive()
     for name, (function, specs) in make_signatures(folded, num_classes).items():
         archive.add_endpoint(name, function, specs)
@@ -232,14 +232,14 @@ def _write_saved_model(generator, folder, num_classes):
 
 
 def describe(record, output):
-    """What a person wants to know of a finished export, and what to do with it.
+    """Describes a finished export and how to use it.
 
     Args:
         record: dict, the content of export.json.
         output: path of the export.
 
     Returns:
-        List of lines.
+        List of str, lines for the user.
     """
     output, difference = pathlib.Path(output), record["difference"]
     weights = "a generator in memory"
@@ -260,7 +260,7 @@ def describe(record, output):
         f"{difference['levels']} of 256 levels ({difference['num_images']} images).",
         f"{output}: {weights}, {megabytes:,.1f} MB on disk, "
         f"{record['parameters'] * 4 / 1e6:,.1f} MB of weights in memory; "
-        f"{RECORD} and {_card_name(record)} have more.",
+        f"{RECORD} and {_card_name(record)} have more details.",
     ]
     if record["format"] == SAVED_MODEL:
         return lines + _how_to_serve(record, output)
@@ -268,14 +268,14 @@ def describe(record, output):
         page = output / web_page.PAGE
         return [*lines, f"Open {page} in a browser. It needs no server and no network."]
     card = output / _card_name(record)
-    return [*lines, f"{card} has the lines of Python that load it."]
+    return [*lines, f"{card} has the Python code that loads it."]
 
 
 def _how_to_serve(record, output):
     lines, parent = [], output.absolute().parent
     if not output.name.isdecimal():
         lines.append(
-            "TensorFlow Serving takes only folders whose name is a number, the "
+            "TensorFlow Serving accepts only folders whose name is a number, the "
             f"version. Try --output={shlex.quote(str(output / '1'))} to serve it."
         )
     labels = {"labels": 0} if record["config"]["num_classes"] else {}
@@ -291,7 +291,7 @@ def _how_to_serve(record, output):
     )
     return [
         *lines,
-        "To serve it, and to ask for an image (base64 of a PNG file):",
+        "To serve it and to request an image (a PNG file in base64):",
         f"  docker run -p 8501:8501 -e {name} -v {place} tensorflow/serving:2.21.0",
         f"  curl -d '{json.dumps(request)}' {address}",
     ]

@@ -1,4 +1,4 @@
-"""The folder of an export: whole or absent, and never lost while it is replaced."""
+"""The folder of an export: complete or absent, and never lost during replacement."""
 
 import contextlib
 import pathlib
@@ -9,39 +9,39 @@ from sagan_tf.errors import BadInput
 from sagan_tf.exports.formats import FILES
 from sagan_tf.files import replacing_folder
 
-# What makes a folder an export, besides one of `FILES`.
+# An export is a folder with this file and one of `FILES`.
 RECORD = "export.json"
 
 
 @contextlib.contextmanager
 def export_folder(path, overwrite=False):
-    """`files.replacing_folder` for an export, which SIGTERM ends as Ctrl-C does.
+    """Does `files.replacing_folder` for an export; SIGTERM ends it like Ctrl-C.
 
-    The temporary name is no number, so TensorFlow Serving does not take it for a new
-    version.
+    The temporary name is not a number, so TensorFlow Serving does not mistake it for a
+    new version.
 
     Args:
-        path: of the folder; its parents are made.
-        overwrite: bool, whether an existing export is replaced.
+        path: path of the folder; its parents are created.
+        overwrite: bool, whether to replace an existing export.
 
     Yields:
         `pathlib.Path` of an empty folder.
 
     Raises:
         BadInput: see `check_output`.
-        OSError: it cannot be written.
+        OSError: the folder cannot be written.
     """
     with _ended_by_sigterm(), replacing_folder(path) as temporary:
-        # Not before: an export that a killed process had moved is back now.
+        # Only now: an export that a killed process had moved is back in place.
         check_output(path, overwrite)
         yield temporary
 
 
 def check_output(path, overwrite=False):
-    """Checks that an export may be written to a path.
+    """Checks that a path can take an export.
 
     Raises:
-        BadInput: the path exists, and `overwrite` is not set or it is no export.
+        BadInput: the path exists, and `overwrite` is False or the path is no export.
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -65,13 +65,13 @@ def check_output(path, overwrite=False):
 
 @contextlib.contextmanager
 def _ended_by_sigterm():
-    """Lets SIGTERM raise an exception, as Ctrl-C does: `finally` clauses run."""
+    """Makes SIGTERM raise an exception like Ctrl-C, so that `finally` clauses run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def end(number, frame):
-        raise SystemExit(128 + number)  # As a shell reports it.
+        raise SystemExit(128 + number)  # The status that a shell reports.
 
     before = signal.signal(signal.SIGTERM, end)
     try:

@@ -8,13 +8,13 @@ from z and labels to images. Its module, for example `onnx_file.py`, has
     MODULES         tuple of str, Python modules that writing and checking import
     FILE            str, a file that every export of this format has
     LOADING         str, lines of Python from `inputs`, a dict of arrays, to `images`;
-                    `None` for the page, which is opened by people
+                    `None` for the page, which people open
     write(model, folder, specs)   writes a `keras.Model` whose outputs are a dict of
                     `"images"`; specs: list of `tf.TensorSpec`, its inputs
-    open_reader(folder)   opens what `write` wrote, in its own runtime; returns a
+    open_reader(folder)   opens the written files in their own runtime; returns a
                     function from `inputs` to `images`, for any number of images
 
-These modules import what they need when it is used: flags are checked before.
+These modules import packages only when they use them, after the check of the flags.
 """
 
 from sagan_tf.errors import BadInput, missing_packages
@@ -28,7 +28,7 @@ from sagan_tf.exports import (
 from sagan_tf.exports.onnxruntime_web import find_package
 
 SAVED_MODEL = "saved_model"
-# A page around one network that has attention maps too.
+# A page with one network that also returns attention maps.
 WEB = "web"
 FORMATS = {
     "onnx": onnx_file,
@@ -38,21 +38,21 @@ FORMATS = {
     WEB: web_page,
 }
 NAMES = (SAVED_MODEL, *FORMATS)
-# One of them is in every export.
+# Every export has one of these files.
 FILES = ("saved_model.pb", *(module.FILE for module in FORMATS.values()))
 
 
 def check_format(name, warm=None, onnxruntime_web=None):
-    """Checks that a format can be written here.
+    """Checks that a format can be written on this machine.
 
     Args:
         name: str, the format.
-        warm: bool, whether to write warm-up requests. `None`: not given.
+        warm: bool, whether to write warm-up requests, or `None` if not given.
         onnxruntime_web: path of the npm package, see `find_package`.
 
     Raises:
-        BadInput: it is none of `NAMES`, one of its packages is missing, or one of the
-            others is given for a format that has no use for it.
+        BadInput: the format is not in `NAMES`, one of its packages is missing, or it
+            has no use for another argument.
     """
     if name not in NAMES:
         raise BadInput(
@@ -69,7 +69,7 @@ def check_format(name, warm=None, onnxruntime_web=None):
     if warm is not None:
         flag = "--warmup" if warm else "--nowarmup"
         raise BadInput(
-            "Warm-up requests are for TensorFlow Serving, which takes "
+            "Warm-up requests are for TensorFlow Serving, which reads "
             f"--format={SAVED_MODEL}. Received: {flag} and --format={name}. Try it "
             f"without {flag}."
         )
@@ -83,5 +83,5 @@ def check_format(name, warm=None, onnxruntime_web=None):
 
 
 def extra(name):
-    """The extra of setup.py that has the packages of a format: str."""
+    """Returns the name of the extra of setup.py with a format's packages."""
     return "onnx" if name == WEB else name

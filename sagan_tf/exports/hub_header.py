@@ -1,4 +1,4 @@
-"""The metadata of a model card, as the Hugging Face Hub reads it.
+"""The metadata of a model card for the Hugging Face Hub.
 
 Reference: huggingface.co/docs/hub/model-cards
 """
@@ -14,16 +14,16 @@ _LIBRARIES = {"saved_model": "tensorflow", "web": "onnx"}
 
 
 def hub_header(record):
-    """The block of YAML between lines of `---` that a card begins with.
+    """Returns the YAML block at the start of a card, between lines of `---`.
 
-    The license is `unknown` if none was given: that of the training images is not known
-    here.
+    The license is `unknown` if none was given, because the license of the training
+    images is unknown.
 
     Args:
         record: dict, the content of export.json, see `export.py`.
 
     Returns:
-        Text.
+        str, the block.
     """
     library = _LIBRARIES.get(record["format"], record["format"])
     config = record["config"]
@@ -44,7 +44,7 @@ def hub_header(record):
 
 
 def _result(evaluation, record):
-    """An evaluation as an entry of `model-index`, which names its protocol."""
+    """Returns an evaluation as an entry of `model-index`, with its protocol."""
     protocol, network = evaluation["protocol"]["name"], evaluation["network"]["name"]
     how = f"protocol {protocol}, feature network {network}"
     name = record["data"] or evaluation["reference"]["description"]

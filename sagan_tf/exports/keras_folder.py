@@ -1,4 +1,4 @@
-"""An export as a folder that `keras.saving.load_model` opens, without this package."""
+"""Exports a folder that `keras.saving.load_model` opens without this package."""
 
 TITLE = "Keras"
 RUNTIME = "Keras 3"

@@ -1,7 +1,7 @@
 /* z and labels as `sagan_tf.sample` draws them from a seed: `model/latents.py` in
-   JavaScript. The numbers are Philox's (4x32, 10 rounds: Salmon et al., SC 2011), and
+   JavaScript. Philox (4x32, 10 rounds: Salmon et al., SC 2011) makes the numbers. They
    become seeds, normal numbers and labels as in TensorFlow. Logarithm, sine and cosine
-   are rounded to float32; TensorFlow's own may differ from them in the last bit. */
+   are rounded to float32; TensorFlow's values may differ in the last bit. */
 const f32 = Math.fround;
 const LOW = 0xffffffffn;
 
@@ -15,7 +15,7 @@ function philox(counter, key) {
   }
   return [a, b, c, d].map(Number);
 }
-/* The blocks of four numbers of a seed, a pair of int64: a function of their index. */
+/* The blocks of four numbers of a seed, a pair of int64, as a function of the index. */
 function blocks(pair) {
   const words = pair.flatMap((x) => [BigInt.asUintN(64, x) & LOW, BigInt.asUintN(64, x) >> 32n]);
   const [k, l, c, d] = philox(words, [0x3ec8f720, 0x02461e29]);
@@ -29,13 +29,13 @@ function fold(...numbers) {
   }, [0n, 0n]);
 }
 const toUnit = (x) => (x & 0x7fffff) / 0x800000;
-/* Two normal numbers from two of Philox's (Box and Muller). */
+/* Two normal numbers from two Philox numbers (Box and Muller). */
 function normals(x, y) {
   const angle = f32(2 * Math.PI * toUnit(y));
   const length = f32(Math.sqrt(f32(-2 * f32(Math.log(Math.max(toUnit(x), f32(1e-7)))))));
   return [f32(f32(Math.sin(angle)) * length), f32(f32(Math.cos(angle)) * length)];
 }
-/* Up to four normal numbers below 2: output `group` has 256 blocks of its own. */
+/* Four normal numbers below 2 in magnitude. Each output `group` has its own 256 blocks. */
 function cutNormals(block, group) {
   const numbers = [];
   for (let index = 256 * group; numbers.length < 4; index++) {
@@ -44,7 +44,7 @@ function cutNormals(block, group) {
   }
   return numbers.slice(0, 4);
 }
-/* `latents.draw_z` of one seed; `truncation` is null or a number. */
+/* `latents.draw_z` for one seed; `truncation` is null or a number. */
 function drawZ(seed, size, truncation) {
   const block = blocks(fold(0, seed)), z = new Float32Array(size);
   for (let i = 0; i < size; i += 4) {
@@ -56,7 +56,7 @@ function drawZ(seed, size, truncation) {
   }
   return z;
 }
-/* `latents.draw_labels` of one seed. */
+/* `latents.draw_labels` for one seed. */
 const drawLabel = (seed, classes) => blocks(fold(1, seed))(0)[0] % classes;
 
 /* `walks.slerp` at one fraction. */

@@ -1,4 +1,4 @@
-"""An export as a LiteRT (TensorFlow Lite) file, for phones and small devices."""
+"""Exports a LiteRT (TensorFlow Lite) file, for phones and small devices."""
 
 import pathlib
 
@@ -18,7 +18,7 @@ def write(model, folder, specs):
     """See `formats.py`."""
     import tensorflow as tf
 
-    # Keras allows TensorFlow's own operations too, which plain LiteRT cannot run.
+    # By default, Keras also allows TensorFlow's operations, unlike plain LiteRT.
     builtins = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     model.export(
         str(pathlib.Path(folder) / FILE),

@@ -1,23 +1,23 @@
-"""What the inputs and outputs of an export mean, in words."""
+"""Describes the inputs and outputs of an export in words."""
 
-# A format of one network has no checks of its own: this says what to give it.
+# Formats with one network do not check their inputs. These words tell what is valid.
 _MEANINGS = {
     "z": "latent vectors, drawn from N(0, I); finite",
     "labels": "classes, from 0 to {last}",
-    "seeds": "any numbers: z is drawn from them",
+    "seeds": "any numbers, from which z is drawn",
     "truncation": "0 for none, or the factor of a z cut at two standard deviations",
     "images": "rows from the top, {colours}, values in [-1, 1]",
     "pixels": "rows from the top, {colours}, 0 to 255",
     "png_bytes": "PNG files",
 }
 _ATTENTION = (
-    "what share each location (two axes) takes from each location that the layer looks "
-    "at (two axes)"
+    "the share of attention that each location (two axes) gives to each location that "
+    "the layer looks at (two axes)"
 )
 
 
 def meanings(signatures, config):
-    """What each tensor of some signatures means.
+    """Returns the meaning of each tensor of some signatures.
 
     Args:
         signatures: dict, see `ServedModel.signatures`.
@@ -28,7 +28,7 @@ def meanings(signatures, config):
     """
     words = {
         "last": config["num_classes"] - 1,
-        "colours": "grey" if config["image_channels"] == 1 else "red, green, blue",
+        "colours": "gray" if config["image_channels"] == 1 else "red, green, blue",
     }
     names = {
         name

@@ -1,10 +1,10 @@
-"""The page that goes with an exported generator: what it is, what is known of it."""
+"""Writes the model card of an exported generator: what it is and how it performs."""
 
 from sagan_tf.evaluation.comparison import TITLES
 from sagan_tf.exports.formats import FORMATS, SAVED_MODEL, WEB
 from sagan_tf.exports.hub_header import hub_header
 
-# Longer lists of classes are in export.json only.
+# Longer lists of classes are only in export.json.
 _MOST_CLASSES = 100
 
 _INTRODUCTION = """
@@ -19,13 +19,13 @@ _IN_PYTHON = """In this folder:
 
 {code}
 
-These are not the images that `python -m sagan_tf.sample` draws for seed 0: its random
-numbers are others."""
+These are not the images that `python -m sagan_tf.sample` draws for seed 0, because it
+uses other random numbers."""
 _IN_A_BROWSER = """\
 Open `index.html` in a browser. It needs no server and no network. A seed gives the
-image of `python -m sagan_tf.sample`, to one of 256 levels. `generator.js` has this
-network as an ONNX file, compressed by gzip and written in base64. `runtime` has ONNX
-Runtime (MIT license) and the licenses of its parts."""
+same image as `python -m sagan_tf.sample`, to within one of 256 levels. `generator.js`
+has this network as an ONNX file, compressed with gzip and written in base64. `runtime`
+has ONNX Runtime (MIT license) and the licenses of its parts."""
 _LOADING = """## Load it
 
 {how}
@@ -54,16 +54,16 @@ From Python, in this folder:
 {rows}
 
 N, the number of images, is 1 or more, and the same for all inputs. `sample` and
-`sample_png` draw z from the seed. The same {same} the same image, bit by bit on one
+`sample_png` draw z from the seed. The same {same} the same image, bit for bit on one
 machine, whatever the other images of the request are. It is the image of
 `python -m sagan_tf.sample`, except that rounding may move a value by one level of 256.
-A `truncation` of 0 is none, z ~ N(0, I). Above 0, z comes from a normal distribution
+A `truncation` of 0 means none: z ~ N(0, I). Above 0, z comes from a normal distribution
 cut at two standard deviations, times `truncation`. For a z of zeros, use
-`serving_default`. A row of TensorFlow Serving's JSON is:
+`serving_default`. This is a row of TensorFlow Serving's JSON:
 
     {{"signature_name": "sample_png", "instances": [{row}]}}
 
-Other inputs are an `InvalidArgument` error.
+Invalid inputs raise an `InvalidArgument` error.
 """
 _LIMITS = """## Limits
 
@@ -74,34 +74,34 @@ _LIMITS = """## Limits
 {runtime}
 - export.json has the SHA-256 of all files, the versions and the full configuration."""
 _UNKNOWN_LICENSE = """\
-- This file does not know the license of the training images. On the Hugging Face Hub,
-  where this file is README.md, state one in place of `unknown`."""
+- The license of the training images is unknown here. On the Hugging Face Hub, where
+  this file is README.md, replace `unknown` with a license."""
 _RUN = """## Draw more, fine-tune
 
-`run/` has the checkpoint that this was made from, with both networks. `sagan_tf` reads
-it from here:
+`run/` has the checkpoint of this export, with both networks. `sagan_tf` reads it from
+the Hub:
 
     python -m sagan_tf.sample --workdir={address} --output=grid.png
     python -m sagan_tf.train --initialize_from={address} \\
         --dataset=folder:my_images --workdir=runs/mine
 """
 _SAVED_MODEL_LIMITS = """\
-- Runtimes other than TensorFlow may leave out the checks of inputs: OpenVINO does.
-  Under XLA `sample` and `sample_png` draw other random numbers."""
+- Runtimes other than TensorFlow may skip the checks of inputs, as OpenVINO does.
+  Under XLA, `sample` and `sample_png` draw different random numbers."""
 _NETWORK_LIMITS = """\
 - Nothing checks the inputs: for a label that is no class, {runtime} fails or draws
-  some image."""
+  an arbitrary image."""
 _UNCONDITIONAL_LIMITS = "- Nothing checks the inputs."
 
 
 def model_card(record):
-    """The page, in Markdown.
+    """Returns the card in Markdown.
 
     Args:
         record: dict, the content of export.json, see `export.py`.
 
     Returns:
-        Text.
+        str, the card.
     """
     classes = record["config"]["num_classes"]
     is_saved_model = record["format"] == SAVED_MODEL
@@ -122,7 +122,7 @@ def model_card(record):
 
 
 def title(config):
-    """What an exported generator is.
+    """Returns the title of an exported generator.
 
     Args:
         config: dict with `"resolution"`, `"image_channels"` and `"num_classes"`.
@@ -131,7 +131,7 @@ def title(config):
         str, one line.
     """
     size, classes = config["resolution"], config["num_classes"]
-    colours = "grey" if config["image_channels"] == 1 else "RGB"
+    colours = "gray" if config["image_channels"] == 1 else "RGB"
     kind = f"{classes:,} classes" if classes else "unconditional"
     return f"SAGAN generator, {size} x {size} {colours}, {kind}"
 
@@ -140,7 +140,7 @@ def _what(record):
     if record["format"] == SAVED_MODEL:
         return _SAVED_MODEL
     if record["format"] == WEB:
-        return "for browsers. It needs one to run"
+        return "for browsers. It needs a browser to run"
     module = FORMATS[record["format"]]
     return f"for {module.TITLE}. It needs {module.RUNTIME} to run"
 
@@ -159,7 +159,7 @@ def _limits(record):
 
 
 def _code(record, loading):
-    """Lines of Python, indented, that draw three images from the folder."""
+    """Returns indented lines of Python that draw three images from the folder."""
     config = record["config"]
     imports, rest = loading.split("\n\n", 1)
     lines = [
@@ -174,14 +174,14 @@ def _code(record, loading):
         lines.append(f'inputs["labels"] = np.array({labels}, "int32")')
     lines += [
         *rest.splitlines(),
-        "# As `sagan_tf` rounds: all 256 levels have the same width.",
+        "# `sagan_tf` rounds like this: all 256 levels have the same width.",
         'pixels = (images * 127.5 + 128).clip(0, 255).astype("uint8")',
     ]
     return "\n".join(f"    {line}" if line else "" for line in lines)
 
 
 def _loading(record):
-    """How one network is loaded, and what goes in and comes out."""
+    """Returns the section on loading one network, with its inputs and outputs."""
     (signature,) = record["signatures"].values()
     rows = [
         f"| {kind} | {_tensor(name, info)} | {record['meanings'][name]} |"
@@ -212,7 +212,7 @@ def _about(record):
         "weights": f"{record['parameters']:,} parameters, {weights}",
         "network": _network(config),
         "imported from": imported and _imported(imported),
-        # Nobody knows how an import was trained.
+        # The training of an imported run is unknown.
         "training": None if imported else _training(config),
         "trained with": ", ".join(map(_versions, record["trained_with"][-1:])),
         "exported with": f"{_versions(record['exported_with'])}, {record['time']}",
@@ -256,7 +256,7 @@ def _training(config):
 
 
 def _versions(entry):
-    """An entry of versions.json in words."""
+    """Describes an entry of versions.json in words."""
     names = [f"{name} {entry[name]}" for name in ("sagan_tf", "tensorflow", "keras")]
     if entry["git_commit"]:
         changed = ", changed since" if entry["git_changed"] else ""
@@ -269,8 +269,8 @@ def _signatures(record):
         return "<br>".join(_tensor(name, info) for name, info in infos.items())
 
     rows = [
-        f"| `{name}` | {tensors(found['inputs'])} | {tensors(found['outputs'])} |"
-        for name, found in record["signatures"].items()
+        f"| `{name}` | {tensors(infos['inputs'])} | {tensors(infos['outputs'])} |"
+        for name, infos in record["signatures"].items()
     ]
     same, label = "seed gives", ""
     if record["config"]["num_classes"]:

@@ -1,4 +1,4 @@
-"""An export that is one network from z and labels to images: all but a SavedModel."""
+"""Exports one network from z and labels to images: all formats but SavedModel."""
 
 import keras
 import tensorflow as tf
@@ -12,7 +12,7 @@ from sagan_tf.progress import without_notices
 
 
 def write_network(generator, folder, name, num_classes=0):
-    """Writes a generator in a format and compares it with itself in its own runtime.
+    """Writes a generator in a format, and compares both in the format's runtime.
 
     Args:
         generator: `keras.Model`, see `fold_generator`.
@@ -21,17 +21,17 @@ def write_network(generator, folder, name, num_classes=0):
         num_classes: int, 0 for an unconditional generator.
 
     Returns:
-        The signatures, as `ServedModel.signatures` has them, and the differences, see
-        `checks.compare_images`.
+        The signatures, in the form of `ServedModel.signatures`, and the differences,
+        see `checks.compare_images`.
 
     Raises:
         BadInput: the export does not draw what the generator draws.
-        OSError: it cannot be written.
+        OSError: the export cannot be written.
     """
     module = FORMATS[name]
     folded = fold_generator(generator)
     standard = with_standard_layers(folded)
-    # The name of an output, in the formats that have names, is its key.
+    # The key is the output's name, in formats that have names.
     outputs = {"images": standard.outputs[0]}
     if name == WEB:
         for layer in attention_layers(folded):

@@ -1,4 +1,4 @@
-"""An export as an ONNX file, which ONNX Runtime and many other programs open."""
+"""Exports an ONNX file, which ONNX Runtime and many other programs open."""
 
 import pathlib
 
@@ -17,9 +17,9 @@ session = onnxruntime.InferenceSession("generator.onnx")
 def write(model, folder, specs):
     """See `formats.py`.
 
-    Not by `keras.Model.export`: tf2onnx copies constants again and again, and took more
-    than 14 GB for the 170 MB of a generator of the official size. Here it sees weights
-    as further inputs, which then become constants.
+    It does not use `keras.Model.export`: tf2onnx copies constants again and again, and
+    took more than 14 GB for the 170 MB of a generator of the official size. Here, it
+    sees the weights as extra inputs, and they become constants afterwards.
     """
     import keras
     import onnx
@@ -47,7 +47,7 @@ def write(model, folder, specs):
         onnx.numpy_helper.from_array(keras.ops.convert_to_numpy(each), name)
         for name, each in zip(names, variables)
     )
-    # The number of images has one name everywhere, not one that tf2onnx counts up.
+    # The number of images has one name everywhere. tf2onnx would number the names.
     for tensor in (*network.graph.input, *network.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = "N"
     onnx.save(network, pathlib.Path(folder) / FILE)

@@ -1,4 +1,4 @@
-"""ONNX Runtime for browsers: an npm package, and what a page needs of it."""
+"""ONNX Runtime for browsers: an npm package, and the parts that a page needs."""
 
 import importlib.util
 import pathlib
@@ -11,14 +11,14 @@ from sagan_tf.run.records import read_json
 NAME = "onnxruntime-web"
 # scripts/test.sh installs it.
 TRIED_VERSION = "1.30.0"
-# Of several builds the one for processors alone: WebAssembly.
+# The build for CPUs only: WebAssembly.
 SCRIPT = "ort.wasm.min.js"
 _PACKED = {
     "module": "ort-wasm-simd-threaded.mjs",
     "binary": "ort-wasm-simd-threaded.wasm",
 }
-# The npm package has no text of its license. The Python package of the same project,
-# which the export needs, has it.
+# The npm package lacks the text of its license. The Python package of the same project,
+# which the export needs, has the text.
 _LICENSES = ("LICENSE", "ThirdPartyNotices.txt")
 
 
@@ -26,14 +26,14 @@ def find_package(path=None):
     """Finds the folder of the npm package and checks it.
 
     Args:
-        path: of the folder. `None`: `node_modules/onnxruntime-web` in the current
-            folder or in the nearest one above it.
+        path: path of the folder. `None`: `node_modules/onnxruntime-web` in the
+            current folder or the nearest folder above it.
 
     Returns:
         `pathlib.Path`.
 
     Raises:
-        BadInput: it is not there, is damaged, or is another package or version.
+        BadInput: the folder is missing, damaged, or has another package or version.
     """
     install = f"npm install {NAME}@{TRIED_VERSION}"
     here = pathlib.Path.cwd()
@@ -53,14 +53,14 @@ def find_package(path=None):
         lacks = f"which lacks {', '.join(missing)}" if missing else "another package"
         raise BadInput(
             f"onnxruntime_web must be the folder of the npm package {NAME}, version "
-            f"{TRIED_VERSION} or one like it. Received: {package}, {lacks}. Try "
+            f"{TRIED_VERSION} or a similar one. Received: {package}, {lacks}. Try "
             f"{install}."
         )
     return package
 
 
 def version(package):
-    """The version of the package in a folder: str."""
+    """Returns the version of the package in a folder: str."""
     return _about(package)["version"]
 
 
@@ -69,14 +69,14 @@ def _about(package):
 
 
 def copy_runtime(package, folder):
-    """Writes what a page needs into a new folder, with the licenses.
+    """Copies the parts that a page needs into a new folder, with the licenses.
 
     Args:
         package: `pathlib.Path`, see `find_package`.
         folder: `pathlib.Path`.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the folder cannot be written.
     """
     folder.mkdir()
     shutil.copyfile(package / "dist" / SCRIPT, folder / SCRIPT)

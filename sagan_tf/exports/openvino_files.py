@@ -1,4 +1,4 @@
-"""An export as OpenVINO's two files, for Intel's processors and graphics."""
+"""Exports OpenVINO's two files, for Intel's processors and graphics."""
 
 import pathlib
 
@@ -6,7 +6,7 @@ TITLE = "OpenVINO"
 RUNTIME = "OpenVINO"
 MODULES = ("openvino",)
 FILE = "generator.xml"
-# Without the hint, processors that have bfloat16 compute in it.
+# Without the hint, processors with bfloat16 compute in bfloat16.
 LOADING = """\
 import openvino
 
@@ -23,7 +23,7 @@ def write(model, folder, specs):
     try:
         model.export(path, format="openvino", verbose=False, input_signature=signature)
     except RuntimeError as error:
-        # Streams of C++ do not say why they fail.
+        # C++ streams do not say why they fail.
         if "iostream" not in str(error):
             raise
         text = f"OpenVINO's files could not be written to {folder}: {error}."

@@ -1,4 +1,4 @@
-"""Where exported weights come from: the part of export.json that a run tells."""
+"""The origin of exported weights: the part of export.json that describes a run."""
 
 import json
 import pathlib
@@ -6,7 +6,7 @@ import pathlib
 from sagan_tf.run.records import EVALUATIONS, NUMBER, TEXT, find_json, read_metrics
 
 _KEYS = ("from", "written_by", "files", "step", "notes")
-# What a line of evaluations.jsonl must have to be about exported weights.
+# The fields that a line of evaluations.jsonl must have.
 _RECORD = {
     "subject": str,
     "step": (int, type(None)),
@@ -20,18 +20,18 @@ _RECORD = {
 
 
 def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
-    """What the directory of a run tells.
+    """Reads the origin of weights from the directory of a run.
 
     Args:
         workdir: path of the run.
-        checkpoint, ema: what was asked for, see `building.load_generator`.
-        config, class_names, step: what that returned.
+        checkpoint, ema: arguments of `building.load_generator`.
+        config, class_names, step: results of `building.load_generator`.
 
     Returns:
-        Dict that can be JSON.
+        Dict for JSON.
 
     Raises:
-        BadInput: one of its files is damaged.
+        BadInput: a file of the run is damaged.
     """
     has_ema = config.ema_decay is not None
     workdir = pathlib.Path(workdir)
@@ -52,7 +52,7 @@ def origin_of_run(workdir, checkpoint, ema, config, class_names, step):
 
 
 def origin_in_memory(generator, num_classes, class_names):
-    """What a generator without a run tells: the same keys, some without value.
+    """Returns the same keys for a generator without a run, some without value.
 
     Args:
         generator: functional `keras.Model`.
@@ -60,7 +60,7 @@ def origin_in_memory(generator, num_classes, class_names):
         class_names: sequence of str, by label; may be empty.
 
     Returns:
-        Dict that can be JSON.
+        Dict for JSON.
     """
     _, size, _, channels = generator.output.shape
     config = {
@@ -79,16 +79,16 @@ def origin_in_memory(generator, num_classes, class_names):
 
 
 def find_evaluations(workdir, step, averaged, has_ema):
-    """Evaluations of exactly the exported weights: the newest of each kind.
+    """Finds the newest evaluation of each kind for exactly the exported weights.
 
-    Those with standing statistics are left out: the export has moving averages.
+    Leaves out those with standing statistics, because the export has moving averages.
 
     Args:
         workdir: path of the run.
         step: int.
-        averaged: bool, whether they are averaged weights.
+        averaged: bool, whether the exported weights are averaged.
         has_ema: bool, whether the run has averaged weights. Without them, protocols
-            evaluate the weights as trained.
+            evaluate the trained weights.
 
     Returns:
         List of records, see `evaluator.py`.

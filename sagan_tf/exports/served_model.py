@@ -1,15 +1,15 @@
-"""A SavedModel as a server has it: loaded into a session, without its Python objects.
+"""Loads a SavedModel as a server does: into a session, without its Python objects.
 
 TensorFlow Serving, the C API and `saved_model_cli` restore a model's variables through
-its graph. `tf.saved_model.load` restores them through its objects, and so opens models
-that no server opens (github.com/keras-team/keras/issues/19274).
+its graph. `tf.saved_model.load` restores them through its objects, so it opens models
+that no server can open (github.com/keras-team/keras/issues/19274).
 """
 
 import tensorflow as tf
 
 from sagan_tf.progress import without_notices
 
-# A signature for the loader itself, and the one that is listed first.
+# A signature for the loader itself, and the first signature in lists.
 _HIDDEN, _DEFAULT = "__saved_model_init_op", "serving_default"
 
 
@@ -20,7 +20,7 @@ class ServedModel:
         folder: path of the SavedModel.
 
     Raises:
-        tf.errors.OpError, OSError: it cannot be loaded.
+        tf.errors.OpError, OSError: the model cannot be loaded.
     """
 
     def __init__(self, folder):
@@ -49,7 +49,7 @@ class ServedModel:
             Dict of name to array; strings are arrays of `bytes`.
 
         Raises:
-            tf.errors.OpError: the model refuses it.
+            tf.errors.OpError: the model refuses the request.
         """
         definition = self._signatures[signature]
         feeds = {definition.inputs[k].name: value for k, value in inputs.items()}
@@ -57,7 +57,7 @@ class ServedModel:
         return self._session.run(fetches, feeds)
 
     def signatures(self):
-        """What the model answers: signature -> "inputs", "outputs" -> name -> tensor.
+        """Returns the signatures: name -> "inputs", "outputs" -> name -> tensor.
 
         A tensor is a dict of its `"dtype"` and its `"shape"`, a list with `None` for
         the number of images.

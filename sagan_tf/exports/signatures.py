@@ -1,20 +1,21 @@
-"""What an exported generator answers: functions of tensors, ready for a SavedModel.
+"""The signatures of an exported generator: functions of tensors, for a SavedModel.
 
-N images, R rows and columns, C channels. The first dimension of all inputs and outputs
-is N, which TensorFlow Serving's batching and its JSON of rows need.
+N is the number of images, R that of rows and columns, C that of channels. The first
+dimension of all inputs and outputs is N, as TensorFlow Serving's batching and its JSON
+of rows require.
 
 serving_default  z (N, z_dim) float32, labels (N,) int32 -> pixels (N, R, R, C) uint8
 images           the same -> images (N, R, R, C) float32 in [-1, 1]
 sample           labels (N,) int32, seeds (N,) int64, truncation (N,) float32 -> pixels
-sample_png       the same -> png_bytes (N,) string, a PNG file each
-attention        z, labels -> pixels and, for each attention layer, under its name, its
+sample_png       the same -> png_bytes (N,) string, one PNG file for each image
+attention        z, labels -> pixels and, under the name of each attention layer, its
                  map (N, H, W, K, L) float32, see `with_attention_scores`
 
-An unconditional generator takes no labels, and one without attention layers has no
+An unconditional generator takes no labels. A generator without attention layers has no
 `attention`. `sample` and `sample_png` draw z as `sagan_tf.sample` does, and compute one
 image after another, so an image has the same bits whatever N and the other images are.
-The other signatures compute all N together, which is faster. `truncation` is that of
-`sagan_tf.sample`, except for 0, which means none: z ~ N(0, I).
+The other signatures compute all N images together, which is faster. `truncation` means
+the same as in `sagan_tf.sample`, except that 0 means none: z ~ N(0, I).
 """
 
 import functools
@@ -26,25 +27,25 @@ from sagan_tf.model import latents
 from sagan_tf.model.generating import generate
 from sagan_tf.networks.attention_scores import attention_layers, with_attention_scores
 
-# In place of the `None` of `latents.draw_z`, which no tensor can be. For a truncation
-# of 0, clients can give a z of zeros to the other signatures.
+# Stands for the `None` of `latents.draw_z`, because a tensor cannot be `None`. For a
+# real truncation of 0, clients can give a z of zeros to the other signatures.
 NO_TRUNCATION = 0.0
 
 
 def make_signatures(generator, num_classes=0):
-    """The functions, which check their inputs, and the inputs that they take.
+    """Returns the functions of the signatures and their input specs.
 
-    A wrong input is an `InvalidArgument` error that names it: a label that is no class,
-    inputs of unequal N, no image at all, another rank or z_dim, z that is not finite, a
-    truncation that is negative or not finite.
+    The functions raise an `InvalidArgument` error that names a wrong input: a label
+    that is no class, inputs of unequal N, no images, another rank or z_dim, z that is
+    not finite, a truncation that is negative or not finite.
 
     Args:
         generator: from `fold_generator`, or another functional `keras.Model` with the
-            inputs and the output of `build_generator`'s.
+            inputs and the output of `build_generator`.
         num_classes: int, 0 for an unconditional generator.
 
     Returns:
-        Dict of the signature's name to a function of tensors, which returns a dict of
+        Dict of signature name to a pair: a function of tensors that returns a dict of
         name to tensor, and the list of its inputs, `tf.TensorSpec` with names.
     """
     labels = [tf.TensorSpec([None], tf.int32, name="labels")] if num_classes else []
@@ -83,7 +84,7 @@ def _z_dim(generator):
 
 
 def _from_seeds(generator, specs, num_classes, output):
-    """A function of labels if there are classes, seeds and truncation."""
+    """Returns a function of labels (if there are classes), seeds and truncation."""
     returned = tf.TensorSpec([], tf.string)
     if output == "pixels":
         returned = tf.TensorSpec(generator.output.shape[1:], tf.uint8)
@@ -102,7 +103,7 @@ def _from_seeds(generator, specs, num_classes, output):
 
 
 def draw_z(seeds, z_dim, truncation):
-    """`latents.draw_z` with a truncation for each image.
+    """Does `latents.draw_z` with a truncation for each image.
 
     Args:
         seeds: `(N,)` int64 tensor.
@@ -118,13 +119,13 @@ def draw_z(seeds, z_dim, truncation):
 
 
 def _checked(inputs, specs, num_classes):
-    """The inputs, to be used only after all checks have passed: list."""
+    """Returns the list of inputs, which exist only after all checks have passed."""
     # A server feeds any shape: only `ensure_shape` checks the rank.
     inputs = [tf.ensure_shape(x, spec.shape) for x, spec in zip(inputs, specs)]
     names = [spec.name for spec in specs]
     counts = tf.stack([tf.shape(x)[0] for x in inputs])
     fine = (counts == counts[0]) & (counts[0] > 0)
-    rules = [(fine, f"{', '.join(names)} must be equally many, 1 or more.", counts)]
+    rules = [(fine, f"{', '.join(names)} must have equal lengths, 1 or more.", counts)]
     for name, x in zip(names, inputs):
         if name == "labels":
             limits = f"labels must be from 0 to {num_classes - 1}."

@@ -1,4 +1,4 @@
-"""An export as a page that draws in a browser: the ONNX file and what shows it.
+"""Exports a page that draws in a browser: the ONNX file and what shows its images.
 
 index.html        the page
 generator.js      the ONNX file, packed: images, and a map for each attention layer
@@ -11,20 +11,20 @@ from sagan_tf.exports import onnx_file, onnxruntime_web, packed_files
 from sagan_tf.files import write_text
 
 TITLE = "browsers"
-# What compares it with the live generator. The page has the same runtime's build for
-# browsers.
+# The runtime that compares the network with the live generator. The page has its build
+# for browsers.
 RUNTIME = onnx_file.RUNTIME
 MODULES = onnx_file.MODULES
 FILE = "generator.js"
 PAGE = "index.html"
-LOADING = None  # It is for people, see `model_card.py`.
+LOADING = None  # The page is for people, see `model_card.py`.
 _NAME = "generator"
 _TEMPLATE = pathlib.Path(__file__).with_name("web_page.html")
 _LATENTS = pathlib.Path(__file__).with_name("latents.js")
 
 
 def write(model, folder, specs):
-    """See `formats.py`; the network alone."""
+    """See `formats.py`. Writes only the network."""
     folder = pathlib.Path(folder)
     onnx_file.write(model, folder, specs)
     network = folder / onnx_file.FILE
@@ -33,7 +33,7 @@ def write(model, folder, specs):
 
 
 def open_session(folder):
-    """The network in ONNX Runtime's build for Python: `InferenceSession`."""
+    """Opens the network in ONNX Runtime for Python: `InferenceSession`."""
     import onnxruntime
 
     network = packed_files.unpack(pathlib.Path(folder) / FILE, _NAME)
@@ -50,15 +50,15 @@ def write_page(generator, folder, title, about, package):
     """Writes the page and its runtime beside the network.
 
     Args:
-        generator: `keras.Model` that was written.
+        generator: `keras.Model`, the exported one.
         folder: `pathlib.Path` of the export.
-        title: str, what it is.
+        title: str, describes the generator.
         about: dict with `"step"`, `"ema"`, `"class_names"` and `"config"`, see
             `origin.py`.
         package: `pathlib.Path`, see `onnxruntime_web.find_package`.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: a file cannot be written.
     """
     from sagan_tf.attention_maps import page
     from sagan_tf.networks.attention_scores import attention_layers, map_shape

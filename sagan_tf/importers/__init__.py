@@ -13,18 +13,18 @@ from sagan_tf.importers import (
     torch_files,
 )
 
-# What `--from` understands: a module that reads such files, and the layouts that they
-# may have. The reader has
-#   INPUT               str, what `--input` has to be
-#   files(path)         list of the files that would be read, empty if there are none of
-#                       this format; looks at names alone
-#   read(path)          dict of tensor name to array; BadInput if they are damaged
+# The values of `--from`: a module that reads such files, and the layouts that they may
+# have. The reader has
+#   INPUT               str, what `--input` must be
+#   files(path)         list of the files to read, empty if there are no files of this
+#                       format; looks at names only
+#   read(path)          dict of tensor name to array; BadInput if files are damaged
 # A layout is a module with
 #   DESCRIPTION         str, whose code writes such checkpoints
-#   OPTIONS             tuple of str, flags of `import_weights` for this layout alone
+#   OPTIONS             tuple of str, flags of `import_weights` for this layout only
 #   TELLING             str, regular expression of names that only its tensors have
-#   translate(tensors, given)   `Translation`; given: dict of the flags that were given
-#                       (fields of `Config`, OPTIONS), for what shapes cannot tell
+#   translate(tensors, given)   `Translation`; given: dict of the flags on the command
+#                       line (fields of `Config`, OPTIONS), for what shapes cannot tell
 SOURCES = {
     "official-tf1": (tf1_files, (official_tf1, tfgan_example)),
     "biggan-pytorch": (torch_files, (biggan_pytorch,)),
@@ -38,13 +38,13 @@ def read(kind, path):
 
     Args:
         kind: key of `SOURCES`.
-        path: of a file or folder.
+        path: path of a file or folder.
 
     Returns:
         The layout (module), and a dict of tensor name to array.
 
     Raises:
-        BadInput: it cannot be read, or is of another kind, perhaps of one known here.
+        BadInput: the checkpoint cannot be read, or is of another kind.
     """
     reader, layouts = SOURCES[kind]
     if not reader.files(path):
@@ -63,12 +63,12 @@ def read(kind, path):
 
 
 def recognizes(layout, names):
-    """Whether there are names of a layout's tensors among these."""
+    """Returns True if at least one name is that of a layout's tensor."""
     return any(re.fullmatch(layout.TELLING, name) for name in names)
 
 
 def _hint(kind, path):
-    """What to try, if a path is no checkpoint of a kind."""
+    """Returns what to try if a path is no checkpoint of a kind."""
     for other, (reader, layouts) in SOURCES.items():
         try:
             tensors = reader.read(path) if other != kind and reader.files(path) else {}

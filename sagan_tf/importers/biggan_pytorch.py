@@ -1,13 +1,13 @@
 """Checkpoints of ajbrock/BigGAN-PyTorch, trained as a SAGAN.
 
-That is what its script launch_SAGAN_bs128x2_ema.sh trains: z goes into the first layer
-alone, and batch normalization looks up a gain and a bias for each class.
+Its script launch_SAGAN_bs128x2_ema.sh trains such networks: only the first layer reads
+z, and batch normalization looks up a gain and a bias for each class.
 
 | there | here |
 | --- | --- |
 | gain e of a class, multiplied as 1 + e | gamma = 1 + e |
 | theta, phi, g, o of attention | query, key, value, output |
-| u0, iterated once at inference too | u |
+| u0, with one iteration at inference too | u |
 """
 
 import numpy as np
@@ -35,10 +35,10 @@ _NAMES = torch_networks.Names(
     statistics="stored_",
 )
 
-# `layers.bn` has it, whatever --BN_eps is; and the script's --BN_eps.
+# The epsilon of `layers.bn`, whatever --BN_eps is, and the script's --BN_eps.
 _LAST_EPSILON = 1e-5
 
-# Tensors that only other settings than the script's leave.
+# Tensors that exist only with settings different from the script's.
 _OTHER_SETTINGS = {
     "shared.weight": "--G_shared (BigGAN's shared embedding of classes)",
     "blocks.0.0.bn1.bn.running_mean": "--cross_replica (it adds the gain)",
@@ -54,21 +54,21 @@ def translate(tensors, given):
     `batch_norm_epsilon`, which no tensor tells, is 1e-5 by default, as in the script.
 
     Raises:
-        BadInput: it was trained with settings that make other networks than ours.
+        BadInput: it was trained with settings whose networks differ from ours.
     """
     for prefix in _NAMES.prefixes.values():
         for name, setting in _OTHER_SETTINGS.items():
             if f"{prefix}{name}" in tensors:
                 raise BadInput(
-                    "The checkpoint must be of the settings of BigGAN-PyTorch's SAGAN "
+                    "The checkpoint must have the settings of BigGAN-PyTorch's SAGAN "
                     f"script. Received: {prefix}{name}, which comes from {setting}. "
                     "Our networks have no such layer; nothing was written."
                 )
     epsilon = given.get("batch_norm_epsilon", _LAST_EPSILON)
     result = torch_networks.translate(tensors, _NAMES, epsilon, 0.9999, 2000)
 
-    # No setting changes the last epsilon there. Here it is the blocks' epsilon. The
-    # gain makes up for it: exact at inference.
+    # In BigGAN-PyTorch, no setting changes the last epsilon. Here it is the blocks'
+    # epsilon. The gain compensates for this, exactly at inference.
     def gamma(gain, variance):
         return gain * np.sqrt((variance + epsilon) / (variance + _LAST_EPSILON))
 

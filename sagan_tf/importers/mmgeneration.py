@@ -1,15 +1,15 @@
-"""Checkpoints of open-mmlab/mmgeneration, of its SAGAN configs (SNGANGenerator).
+"""Checkpoints of open-mmlab/mmgeneration's SAGAN configs (SNGANGenerator).
 
 | there | here |
 | --- | --- |
 | images blue, green, red | red, green, blue |
 | gain of a class, as 1 + e (or e, with some initial values) | gamma |
-| it and the bias divided by their sigma, in most configs | stored divided |
+| this gain and the bias divided by their sigma, in most configs | stored divided |
 | theta, phi, g, o of attention | query, key, value, output |
 | sigma = u^T W v of stored vectors, or one iteration | u for which ours is the same |
 
-The config, which `tools/train.py` keeps in the checkpoint, has what no tensor tells:
-epsilon of batch normalization, whether ReLU is in place, whether gains are 1 + e.
+`tools/train.py` keeps the config in the checkpoint. It tells what no tensor tells: the
+epsilon of batch normalization, whether ReLU is in place, and whether gains are 1 + e.
 """
 
 import ast
@@ -44,29 +44,29 @@ _NAMES = torch_networks.Names(
     class_norm=".norm",
 )
 _NETWORK_TYPES = r"(SAGAN|SNGAN)Generator|(SAGAN|Proj)Discriminator"
-# With these initial values gains are 1 + e, otherwise e: SNConditionNorm.
+# With these initial values, gains are 1 + e, otherwise e: see SNConditionNorm.
 _GAINS_FROM_ONE = ("BIGGAN", "STUDIO")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What no tensor tells. The defaults are those of mmgeneration's classes."""
+    """Settings that no tensor tells, with the defaults of mmgeneration's classes."""
 
-    epsilon: float = 1e-4  # Of batch normalization.
-    gains_from_one: bool = True  # Whether gamma is 1 + gain.
+    epsilon: float = 1e-4  # That of batch normalization.
+    gains_from_one: bool = True  # True if gamma is 1 + gain.
     relu_in_place: bool = False  # The discriminator's.
     ema_decay: float = 0.999
     ema_start_step: int = 0
 
 
 def translate(tensors, given):
-    """See `importers.SOURCES`: without a discriminator if that has ReLU in place.
+    """See `importers.SOURCES`. Omits a discriminator that has ReLU in place.
 
-    `batch_norm_epsilon` wins over the checkpoint's config, and `image_order` is bgr by
-    default, rgb for checkpoints that mmgeneration converted from StudioGAN.
+    `batch_norm_epsilon` overrides the checkpoint's config. `image_order` is bgr by
+    default; checkpoints that mmgeneration converted from StudioGAN need rgb.
 
     Raises:
-        BadInput: its networks are others than ours.
+        BadInput: the networks differ from ours.
     """
     settings, notes = _settings(tensors)
     is_bgr = given.get("image_order", "bgr") == "bgr"
@@ -89,11 +89,11 @@ def translate(tensors, given):
 
 
 def _settings(tensors):
-    """`Settings`, and a list of notes about what had to be assumed."""
+    """Returns `Settings` and a list of notes about the assumptions."""
     if "meta.config" in tensors:
         return read_settings(str(tensors["meta.config"])), []
-    # Of its configs, the one without spectral norm on the tables of classes is the one
-    # with BigGAN-PyTorch's settings.
+    # Of mmgeneration's configs, only the one with BigGAN-PyTorch's settings has no
+    # spectral norm on the tables of classes.
     tables = {name for name in tensors if ".weight_embedding." in name}
     is_normalized = any(re.search(r"\.(weight_orig|u0)$", name) for name in tables)
     settings = Settings(epsilon=1e-5 if tables and not is_normalized else 1e-4)
@@ -109,14 +109,14 @@ def read_settings(text):
     """Reads a config.
 
     Args:
-        text: str, Python as mmcv prints a config: assignments of values, `dict(...)`
-            and lists. It is parsed, not run.
+        text: str, a config in the Python that mmcv prints: assignments of values,
+            `dict(...)` and lists. The text is parsed, not run.
 
     Returns:
         `Settings`.
 
     Raises:
-        BadInput: it cannot be parsed, or describes networks that are not ours.
+        BadInput: the text cannot be parsed, or its networks differ from ours.
     """
     config = _parse(text)
     model = config.get("model") or {}
@@ -138,7 +138,7 @@ def read_settings(text):
 
 
 def _check_network(name, network):
-    """Refuses what our networks cannot be."""
+    """Raises `BadInput` if a network has a setting that ours cannot have."""
     wrong = {}
     if not re.fullmatch(_NETWORK_TYPES, str(network.get("type", "SAGANGenerator"))):
         wrong["type"] = network["type"]
@@ -157,7 +157,7 @@ def _check_network(name, network):
 
 
 def _parse(text):
-    """The assignments of a config: dict."""
+    """Returns the assignments of a config as a dict."""
     try:
         tree = ast.parse(text)
         return {
@@ -174,7 +174,7 @@ def _parse(text):
 
 
 def _value(node):
-    """The value of an expression of literals and `dict(...)`."""
+    """Returns the value of an expression of literals and `dict(...)`."""
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "dict":
         return {keyword.arg: _value(keyword.value) for keyword in node.keywords}
     if isinstance(node, (ast.List, ast.Tuple)):

@@ -1,7 +1,7 @@
 """Checkpoints of the official code, brain-research/self-attention-gan (TensorFlow 1.5).
 
-Its variables are named `model/g_...` and `model/d_...`. Kernels and `u` have the layout
-of ours; the moving statistics of the blocks have shape (1, 1, 1, C) there.
+Its variables are named `model/g_...` and `model/d_...`. Its kernels and `u` have our
+layout. The moving statistics of its blocks have shape (1, 1, 1, C).
 """
 
 import functools
@@ -23,7 +23,7 @@ _DISCRIMINATOR_SIZES = {
     "d_block6": 4,
 }
 
-# Official names of layers, their parts and variables -> ours. Others are the same.
+# Official names of layers, their parts and variables -> ours, where they differ.
 _OURS = {
     **{scope: f"block_{size}x{size}" for scope, size in _GENERATOR_SIZES.items()},
     **{scope: f"block_{scope[-1]}" for scope in _DISCRIMINATOR_SIZES},
@@ -77,7 +77,7 @@ _DISCRIMINATOR = {
     "d_embedding": ("embedding_map", "u"),
 }
 
-# Tensors that are not needed, and what they are.
+# Unnecessary tensors, and what they are.
 _NOT_NEEDED = {
     r".*/Adam(_1)?": "moments of Adam",
     r"(.*/)?beta[12]_power(_\d+)?": "powers of Adam's betas",
@@ -85,21 +85,21 @@ _NOT_NEEDED = {
 }
 
 _NOTES = (
-    "labels are those of the records that it was trained on, to which the official "
-    "program adds nothing: if they count from 1, as ImageNet's usual ones, label k is "
-    "class k of 1 to 1000, and label 0 was never seen.",
-    "u does not change at inference here. In the official program the generator's u "
-    "changes at each call; the images here are those of its first call.",
+    "labels are those of its training records; the official program adds nothing to "
+    "them. If they count from 1, like ImageNet's usual labels, label k is class k of 1 "
+    "to 1000, and training never used label 0.",
+    "u does not change at inference here. In the official program, the generator's u "
+    "changes at each call; our images are those of its first call.",
 )
 
 
 def our_name(path, size=None):
-    """Our name of something in the official networks.
+    """Returns our name of a layer or variable of the official networks.
 
     Args:
         path: str, the official one: `"g_block3/snconv1/w"`, `"cbn_0"`, `"d_non_local"`.
-        size: int, height of the feature map that this network's attention looks at,
-            which no path tells.
+        size: int, height of the feature map that this network's attention reads;
+            no path tells it.
 
     Returns:
         str, `"block_32x32/convolution_1/kernel"`.
@@ -110,16 +110,16 @@ def our_name(path, size=None):
 
 
 def official_paths(network, size=None):
-    """Where the official code has what.
+    """Returns where the official code keeps our variables.
 
     Args:
         network: `"generator"` or `"discriminator"`.
         size: see `our_name`.
 
     Returns:
-        Dict of our variable's name to its official scope and path inside it:
-        `"block_8x8/shortcut/bias"` to `("g_block1", "snconv3/biases")`. There is a
-        shortcut for every block.
+        Dict of our variable's name to its official scope and the path inside that:
+        `"block_8x8/shortcut/bias"` to `("g_block1", "snconv3/biases")`. Every
+        block has a shortcut.
     """
     scopes = _GENERATOR if network == "generator" else _DISCRIMINATOR
     return {
@@ -130,28 +130,27 @@ def official_paths(network, size=None):
 
 
 def translate(tensors, given):
-    """See `importers.SOURCES`. Nothing has to be given."""
+    """See `importers.SOURCES`. Needs no flag."""
     del given
     fields = {"batch_norm_epsilon": 1e-5}
     return translation(tensors, _name, _weight, fields, {}, _NOTES)
 
 
 def translation(tensors, name_of, weight, fields, settings, notes, table_rank=2):
-    """What is common to the official code and TF-GAN's example.
+    """Makes the `Translation` for the official code or for TF-GAN's example.
 
     Args:
         tensors: dict of name to array.
-        name_of: function of official scope and path to the name of a tensor.
-        weight: function of `official_paths` and our variable's name, that returns its
-            `Weight`.
-        fields, settings, notes: see `Translation`; fields that shapes cannot tell.
-        table_rank: int, axes of the conditional batch norms' tables.
+        name_of: function from an official scope and path to the name of a tensor.
+        weight: function from `official_paths` and our variable's name to its `Weight`.
+        fields, settings, notes: see `Translation`; the fields that shapes cannot tell.
+        table_rank: int, number of axes of the conditional batch norms' tables.
 
     Returns:
         `Translation`.
 
     Raises:
-        BadInput: a tensor that tells something is not there, or makes no sense.
+        BadInput: a tensor that tells a size is missing, or its shape is impossible.
     """
     fields = {**_fields(tensors, name_of, table_rank), **fields}
     sizes = {"generator": fields["attention_resolution"]}
@@ -170,12 +169,12 @@ def translation(tensors, name_of, weight, fields, settings, notes, table_rank=2)
 
 
 def _name(scope, path):
-    """The official name of a variable."""
+    """Returns the official name of a variable."""
     return f"model/{scope}/{path}"
 
 
 def _weight(paths, ours):
-    """The `Weight` of one of our variables; `paths`: see `official_paths`."""
+    """Returns the `Weight` of our variable; for `paths` see `official_paths`."""
     scope, path = paths[ours]
     # (1, 1, 1, C) to (C,).
     cut = (0, 0, 0) if path.endswith(("/mean", "/var")) else ...
@@ -183,7 +182,7 @@ def _weight(paths, ours):
 
 
 def _fields(tensors, name_of, table_rank):
-    """The fields that shapes tell: those of the discriminator if there is one."""
+    """Reads fields from shapes, also the discriminator's if there is one."""
 
     def shape(scope, path, rank, what):
         return shape_of(tensors, name_of(scope, path), rank, what)

@@ -1,8 +1,8 @@
-"""A run directory out of a checkpoint of another implementation.
+"""Makes a run directory from a checkpoint of another implementation.
 
-It is what a training of ours leaves, without the optimizers' state, and with an
-import.json: source, files and their SHA-256, which variable came from which tensors,
-what was ignored and why, notes.
+The directory has what our training leaves, except for the optimizers' state. It also
+has an import.json: the source, the files and their SHA-256, the tensors that each
+variable came from, the ignored tensors with the reasons, and notes.
 """
 
 import collections
@@ -20,15 +20,15 @@ from sagan_tf.importers.translation import convert
 from sagan_tf.networks.variable_names import variables_by_name
 from sagan_tf.run import building, directory, versions
 
-# `dataset` of an imported run whose data set nobody knows. No kind of data set has this
-# name, so commands that need one ask for it.
+# `dataset` of an imported run whose data set is unknown. No data set has this name, so
+# commands that need a data set ask for one.
 _UNKNOWN = "unknown (imported)"
-# What all networks have that can be translated, unless their layout says otherwise.
+# Fields of all translated networks, unless their layout says otherwise.
 _COMMON = {
     "discriminator_head": "projection",
     "spectral_norm_clamp": False,
     "spectral_norm_conditional_batch_norm": False,
-    # Their moving averages are finished, or have no correction that could go on.
+    # Their moving averages are finished, or have no correction to continue.
     "batch_norm_debias": False,
 }
 
@@ -38,12 +38,12 @@ def import_weights(kind, path, workdir, config, given, class_names=None):
 
     Args:
         kind: key of `importers.SOURCES`.
-        path: of the checkpoint.
+        path: path of the checkpoint.
         workdir: path of the run directory, which must not exist or be empty.
-        config: `Config`, of the flags.
-        given: dict of what was given, rather than left at its default: fields of
-            `config`, and OPTIONS of layouts, see `importers.SOURCES`.
-        class_names: path of a text file, the names of the classes by label, or `None`.
+        config: `Config` from the flags.
+        given: dict of the flags that were set explicitly: fields of `config`, and
+            OPTIONS of layouts, see `importers.SOURCES`.
+        class_names: path of a text file with the class names by label, or `None`.
 
     Returns:
         List of str, lines for the user.
@@ -51,7 +51,7 @@ def import_weights(kind, path, workdir, config, given, class_names=None):
     Raises:
         BadInput: the checkpoint cannot be read or translated, or contradicts the
             flags; or `workdir` is not empty. Nothing is written.
-        OSError: it cannot be written.
+        OSError: the run directory cannot be written.
     """
     workdir = pathlib.Path(workdir).resolve()
     if workdir.exists() and not (workdir.is_dir() and not any(workdir.iterdir())):
@@ -78,11 +78,11 @@ def import_weights(kind, path, workdir, config, given, class_names=None):
 
 
 def _merged(config, given, translation):
-    """The flags' config with what the checkpoint tells."""
+    """Returns the flags' config with the checkpoint's values in place."""
     fields = {**_COMMON, **translation.fields}
     settings = {"dataset": _UNKNOWN, **translation.settings}
     if "ema_generator" in translation.networks:
-        # A training that continues may have another decay, or no average.
+        # A continued training may have another decay, or no average.
         settings["ema_decay"] = fields.pop("ema_decay")
     else:
         fields["ema_decay"] = None
@@ -98,7 +98,7 @@ def _merged(config, given, translation):
     settings = {name: v for name, v in settings.items() if name not in given}
     config = dataclasses.replace(config, **{**settings, **fields})
     if config.discriminator_attention == config.generator_attention:
-        # As in the config of a training with one --attention_resolution for both.
+        # As in the config of a run with one --attention_resolution for both networks.
         config = dataclasses.replace(config, discriminator_attention_resolution=None)
     return config.validate()
 
@@ -121,7 +121,7 @@ def _read_class_names(path, num_classes):
 
 
 def _networks(config, translation):
-    """New networks for what the source has: dict of checkpoint item to network."""
+    """Builds the networks that the source has: dict of checkpoint item to network."""
     generator, discriminator = building.networks_from_config(config)
     networks = {"generator": generator}
     if "discriminator" in translation.networks:
@@ -132,7 +132,7 @@ def _networks(config, translation):
 
 
 def _assign(networks, translation, tensors):
-    """Gives all variables their values; returns the `Weight` of each by network."""
+    """Assigns all variables; returns the `Weight` of each, by network."""
     variables = {item: variables_by_name(network) for item, network in networks.items()}
     weights = {
         item: {name: translation.networks[item](name) for name in named}
@@ -146,7 +146,7 @@ def _assign(networks, translation, tensors):
 
 
 def _record(kind, layout, path, translation, weights):
-    """What import.json says: dict."""
+    """Returns the content of import.json: dict."""
     reader, _ = importers.SOURCES[kind]
     ignored = collections.defaultdict(list)
     for name, reason in sorted(translation.ignored.items()):
@@ -189,7 +189,7 @@ def _write(workdir, config, networks, record, class_names):
 
 
 def _report(record, config, workdir):
-    """What the user is told: list of lines."""
+    """Returns the lines to print."""
     files = ", ".join(file["name"] for file in record["files"])
     lines = [f"{files}: {record['written_by']}, step {record['step']:,}"]
     for item, weights in record["translated"].items():
@@ -206,8 +206,8 @@ def _report(record, config, workdir):
     lines += [f"note: {note}" for note in record["notes"]]
     if config.dataset == _UNKNOWN:
         lines.append(
-            "note: nothing tells the training images. To evaluate, give "
-            "--reference_statistics there, or --dataset here."
+            "note: the training images are unknown. To evaluate the run, use evaluate "
+            "--reference_statistics, or import it with --dataset."
         )
     lines.append(
         f"Written: {workdir}. Try python -m sagan_tf.sample "

@@ -1,12 +1,12 @@
-"""Sigma as other projects compute it, and the `u` from which ours is the same.
+"""Other projects' sigma, and the `u` from which our layer computes the same sigma.
 
-With W the weight as a matrix (outputs, inputs), projects have three styles:
+W is the weight as a matrix (outputs, inputs). Projects have three styles:
 
 * `ITERATED`, of BigGAN-PyTorch: one power iteration from the stored u, at inference
   too, as in `SpectralNormalization`: sigma = |W v| with v = W^T u / |W^T u|.
-* `STORED`, of `torch.nn.utils.spectral_norm`: the stored u and v are used at inference
-  as they are: sigma = u^T W v. Weights have moved since u and v were computed, and in
-  averaged weights u and v are averages too, so this sigma is smaller.
+* `STORED`, of `torch.nn.utils.spectral_norm`: inference uses the stored u and v
+  unchanged: sigma = u^T W v. The weights have changed since u and v were computed, and
+  averaged weights come with averages of u and v, so this sigma is smaller.
 * `PLAIN`: no spectral normalization.
 """
 
@@ -14,9 +14,9 @@ import numpy as np
 
 # `SpectralNormalization` divides by |W^T u| + epsilon.
 EPSILON = 1e-12
-# Relative precision of a sigma: that of stored, rounded u and v.
+# Relative precision of a sigma, limited by the rounding of the stored u and v.
 TOLERANCE = 1e-6
-# They bring u to the largest singular value, unless the next one is as large.
+# Enough to reach the largest singular value, unless the next one is as large.
 _POWER_ITERATIONS = 100
 
 
@@ -27,21 +27,21 @@ PLAIN = ("weight",)
 
 
 def source_sigma(weight, *vectors):
-    """What a source divides a weight by at inference: float.
+    """Returns the float by which a source divides a weight at inference.
 
     Args:
         weight: array, first axis the outputs.
-        vectors: arrays, those of the weight's style.
+        vectors: arrays, the vectors of the weight's style.
     """
     sigma = (lambda weight: 1.0, iterated_sigma, stored_sigma)[len(vectors)]
     return sigma(weight, *vectors)
 
 
 def our_u(weight, *vectors):
-    """The u of `SpectralNormalization` for the sigma that `source_sigma` returns.
+    """Returns the u of `SpectralNormalization` for the sigma of `source_sigma`.
 
     Returns:
-        Array of as many values as outputs, `None` if there is none.
+        Array with a value for each output, or `None` if there is no such u.
     """
     if len(vectors) < 2:
         return vectors[0] if vectors else None
@@ -49,34 +49,35 @@ def our_u(weight, *vectors):
 
 
 def iterated_sigma(weight, u):
-    """Sigma after one power iteration from u, see `matching_u`: float."""
+    """Returns sigma after one power iteration from u: float. See `matching_u`."""
     matrix = _as_matrix(weight)
     v = matrix.T @ np.ravel(u).astype(np.float64)
     return float(np.linalg.norm(matrix @ v) / (np.linalg.norm(v) + EPSILON))
 
 
 def stored_sigma(weight, u, v):
-    """Sigma = u^T W v, with a v of as many values as inputs: float."""
+    """Returns sigma = u^T W v, a float. v has a value for each input."""
     return float(np.float64(u) @ _as_matrix(weight) @ np.float64(v))
 
 
 def matching_u(weight, u, sigma):
-    """A u near a given one from which our layer computes a given sigma at inference.
+    """Finds a u near a given u from which our layer computes a given sigma.
 
-    Power iterations raise sigma, up to the largest singular value. A shorter u lowers
-    it: then v = W^T u / (|W^T u| + epsilon) is shorter than 1. With a length at which
-    |W^T u| = epsilon r / (1 - r), sigma becomes r times what it was. The first training
-    step gives u its length back, and training continues with the true sigma.
+    This is the sigma at inference. Power iterations raise it, up to the largest
+    singular value. A shorter u lowers it: v = W^T u / (|W^T u| + epsilon) is then
+    shorter than 1. If |W^T u| = epsilon r / (1 - r), sigma becomes r times as large.
+    The first training step restores the length of u, and training continues with the
+    true sigma.
 
     Args:
         weight: array, first axis the outputs.
-        u: array of as many values as outputs.
+        u: array with a value for each output.
         sigma: float.
 
     Returns:
-        float32 array of u's shape. `None` if there is no such u: sigma is not positive
-        or above the largest singular value, or W^T u is 0. NaN if an argument is not
-        finite.
+        float32 array of u's shape. `None` if there is no such u: sigma is not positive,
+        sigma is above the largest singular value, or W^T u is 0. NaN if an argument is
+        not finite.
     """
     matrix = _as_matrix(weight)
     ours = np.ravel(u).astype(np.float64)
@@ -101,6 +102,6 @@ def matching_u(weight, u, sigma):
 
 
 def _as_matrix(weight):
-    """A weight whose first axis is the outputs as (outputs, inputs), float64."""
+    """Reshapes a weight, first axis the outputs, to (outputs, inputs), float64."""
     weight = np.asarray(weight, np.float64)
     return weight.reshape(weight.shape[0], -1)

@@ -1,13 +1,13 @@
-"""Checkpoints of POSTECH-CVLab/PyTorch-StudioGAN, of its SAGAN configs.
+"""Checkpoints of POSTECH-CVLab/PyTorch-StudioGAN's SAGAN configs.
 
-Generators of 32, 128 and 256 pixels are translated. Its tables for 64 and 512 pixels
-are not ours. Its discriminators are left out: their blocks apply ReLU in place, so that
-the shortcut sees relu(x), where ours sees x.
+Generators of 32, 128 and 256 pixels are translated. The width tables for 64 and 512
+pixels differ from ours. Discriminators are left out: their blocks apply ReLU in place,
+so their shortcut sees relu(x) and ours sees x.
 
 | there | here |
 | --- | --- |
 | gain e and bias of classes as linear layers (C, classes) | (classes, C) |
-| those divided by their sigma, and gain as 1 + e | gamma = 1 + e / sigma, beta |
+| both divided by their sigma, and gain as 1 + e | gamma = 1 + e / sigma, beta |
 | conv2d0, conv2d1, conv2d2 | shortcut, convolution_1, convolution_2 |
 | sigma = u^T W v of stored vectors | u for which ours is the same |
 | epsilon 1e-4 of batch normalization | the same |
@@ -40,12 +40,12 @@ _NAMES = Names(
 
 
 def translate(tensors, given):
-    """See `importers.SOURCES`: without a discriminator.
+    """See `importers.SOURCES`. Omits the discriminator.
 
     `batch_norm_epsilon` is StudioGAN's 1e-4 by default.
 
     Raises:
-        BadInput: its networks are others than ours.
+        BadInput: the networks differ from ours.
     """
     epsilon = given.get("batch_norm_epsilon", 1e-4)
     return translate_networks(tensors, _NAMES, epsilon, 0.9999, relu_in_place=True)

@@ -15,11 +15,11 @@ _ENDING = r"\.(?:index|data-\d+-of-\d+)"
 
 
 def files(path):
-    """The files of a checkpoint.
+    """Returns the files of a checkpoint.
 
     Args:
-        path: prefix, .index or .data file, or a folder. Of a folder, the checkpoint
-            that its file `checkpoint` names as the latest, or the only one.
+        path: prefix, .index or .data file, or a folder. In a folder, it is the latest
+            checkpoint according to the file `checkpoint`, or the only checkpoint.
 
     Returns:
         Sorted list of paths, the .index among them; empty if there is no checkpoint.
@@ -35,13 +35,13 @@ def read(path):
     """Reads all numeric tensors of a checkpoint.
 
     Args:
-        path: see `files`; there is one.
+        path: see `files`; the checkpoint exists.
 
     Returns:
         Dict of str to array.
 
     Raises:
-        BadInput: it is damaged, or not whole.
+        BadInput: the checkpoint is damaged or incomplete.
     """
     prefix = _prefix(path)
     try:
@@ -58,7 +58,7 @@ def read(path):
 
 
 def _prefix(path):
-    """The common beginning of the paths of a checkpoint's files, or `None`."""
+    """Returns the common prefix of the paths of a checkpoint's files, or `None`."""
     path = pathlib.Path(path)
     if path.is_dir():
         return _newest(path)
@@ -70,7 +70,7 @@ def _prefix(path):
 def _newest(folder):
     state, only = folder / "checkpoint", list(folder.glob("*.index"))
     text = state.read_text("utf-8", "replace") if state.is_file() else ""
-    # It may name the folder in which the checkpoint was before it was moved.
+    # The path in it may be from before the checkpoint was moved.
     named = re.search(r'^model_checkpoint_path: "(.+)"', text, re.MULTILINE)
     prefix = folder / pathlib.Path(named[1]).name if named else None
     if prefix and _index(prefix).is_file():

@@ -1,12 +1,12 @@
 """Checkpoints of TF-GAN's example, `self_attention_estimator`.
 
-The networks are the official ones under other names, with two differences in spectral
-normalization:
+The networks are the official ones with other names. Spectral normalization differs in
+two ways:
 
 * u is on the other side. With M the weight as a matrix (inputs, outputs), a column u
   (inputs, 1) is stored, v = M^T u / |M^T u| and sigma = |M v|. We compute the row u
   (1, outputs) from which our layer has the same sigma.
-* outside of the attention, weights are divided by max(1, sigma): `spectral_norm_clamp`.
+* Outside attention, weights are divided by max(1, sigma): `spectral_norm_clamp`.
 """
 
 import functools
@@ -23,19 +23,19 @@ OPTIONS = ()
 TELLING = r"(Generator/generator|Discriminator/discriminator)/.*"
 
 _PREFIXES = {"g": "Generator/generator", "d": "Discriminator/discriminator"}
-# Official names of scopes and variables -> those of the example.
+# Official scopes -> the example's scopes.
 _ATTENTION = {"g_non_local": "g_ops", "d_non_local": "d_ops"}
-# Official names of variables that the example calls as we do.
+# Official names of variables for which the example has our name.
 _OURS = ("w", "Matrix", "biases", "mean", "var")
 
 _LABELS = "labels are those of TFDS's imagenet2012 (0 to 999), as in the example."
-# From a u of this length, our sigma is almost 0. In training it grows to 1 in a few
-# steps.
+# A u of this length makes our sigma almost 0. In training, the length grows to 1 in a
+# few steps.
 _ALMOST_ZERO = 1e-20
 
 
 def translate(tensors, given):
-    """See `importers.SOURCES`. Nothing has to be given."""
+    """See `importers.SOURCES`. Needs no flag."""
     del given
     fields = {"batch_norm_epsilon": 1e-3, "spectral_norm_clamp": True}
     settings = {
@@ -49,7 +49,7 @@ def translate(tensors, given):
 
 
 def _weight(paths, ours):
-    """The `Weight` of one of our variables; `paths`: see `official_paths`."""
+    """Returns the `Weight` of our variable; for `paths` see `official_paths`."""
     layer, _, variable = ours.rpartition("/")
     if variable == "u":
         kind = "kernel" if f"{layer}/kernel" in paths else "embeddings"
@@ -65,7 +65,7 @@ def _weight(paths, ours):
 
 
 def _name(scope, path):
-    """The example's name of a variable that has an official scope and path."""
+    """Returns the example's name for the variable at an official scope and path."""
     *parts, variable = path.split("/")
     name = official_tf1.our_name(variable) if variable in _OURS else variable
     if scope in _ATTENTION:
@@ -78,16 +78,16 @@ def _name(scope, path):
 
 
 def _name_of_u(weight):
-    """The example's name of the u that belongs to a weight."""
+    """Returns the example's name for the u of a weight."""
     scope, _, variable = weight.rpartition("/")
     if variable != "embedding_map":
-        # The example's scope is the weight's whole name, inside its own scope.
+        # The example nests the weight's whole name inside the weight's scope.
         scope = f"{scope}/{weight}"
     return f"{scope}/spectral_normalize/spectral_norm/spectral_norm_u"
 
 
 def _our_u(name, weight, u):
-    """The u from which we divide as the source does: (1, outputs)."""
+    """Returns the u, (1, outputs), for which we divide as the source does."""
     weight = np.float64(weight)
     is_embedding = name.endswith("embedding_map")
     matrix = weight.T if is_embedding else weight.reshape(-1, weight.shape[-1])
@@ -97,7 +97,7 @@ def _our_u(name, weight, u):
     sigma = iterated_sigma(matrix, u)
     ours = matching_u(matrix.T, (matrix.T @ np.float64(u)).T, sigma)
     if ours is None:
-        # The source's sigma is 0: attention divides by it, other layers by 1.
+        # The source's sigma is 0: attention divides by 0, other layers by 1.
         is_attention = any(f"/{scope}/" in name for scope in _ATTENTION.values())
         value = np.nan if is_attention else _ALMOST_ZERO
         ours = np.full((1, matrix.shape[1]), value)

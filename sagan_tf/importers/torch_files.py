@@ -1,6 +1,6 @@
-"""Reads .pth files of PyTorch, those of one checkpoint as one dict of arrays.
+"""Reads the .pth files of one PyTorch checkpoint as one dict of arrays.
 
-Only tensors and numbers are read; none of the files' code is run.
+Reads only tensors and numbers, and runs no code from the files.
 """
 
 import pathlib
@@ -21,22 +21,22 @@ INPUT = (
 _FILE = re.compile(r"((?:model=)?)(G_ema|G|D)((?:[_-].*)?)\.pth")
 _STEP = re.compile(r"-step=(\d+)")
 _ROLES = ("G", "G_ema", "D")
-# Optimizers are saved under such names too.
+# Files of optimizers have such names too.
 _OPTIMIZER = re.compile(r"_optim(_.*)?")
-# Checkpoints with all networks in one.
+# Names in a file with all networks.
 _WHOLE = re.compile(r"(generator|generator_ema|discriminator)\..+")
 # In older versions `weights_only=True` can be bypassed (CVE-2025-32434).
 _SAFE_TORCH = (2, 6)
 
 
 def files(path):
-    """The files that are read for an input.
+    """Returns the files to read for an input.
 
     Args:
-        path: of a file or folder.
+        path: path of a file or folder.
 
     Returns:
-        List of paths; empty if there is no .pth file, or no single set of them.
+        List of paths; empty if there is no .pth file, or not exactly one set.
     """
     return list(_by_role(pathlib.Path(path)).values())
 
@@ -48,10 +48,10 @@ def read(path):
         path: see `files`.
 
     Returns:
-        Dict of str to array. Names of a network that has its own file begin with its
-        role: "G/", "G_ema/" or "D/". A checkpoint of mmgeneration keeps its names; its
-        config's text is "meta.config". "meta.iter" is the number of iterations, if the
-        checkpoint or StudioGAN's file name tells it.
+        Dict of str to array. If a network has its own file, its names begin with its
+        role: "G/", "G_ema/" or "D/". A checkpoint of mmgeneration keeps its names, and
+        "meta.config" is the text of its config. "meta.iter" is the number of
+        iterations, if the checkpoint or StudioGAN's file name tells it.
 
     Raises:
         BadInput: see `read_pth`.
@@ -59,31 +59,31 @@ def read(path):
     tensors = {}
     for role, file in _by_role(pathlib.Path(path)).items():
         content = read_pth(file)
-        found = state_dict(content)
-        if any(_WHOLE.fullmatch(name) for name in found):
-            tensors |= found | _meta(content)
+        arrays = state_dict(content)
+        if any(_WHOLE.fullmatch(name) for name in arrays):
+            tensors |= arrays | _meta(content)
         else:
-            tensors |= {f"{role}/{name}": array for name, array in found.items()}
+            tensors |= {f"{role}/{name}": array for name, array in arrays.items()}
             if step := _STEP.search(file.name):
                 tensors["meta.iter"] = np.array(int(step[1]))
     return tensors
 
 
 def read_pth(path):
-    """Reads what `torch.save` wrote, with arrays in place of the tensors.
+    """Reads a file of `torch.save`, with arrays in place of the tensors.
 
-    Only dicts, lists, numbers, text and tensors are unpickled
+    It unpickles only dicts, lists, numbers, text and tensors
     (`torch.load(weights_only=True)`), and NumPy's numbers, which mmgeneration's
     checkpoints contain.
 
     Args:
-        path: of a file.
+        path: path of a file.
 
     Returns:
-        As it was saved: dicts, lists, tuples, numbers, text; float32 or integer arrays.
+        The saved dicts, lists, tuples, numbers, text; float32 or integer arrays.
 
     Raises:
-        BadInput: it is damaged, is another kind of file, or contains other objects; or
+        BadInput: the file is damaged, of another kind, or contains other objects; or
             PyTorch is missing or too old.
     """
     torch = _torch()
@@ -108,14 +108,13 @@ def read_pth(path):
 
 
 def state_dict(content):
-    """The tensors of a network.
+    """Returns the tensors of a network.
 
     Args:
         content: from `read_pth`: a state dict or a dict with one under "state_dict".
 
     Returns:
-        Dict of str to array, without the `module.` that DataParallel puts before all
-        names.
+        Dict of str to array, without DataParallel's `module.` before all names.
     """
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
@@ -132,18 +131,18 @@ def state_dict(content):
 
 
 def is_pth(path):
-    """Whether a file looks like one of `torch.save`, of any version."""
+    """Returns True if a file looks like one of `torch.save`, of any version."""
     path = pathlib.Path(path)
     if not path.is_file():
         return False
     with path.open("rb") as file:
         start = file.read(4)
-    # A ZIP archive, or before PyTorch 1.6 a pickle of protocol 2.
+    # A ZIP archive, or a pickle of protocol 2 before PyTorch 1.6.
     return start == b"PK\x03\x04" or start[:2] == b"\x80\x02"
 
 
 def _by_role(path):
-    """Dict of role to file."""
+    """Returns a dict of role to file."""
     if path.is_dir():
         folder, kind = path, _only_kind(path)
     elif named := _FILE.fullmatch(path.name):
@@ -160,7 +159,7 @@ def _by_role(path):
 
 
 def _only_kind(folder):
-    """Prefix and suffix of the only set, or of BigGAN-PyTorch's newest: none."""
+    """Returns the only set's prefix and suffix; empty for BigGAN-PyTorch's newest."""
     named = [_FILE.fullmatch(path.name) for path in folder.iterdir()]
     kinds = {
         (match[1], match[3])
@@ -173,7 +172,7 @@ def _only_kind(folder):
 
 
 def _meta(content):
-    """The part of mmgeneration's notes about a checkpoint that is needed."""
+    """Returns the necessary part of mmgeneration's `meta` of a checkpoint."""
     meta = content.get("meta") if isinstance(content, dict) else None
     if not isinstance(meta, dict):
         return {}
@@ -186,7 +185,7 @@ def _meta(content):
 
 
 def _torch():
-    """The module `torch`, of a version that reads safely."""
+    """Returns the module `torch`, if its version reads files safely."""
     try:
         import torch
     except ImportError as error:
@@ -204,7 +203,7 @@ def _torch():
 
 
 def _numpy_numbers():
-    """What `torch.load` may make besides its own objects: NumPy's scalars."""
+    """Returns what else `torch.load` may unpickle: NumPy's scalars."""
     scalar = np.float64(0).__reduce__()[0]
     kinds = (np.float32, np.float64, np.int32, np.int64, np.bool_)
     return [

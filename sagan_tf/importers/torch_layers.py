@@ -1,11 +1,12 @@
-"""The layers of a PyTorch network and where the values of ours come from.
+"""The layers of a PyTorch network, and how our variables get their values from them.
 
-A layer is known by the name before its tensors: `blocks.0.0.conv1` of
+The name of a layer is the prefix of its tensors: `blocks.0.0.conv1` in
 `blocks.0.0.conv1.weight`. The names after it show its style of spectral normalization,
 see `sigma.py`. BigGAN-PyTorch's `sv0` is the last sigma, for its log.
 
-PyTorch's kernels are (c_out, c_in, kh, kw), Keras' (kh, kw, c_in, c_out); linear layers
-(out, in) and (in, out); the first layer's outputs (C, 4, 4) and (4, 4, C).
+PyTorch's kernels are (c_out, c_in, kh, kw), those of Keras (kh, kw, c_in, c_out).
+Linear layers are (out, in) and (in, out). The first layer's outputs are (C, 4, 4) and
+(4, 4, C).
 """
 
 import dataclasses
@@ -23,19 +24,18 @@ def _convolution(weight):
 
 
 def _map_last(outputs):
-    """Outputs (C * 4 * 4, ...), channels first, as (4 * 4 * C, ...)."""
+    """Reorders outputs (C * 4 * 4, ...), channels first, to (4 * 4 * C, ...)."""
     maps = np.reshape(outputs, (-1, 4, 4, *np.shape(outputs)[1:]))
     return np.moveaxis(maps, 0, 2).reshape(np.shape(outputs))
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How the values of a kind of layer are arranged here.
+    """How our layers arrange the values of a kind of layer.
 
     Args:
-        weight: function of PyTorch's weight, first axis the outputs, that returns ours.
-        outputs: function of an array, first axis the outputs, that puts them in our
-            order.
+        weight: function from PyTorch's weight, first axis the outputs, to ours.
+        outputs: function that reorders an array, first axis the outputs, to our order.
     """
 
     weight: Callable
@@ -44,11 +44,11 @@ class Layout:
 
 CONVOLUTION = Layout(_convolution)
 LINEAR = Layout(np.transpose)
-# Classes are an embedding's outputs: u has a value for each.
+# The outputs of an embedding are the classes: u has a value for each.
 EMBEDDING = Layout(np.asarray)
 # The generator's first layer, whose outputs become a 4x4 map.
 LINEAR_TO_MAP = Layout(lambda weight: _map_last(weight).T, _map_last)
-# Of networks that draw blue, green, red: the last convolution, and the first ones.
+# For networks with blue, green, red: the last convolution, and the first ones.
 TO_BGR = Layout(
     lambda weight: _convolution(weight)[..., ::-1], lambda outputs: outputs[::-1]
 )
@@ -60,13 +60,13 @@ class Layer:
 
     Args:
         tensors: dict of name to array.
-        source: str, the name before its tensors.
+        source: str, the prefix of its tensors' names.
         layout: `Layout`.
 
     Attributes:
-        style: `STORED`, `ITERATED` or `PLAIN`, as the names of its tensors show.
-        names: tuple of str, its weight and the vectors of its spectral normalization.
-        is_there: bool, whether the checkpoint has this layer.
+        style: `STORED`, `ITERATED` or `PLAIN`, according to its tensors' names.
+        names: tuple of str, its weight and its spectral normalization's vectors.
+        is_there: bool, True if the checkpoint has this layer.
     """
 
     def __init__(self, tensors, source, layout=CONVOLUTION):
@@ -79,11 +79,11 @@ class Layer:
         self.is_there = any(name in tensors for name in self.names)
 
     def shape(self, rank, what):
-        """The weight's shape, see `shape_of`."""
+        """Returns the weight's shape, see `shape_of`."""
         return shape_of(self._tensors, self.names[0], rank, what)
 
     def effective(self, plus=0):
-        """`Weight` of what the layer multiplies with at inference: W / sigma + plus."""
+        """Returns the `Weight` that the layer uses at inference: W / sigma + plus."""
 
         def convert(weight, *vectors):
             divided = np.float64(weight) / source_sigma(weight, *vectors)
@@ -92,33 +92,33 @@ class Layer:
         return Weight(*self.names, convert=convert)
 
     def our_u(self):
-        """Our `u`: `(1, outputs)` array, or `None` if there is none."""
+        """Returns our `u`, a `(1, outputs)` array, or `None` if there is none."""
         try:
             u = our_u(*(self._tensors[name] for name in self.names))
             return None if u is None else self.layout.outputs(np.ravel(u))[None]
         except (KeyError, ValueError, IndexError):
-            # A tensor is missing or has another shape: `translation.py` names it,
-            # because no variable has the shape of this.
+            # A tensor is missing or has another shape. No variable has the shape of
+            # this empty array, so `translation.py` names the tensor.
             return np.empty(0)
 
 
 class Layers:
     """The layers of one network, as a function from our variables' names to `Weight`.
 
-    Either all of them are spectrally normalized here or none is. All are if all are in
-    the source, and each has a `u` from which our sigma is that of the source.
+    Either all our layers are spectrally normalized or none is. All are if the source
+    normalizes all, and each has a `u` for which our sigma is the source's sigma.
     Otherwise, the weights are the source's W / sigma.
 
     Args:
-        parts: dict of the path of our layer, "block_8x8/convolution_1", to `Layer`, and
-            of the names of all other variables to `Weight`.
+        parts: dict of the path of our layer, "block_8x8/convolution_1", to `Layer`. It
+            also has the names of all other variables with their `Weight`.
 
     Attributes:
         parts: the same dict.
-        normalized: bool, whether they are spectrally normalized here; may be set to
+        normalized: bool, True if our layers are spectrally normalized; may be set to
             False.
-        without_u: list of str, the source's names of the layers without such a `u`.
-        source_is_normalized: bool, whether any layer is normalized in the source.
+        without_u: list of str, the source's names of layers without such a `u`.
+        source_is_normalized: bool, True if the source normalizes any layer.
 
     Raises:
         BadInput: a layer has lost its u.
@@ -131,7 +131,7 @@ class Layers:
         for layer in layers.values():
             if ITERATED in styles and layer.style is PLAIN and layer.is_there:
                 raise BadInput(
-                    "A layer beside others with u0 must have it too. Received: "
+                    "If some layers have a u0, all must have one. Received: "
                     f"{layer.source}.weight without {layer.source}.u0. Nothing was "
                     "written."
                 )

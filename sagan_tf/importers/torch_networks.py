@@ -1,8 +1,7 @@
-"""Finds our networks in those of PyTorch projects: sizes, and the layers' names.
+"""Finds sizes and layer names of our networks in those of PyTorch projects.
 
-The projects read here have networks of the same form as ours, under other names: a
-linear layer (or a first block), numbered blocks with attention among them, and a last
-layer.
+The networks of these projects have the form of ours, with other names: a linear layer
+(or a first block), numbered blocks with attention between them, and a last layer.
 """
 
 import dataclasses
@@ -23,7 +22,7 @@ from sagan_tf.importers.torch_layers import (
 from sagan_tf.importers.translation import Translation, Weight
 from sagan_tf.networks.builders import DISCRIMINATOR_BLOCKS, GENERATOR_WIDTHS
 
-# Tensors that are not needed, and what they are.
+# Unnecessary tensors, and what they are.
 _NOT_NEEDED = {
     r"meta\..*": "the config, and the number of iterations",
     r".*\.num_batches_tracked": "counters of batches",
@@ -33,15 +32,15 @@ _NOT_NEEDED = {
 
 @dataclasses.dataclass(frozen=True)
 class Names:
-    """How a project names the parts of its networks, after the network's prefix.
+    """A project's names for the parts of its networks, after the network's prefix.
 
-    Names of parts of a block follow the block's name.
+    The names of a block's parts follow the block's name.
     """
 
-    # Of "generator", "ema_generator", "discriminator" to the beginning of all names.
+    # Prefix of all names for "generator", "ema_generator" and "discriminator".
     prefixes: dict
-    # Regular expression of the names of blocks and attention layers; its numbers tell
-    # the order.
+    # Regular expression for the names of blocks and attention layers. The numbers in a
+    # name tell the order.
     blocks: str
     # A block's first and second convolution and its shortcut.
     convolutions: tuple[str, ...]
@@ -57,17 +56,17 @@ class Names:
     # The discriminator's last layer and its embedding of classes.
     last_linear: str = ""
     embedding: str = ""
-    # Of the discriminator's first convolutions, and of the generator's last one.
+    # Layouts of the discriminator's first convolutions and the generator's last one.
     from_image: Layout = CONVOLUTION
     to_image: Layout = CONVOLUTION
     # Before "mean" and "var" in the names of moving averages.
     statistics: str = "running_"
-    # After a name of `norms`: in all names without classes, in those of moving averages
-    # with classes.
+    # Suffixes of a name of `norms`: `plain_norm` for all variables without classes,
+    # `class_norm` for moving averages with classes.
     plain_norm: str = ""
     class_norm: str = ""
     table_layout: Layout = EMBEDDING
-    gains_from_one: bool = True  # Whether gamma is 1 + gain.
+    gains_from_one: bool = True  # True if gamma is 1 + gain.
 
 
 def generator(tensors, prefix, names):
@@ -82,7 +81,7 @@ def generator(tensors, prefix, names):
         Dict of `Config` fields that its shapes tell, and its `Layers`.
 
     Raises:
-        BadInput: it has another form than ours.
+        BadInput: its form differs from ours.
     """
     blocks = _blocks(tensors, prefix, names)
     linear = Layer(tensors, f"{prefix}{names.linear}", LINEAR_TO_MAP)
@@ -122,7 +121,7 @@ def generator(tensors, prefix, names):
 def discriminator(tensors, prefix, names):
     """Finds a discriminator.
 
-    Args, Returns, Raises: as `generator`.
+    Args, Returns, Raises: see `generator`.
     """
     blocks = _blocks(tensors, prefix, names)
     tables = {
@@ -168,27 +167,27 @@ def translate(
         names: `Names`.
         epsilon: float, of batch normalization.
         ema_decay, ema_start_step: float and int, of the averaged generator.
-        relu_in_place: bool, whether the discriminator's ReLU is in place. It is another
-            function then, and is left out.
+        relu_in_place: bool, whether the discriminator's ReLU is in place. Such a
+            discriminator is another function, so it is left out.
 
     Returns:
-        `Translation`. An averaged generator alone becomes the generator.
+        `Translation`. If there is only an averaged generator, it becomes the generator.
 
     Raises:
-        BadInput: the networks are others than ours, there is no generator, or they do
+        BadInput: the networks differ from ours, there is no generator, or they do
             not belong together.
     """
-    found, left_out = {}, None
+    networks, left_out = {}, None
     for network, prefix in names.prefixes.items():
         if not any(name.startswith(prefix) for name in tensors):
             continue
         if network != "discriminator":
-            found[network] = generator(tensors, prefix, names)
+            networks[network] = generator(tensors, prefix, names)
         elif relu_in_place:
             left_out = prefix
         else:
-            found[network] = discriminator(tensors, prefix, names)
-    result = translation(tensors, found, epsilon, ema_decay, ema_start_step)
+            networks[network] = discriminator(tensors, prefix, names)
+    result = translation(tensors, networks, epsilon, ema_decay, ema_start_step)
     if left_out:
         reason = "the discriminator, whose ReLU in place makes it another function"
         result.ignore(tensors, {f"{re.escape(left_out)}.*": reason})
@@ -197,7 +196,7 @@ def translate(
 
 
 def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0):
-    """`translate` for a dict of network to what `generator`, ... have returned."""
+    """Does `translate` for a dict of network to the results of `generator`, ..."""
     fields, networks = {}, dict(networks)
     if "generator" not in networks:
         if "ema_generator" not in networks:
@@ -235,9 +234,9 @@ def translation(tensors, networks, epsilon, ema_decay, ema_start_step=0):
 
 
 def _spectral_norm(networks):
-    """The field `spectral_norm` for a dict of network to `Layers`, and notes.
+    """Returns the field `spectral_norm` for a dict of network to `Layers`, and notes.
 
-    The generators lose theirs, unless all networks of the run can have it.
+    Generators lose spectral normalization, unless all networks of the run can have it.
     """
     if all(layers.normalized for layers in networks.values()):
         return "both", []
@@ -260,7 +259,7 @@ def _spectral_norm(networks):
 
 
 def _blocks(tensors, prefix, names):
-    """Dict of the name of each block to that of the attention after it, or `None`."""
+    """Returns a dict of block name to the name of the attention after it, or `None`."""
     pattern = re.escape(prefix) + names.blocks
     parts = {match[0] for name in tensors if (match := re.match(pattern, name))}
     query, *_, gamma = names.attention
@@ -285,7 +284,7 @@ def _widths(tensors, names, blocks):
 
 
 def _find_widths(widths, tables, network):
-    """The resolution whose table has these widths, and the number of channels."""
+    """Returns the resolution whose table fits the widths, and the channels."""
     for resolution, multiples in tables.items():
         channels = widths[0] // multiples[0]
         if channels and widths == [channels * multiple for multiple in multiples]:
@@ -296,20 +295,20 @@ def _find_widths(widths, tables, network):
     )
     raise BadInput(
         f"The widths of the {network}'s maps must be multiples of one of our tables "
-        f"({known}). Received: {', '.join(map(str, widths))}. It is another network "
-        "than ours; nothing was written."
+        f"({known}). Received: {', '.join(map(str, widths))}. This network "
+        "differs from ours; nothing was written."
     )
 
 
 def _num_classes(table, has_classes):
-    """The length of our table of classes."""
+    """Returns the length of our table of classes."""
     if not has_classes:
         return 0
     return len(table.layout.weight(np.empty(table.shape(2, "num_classes"))))
 
 
 def _norm(ours, source, names, tables=()):
-    """A batch normalization: dict of our variable to `Weight`."""
+    """Returns a batch normalization: dict of our variable to `Weight`."""
     weights = {
         f"{ours}/gamma": Weight(f"{source}.weight"),
         f"{ours}/beta": Weight(f"{source}.bias"),
@@ -324,7 +323,7 @@ def _norm(ours, source, names, tables=()):
 
 
 def _convolutions(tensors, ours, block, names, layout=CONVOLUTION):
-    """The layers of a block; `layout` is that of what sees the block's input."""
+    """Returns a block's layers; `layout` is for layers that see the block's input."""
     first, second, shortcut = (f"{block}{name}" for name in names.convolutions)
     return {
         f"{ours}/convolution_1": Layer(tensors, first, layout),
@@ -334,13 +333,13 @@ def _convolutions(tensors, ours, block, names, layout=CONVOLUTION):
 
 
 def _attention(tensors, names, attention):
-    """The parts of attention: dict of the size of a map to its layer's name there."""
+    """Returns the parts; `attention`: dict of map size to the source's layer name."""
     parts = {}
     for size, source in attention.items():
         *convolutions, gamma = (f"{source}{name}" for name in names.attention)
         for part, name in zip(("query", "key", "value", "output"), convolutions):
             parts[f"attention_{size}x{size}/{part}"] = Layer(tensors, name)
-        # A scalar here, of shape () or (1,) there.
+        # A scalar here, of shape () or (1,) in the source.
         scalar = Weight(gamma, convert=lambda values: values.reshape(()))
         parts[f"attention_{size}x{size}/gamma"] = scalar
     return parts

@@ -1,7 +1,7 @@
-"""From the tensors of a foreign checkpoint to the variables of our networks.
+"""Turns the tensors of a foreign checkpoint into the variables of our networks.
 
-An importer says where each of our variables comes from. This module checks that no
-tensor is left over, none is missing and every shape fits, before anything is written.
+An importer says where each of our variables comes from. Before anything is written,
+this module checks that no tensor is left over, none is missing and every shape fits.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import numpy as np
 from sagan_tf.errors import BadInput
 from sagan_tf.progress import progress_bar
 
-# Names that an error lists before it gives only their number.
+# An error lists at most this many names, and the number of the others.
 _LISTED = 3
 
 
@@ -20,36 +20,36 @@ class Weight:
     """Where one of our variables comes from.
 
     Args:
-        names: str, tensors of the source. One tensor may be used for several variables.
-        convert: function of their arrays, in that order, that returns ours; without it
-            one tensor is taken as it is.
+        names: str, tensors of the source. Several variables may use the same tensor.
+        convert: function from their arrays, in that order, to ours. Without it, one
+            tensor is used unchanged.
     """
 
     def __init__(self, *names, convert=np.asarray):
         self.names, self._convert = names, convert
 
     def value(self, tensors):
-        """The float32 array for our variable, from a dict of name to array."""
+        """Returns our variable's float32 array from a dict of name to array."""
         arrays = [np.asarray(tensors[name]) for name in self.names]
         return np.asarray(self._convert(*arrays), np.float32)
 
 
 @dataclasses.dataclass
 class Translation:
-    """What an importer has found out about a checkpoint.
+    """What an importer knows about a checkpoint.
 
     Args:
-        fields: dict of `Config` field to value: what the weights are. A flag that
+        fields: dict of `Config` field to value: properties of the weights. A flag that
             contradicts them is an error.
         networks: dict of `"generator"` (always there), `"discriminator"` and
             `"ema_generator"` to a function that takes the name of one of our variables,
             see `networks/variable_names.py`, and returns its `Weight`. With an
             `ema_generator`, `fields` has an `ema_decay`.
         settings: dict of `Config` field to value: how the source was trained, as far as
-            that is known. Flags change it.
-        step: int, generator updates that the weights have seen.
-        notes: list of str, sentences for the user: what was assumed, what differs.
-        ignored: dict of tensor name to the reason why it is not needed.
+            that is known. Flags override it.
+        step: int, number of generator updates of the weights.
+        notes: list of str, sentences for the user about assumptions and differences.
+        ignored: dict of tensor name to the reason why it is unnecessary.
     """
 
     fields: dict
@@ -64,8 +64,8 @@ class Translation:
 
         Args:
             tensors: iterable of str, names.
-            reasons: dict of regular expression to str, what they are: "moments of
-                Adam". The first that matches counts.
+            reasons: dict of regular expression to str, what the tensors are: "moments
+                of Adam". The first match counts.
         """
         for pattern, reason in reasons.items():
             for name in tensors:
@@ -74,7 +74,7 @@ class Translation:
 
 
 def shape_of(tensors, name, rank, what):
-    """The shape of a tensor that tells something about the networks.
+    """Returns the shape of a tensor that tells something about the networks.
 
     Args:
         tensors: dict of name to array.
@@ -86,7 +86,7 @@ def shape_of(tensors, name, rank, what):
         Tuple of ints.
 
     Raises:
-        BadInput: it is not there, or has another number of axes.
+        BadInput: the tensor is missing, or has another number of axes.
     """
     shape = np.shape(tensors[name]) if name in tensors else None
     if shape is None or len(shape) != rank:
@@ -99,20 +99,20 @@ def shape_of(tensors, name, rank, what):
 
 
 def convert(tensors, networks, variables, ignored=()):
-    """The values of all our variables.
+    """Returns the values of all our variables.
 
     Args:
         tensors: dict of name to array.
         networks: dict of network to a dict of our variable's name to its `Weight`.
-        variables: the same with the variables in place of the weights.
-        ignored: names of tensors that are not needed.
+        variables: the same, with variables instead of `Weight` objects.
+        ignored: names of unnecessary tensors.
 
     Returns:
         Dict of network to a dict of our variable's name to its array, float32.
 
     Raises:
-        BadInput: tensors are missing or left over, have other shapes, or values that
-            are not finite.
+        BadInput: tensors are missing or left over, or have other shapes, or values
+            that are not finite.
     """
     weights = [
         (variables[network][ours], network, ours, weight)
@@ -141,16 +141,16 @@ def convert(tensors, networks, variables, ignored=()):
 
 
 def _value(weight, tensors):
-    """The array for a variable, or `None` if the tensors have an unusable shape."""
+    """Returns the array for a variable, or `None` if a shape cannot be used."""
     try:
         return weight.value(tensors)
     except (ValueError, IndexError):
-        # NumPy's: too few or too many axes to be transposed, cut or multiplied.
+        # From NumPy: the number of axes does not fit the conversion.
         return None
 
 
 def _complain(problems):
-    """Raises if a dict of what is wrong to names has names."""
+    """Raises `BadInput` if a dict of problem to names has any names."""
     phrases = []
     for what, names in problems.items():
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""

@@ -22,7 +22,7 @@ class AuxiliaryClassifierHead(SpectrallyNormalizedLayer):
 
     Call arguments:
         inputs: `(B, C)` float tensor, the pooled features h.
-        training: bool, whether `u` moves.
+        training: bool, whether `u` is updated.
 
     Returns:
         `(B, 1 + num_classes)`: the logit, then the class logits.

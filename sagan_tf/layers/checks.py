@@ -1,4 +1,4 @@
-"""The inputs that the layers are called with, checked."""
+"""Checks of the inputs that layers are called with."""
 
 from keras import ops
 
@@ -15,10 +15,10 @@ def check_map(layer, shape):
 
 
 def check_labels(layer, labels):
-    """The labels that a layer is called with.
+    """Checks the labels that a layer is called with.
 
     Args:
-        layer: layer with a `num_classes`, `None` for none.
+        layer: layer with an attribute `num_classes`, `None` without classes.
         labels: `(B,)` or `(B, 1)` tensor, or `None`.
 
     Returns:
@@ -39,9 +39,9 @@ def check_labels(layer, labels):
     labels = ops.convert_to_tensor(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         return ops.reshape(labels, (-1,))
-    if labels.ndim not in (1, None):  # `None`: known when the graph runs.
+    if labels.ndim not in (1, None):  # `None`: unknown until the graph runs.
         raise BadInput(
-            f"{layer.name} needs labels (B,) or (B, 1), the number of a class each. "
+            f"{layer.name} needs labels (B,) or (B, 1), one class number per image. "
             f"Received: {tuple(labels.shape)}. Try keras.Input((), dtype='int32')."
         )
     return labels

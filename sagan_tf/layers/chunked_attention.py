@@ -1,39 +1,39 @@
-"""Dot-product attention, whole or a part of the queries at a time.
+"""Dot-product attention, for all queries at once or for a part of them at a time.
 
 The softmax of one query does not depend on other queries, so each part of the map is
 computed, used and discarded. The gradient computes it again, as FlashAttention (arXiv
 2205.14135) does, but only the queries are cut into parts. Memory grows with N_q + N_k
-instead of N_q * N_k. Whole maps share the gradient, which reads the map less often than
-the one that a backend derives. A large whole map is computed in parts too, which are
-kept: its passes over the map overlap better.
+instead of N_q * N_k. Whole maps use the same gradient, which reads the map less often
+than the one that a backend derives. A large whole map is also computed in parts,
+which are kept: the passes over the map then overlap better.
 """
 
 import keras
 from keras import ops
 
-# A map of at most this many values per image is kept whole (16 MiB in float32).
-# A larger one is cut into parts of this many (4 MiB, which fit a processor's cache).
+# A map of at most LARGEST_WHOLE_MAP values per image stays whole (16 MiB in float32). A
+# larger one is cut into parts of LARGEST_PART (4 MiB, which fit a processor's cache).
 LARGEST_WHOLE_MAP = 2**22
 LARGEST_PART = 2**20
-# A whole map of more than LARGEST_PART values is computed in so many parts, if the
-# queries can be shared out. Measured: docs/performance.md.
+# A whole map of more than LARGEST_PART values is computed in this many parts, if
+# the number of queries is a multiple of it. Measured: docs/performance.md.
 _KEPT_PARTS = LARGEST_WHOLE_MAP // LARGEST_PART
 
 
 def automatic_chunk_size(num_queries, num_keys):
-    """Queries at a time for a map of this size, or `None` for all of them."""
+    """Returns the queries per chunk for a map of this size, or `None` for all."""
     if num_queries * num_keys <= LARGEST_WHOLE_MAP:
         return None
     return largest_divisor(num_queries, max(LARGEST_PART // num_keys, 1))
 
 
 def largest_divisor(number, limit):
-    """The largest divisor of a number that is at most `limit`: all chunks are equal."""
+    """Returns the largest divisor that is at most `limit`, so that chunks are equal."""
     return max(d for d in range(1, min(limit, number) + 1) if number % d == 0)
 
 
 def attention_scores(queries, keys):
-    """Row-wise softmax of all products of a query and a key.
+    """Computes the row-wise softmax of the products of all queries and keys.
 
     Args:
         queries: `(B, N_q, d)` float tensor.
@@ -48,7 +48,7 @@ def attention_scores(queries, keys):
 
 
 def attend(queries, keys, values):
-    """Attention with the whole map in memory.
+    """Computes attention with the whole map in memory.
 
     Args:
         queries, keys: see `attention_scores`.
@@ -62,14 +62,14 @@ def attend(queries, keys, values):
 
 
 def attend_in_chunks(queries, keys, values, chunk_size=None):
-    """`attend(...)[0]` with a gradient that reads the map fewer times.
+    """Computes `attend(...)[0]`, with a gradient that reads the map fewer times.
 
     Chunks do not support second derivatives.
 
     Args:
-        queries, keys, values: see `attend`; N_q is known if there are chunks.
-        chunk_size: int, queries whose part of the map is in memory at a time, a divisor
-            of N_q; `None` for the whole map, which is kept for the gradient.
+        queries, keys, values: see `attend`; N_q must be known if there are chunks.
+        chunk_size: int, number of queries whose part of the map is in memory at a time,
+            a divisor of N_q; `None` for the whole map, which is kept for the gradient.
 
     Returns:
         `(B, N_q, c)` tensor.
@@ -87,9 +87,9 @@ def attend_in_chunks(queries, keys, values, chunk_size=None):
             outputs, scores = _outputs(queries, keys, values, chunk_size), None
 
         def gradient(*args, upstream=None):
-            # PyTorch's backend hands over the inputs too, and names the gradient.
+            # PyTorch's backend also passes the inputs, and names the gradient.
             upstream = args[0] if upstream is None else upstream
-            upstream, values_1 = _centred(upstream, outputs, values)
+            upstream, values_1 = _centered(upstream, outputs, values)
             inputs = (queries, keys, values_1, upstream)
             if chunk_size is None:
                 dq, dk, dv = _gradients_of_parts(*inputs, scores)
@@ -113,10 +113,10 @@ def _outputs(queries, keys, values, chunk_size):
     return ops.fori_loop(0, count, forward, ops.zeros(shape, values.dtype))
 
 
-def _centred(upstream, outputs, values):
-    """`[dO, -D]` and `[V, 1]`, whose product is `dP - rowsum(dP * P)`.
+def _centered(upstream, outputs, values):
+    """Returns `[dO, -D]` and `[V, 1]`, whose product is `dP - rowsum(dP * P)`.
 
-    D = rowsum(dO * O) is that sum, taken over c values in place of N_k (FlashAttention,
+    D = rowsum(dO * O) is that sum, taken over c values instead of N_k (FlashAttention,
     equation 4 of its appendix B). Both are in the scores' dtype: under mixed precision
     the difference would lose its digits.
     """
@@ -130,17 +130,19 @@ def _centred(upstream, outputs, values):
 
 
 def _gradients(queries, keys, values_1, upstream, scores):
-    """With P the scores, dO the gradient of the output, and rows for locations,
+    """Computes dQ, dK^T and dV^T.
+
+    With P the scores, dO the gradient of the output, and a row for each location,
 
         dP = dO V^T,   dS = P * (dP - rowsum(dP * P)),
         dQ = dS K,     dK^T = Q^T dS,     dV^T = dO^T P.
 
-    The last two come as rows of channels: turning the narrow factors and results costs
-    less than turning the map.
+    The last two have channels as rows: transposing the narrow factors and results costs
+    less than transposing the map.
 
     Args:
         queries, keys: see `attend`.
-        values_1, upstream: see `_centred`.
+        values_1, upstream: see `_centered`.
         scores: see `attention_scores`.
     """
     ds = scores * ops.matmul(upstream, _transposed(values_1))
@@ -154,7 +156,7 @@ def _gradients(queries, keys, values_1, upstream, scores):
 
 
 def _number_of_parts(num_queries, num_keys):
-    """Parts in which a whole map is computed; unknown numbers are `None`."""
+    """Returns the number of parts of a whole map; unknown numbers are `None`."""
     if None in (num_queries, num_keys) or num_queries % _KEPT_PARTS:
         return 1
     is_large = LARGEST_PART < num_queries * num_keys <= LARGEST_WHOLE_MAP
@@ -162,7 +164,7 @@ def _number_of_parts(num_queries, num_keys):
 
 
 def _gradients_of_parts(queries, keys, values_1, upstream, scores):
-    """`_gradients` from a list of the parts' scores, summed over them in float32."""
+    """Computes `_gradients` from the scores of each part, with sums in float32."""
     queries, upstream = (ops.split(x, len(scores), axis=1) for x in (queries, upstream))
     dq, dk, dv = zip(
         *(
@@ -175,7 +177,7 @@ def _gradients_of_parts(queries, keys, values_1, upstream, scores):
 
 
 def _gradients_in_chunks(queries, keys, values_1, upstream, chunk_size):
-    """`_gradients` with a part of the map in memory, summed over chunks in float32."""
+    """Computes `_gradients` with one chunk of the map in memory; sums are float32."""
 
     def backward(index, state):
         dq, dk, dv = state
@@ -206,11 +208,11 @@ def _as_columns(gradient, x):
 
 
 def _chunk(x, index, size):
-    """The `index`-th piece of `size` rows of `(B, N, d)`."""
+    """Returns chunk number `index`, of `size` rows, from `(B, N, d)`."""
     batch, _, width = ops.shape(x)
     return ops.slice(x, (0, index * size, 0), (batch, size, width))
 
 
 def _with_chunk(x, index, chunk):
-    """`x` with that piece replaced."""
+    """Returns `x` with chunk number `index` replaced."""
     return ops.slice_update(x, (0, index * chunk.shape[1], 0), chunk)

@@ -14,16 +14,16 @@ class ConditionalBatchNorm(keras.layers.Layer):
 
     Training uses the batch's mean and biased variance over B, H and W, and updates
     `moving = momentum * moving + (1 - momentum) * batch`. Inference uses the moving
-    values. Without classes this is plain batch normalization. All is computed in
-    float32 (float64 for a float64 layer), also under mixed precision.
+    values. Without classes this is plain batch normalization. Everything is computed in
+    float32 (float64 for a float64 layer), even under mixed precision.
 
     After n updates the initial values, mean 0 and variance 1, still have the weight
-    momentum^n. `debias` takes it from them, as Adam does:
+    momentum^n. `debias` removes this weight, as Adam does:
 
         w = momentum * w + (1 - momentum)             (from 0, so w = 1 - momentum^n)
         moving = moving + (1 - momentum) / w * (batch - moving)
 
-    The moving values are then those of batches alone from the first update on.
+    The moving values then come from batches alone, from the first update on.
 
     Args:
         num_classes: int, or `None` for one gamma and beta for all (unconditional).
@@ -31,17 +31,17 @@ class ConditionalBatchNorm(keras.layers.Layer):
         epsilon: float, added to the variance. Official: 1e-5.
         synchronized: bool, whether the batch statistics are taken over all replicas.
         unbiased_moving_variance: bool, whether the moving variance uses the batch's
-            times n / (n - 1), as TensorFlow 1's fused kernel does in the official
-            generator's last normalization; n is the number of values per channel on
-            one replica.
+            variance times n / (n - 1), as TensorFlow 1's fused kernel does in the
+            official generator's last normalization; n is the number of values per
+            channel on one replica.
         debias: bool, whether the moving statistics are corrected for their initial
             values. It adds the scalar weight w, `moving_weight`; a layer whose moving
-            values are finished has w = 1. Official: no.
+            values are final has w = 1. Official: no.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
         labels: `(B,)` or `(B, 1)` int tensor in [0, num_classes); only with classes.
-        training: bool, whether batch statistics are used and the moving ones follow.
+        training: bool, whether batch statistics are used and update the moving ones.
 
     Returns:
         `(B, H, W, C)` tensor.
@@ -113,11 +113,11 @@ class ConditionalBatchNorm(keras.layers.Layer):
         return ops.cast(x * scale + (beta - mean * scale), self.compute_dtype)
 
     def tables(self):
-        """Gain and bias in inference: `(num_classes, C)` or `(C,)` tensors."""
+        """Returns gain and bias in inference: `(num_classes, C)` or `(C,)` tensors."""
         return ops.convert_to_tensor(self.gamma), ops.convert_to_tensor(self.beta)
 
     def _look_up(self, labels, training):
-        """Gain and bias, `(B, 1, 1, C)`, or `(C,)` without classes."""
+        """Returns gain and bias, `(B, 1, 1, C)`, or `(C,)` without classes."""
         gamma, beta = self.tables()
         if labels is None:
             return gamma, beta
@@ -138,11 +138,11 @@ class ConditionalBatchNorm(keras.layers.Layer):
         return mean, variance
 
     def _shares(self):
-        """The shares of the old moving values and of the batch in the new ones."""
+        """Returns the shares of the old moving values and of the batch statistics."""
         new = 1 - self.momentum
         if not self.debias:
             return self.momentum, new
-        # Differs from the official code: it has no correction.
+        # Differs from the official code, which has no correction.
         weight = self.moving_weight * self.momentum + new
         self.moving_weight.assign(weight)
         return 1 - new / weight, new / weight

@@ -8,21 +8,22 @@ The next iteration starts from u'. After the last one
 
     sigma = b u'^T = |b|^2 / (|b| + e).
 
-The gradient of sigma. `dx` is the derivative of sigma by the row x. The start is
+For the gradient of sigma, let `dx` be its derivative with respect to the row x. The
+start is
 
     db = u' (2 - |b| / (|b| + e)),
 
-which is u' but for e. From there the chain rule goes back through each iteration:
+which is u' except for e. From there the chain rule goes back through each iteration:
 
     dv = db M^T                                    dM += v^T db
     da = dv / (|a| + e) - <dv, v> / |a| v
     du = da M                                      dM += da^T u
 
-and `db` of the iteration before follows from `du` as `da` follows from `dv`. So dM is
+and `db` of the previous iteration follows from `du` as `da` follows from `dv`. So dM is
 a sum of products of a column and a row, computed as one product of two thin matrices.
 Miyato et al. hold u' and v constant instead, which leaves dM = v^T u'.
 
-The gradient of Y = W / sigma, with W the weight and dY the gradient by Y, is
+The gradient of Y = W / sigma, with weight W and dY the gradient with respect to Y, is
 
     dW = dY / sigma - <dY, Y> / sigma * d sigma / dW.
 
@@ -38,10 +39,10 @@ from keras import ops
 
 
 class Iteration(typing.NamedTuple):
-    """The values of one power iteration that its gradient needs, by the names above.
+    """The values of one power iteration that its gradient needs, named as above.
 
-    v is a column here, `(m, 1)`. A length is a norm plus e. Each is computed once: the
-    smaller graph is traced sooner.
+    v is a column here, `(m, 1)`. A length is a norm plus e. Each value is computed
+    once: the smaller graph is traced faster.
     """
 
     u_before: object
@@ -80,16 +81,16 @@ def iterate(matrix, u, iterations=1, epsilon=1e-12):
 
 
 def sigma_of(step):
-    """Sigma after an `Iteration`: float scalar tensor."""
+    """Returns sigma after an `Iteration`: float scalar tensor."""
     return ops.square(step.b_norm) / step.b_length
 
 
 def sigma_gradient(matrix, steps, factor=1.0, stop_gradient=False, epsilon=1e-12):
-    """The gradient of sigma by the matrix.
+    """Computes the gradient of sigma with respect to the matrix.
 
     Args:
         matrix: `(m, n)` float tensor.
-        steps: what `iterate` returned for it.
+        steps: result of `iterate` for this matrix.
         factor: float or scalar tensor that multiplies the gradient.
         stop_gradient: bool, whether u' and v are held constant.
         epsilon: float, as given to `iterate`.
@@ -126,14 +127,14 @@ def divide_by_sigma(
     clamp=False,
     epsilon=1e-12,
 ):
-    """`W / sigma`, differentiable once by W, and the iterated `u`.
+    """Returns `W / sigma`, once differentiable in W, and the iterated `u`.
 
-    A zero weight is divided by 1 and leaves `u` as it is.
+    A zero weight is divided by 1 and does not change `u`.
 
     Args:
         weight: float tensor W of any shape.
         u: `(1, n)` tensor, held constant.
-        as_matrix: function of W that returns it as the matrix M, `(m, n)`.
+        as_matrix: function that returns W as the matrix M, `(m, n)`.
         as_weight: the inverse of `as_matrix`.
         iterations, epsilon: see `iterate`.
         stop_gradient: see `sigma_gradient`.
@@ -142,7 +143,7 @@ def divide_by_sigma(
     Returns:
         Tensor of the weight's shape; `(1, n)` tensor.
     """
-    # One constant for all its uses: a graph is traced and started sooner.
+    # One constant for all its uses: a graph is traced and started faster.
     epsilon = ops.cast(epsilon, weight.dtype)
     matrix = as_matrix(ops.stop_gradient(weight))
     steps = iterate(matrix, u, iterations, epsilon)
@@ -158,7 +159,7 @@ def divide_by_sigma(
         normalized = weight / sigma
 
         def gradient(*args, upstream=None):
-            # PyTorch's backend hands over the inputs too, and names the gradient.
+            # PyTorch's backend also passes the inputs, and names the gradient.
             upstream = args[0] if upstream is None else upstream
             dsigma = ops.sum(upstream * normalized) / sigma
             if clamp:
@@ -184,6 +185,6 @@ def _norm(x):
 
 
 def _through_unit(gradient, unit, norm, length, epsilon):
-    """From the gradient by `unit = x / length` to that by x, of this norm."""
+    """Maps the gradient of `unit = x / length` to that of x, which has this norm."""
     radial = ops.sum(gradient * unit) / ops.maximum(norm, epsilon)
     return gradient / length - radial * unit

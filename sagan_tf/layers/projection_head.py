@@ -21,7 +21,7 @@ class ProjectionHead(SpectrallyNormalizedLayer):
     Call arguments:
         inputs: `(B, C)` float tensor, the pooled features h.
         labels: `(B,)` or `(B, 1)` int tensor in [0, num_classes); only with classes.
-        training: bool, whether `u` moves.
+        training: bool, whether `u` is updated.
 
     Returns:
         Logits, `(B, 1)`.

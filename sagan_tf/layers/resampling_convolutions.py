@@ -1,4 +1,4 @@
-"""Convolutions joined with the change of size before or after them.
+"""Convolutions that are joined with the resampling before or after them.
 
 Repeating and averaging pixels are box filters, which commute with convolutions. So the
 convolution can stride over the smaller image, with a quarter of the multiplications.
@@ -10,8 +10,8 @@ from keras import ops
 
 from sagan_tf.errors import BadInput
 
-# Smaller images have fewer values than the kernel, and turning it costs more than the
-# stride saves. Measured: docs/performance.md.
+# Smaller images have fewer values than the kernel. Turning the kernel would cost more
+# than the stride saves. Measured: docs/performance.md.
 _SMALLEST_STRIDED_SIZE = 8
 
 
@@ -22,12 +22,12 @@ def downsample(x):
 
 def upsample(x):
     """Repeats each pixel 2x2 times: `(B, H, W, C)` to `(B, 2H, 2W, C)`."""
-    # Not as one broadcast over both axes, whose gradient takes three times as long.
+    # The gradient of one broadcast over both axes would take three times as long.
     return _repeated(_repeated(x, 1), 2)
 
 
 def _repeated(x, axis):
-    """`ops.repeat(x, 2, axis)` in four operations: TensorFlow makes thirty of it."""
+    """Computes `ops.repeat(x, 2, axis)` in 4 operations. TensorFlow would use 30."""
     shape, tiles = list(ops.shape(x)), [1] * (len(x.shape) + 1)
     tiles[axis + 1] = 2
     shape[axis] *= 2
@@ -47,16 +47,16 @@ def upsampled_shape(shape, channels):
 
 
 def box_filter(x):
-    """Means of all 2x2 neighbours: `(B, H, W, C)` to `(B, H - 1, W - 1, C)`."""
+    """Averages all 2x2 neighbors: `(B, H, W, C)` to `(B, H - 1, W - 1, C)`."""
     return ops.average_pool(x, 2, 1, "valid", data_format="channels_last")
 
 
 @ops.custom_gradient
 def padded_box_filter(x):
-    """`box_filter` of x inside a border of zeros, one pixel wide.
+    """Applies `box_filter` to x with a border of zeros, one pixel wide.
 
-    Each value lies in four means, so the gradient is the box filter of the gradient.
-    TensorFlow's gradient of a pool and the cut around it take three times as long.
+    Each value is in four means, so the gradient is the box filter of the gradient.
+    TensorFlow's gradients of the pooling and the padding take three times as long.
 
     Args:
         x: `(B, H, W, C)` float tensor.
@@ -66,19 +66,19 @@ def padded_box_filter(x):
     """
 
     def gradient(*args, upstream=None):
-        # PyTorch's backend hands over the inputs too, and names the gradient.
+        # PyTorch's backend also passes the inputs, and names the gradient.
         return box_filter(args[0] if upstream is None else upstream)
 
     return box_filter(ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))), gradient
 
 
 def is_strided(height):
-    """Whether an `UpsamplingConvolution` strides over images of this height."""
+    """Returns True if an `UpsamplingConvolution` strides over images of this height."""
     return height is None or height >= _SMALLEST_STRIDED_SIZE
 
 
 def turned(kernel):
-    """The kernel of the transposed convolution in an `UpsamplingConvolution`.
+    """Returns the kernel of the transposed convolution in `UpsamplingConvolution`.
 
     Args:
         kernel: `(3, 3, c_in, c_out)` tensor.
@@ -86,7 +86,7 @@ def turned(kernel):
     Returns:
         `(3, 3, c_out, c_in)` tensor.
     """
-    # The box filter that follows averages four values. Their sum is needed.
+    # The box filter that follows averages four values, but their sum is needed.
     return 4 * ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))
 
 
@@ -120,8 +120,8 @@ class UpsamplingConvolution(_ResamplingConvolution):
 
     Args:
         filters: int, channels of the output.
-        kwargs: see `keras.layers.Conv2D`. The kernel is 3x3, the stride 1, the padding
-            SAME, channels are last.
+        kwargs: see `keras.layers.Conv2D`. The kernel must be 3x3, the stride 1, the
+            padding SAME, and channels last.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
@@ -131,7 +131,7 @@ class UpsamplingConvolution(_ResamplingConvolution):
     """
 
     def convolution_op(self, inputs, kernel):
-        """The linear part, without the bias."""
+        """Computes the linear part, without the bias."""
         if not is_strided(inputs.shape[1]):
             return super().convolution_op(upsample(inputs), kernel)
         spread = ops.conv_transpose(
@@ -149,8 +149,8 @@ class PoolingConvolution(_ResamplingConvolution):
 
         down(conv(x)) = conv(box_mean(x)) at every second place,
 
-    a convolution with stride 2. The result equals `downsample(conv(x))` up to the order
-    of the sums.
+    which is a convolution with stride 2. The result equals `downsample(conv(x))` up
+    to the order of the sums.
 
     Args, Call arguments: see `UpsamplingConvolution`.
 
@@ -159,7 +159,7 @@ class PoolingConvolution(_ResamplingConvolution):
     """
 
     def convolution_op(self, inputs, kernel):
-        """The linear part, without the bias."""
+        """Computes the linear part, without the bias."""
         # SAME padding comes first: the box filter also sees the border's zeros.
         means = padded_box_filter(inputs)
         return ops.conv(means, kernel, 2, "valid", data_format="channels_last")

@@ -25,8 +25,8 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
 
     `up` repeats each pixel 2x2 times. The shortcut starts from the raw x.
 
-    Differs from the official code in the order of the sums alone: there the shortcut
-    repeats before it convolves, which gives the same at four times the cost, and
+    Differs from the official code only in the order of the sums. There, the shortcut
+    repeats before it convolves, which gives the same result at four times the cost, and
     conv3x3(up(.)) is not joined as in `UpsamplingConvolution`.
 
     Args:
@@ -41,7 +41,7 @@ class GeneratorBlock(SpectrallyNormalizedLayer):
         inputs: `(B, H, W, C)` float tensor.
         labels: `(B,)` int tensor; only with classes.
         training: bool, whether batch statistics are used, and `u` and the moving
-            statistics move.
+            statistics are updated.
 
     Returns:
         `(B, 2H, 2W, filters)` tensor.
@@ -145,7 +145,7 @@ class DiscriminatorOptimizedBlock(SpectrallyNormalizedLayer):
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor; here images.
-        training: bool, whether `u` moves.
+        training: bool, whether `u` is updated.
 
     Returns:
         `(B, H // 2, W // 2, filters)` tensor.
@@ -200,13 +200,13 @@ class DiscriminatorBlock(DiscriminatorOptimizedBlock):
     the raw x; it is the identity when the block neither pools nor changes the number of
     channels.
 
-    Differs from the official code in the order of the sums alone: there the shortcut
-    convolves before it pools, which gives the same at four times the cost, and
+    Differs from the official code only in the order of the sums. There, the shortcut
+    convolves before it pools, which gives the same result at four times the cost, and
     down(conv3x3(.)) is not joined as in `PoolingConvolution`.
 
     Args:
         downsample: bool, whether height and width are halved.
-        filters, kwargs: see `DiscriminatorOptimizedBlock`, also for the call.
+        filters, kwargs: see `DiscriminatorOptimizedBlock`, also for the call arguments.
 
     Returns:
         `(B, H // 2, W // 2, filters)` tensor, or `(B, H, W, filters)` without

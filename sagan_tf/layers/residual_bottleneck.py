@@ -27,7 +27,7 @@ class ResidualBottleneck(SpectrallyNormalizedLayer):
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
-        training: bool, whether `u` moves.
+        training: bool, whether `u` is updated.
 
     Returns:
         `(B, H, W, C)` tensor.
@@ -62,10 +62,10 @@ class ResidualBottleneck(SpectrallyNormalizedLayer):
 
 @functools.cache
 def bottleneck_widths(channels):
-    """Channels of the two inner feature maps of a `ResidualBottleneck`: two ints.
+    """Returns the channels of the two inner feature maps of a `ResidualBottleneck`.
 
-    Of the pairs nearest to 1.25 C^2 parameters, or within 1 % of it, this is the one
-    whose widths differ least.
+    Among the pairs nearest to 1.25 C^2 parameters, or within 1 % of it, this is the
+    one whose widths differ least.
     """
     target = 5 * channels * channels / 4
     best = []

@@ -38,25 +38,25 @@ class SelfAttention(SpectrallyNormalizedLayer):
     Names in the official code: `theta` = g (queries), `phi` = f (keys), `g` = h
     (values), `attn` = v, `sigma_ratio` = gamma. `official` has 1.25 C^2 + 1 parameters.
 
-    The softmax is computed in float32, also under mixed precision.
+    The softmax is computed in float32, even under mixed precision.
 
     Args:
         variant: one of the above.
-        chunk_size: int, queries whose part of beta is in memory at a time (or the next
-            smaller number that divides H * W); 0 for all; `None` for the default of
-            `chunk_size_for`. The result is the same up to rounding. Chunks do not
-            support second derivatives.
+        chunk_size: int, number of queries whose part of beta is in memory at a time (or
+            the next smaller number that divides H * W); 0 for all; `None` for the
+            default of `chunk_size_for`. The result is the same up to rounding. Chunks
+            do not support second derivatives.
         kwargs: see `SpectrallyNormalizedLayer`.
 
     Call arguments:
         inputs: `(B, H, W, C)` float tensor.
         return_attention_scores: bool, whether beta is returned as well.
-        training: bool, whether `u` moves.
+        training: bool, whether `u` is updated.
 
     Returns:
-        `(B, H, W, C)` tensor; with scores a pair of it and beta, `(B, H * W, N)`, where
-        row j (row-major over H, W) sums to 1 over the N = H * W keys, or, in the
-        official variant, N = (H // 2) * (W // 2) pooled keys.
+        `(B, H, W, C)` tensor. With scores, a pair of this tensor and beta,
+        `(B, H * W, N)`. Row j (row-major over H, W) sums to 1 over the N = H * W keys,
+        or, in the official variant, N = (H // 2) * (W // 2) pooled keys.
 
     Raises:
         BadInput: unknown variant, negative `chunk_size`, or a map that is too small to
@@ -126,17 +126,17 @@ class SelfAttention(SpectrallyNormalizedLayer):
         return (output, scores) if return_attention_scores else output
 
     def map_shape(self, height, width):
-        """Heights and widths of queries and keys in a feature map: four ints.
+        """Returns the heights and widths of queries and keys in a feature map: 4 ints.
 
-        Those of an unknown size, `None`, are `None`.
+        An unknown size, `None`, stays `None`.
         """
         stride = 2 if self.variant == "official" else 1
         return height, width, *(size and size // stride for size in (height, width))
 
     def map_size(self, height, width):
-        """Numbers of queries and keys in a feature map of this size: two ints.
+        """Returns the numbers of queries and keys in a feature map of this size.
 
-        They are `None` for an unknown size.
+        They are two ints, or both `None` for an unknown size.
         """
         if height is None or width is None:
             return None, None
@@ -144,7 +144,7 @@ class SelfAttention(SpectrallyNormalizedLayer):
         return height * width, key_height * key_width
 
     def chunk_size_for(self, height, width):
-        """The number of queries in one chunk of a feature map of this size.
+        """Computes the number of queries in one chunk of a feature map of this size.
 
         By default, maps of up to 2^22 values per image (16 MiB in float32) stay whole,
         and larger ones are cut into parts of 2^20.

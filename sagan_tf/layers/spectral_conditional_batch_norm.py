@@ -15,7 +15,7 @@ class SpectralConditionalBatchNorm(SpectrallyNormalizedLayer, ConditionalBatchNo
 
     with tables E, F `(num_classes, C)` in place of gamma and beta. Each table has
     spectral norm 1, so with many classes hardly any class can differ from the mean.
-    The layer is here to measure what this does.
+    The layer exists to measure this effect.
 
     Args:
         num_classes: int >= 1.
@@ -26,7 +26,7 @@ class SpectralConditionalBatchNorm(SpectrallyNormalizedLayer, ConditionalBatchNo
             direction and cannot be normalized.
 
     Call arguments, Returns: see `ConditionalBatchNorm`; with `training=True` the `u` of
-        both tables move.
+        both tables is updated.
 
     Raises:
         BadInput: there are no classes.

@@ -21,15 +21,15 @@ class SpectralNormalization(keras.layers.Wrapper):
     `power_iteration.py`) on the weight as a matrix `M` and a row vector `u` that is
     kept between steps. The stored weight stays `W`: the division is part of the graph,
     so the gradient passes through sigma and, as in the official code, through the
-    power iteration. `u` moves only when `training=True` and the layer is trainable; in
-    inference the iteration runs but nothing is stored.
+    power iteration. `u` is updated only when `training=True` and the layer is
+    trainable; in inference the iteration runs but nothing is stored.
 
-    Everything is computed in float32 (float64 for a float64 layer), also under mixed
-    precision. A zero weight gives zero, a zero gradient through sigma, and leaves `u`
-    as it is. Second derivatives by the weight are not supported.
+    Everything is computed in float32 (float64 for a float64 layer), even under mixed
+    precision. A zero weight gives zero and a zero gradient through sigma, and does not
+    change `u`. Second derivatives with respect to the weight are not supported.
 
-    Differs from the official code: there, the generator's `u` also moves at inference,
-    so the same z gives another image at each call.
+    Differs from the official code: there, the generator's `u` also changes in
+    inference, so the same z gives a different image at each call.
 
     `M` for each kind of layer: kernels `(..., c_in, c_out)` are flattened to
     `(... * c_in, c_out)`; kernels of transposed convolutions `(kh, kw, c_out, c_in)`
@@ -48,12 +48,12 @@ class SpectralNormalization(keras.layers.Wrapper):
             `True` (Miyato et al., most PyTorch code): hold both constant.
         epsilon: float, added to both norms.
         clamp_sigma: bool. `True` divides by max(1, sigma), so that small weights stay
-            as they are: what TF-GAN does outside attention.
+            as they are. TF-GAN does so outside attention.
         dtype: defaults to the wrapped layer's.
 
     Call arguments:
         inputs: whatever the wrapped layer takes.
-        training: bool, whether `u` moves.
+        training: bool, whether `u` is updated.
 
     Returns:
         What the wrapped layer returns.
@@ -61,7 +61,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     Raises:
         BadInput: `power_iterations` is not a positive int; the layer has neither
             `kernel` nor `embeddings`, or computes it (`enable_lora`, `quantize`), so
-            that the weight it uses would not be normalized.
+            that the weight that it uses would not be normalized.
 
     Reference:
         - Miyato et al., Spectral Normalization for GANs, arXiv 1802.05957
@@ -118,8 +118,8 @@ class SpectralNormalization(keras.layers.Wrapper):
         ]
         with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = self.layer(inputs)
-        # Those of an activity regularizer. Products, because the layer within has noted
-        # the losses themselves as its own.
+        # The losses of an activity regularizer. They are multiplied by 1, because the
+        # wrapped layer has noted the losses themselves as its own.
         self.add_loss([1 * loss for loss in scope.losses])
         return outputs
 
@@ -136,7 +136,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
 
     def _stored(self, weight):
-        """The weight, if it is the float variable that the layer multiplies by."""
+        """Returns the weight if it is the float variable that the layer uses."""
         is_stored = any(weight is variable for variable in self.layer.variables)
         quantized = getattr(self.layer, "quantization_mode", None)
         if is_stored and not quantized and keras.backend.is_float_dtype(weight.dtype):
@@ -149,7 +149,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
 
     def normalized_weight(self, update_u=False):
-        """`W / sigma` (`W / max(1, sigma)` if it is clamped), differentiable.
+        """Computes `W / sigma`, or `W / max(1, sigma)` if clamped, differentiably.
 
         Args:
             update_u: bool, whether to store the iterated `u`.
@@ -172,13 +172,13 @@ class SpectralNormalization(keras.layers.Wrapper):
         return normalized
 
     def sigma(self):
-        """The current estimate of the largest singular value: float scalar tensor."""
+        """Returns the estimate of the largest singular value: float scalar tensor."""
         matrix = self._as_matrix(self._full_precision_weight())
         steps = iterate(matrix, self._stored_u(), self.power_iterations, self.epsilon)
         return sigma_of(steps[-1])
 
     def exact_sigma(self):
-        """The largest singular value of the current weight: float.
+        """Returns the largest singular value of the current weight: float.
 
         It comes from the eigenvalues of the smaller Gram matrix, in float64. This takes
         about a second for the largest kernels of the official networks.
@@ -195,7 +195,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     def _stored_u(self):
         with AutocastScope(None):
-            # A copy: the variable may have moved when the gradient is computed.
+            # A copy: the variable may have changed when the gradient is computed.
             return ops.stop_gradient(ops.convert_to_tensor(self.u))
 
     def _as_matrix(self, weight):
@@ -211,7 +211,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         return ops.swapaxes(ops.reshape(matrix, (*shape[:-2], *shape[:-3:-1])), -1, -2)
 
     def _has_outputs_before_last(self):
-        """Whether the weight's last axis but one is that of u, as the class says."""
+        """Returns True if the weight's second-to-last axis is the last axis of `M`."""
         transposed = (
             keras.layers.Conv1DTranspose,
             keras.layers.Conv2DTranspose,

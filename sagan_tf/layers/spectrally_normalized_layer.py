@@ -1,4 +1,4 @@
-"""The base of the layers that are made of convolutions and matrices."""
+"""The base class of layers that are made of convolutions and matrices."""
 
 import keras
 
@@ -8,7 +8,7 @@ from sagan_tf.layers.spectral_normalization import SpectralNormalization
 def normalized(
     layer, spectral_normalization, power_iterations, stop_gradient, clamp_sigma=False
 ):
-    """`layer`, wrapped in `SpectralNormalization` if `spectral_normalization`."""
+    """Wraps `layer` in `SpectralNormalization` if `spectral_normalization`."""
     if not spectral_normalization:
         return layer
     return SpectralNormalization(
@@ -21,13 +21,13 @@ def normalized(
 
 
 class SpectrallyNormalizedLayer(keras.layers.Layer):
-    """A layer that makes its parts with settings that all of them share.
+    """A layer that makes its parts with shared settings.
 
     Args:
         spectral_normalization: bool, whether the parts' weights are normalized.
         power_iterations, stop_gradient, clamp_sigma: see `SpectralNormalization`.
         kernel_initializer: initializer of every kernel and embedding. The official code
-            uses Glorot uniform. With a seed n, the parts have n, n + 1, ...
+            uses Glorot uniform. With a seed n, the parts get n, n + 1, ...
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
     def convolution(
         self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
     ):
-        """A SAME convolution with stride 1, normalized if this layer is."""
+        """Makes a SAME convolution with stride 1, normalized if this layer is."""
         return self._normalized(
             kind(
                 filters,
@@ -65,7 +65,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         )
 
     def dense(self, units, name):
-        """A dense layer, normalized if this layer is."""
+        """Makes a dense layer, normalized if this layer is."""
         return self._normalized(
             keras.layers.Dense(
                 units,
@@ -76,7 +76,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
         )
 
     def table(self, classes, channels, name, dtype=None):
-        """A built embedding with a row for each class, normalized if this layer is."""
+        """Makes a built embedding, one row per class, normalized if this layer is."""
         table = self._normalized(
             keras.layers.Embedding(
                 classes,
@@ -105,7 +105,7 @@ class SpectrallyNormalizedLayer(keras.layers.Layer):
             return initializer  # A function.
         config = initializer.get_config()
         if isinstance(config.get("seed"), dict):
-            return initializer  # Its seed generator moves on.
+            return initializer  # Its seed generator advances.
         if isinstance(config.get("seed"), int):
             config["seed"] += self._num_seeded
             self._num_seeded += 1

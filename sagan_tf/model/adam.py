@@ -1,4 +1,4 @@
-"""Adam as one operation for each variable, and how optimizers are made."""
+"""Adam as one operation per variable, and functions that prepare optimizers."""
 
 import keras
 import tensorflow as tf
@@ -15,7 +15,7 @@ class Adam(keras.optimizers.Adam):
         m = beta_1 m + (1 - beta_1) g,   v = beta_2 v + (1 - beta_2) g^2,
         w = w - lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon).
 
-    Keras needs some forty operations for each variable, and each of them passes over
+    Keras needs about forty operations for each variable, and each of them passes over
     memory. TensorFlow's `ResourceApplyAdam` does it in one pass.
 
     Args:
@@ -59,9 +59,9 @@ class Adam(keras.optimizers.Adam):
 
 
 class _Scalars:
-    """What one update uses for all variables of a dtype.
+    """The scalars of one update, computed once for each dtype.
 
-    Not a dict of the optimizer: checkpoints would hold it.
+    They are not a dict of the optimizer, because checkpoints would contain it.
     """
 
     def __init__(self, optimizer):
@@ -69,7 +69,7 @@ class _Scalars:
         self._by_dtype = {}
 
     def of(self, dtype, learning_rate):
-        """Dict of the arguments of `ResourceApplyAdam`."""
+        """Returns a dict of the scalar arguments of `ResourceApplyAdam`."""
         if dtype not in self._by_dtype:
             adam = self._optimizer
             t = tf.cast(adam.iterations.value + 1, dtype)
@@ -86,22 +86,22 @@ class _Scalars:
 
 
 def official_adam(learning_rate):
-    """Adam as in the official code: beta1 0, TensorFlow 1's beta2 and epsilon."""
+    """Returns the official Adam: beta1 0, TensorFlow 1's beta2 and epsilon."""
     return Adam(learning_rate, beta_1=0.0, beta_2=0.999, epsilon=1e-8)
 
 
 def refuse_average(optimizer):
-    """Raises `BadInput` if an optimizer keeps averages of weights of its own."""
+    """Raises `BadInput` if an optimizer keeps its own average of the weights."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer.use_ema:
         raise BadInput(
-            "The optimizers of a SAGAN must keep no moving average, because nothing "
-            "would use it. Received: use_ema=True. Try SAGAN(ema_decay=0.9999)."
+            "The optimizers of a SAGAN must not keep a moving average, because "
+            "nothing would use it. Received: use_ema=True. Try SAGAN(ema_decay=0.9999)."
         )
 
 
 def with_loss_scale(optimizer):
-    """The optimizer, wrapped in a `LossScaleOptimizer` unless it is one."""
+    """Returns the optimizer, wrapped in a `LossScaleOptimizer` if it is not one."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer)

@@ -1,4 +1,4 @@
-"""The losses of one pass of a `SAGAN`: what is drawn, what D sees, what it costs."""
+"""The losses of one pass of a `SAGAN`, and the z and labels that the pass needs."""
 
 import keras
 import tensorflow as tf
@@ -7,21 +7,21 @@ from sagan_tf.model import latents
 from sagan_tf.model.arguments import has_classifier
 from sagan_tf.networks.losses import LOSSES, class_cross_entropy, mode_seeking
 
-# Random numbers of one pass: those of real images and those of generated ones.
+# The random numbers of one pass: for the real images and for the generated ones.
 _REAL, _FAKE = 0, 1
 
 
 class Losses:
-    """The part of `SAGAN` that computes losses. It moves no weight and no optimizer."""
+    """The part of `SAGAN` that computes losses. It changes no weight or optimizer."""
 
     def generator_loss(self, z, labels, draw=None):
-        """The generator's loss on D(G(z)). D's `u` stay as they are.
+        """Computes the generator's loss on D(G(z)). D's `u` does not change.
 
         Args:
             z: `(B, z_dim)` float tensor.
             labels: `(B,)` int32 tensor, or `None` when unconditional.
             draw: int, number of the pass within the step, for the augmentation.
-                `None`: D sees the images as they are, and nothing but D counts.
+                With `None`, images are not augmented and mode seeking is left out.
 
         Returns:
             Scalar tensor.
@@ -39,11 +39,12 @@ class Losses:
         return loss + self._class_loss(class_logits, labels)
 
     def discriminator_loss(self, images, fakes, labels, draw=None):
-        """The discriminator's loss, on one pass over real and fake together.
+        """Computes the discriminator's loss in one pass over real and fake together.
 
         Args:
             images, fakes: `(B, R, R, C)` float tensors, real and generated.
-            labels: `(2 B,)` int32 tensor, those of both, or `None` when unconditional.
+            labels: `(2 B,)` int32 tensor, the real images' first, or `None` when
+                unconditional.
             draw: see `generator_loss`.
 
         Returns:
@@ -71,7 +72,7 @@ class Losses:
             z `(count, z_dim)`, labels `(count,)` int32 or `None` when unconditional.
         """
         from_data = self.fake_labels == "data"
-        # Labels from the data are drawn as places in the batch.
+        # Labels from the data are drawn as indices into the batch.
         limit = count if from_data else self.num_classes
         dtype = self.generator.inputs[0].dtype
         z, labels = latents.draw_training_latents(
@@ -92,7 +93,7 @@ class Losses:
         return self.augmentation([images, uniforms])
 
     def _judge(self, images, labels):
-        """The discriminator's logits, and its class logits or `None`."""
+        """Returns the discriminator's logits, and its class logits or `None`."""
         if has_classifier(self.discriminator):
             return tf.split(call(self.discriminator, images, None), [1, -1], axis=1)
         return call(self.discriminator, images, labels), None
@@ -104,10 +105,10 @@ class Losses:
 
 
 def count_of(images):
-    """The size of the batch: an int if it is known when the step is traced."""
+    """Returns the batch size: an int if it is known when the step is traced."""
     return tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
 
 
 def call(network, inputs, labels, training=True):
-    """Calls a network of `inputs`, or of a list of `inputs` and labels."""
+    """Calls a network on `inputs`, or on a list of `inputs` and labels."""
     return network(inputs if labels is None else [inputs, labels], training=training)

@@ -20,7 +20,7 @@ FAKE_LABELS = ("uniform", "data")
 
 
 def head_of(discriminator):
-    """The discriminator's last layer if it is one of ours, else `None`."""
+    """Returns the discriminator's head if it is one of our layers, else `None`."""
     for layer in discriminator.layers:
         if isinstance(layer, (ProjectionHead, AuxiliaryClassifierHead)):
             return layer
@@ -28,12 +28,12 @@ def head_of(discriminator):
 
 
 def has_classifier(discriminator):
-    """Whether the discriminator has an `AuxiliaryClassifierHead`."""
+    """Returns True if the discriminator has an `AuxiliaryClassifierHead`."""
     return isinstance(head_of(discriminator), AuxiliaryClassifierHead)
 
 
 def check_networks(*networks):
-    """Raises `BadInput` unless networks tell what they take and make."""
+    """Raises `BadInput` unless the networks declare their inputs and outputs."""
     for network in networks:
         if not getattr(network, "inputs", None):
             raise BadInput(
@@ -56,7 +56,7 @@ def check_arguments(model):
 
 
 def _fits(model):
-    """Whether the networks fit one another: dict of message to bool."""
+    """Returns a dict of message to bool: whether the networks fit each other."""
     classes = getattr(head_of(model.discriminator), "num_classes", None)
     z_dim = model.generator.inputs[0].shape[-1]
     shapes = model.generator.output_shape[1:], model.discriminator.inputs[0].shape[1:]
@@ -70,11 +70,11 @@ def _fits(model):
         "The networks must have the same num_classes. Received: "
         f"{sorted(drawn)} in the generator, {model.num_classes} in the "
         "discriminator.": drawn <= {model.num_classes},
-        "The discriminator must take what the generator makes. Received: "
+        "The discriminator must take the generator's images. Received: "
         f"images {shapes[0]} and {shapes[1]}. Try the same resolution and "
         "image_channels.": len(shapes[0]) == len(shapes[1])
         and all(a == b or None in (a, b) for a, b in zip(*shapes)),
-        "The discriminator must give one logit an image, (B, 1), or end in an "
+        "The discriminator must return one logit per image, (B, 1), or end in an "
         f"AuxiliaryClassifierHead. Received: {logits}. Try keras.layers.Dense(1).": (
             gives_one or has_classifier(model.discriminator)
         ),
@@ -84,7 +84,7 @@ def _fits(model):
 
 
 def _settings(model):
-    """Whether the other arguments are in range: dict of message to bool."""
+    """Returns a dict of message to bool: whether the other arguments are in range."""
     steps = model.discriminator_steps, model.gradient_accumulation_steps
     seeking = model.mode_seeking_weight, model.mode_seeking_distance
     return {
@@ -130,7 +130,7 @@ def _check_inputs(model):
 
 
 def refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights):
-    """Raises `BadInput` if `compile` was given what a `SAGAN` has not."""
+    """Raises `BadInput` for arguments of `compile` that a `SAGAN` does not have."""
     if optimizer is not None:
         raise BadInput(
             "A SAGAN has two optimizers. Received: optimizer. Try "
@@ -138,22 +138,22 @@ def refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights
         )
     if any(each is not None for each in (metrics, weighted_metrics, loss_weights)):
         raise BadInput(
-            "A SAGAN has metrics and weights of its own. Received: metrics, "
+            "A SAGAN has its own metrics and loss weights. Received: metrics, "
             "weighted_metrics or loss_weights. Try SAGAN(class_loss_weight=...), and "
             "python -m sagan_tf.evaluate for FID."
         )
 
 
 def computes_in_float16(networks):
-    """Whether a layer of the networks computes in float16, which needs a loss scale.
+    """Returns True if a layer computes in float16, which needs a loss scale.
 
     Raises:
-        BadInput: they cannot be trained, because a weight has 16 bits.
+        BadInput: a weight has 16 bits, so the networks cannot be trained.
     """
     for variable in (v for network in networks for v in network.trainable_variables):
         if variable.dtype in ("float16", "bfloat16"):
             raise BadInput(
-                "The weights of networks that are trained must be float32. Received: "
+                "Trainable weights must be float32. Received: "
                 f"{variable.path}, {variable.dtype}. Try "
                 f"keras.config.set_dtype_policy('mixed_{variable.dtype}') before the "
                 "networks are built."
@@ -163,40 +163,40 @@ def computes_in_float16(networks):
 
 
 def refuse_shared_optimizers(networks, optimizers):
-    """Raises `BadInput` if an optimizer has the state of other weights."""
+    """Raises `BadInput` if an optimizer is shared, or was built for other weights."""
     shared = "one for both" if optimizers[0] is optimizers[1] else ""
     for network, optimizer in zip(networks, optimizers):
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         own = {id(variable) for variable in network.trainable_variables}
         if optimizer.built and own != set(map(id, optimizer._trainable_variables)):
-            shared = "one of other weights"
+            shared = "one that was built for other weights"
     if shared:
         raise BadInput(
-            f"Each network needs an optimizer of its own. Received: {shared}. Try "
+            f"Each network needs its own optimizer. Received: {shared}. Try "
             "new objects, with the discriminator's learning rate four times as high."
         )
 
 
 def checked_z(z, z_dim, dtype):
-    """z as a tensor.
+    """Checks z and returns it as a tensor.
 
     Args:
         z: `(N, z_dim)` array or tensor of numbers, N at least 1, finite.
         z_dim: int.
-        dtype: of the result.
+        dtype: dtype of the result.
 
     Raises:
-        BadInput: it is something else.
+        BadInput: z is something else.
     """
     try:
         z = tf.convert_to_tensor(z)
-        found = z.dtype.name
+        kind = z.dtype.name
         is_number = z.dtype.is_floating or z.dtype.is_integer
     except (TypeError, ValueError):
-        found, is_number = "something else", False
+        kind, is_number = "something else", False
     if not is_number:
         raise BadInput(
-            f"z must be an array of numbers, (N, {z_dim}). Received: {found}. Try "
+            f"z must be an array of numbers, (N, {z_dim}). Received: {kind}. Try "
             f"tf.random.normal((16, {z_dim}))."
         )
     z = tf.cast(z, dtype)
@@ -211,7 +211,7 @@ def checked_z(z, z_dim, dtype):
 
 
 def check_draw(count, seed, truncation):
-    """Raises `BadInput` if the arguments of `SAGAN.sample` are not what it says."""
+    """Raises `BadInput` unless the arguments are what `SAGAN.sample` accepts."""
     allowed = {
         f"count must be an int of at least 1. Received: {count!r}. Try 16.": (
             is_whole(count, 1, 2**31)
@@ -219,8 +219,8 @@ def check_draw(count, seed, truncation):
         f"seed must be an int of at most 64 bits. Received: {seed!r}. Try 0.": (
             is_whole(seed, -(2**63), 2**63)
         ),
-        "truncation must be a number from 0 to 100, or None for z that is not "
-        f"truncated. Received: {truncation!r}. Try 0.5.": truncation is None
+        "truncation must be a number from 0 to 100, or None for no truncation. "
+        f"Received: {truncation!r}. Try 0.5.": truncation is None
         or (isinstance(truncation, numbers.Real) and 0 <= truncation <= 100),
     }
     for message, holds in allowed.items():
@@ -229,7 +229,7 @@ def check_draw(count, seed, truncation):
 
 
 def is_whole(value, low, end=2**63):
-    """Whether a value is an int from `low` to below `end`."""
+    """Returns True if a value is an int from `low` to below `end`."""
     return isinstance(value, numbers.Integral) and low <= value < end
 
 
@@ -249,18 +249,18 @@ def check_optional(named):
 
 
 def check_labels(labels, num_classes, count=None):
-    """Labels to generate images of.
+    """Checks the labels of images to generate.
 
     Args:
         labels: `(count,)` or `(count, 1)` ints, or `None` when unconditional.
         num_classes: int, or `None` when unconditional.
-        count: int, images, or `None` for any number.
+        count: int, number of images, or `None` for any number.
 
     Returns:
         `(count,)` int32 tensor, or `None`.
 
     Raises:
-        BadInput: labels do not suit a generator of `num_classes`.
+        BadInput: the labels do not fit a generator with `num_classes` classes.
     """
     if (labels is None) != (num_classes is None):
         raise BadInput(
@@ -277,21 +277,21 @@ def check_labels(labels, num_classes, count=None):
 
 
 def label_array(labels):
-    """Labels as array. Raises `BadInput` for lists of different lengths."""
+    """Returns labels as an array. Raises `BadInput` for lists of different lengths."""
     try:
         return np.asarray(labels)
     except ValueError:
         raise BadInput(
-            "labels must be ints, one an image. Received: lists of different lengths. "
+            "labels must be ints, one per image. Received: lists of different lengths. "
             "Try labels=3, or a list of ints."
         ) from None
 
 
 def labels_of(model, images, labels):
-    """The labels of a batch as `(B,)` int32 tensor, or `None` when unconditional.
+    """Returns the labels of a batch, `(B,)` int32, or `None` when unconditional.
 
     Raises:
-        BadInput: images or labels have a type or shape that does not fit the networks.
+        BadInput: the type or shape of images or labels does not fit the networks.
     """
     image_shape = model.discriminator.inputs[0].shape[1:]
     check_types((images, labels), image_shape, model.num_classes)
@@ -302,7 +302,7 @@ def labels_of(model, images, labels):
 
 
 def split_batch(model, data):
-    """The batch of a training step, cut into those of its passes.
+    """Splits the batch of a training step into the batches of its passes.
 
     Args:
         model: a `SAGAN`.
@@ -312,14 +312,14 @@ def split_batch(model, data):
         List of (images, labels), labels `None` when unconditional.
 
     Raises:
-        BadInput: the types do not fit, or the batch has another size.
+        BadInput: the types do not fit, or the batch cannot be cut into equal parts.
     """
     images, labels = unpacked(data)
     labels = labels_of(model, images, labels)
     parts = model.discriminator_steps * model.gradient_accumulation_steps
     if images.shape[0] is not None and images.shape[0] % parts:
         raise BadInput(
-            "The batch must be a multiple of discriminator_steps * "
+            "The batch size must be a multiple of discriminator_steps * "
             f"gradient_accumulation_steps = {parts}. "
             f"Received: a batch of {images.shape[0]} per replica."
         )

@@ -1,4 +1,4 @@
-"""Checks of the images and labels that a `SAGAN` is given, wherever they come from."""
+"""Checks of the images and labels that a `SAGAN` gets, wherever they come from."""
 
 import contextlib
 import re
@@ -7,35 +7,36 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-# Keras makes an adapter for whatever gives batches, and takes one from outside. Neither
-# has a public name.
+# Keras makes an adapter for every source of batches, and also accepts one from outside.
+# The function and the class have no public name.
 from keras.src.trainers.data_adapters import get_data_adapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from sagan_tf.errors import BadInput
 
-# Rounding may take a value so far beyond [-1, 1].
+# Rounding can move a value this far beyond [-1, 1].
 _ROUNDING = 1e-3
-# A resize with negative weights goes so far, pixels with another mean and scale beyond.
+# A resize with negative weights stays within this bound. Pixels with another mean and
+# scale exceed it.
 _OVERSHOOT = 1.3
 _NO_IMAGES = (
     "Data must have at least one image{}. Received: none. Try a smaller batch_size if "
     "drop_remainder=True."
 )
-# Images of an array that are looked at together.
+# The number of images of an array that are checked at a time.
 _CHUNK = 1024
 
 
 class BatchCheck:
     """Checks the data of one call of `fit` or `evaluate`.
 
-    Values are looked at on the host, in the input pipeline, because a step that XLA
-    compiles cannot complain. NaN passes: the step notes it.
+    Values are checked on the host, in the input pipeline, because a step that XLA
+    compiles cannot raise an error. NaN passes: the step detects it.
 
     Args:
         image_shape: `(R, R, C)` of the networks.
         num_classes: int, or `None` when unconditional.
-        parts: int, equal parts into which each replica's batch is cut.
+        parts: int, number of equal parts into which each replica's batch is cut.
         replicas: int.
     """
 
@@ -46,24 +47,25 @@ class BatchCheck:
         self._replicas = replicas
 
     def checked(self, x, y=None, batch_size=None, shuffle=False):
-        """The data as Keras shall get them.
+        """Checks the data and returns them in the form that Keras needs.
 
-        Arrays are checked now. Of everything else the types are, and the values of a
-        batch when it is read. Of a data set that is distributed the types alone are.
+        Arrays are checked now. Everything else has its types checked now, and the
+        values of a batch when it is read. A distributed data set has only its types
+        checked.
 
         Args:
-            x: array `(N, R, R, C)`, or whatever gives batches: `tf.data.Dataset`,
+            x: array `(N, R, R, C)`, or a source of batches: `tf.data.Dataset`,
                 `keras.utils.PyDataset`, generator, PyTorch `DataLoader`.
             y: `(N,)` labels if x is an array.
-            batch_size: int, of arrays.
+            batch_size: int, for arrays.
             shuffle: bool, whether Keras shuffles the batches of a `PyDataset`.
 
         Returns:
             x and y.
 
         Raises:
-            BadInput: something is wrong. What is wrong with a batch that is read later
-                is raised by `errors_in_one_line`.
+            BadInput: the data do not fit. Errors in a batch that is read later are
+                raised by `errors_in_one_line`.
         """
         if isinstance(x, tf.data.Dataset):
             return self.dataset(x), y
@@ -75,7 +77,7 @@ class BatchCheck:
         return _CheckedAdapter(get_data_adapter(x, y, shuffle=shuffle), self), None
 
     def arrays(self, images, labels=None, batch_size=None):
-        """Checks arrays, see `checked`. `batch_size=None` is that of all images.
+        """Checks arrays, see `checked`. `batch_size=None` means one batch.
 
         Returns:
             The images, and the labels as `(N,)` int32 array or `None`.
@@ -102,9 +104,9 @@ class BatchCheck:
         return images, None if labels is None else labels.astype(np.int32).reshape(-1)
 
     def dataset(self, dataset):
-        """A `tf.data.Dataset` of the same batches, each of which is checked.
+        """Returns a `tf.data.Dataset` of the same batches that checks each of them.
 
-        Batches that cannot be cut into equal parts are left out, with a warning.
+        It leaves out batches that cannot be cut into equal parts, with a warning.
         """
         has_size = self._check_types(dataset.element_spec, self._replicas)
         if dataset.cardinality() == 0:
@@ -134,8 +136,8 @@ class BatchCheck:
         @tf.autograph.experimental.do_not_convert
         def check(index, batch):
             given = [each for each in unpacked(batch) if each is not None]
-            found = tf.numpy_function(look, [index, *given], [tf.string, tf.bool])
-            problem, fits = (tf.ensure_shape(each, []) for each in found)
+            results = tf.numpy_function(look, [index, *given], [tf.string, tf.bool])
+            problem, fits = (tf.ensure_shape(each, []) for each in results)
             holds = tf.debugging.Assert(tf.equal(problem, ""), [problem])
             with tf.control_dependencies([holds]):
                 return fits, tf.nest.map_structure(tf.identity, batch)
@@ -146,7 +148,7 @@ class BatchCheck:
         return checked.map(_second).prefetch(1)
 
     def _check_types(self, spec, replicas=1):
-        """Checks the types of batches; returns whether their size is known."""
+        """Checks the types of batches. Returns True if their size is known."""
         images, _ = check_types(spec, self._image_shape, self._num_classes)
         size = images.shape[0] if images.shape.rank else None
         if size is not None:
@@ -158,22 +160,22 @@ class BatchCheck:
             raise BadInput(self._uneven(f"batches of {size}"))
 
     def _can_be_cut(self, size, first_size):
-        # TensorFlow gives the first replicas their full share of a smaller batch.
+        # TensorFlow still gives the first replicas their full share of a smaller batch.
         is_full = self._replicas == 1 or size == first_size
         return is_full and size % (self._parts * self._replicas) == 0
 
     def _uneven(self, received):
         return (
-            "The images of a batch must be a multiple of discriminator_steps * "
-            f"gradient_accumulation_steps = {self._parts}, and with replicas "
-            f"({self._replicas}) as many in each. Received: {received}. Try "
+            "The batch size must be a multiple of discriminator_steps * "
+            f"gradient_accumulation_steps = {self._parts} on each replica, and "
+            f"equal on all replicas ({self._replicas}). Received: {received}. Try "
             f"batch_size={8 * self._parts * self._replicas} and drop_remainder=True."
         )
 
     def _check_values(self, images):
         low, high = images.min(initial=np.inf), images.max(initial=-np.inf)
         if low < -1 - _ROUNDING or high > 1 + _ROUNDING:
-            remedy = "to scale them, so that the least and largest value are -1 and 1"
+            remedy = "to scale them so that the smallest and largest value are -1 and 1"
             if low >= 0 and high > 2:
                 remedy = "images / 127.5 - 1"
             elif low > -_OVERSHOOT and high < _OVERSHOOT:
@@ -185,7 +187,7 @@ class BatchCheck:
 
 
 class _CheckedAdapter(DataAdapter):
-    """An adapter of Keras whose batches are checked."""
+    """An adapter of Keras that checks its batches."""
 
     def __init__(self, adapter, check):
         self._adapter = adapter
@@ -211,27 +213,27 @@ class _CheckedAdapter(DataAdapter):
 
 @contextlib.contextmanager
 def errors_in_one_line():
-    """Raises what a `BatchCheck` found in the input pipeline as `BadInput`."""
+    """Raises errors of a `BatchCheck` in the input pipeline as `BadInput`."""
     try:
         yield
     except tf.errors.OpError as error:
-        found = re.search(r"BadInput: (.*\.)", str(error))
-        if found is None:
+        match = re.search(r"BadInput: (.*\.)", str(error))
+        if match is None:
             raise
         # TensorFlow has escaped the quotes.
-        raise BadInput(re.sub(r"\\(['\"])", r"\1", found[1])) from None
+        raise BadInput(re.sub(r"\\(['\"])", r"\1", match[1])) from None
 
 
 def unpacked(batch):
-    """Images, and labels or `None`, of what Keras gives to a step.
+    """Returns the images, and the labels or `None`, in a batch from Keras.
 
     Raises:
-        BadInput: it has weights, or another structure.
+        BadInput: the batch has weights, or another structure.
     """
     parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
     images, labels, weights = (*parts, None, None, None)[:3]
-    alone = all(_is_dense(each) for each in (images, labels) if each is not None)
-    if len(parts) > 3 or images is None or weights is not None or not alone:
+    are_dense = all(_is_dense(each) for each in (images, labels) if each is not None)
+    if len(parts) > 3 or images is None or weights is not None or not are_dense:
         kinds = ", ".join(type(each).__name__ for each in parts)
         raise BadInput(
             "Data must be (images, labels), or images alone, as arrays or dense "
@@ -242,13 +244,13 @@ def unpacked(batch):
 
 
 def _is_dense(value):
-    """Whether a value is an array or a tensor, or the spec of one."""
+    """Returns True for an array, a dense tensor, or the spec of one."""
     kinds = tf.RaggedTensor, tf.RaggedTensorSpec, tf.SparseTensor, tf.SparseTensorSpec
     return hasattr(value, "dtype") and not isinstance(value, kinds)
 
 
 def check_types(batch, image_shape, num_classes):
-    """Checks types and shapes of a batch, as far as they are known.
+    """Checks the types and shapes of a batch, as far as they are known.
 
     Args:
         batch: images `(B, R, R, C)` or (images, labels), as arrays, tensors or specs.
@@ -259,17 +261,17 @@ def check_types(batch, image_shape, num_classes):
         The images and the labels.
 
     Raises:
-        BadInput: images are no floats of this shape; labels are missing, or are no ints
-            of the shape `(B,)` or `(B, 1)`.
+        BadInput: images are not floats of this shape; labels are missing, or are not
+            ints of the shape `(B,)` or `(B, 1)`.
     """
     images, labels = unpacked(batch)
     shape = tf.TensorShape(images.shape)
     if not shape.is_compatible_with((None, *image_shape)):
-        one = shape.rank == len(image_shape)
+        single = shape.rank == len(image_shape)
         raise BadInput(
             f"images must have the shape {('B', *image_shape)} of the networks. "
             f"Received: {tuple(shape)}. Try "
-            f"{'dataset.batch(64)' if one else 'to resize them, or other networks'}."
+            f"{'dataset.batch(64)' if single else 'to resize them, or other networks'}."
         )
     if not tf.as_dtype(images.dtype).is_floating:
         raise BadInput(
@@ -280,8 +282,8 @@ def check_types(batch, image_shape, num_classes):
         return images, labels
     if labels is None:
         raise BadInput(
-            "A model with classes is fitted on (images, labels). "
-            "Received: images alone. Try networks of num_classes=0."
+            "A model with classes needs (images, labels). "
+            "Received: images alone. Try networks with num_classes=0."
         )
     count = shape[0] if shape.rank else None
     check_label_type(labels.shape, labels.dtype, num_classes, count)
@@ -300,7 +302,7 @@ def check_label_type(shape, dtype, num_classes, count=None):
     elif count is not None and shape.rank == 1 and shape[0] != count:
         received, remedy = f", for {count} images", "as many labels as images"
     raise BadInput(
-        f"labels must be ints in [0, {num_classes}), one an image. Received: "
+        f"labels must be ints in [0, {num_classes}), one per image. Received: "
         f"{dtype.name}, {tuple(shape) if shape.rank else shape}{received}. Try "
         f"{remedy}."
     )
@@ -314,7 +316,7 @@ def check_label_values(labels, num_classes):
     if wrong.size:
         raise BadInput(
             f"labels must be in [0, {num_classes}). Received: {wrong[:8].tolist()}. "
-            "Try networks of as many classes as the data have."
+            "Try networks with as many classes as the data."
         )
 
 
@@ -334,7 +336,7 @@ def _warn_unless_negative(lowest):
         )
 
 
-# AutoGraph would read this file to translate them.
+# Otherwise AutoGraph would read this file to translate them.
 @tf.autograph.experimental.do_not_convert
 def _first(first, second):
     return first

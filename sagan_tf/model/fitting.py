@@ -1,4 +1,4 @@
-"""What `fit` and `evaluate` of a `SAGAN` do beside those of `keras.Model`."""
+"""What `fit` and `evaluate` of a `SAGAN` add to those of `keras.Model`."""
 
 import warnings
 
@@ -13,7 +13,7 @@ from sagan_tf.model.adversarial_losses import call, count_of
 from sagan_tf.model.arguments import check_numbers, check_optional, labels_of
 from sagan_tf.model.batches import BatchCheck, errors_in_one_line, unpacked
 
-# Batches between two looks of a `NonfiniteWatch`.
+# The number of batches between two checks of a `NonfiniteWatch`.
 _LOOK_EVERY = 100
 
 
@@ -39,16 +39,16 @@ class Fitting:
         validation_batch_size=None,
         validation_freq=1,
     ):
-        """Trains, see `keras.Model.fit`.
+        """Trains the model, see `keras.Model.fit`.
 
         Images are `(B, R, R, C)` floats in [-1, 1], labels `(B,)` or `(B, 1)` ints in
-        [0, num_classes). All of them are looked at. A batch that cannot be cut into
+        [0, num_classes). All of them are checked. A batch that cannot be cut into
         `discriminator_steps * gradient_accumulation_steps` equal parts on each replica
-        is refused, or left out with a warning where its size is not known beforehand.
-        A training that becomes NaN or infinite stops with a warning.
+        is an error. If its size is not known in advance, it is left out with a warning.
+        Training stops with a warning when a value becomes NaN or infinite.
 
         Raises:
-            BadInput: images or labels are something else, or there are weights.
+            BadInput: images or labels are something else, or weights are given.
         """
         _refuse_weights(class_weight, sample_weight)
         check_numbers(0, {"epochs": epochs, "initial_epoch": initial_epoch})
@@ -101,9 +101,9 @@ class Fitting:
         return_dict=False,
         _use_cached_eval_dataset=False,
     ):
-        """The losses on held-out images, see `test_step` and `keras.Model.evaluate`.
+        """Computes the losses on held-out images, see `keras.Model.evaluate`.
 
-        Data and errors are those of `fit`.
+        Data and errors are those of `fit`, the metrics those of `test_step`.
         """
         _refuse_weights(None, sample_weight)
         check_optional({"batch_size": batch_size, "steps": steps})
@@ -124,27 +124,27 @@ class Fitting:
     def train_on_batch(
         self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
     ):
-        """One training step on arrays, see `fit` and `keras.Model.train_on_batch`."""
+        """Trains one step on arrays, see `fit` and `keras.Model.train_on_batch`."""
         _refuse_weights(class_weight, sample_weight)
         parts = self.discriminator_steps * self.gradient_accumulation_steps
         x, y = self._batch_check(parts).arrays(x, y)
         return super().train_on_batch(x, y, return_dict=return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Losses on arrays, see `evaluate` and `keras.Model.test_on_batch`."""
+        """Computes losses on arrays, see `evaluate` and `keras.Model.test_on_batch`."""
         _refuse_weights(None, sample_weight)
         x, y = self._batch_check().arrays(x, y)
         return super().test_on_batch(x, y, return_dict=return_dict)
 
     def test_step(self, data):
-        """Losses, logits and accuracies on held-out images. Nothing is trained.
+        """Computes losses, logits and accuracies on held-out images, without training.
 
         As in training, the generator normalizes with the statistics of the batch, and
         batch k of an evaluation has its own z and labels. D sees images without
-        augmentation. `u`, moving statistics and the step stay as they are.
+        augmentation. `u`, moving statistics and the step do not change.
 
         Args:
-            data: see `train_step`; one batch, which is not cut.
+            data: see `train_step`; one batch, which is not split.
 
         Returns:
             Dict of the metrics of `step_metrics.HELD_OUT`.
@@ -165,8 +165,8 @@ class Fitting:
         return {name: self._trackers[name].result() for name in names}
 
     def _make_function(self, step_function):
-        # TensorFlow would otherwise run what needs no data (the generator's step, the
-        # counters) when the next batch is an error or the end of the data.
+        # Otherwise TensorFlow would run the parts that need no data (the generator's
+        # step, the counters) even if the next batch is an error or there is none.
         def step_after_data(data):
             data = [None if x is None else tf.identity(x) for x in unpacked(data)]
             with tf.control_dependencies([x for x in data if x is not None]):
@@ -183,7 +183,7 @@ class Fitting:
         )
 
     def _with_watch(self, callbacks):
-        """The callbacks with a `NonfiniteWatch`, and with a direction to watch in."""
+        """Adds a `NonfiniteWatch` to the callbacks, and gives each one a direction."""
         if isinstance(callbacks, keras.callbacks.CallbackList):
             return callbacks
         if not isinstance(callbacks, (tuple, list)):
@@ -196,16 +196,16 @@ class Fitting:
 
 
 class NonfiniteWatch(keras.callbacks.Callback):
-    """Stops a training in a notebook whose values are not finite, with a warning.
+    """Stops a training in a notebook, with a warning, when a value is not finite.
 
-    A callback with the attribute `stops_at_nonfinite` takes its place.
+    A callback with the attribute `stops_at_nonfinite` replaces it.
     """
 
     def on_train_begin(self, logs=None):
         self._looked_at = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        # A look at every step would wait for the device each time.
+        # A check at every step would wait for the device each time.
         if batch - self._looked_at >= _LOOK_EVERY:
             self._looked_at = batch
             self._look()
@@ -219,9 +219,9 @@ class NonfiniteWatch(keras.callbacks.Callback):
         if step < 0 or self.model.stop_training:
             return
         warnings.warn(
-            "All images, losses and weights must be finite. Received: one that is NaN "
-            f"or infinite at step {step:,}, so the training stops. Try images without "
-            "NaN, smaller learning rates, and weights saved before that step.",
+            "All images, losses and weights must be finite. Received: a NaN or "
+            f"infinite value at step {step:,}, so the training stops. Try images "
+            "without NaN, smaller learning rates, and weights saved before that step.",
             stacklevel=2,
         )
         # One worker must not stop alone: the others would wait for it.
@@ -230,7 +230,7 @@ class NonfiniteWatch(keras.callbacks.Callback):
 
 
 def _give_direction(callback):
-    """Says whether a smaller value is better, where Keras looks in other places.
+    """Sets whether a smaller value is better. Keras would not find this by itself.
 
     Raises:
         BadInput: the metric has no direction.
@@ -243,14 +243,14 @@ def _give_direction(callback):
         callback.mode = step_metrics.DIRECTIONS[name]
     elif getattr(callback, "save_best_only", True):
         raise BadInput(
-            f"{type(callback).__name__} must be told whether {monitor} shall fall or "
-            f"rise. Received: mode='auto'. Try mode='min', or to monitor one of "
+            f"{type(callback).__name__} needs to know whether {monitor} should fall "
+            f"or rise. Received: mode='auto'. Try mode='min', or to monitor one of "
             f"{', '.join(step_metrics.DIRECTIONS)}."
         )
 
 
 def _check_split(validation_split):
-    """Raises `BadInput` for a share that Keras would take, or answer in its own way."""
+    """Raises `BadInput` for a share that Keras would accept or report differently."""
     if not 0 <= validation_split < 1:
         raise BadInput(
             "validation_split must be at least 0 and below 1. Received: "
@@ -263,5 +263,5 @@ def _refuse_weights(class_weight, sample_weight):
         name = "sample_weight" if class_weight is None else "class_weight"
         raise BadInput(
             "The losses of a SAGAN give every image the same weight. Received: "
-            f"{name}. Try a data set that holds the images as often as they count."
+            f"{name}. Try a data set that repeats images according to their weight."
         )

@@ -1,4 +1,4 @@
-"""Images out of a generator."""
+"""Functions and methods that generate images."""
 
 import numpy as np
 import tensorflow as tf
@@ -15,11 +15,11 @@ from sagan_tf.progress import progress_bar
 
 
 def one_each(seeds, labels, z_dim, num_classes, truncation=None):
-    """z and labels for one image a seed, or one for each pair of label and seed.
+    """Draws z and labels for one image per seed, or per pair of label and seed.
 
     Args:
         seeds: list of ints.
-        labels: list of ints; empty for labels that are drawn from the seeds.
+        labels: list of ints; if empty, labels are drawn from the seeds.
         z_dim: int.
         num_classes: int, 0 for an unconditional model.
         truncation: see `latents.draw_z`.
@@ -66,7 +66,7 @@ def generate_one_by_one(generator, z, labels=None):
 
 
 def from_network(generator):
-    """A Keras generator in inference mode, as `summarize_generator` takes it."""
+    """Wraps a Keras generator in inference mode for `summarize_generator`."""
 
     def generate(z, labels):
         z = tf.cast(z, generator.inputs[0].dtype)
@@ -77,13 +77,13 @@ def from_network(generator):
 
 
 def generate(network, z, *labels):
-    """Calls a network of z, or of a list of z and perhaps labels, for inference."""
+    """Calls a network on z, or on a list of z and possibly labels, for inference."""
     inputs = [z, *labels] if isinstance(network.input, list) else z
     return network(inputs, training=False)
 
 
 class Generating:
-    """How a `SAGAN` generates images: what its `generate`, `sample` and call do."""
+    """The part of `SAGAN` that generates images: in `generate`, `sample` and calls."""
 
     def generate(self, z, labels=None, ema=True):
         """Generates images in inference mode.
@@ -119,7 +119,7 @@ class Generating:
             Images, `(count, R, R, C)` float32 in [-1, 1].
 
         Raises:
-            BadInput: an argument is none of these.
+            BadInput: an argument is something else.
         """
         check_draw(count, seed, truncation)
         indices = range(count)
@@ -156,5 +156,5 @@ class Generating:
         return self.ema_generator if averaged else self.generator
 
     def call(self, inputs, training=False):
-        """The generator: `[z, labels] -> images`."""
+        """Calls the generator: `[z, labels] -> images`."""
         return self.generator(inputs, training=training)

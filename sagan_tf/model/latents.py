@@ -1,20 +1,21 @@
-"""z and labels: of image i from (seed, i) alone, of a training step from (seed, step).
+"""Draws z and labels: for image i from (seed, i) alone, in training from (seed, step).
 
-The same at every batch size and number of replicas. The source of random numbers is
-Philox, counter-based and named here, since TensorFlow's default differs by device.
-Under XLA (`jit_compile`) TensorFlow derives other numbers from it than without.
+They are the same at every batch size and number of replicas. The random numbers come
+from Philox, which is counter-based. It is named here because TensorFlow's default
+differs by device. Under XLA (`jit_compile`) TensorFlow derives other numbers from it
+than without.
 """
 
 import tensorflow as tf
 
 from sagan_tf.networks.augmentation import NUM_UNIFORMS
 
-# Numbers drawn for two purposes under one seed must not be the same numbers.
+# Numbers for different purposes must differ, even with the same seed.
 _Z, _LABELS, _TRAINING, _AUGMENTATION = 0, 1, 2, 3
 
 
 def _fold(seed, *numbers):
-    """A seed pair for `tf.random.stateless_*`, a function of all arguments."""
+    """Returns a seed pair for `tf.random.stateless_*` that depends on all arguments."""
     pair = tf.stack([tf.cast(seed, tf.int64), tf.zeros([], tf.int64)])
     for number in numbers:
         pair = _fold_in(pair, number)
@@ -42,7 +43,7 @@ def _as_indices(indices):
 
 
 def draw_z(indices, z_dim, seed=0, truncation=None):
-    """Draws z of the images `indices`.
+    """Draws z for the images `indices`.
 
     Args:
         indices: `(N,)` int tensor or sequence, the numbers of the images.
@@ -97,7 +98,7 @@ def _draw_labels(indices, num_classes, seed):
 
 
 def _share_of_replica(count):
-    """Images of the global batch, and the place of this replica's first one."""
+    """Returns the global batch size, and the index of this replica's first image."""
     replica = tf.distribute.get_replica_context()
     first = count * tf.cast(replica.replica_id_in_sync_group, tf.int32)
     return count * replica.num_replicas_in_sync, first
@@ -106,11 +107,11 @@ def _share_of_replica(count):
 def draw_training_uniforms(seed, step, draw, count):
     """Draws numbers for the augmentation of one pass of a step, on this replica.
 
-    As `draw_training_latents`, they are a slice of those of the global batch.
+    As in `draw_training_latents`, they are a slice of those of the global batch.
 
     Args:
         seed, step, count: see `draw_training_latents`.
-        draw: int, the number of the pass, and of the part of its images.
+        draw: int, a number for the pass and the part (real or generated images).
 
     Returns:
         `(count, NUM_UNIFORMS)` float32 tensor in [0, 1).
@@ -124,7 +125,7 @@ def draw_training_uniforms(seed, step, draw, count):
 def draw_training_latents(seed, step, draw, count, z_dim, dtype, limit):
     """Draws z ~ N(0, I) and uniform ints for one pass of a training step.
 
-    They are drawn for the global batch, of which each replica takes its slice.
+    They are drawn for the global batch, and each replica takes its slice.
 
     Args:
         seed: int.
@@ -139,10 +140,10 @@ def draw_training_latents(seed, step, draw, count, z_dim, dtype, limit):
         z `(count, z_dim)`; `(count,)` int32 in [0, limit), or `None`.
     """
     total, first = _share_of_replica(count)
-    of_step = _fold(seed, _TRAINING, step)
-    z = _normal([total, z_dim], _fold_in(of_step, 2 * draw), dtype)
+    pair = _fold(seed, _TRAINING, step)
+    z = _normal([total, z_dim], _fold_in(pair, 2 * draw), dtype)
     z = tf.slice(z, [first, 0], [count, z_dim])
     if limit is None:
         return z, None
-    places = _uniform_int([total], _fold_in(of_step, 2 * draw + 1), limit)
+    places = _uniform_int([total], _fold_in(pair, 2 * draw + 1), limit)
     return z, tf.slice(places, [first], [count])

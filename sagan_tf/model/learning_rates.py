@@ -1,4 +1,4 @@
-"""The learning rates of two optimizers as one."""
+"""One learning rate for two optimizers."""
 
 import math
 
@@ -9,12 +9,12 @@ from sagan_tf.errors import BadInput
 
 
 class OptimizerPair:
-    """What Keras' callbacks see as `model.optimizer` of a `SAGAN`.
+    """The `model.optimizer` of a `SAGAN`, as Keras' callbacks see it.
 
-    Its learning rate is the generator's. Setting it sets the discriminator's too, so
-    that their ratio (TTUR) stays: `LearningRateScheduler` and `ReduceLROnPlateau` move
+    Its learning rate is the generator's. Setting it also sets the discriminator's and
+    keeps their ratio (TTUR): `LearningRateScheduler` and `ReduceLROnPlateau` change
     both. To change the ratio, set the learning rates of `generator_optimizer` and
-    `discriminator_optimizer` themselves. Everything else is the generator's.
+    `discriminator_optimizer` themselves. All other attributes are the generator's.
 
     Args:
         generator_optimizer, discriminator_optimizer: Keras optimizers.
@@ -27,7 +27,7 @@ class OptimizerPair:
 
     @property
     def learning_rate(self):
-        # Not the variable: to assign to it would move the generator alone.
+        # Not the variable: assigning to it would change only the generator's rate.
         return tf.convert_to_tensor(self._pair[0].learning_rate)
 
     @learning_rate.setter
@@ -42,8 +42,8 @@ class OptimizerPair:
         if not is_rate or self._ratio is None:
             raise BadInput(
                 "model.optimizer.learning_rate must be a number of at least 0, and the "
-                "generator's must not start at 0: the discriminator's keeps its ratio "
-                f"to it. Received: {value!r}. Try "
+                "generator's must not start at 0, because the discriminator's keeps "
+                f"its ratio to it. Received: {value!r}. Try "
                 "model.generator_optimizer.learning_rate and "
                 "model.discriminator_optimizer.learning_rate."
             )
@@ -52,7 +52,7 @@ class OptimizerPair:
 
     @property
     def variables(self):
-        """Those of both optimizers."""
+        """The variables of both optimizers."""
         return self._pair[0].variables + self._pair[1].variables
 
     def __getattr__(self, name):
@@ -61,9 +61,9 @@ class OptimizerPair:
         return getattr(self._pair[0], name)
 
     def _note_ratio(self):
-        # A rate of 0, as at the start of a warm-up, has no ratio: the last one counts.
-        of_generator, of_discriminator = (
+        # A rate of 0, as at the start of a warm-up, has no ratio: the last is kept.
+        generator_rate, discriminator_rate = (
             float(keras.ops.convert_to_numpy(each.learning_rate)) for each in self._pair
         )
-        if of_generator:
-            self._ratio = of_discriminator / of_generator
+        if generator_rate:
+            self._ratio = discriminator_rate / generator_rate

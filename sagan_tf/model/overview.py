@@ -1,4 +1,4 @@
-"""The layers of networks, and the memory that training needs."""
+"""Tables of a network's layers and of the memory that training needs."""
 
 import math
 
@@ -11,7 +11,7 @@ _WITHOUT_MEMORY = ("ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient
 
 
 def network_table(network):
-    """Text with the output and the trainable parameters of each layer, one a line."""
+    """Returns a table of the output and the trainable parameters of each layer."""
     lines = [f"{network.name.capitalize():<24}{'output':<20}{'parameters':>14}"]
     for layer in network.layers:
         count = count_values(layer.trainable_variables)
@@ -23,7 +23,7 @@ def network_table(network):
 
 
 def count_values(variables):
-    """Number of values in a list of variables."""
+    """Returns the number of values in a list of variables."""
     return sum(math.prod(variable.shape) for variable in variables)
 
 
@@ -50,18 +50,18 @@ def memory_estimate(generator, discriminator, batch_size, has_ema):
     networks = (generator, discriminator)
     all_values = [count_values(network.variables) for network in networks]
     trained = [count_values(network.trainable_variables) for network in networks]
-    of_generator, of_discriminator = (activation_bytes(n) for n in networks)
+    generator_bytes, discriminator_bytes = (activation_bytes(n) for n in networks)
     return {
         "weights": 4 * (sum(all_values) + has_ema * all_values[0]),
         "optimizers": 4 * 2 * sum(trained),
         "gradients": 4 * max(trained),
         "activations": batch_size
-        * max(of_generator + of_discriminator, 2 * of_discriminator),
+        * max(generator_bytes + discriminator_bytes, 2 * discriminator_bytes),
     }
 
 
 def activation_bytes(network):
-    """Bytes of all intermediate results for one image, in training."""
+    """Returns the bytes of all intermediate results for one image in training."""
     inputs = [
         tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in network.inputs
     ]
@@ -76,14 +76,14 @@ def activation_bytes(network):
             continue
         for output in operation.outputs:
             shape = output.shape
-            # Only what depends on the batch has a first dimension that is not known.
+            # Only results that depend on the batch have an unknown first dimension.
             if shape.rank and shape[0] is None and shape[1:].is_fully_defined():
                 total += math.prod(shape[1:]) * output.dtype.size
     return total
 
 
 def attention_maps(network):
-    """The attention maps (beta) of a network.
+    """Returns the sizes of the attention maps (beta) of a network.
 
     Args:
         network: functional `keras.Model`.
@@ -97,13 +97,13 @@ def attention_maps(network):
     for layer in network.layers:
         if isinstance(layer, SelfAttention):
             _, height, width, _ = layer.output.shape
-            together = layer.chunk_size_for(height, width)
-            maps.append((layer.name, *layer.map_size(height, width), together))
+            chunk_size = layer.chunk_size_for(height, width)
+            maps.append((layer.name, *layer.map_size(height, width), chunk_size))
     return maps
 
 
 def memory_table(estimate):
-    """A `memory_estimate` as text."""
+    """Returns a `memory_estimate` as text."""
     parts = {**estimate, "in all": sum(estimate.values())}
     lines = [f"  {name:<42}{size / 2**20:>10,.0f} MiB" for name, size in parts.items()]
     return "\n".join(["Memory on each device (estimate)", *lines])

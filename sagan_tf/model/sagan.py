@@ -54,10 +54,10 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
     One training step is, as in the official program,
 
     1. generator step: new z and fake labels; the generator's loss on D(G(z)); nothing
-       in D moves;
+       in D changes;
     2. discriminator step: new z and fake labels, fakes from the updated generator
-       (whose `u` and batch-norm statistics move again); one pass of D over real and
-       fake together, so that both see the same W / sigma and D's `u` moves once.
+       (whose `u` and batch-norm statistics change again); one pass of D over real and
+       fake together, so that both see the same W / sigma and D's `u` changes once.
 
     With a larger learning rate for D this is the two time-scale update rule (TTUR,
     arXiv 1706.08500).
@@ -75,25 +75,25 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         discriminator_steps: int, discriminator steps per generator step. A batch of
             the data set holds the real images of all of them.
         gradient_accumulation_steps: int, micro-batches whose gradients are averaged
-            for one update. Each has its own batch statistics and moves `u`.
+            for one update. Each has its own batch statistics and updates `u`.
         fake_labels: `"uniform"` (official) or `"data"`: drawn from the labels of the
             batch, y ~ p_data as in the paper.
         class_loss_weight: float >= 0, weight of the class losses of both networks if
-            D has an `AuxiliaryClassifierHead`: for D, that of real plus fake images.
+            D has an `AuxiliaryClassifierHead`. D's is that of real plus fake images.
         mode_seeking_weight: float >= 0, weight of `losses.mode_seeking` in the
             generator's loss. Above 0, the labels of a generator step come in pairs.
-        mode_seeking_distance: float > 0, the distance that its pairs shall have.
+        mode_seeking_distance: float > 0, the distance that these pairs should have.
         augmentation: `Augmentation` of real and generated images before D, or `None`.
         ema_decay: float in (0, 1) for a moving average of the generator's weights, or
             `None`. Weights and batch-norm statistics are averaged, `u` is copied.
-        ema_start_step: int, before which the average is a copy.
-        seed: int, of z and fake labels.
-        freeze_discriminator_blocks: int, blocks of D nearest to the image that are not
-            trained, see `freeze_blocks`.
+        ema_start_step: int, step before which the average is a copy of the weights.
+        seed: int, seed of z and fake labels.
+        freeze_discriminator_blocks: int, number of blocks of D nearest to the image
+            that are not trained, see `freeze_blocks`.
 
     Attributes:
         ema_generator: the averaged generator, `None` without `ema_decay`.
-        step: int64 variable, generator updates done.
+        step: int64 variable, number of generator updates so far.
         first_nonfinite_step: int64 variable, the first step with a NaN or infinite
             image, loss or weight; -1 if there was none.
 
@@ -175,8 +175,8 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         """Sets the optimizers and the loss.
 
         `model.optimizer` is an `OptimizerPair`: callbacks that set its learning rate
-        set both, in their ratio. Without a GPU, TensorFlow's rewriting of graphs is
-        switched off in this process: see `leave_graphs_as_they_are_on_cpus`.
+        set both rates and keep their ratio. Without a GPU, TensorFlow's graph rewriting
+        is switched off in this process: see `leave_graphs_as_they_are_on_cpus`.
 
         Args:
             generator_optimizer: Keras optimizer; default: the official Adam, 1e-4.
@@ -184,13 +184,13 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
             loss: `"hinge"` (official), `"kl"` (official), `"non_saturating"` or
                 `"wasserstein"`, see `losses.py`.
             jit_compile, steps_per_execution, run_eagerly: see `keras.Model.compile`.
-            optimizer, metrics, weighted_metrics, loss_weights: what Keras has and a
-                SAGAN has not: refused.
+            optimizer, metrics, weighted_metrics, loss_weights: arguments of Keras that
+                raise an error, because a SAGAN does not have them.
 
         Raises:
-            BadInput: unknown loss; an argument that a SAGAN has not; an optimizer that
-                averages weights; one optimizer for both networks, or for others;
-                weights of 16 bits.
+            BadInput: unknown loss; an argument that a SAGAN does not have; an optimizer
+                that averages weights; one optimizer for both networks, or one for other
+                networks; 16-bit weights.
         """
         refuse_arguments_of_keras(optimizer, metrics, weighted_metrics, loss_weights)
         if loss not in LOSSES:
@@ -222,7 +222,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         self.loss_name = loss
 
     def train_step(self, data):
-        """One generator step and `discriminator_steps` discriminator steps.
+        """Runs one generator step and `discriminator_steps` discriminator steps.
 
         Args:
             data: `(images, labels)`, or images alone when unconditional. Images
@@ -250,7 +250,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         return {tracker.name: tracker.result() for tracker in self.metrics}
 
     def generator_step(self, passes):
-        """One update of the generator. Nothing in the discriminator moves.
+        """Updates the generator once. Nothing in the discriminator changes.
 
         Args:
             passes: list of (draw, (images, labels)), one for each micro-batch: the
@@ -270,10 +270,10 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         return self._update(self.generator, self.generator_optimizer, loss_of, passes)
 
     def discriminator_step(self, passes):
-        """One update of the discriminator, on one pass over real and fake together.
+        """Updates the discriminator once, in one pass over real and fake together.
 
-        The generator's `u` and moving statistics move, as in the official program.
-        Argument and result are those of `generator_step`.
+        The generator's `u` and moving statistics change, as in the official program.
+        The argument and the result are those of `generator_step`.
         """
         signs = []
 
@@ -299,7 +299,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         return loss
 
     def _update(self, network, optimizer, loss_of, passes):
-        """One update with the mean of the gradients of `loss_of` over all passes."""
+        """Updates once with the mean of the gradients of `loss_of` over all passes."""
         variables = network.trainable_variables
         gradients, losses = [], []
         for draw, (images, labels) in passes:
@@ -313,7 +313,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         return tf.add_n(losses)
 
     def _scaled(self, loss, optimizer):
-        # Keras sums gradients over replicas, and `_update` those of the passes.
+        # Keras sums gradients over replicas, and `_update` sums them over passes.
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         loss = loss / (replicas * self.gradient_accumulation_steps)
         return optimizer.scale_loss(loss)
@@ -328,7 +328,7 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         return step_metrics.gammas(self.generator, self.discriminator)
 
     def checkpoint_items(self):
-        """Dict of name to object: all that a resumed training needs."""
+        """Returns a dict of name to object: all that a resumed training needs."""
         names = ["generator", "discriminator", "generator_optimizer"]
         names += ["discriminator_optimizer", "step", "first_nonfinite_step"]
         if self.ema_generator is not None:
@@ -338,8 +338,8 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
         return {name: getattr(self, name) for name in names}
 
     def _note_nonfinite(self, images, losses):
-        # The losses alone do not show it: oneDNN's convolution with a ReLU makes 0 of
-        # NaN. A sum is not finite if one of its terms is not.
+        # The losses alone are not enough: oneDNN's convolution with a ReLU turns NaN
+        # into 0. A sum is not finite if one of its terms is not.
         weights = self.generator.variables + self.discriminator.variables
         values = [
             tf.convert_to_tensor(images),
@@ -347,8 +347,8 @@ class SAGAN(Fitting, MultiWorkerFit, Generating, Losses, keras.Model):
             *(tf.convert_to_tensor(each) for each in weights),
         ]
         values = [each for each in values if each.dtype.is_floating]
-        # One constant for all values of a rank: the graph is smaller.
-        # Images of a generator without shapes have an unknown one.
+        # One constant for all values of a rank makes the graph smaller. The rank of
+        # images from a Python generator without shapes is unknown.
         ranks = {x.shape.rank for x in values} - {None}
         axes = {rank: tf.range(rank) for rank in ranks}
         sums = [tf.reduce_sum(x, axes.get(x.shape.rank)) for x in values]

@@ -1,6 +1,7 @@
 """Standing statistics: batch statistics measured again before images are generated.
 
-The moving averages of training lag behind the weights and mix those of many steps.
+The moving averages of training lag behind the weights and mix the statistics of many
+steps.
 """
 
 import keras
@@ -16,9 +17,9 @@ def use_standing_statistics(generator, batches):
 
         mean = 1/N sum_n mean_n,   variance = 1/N sum_n variance_n
 
-    over N batches, each of which goes through the network in training mode: mean_n and
-    variance_n are what it is normalized with. The variance is the biased one in every
-    layer, also in the last, whose moving average in training has the unbiased one.
+    over N batches. Each goes through the network in training mode, and mean_n and
+    variance_n are the statistics that normalize it. The variance is biased in every
+    layer, even in the last, whose moving average in training uses the unbiased one.
     Every batch has the same weight, whatever its size. The order of the batches and the
     old moving averages do not matter. Nothing else changes, not even `u`.
 
@@ -26,7 +27,7 @@ def use_standing_statistics(generator, batches):
     trained would lose its moving averages: pass a copy of it.
 
     Args:
-        generator: functional `keras.Model` as from `build_generator`, trainable or not.
+        generator: functional `keras.Model` like `build_generator`'s, trainable or not.
         batches: iterable of z `(B, z_dim)` float32, or of pairs (z, labels `(B,)`
             int32) for a conditional generator.
 
@@ -59,7 +60,7 @@ def _batch_norms(model):
 
 
 def _measure(generator, batches):
-    """The statistics, in the order of the layers. Changes the generator."""
+    """Returns the statistics, in the order of the layers. Changes the generator."""
     layers = _batch_norms(generator)
     # In training mode, layers that are not trainable leave `u` alone. With a momentum
     # of zero the moving values are those of the batch.

@@ -1,11 +1,11 @@
 """The metrics of a training step: means since the last reset.
 
-`g_loss`, `d_loss`; `real_logits`, `fake_logits` and `d_accuracy` (share of real logits
-above and fake logits below 0) as D sees them in its own step; with an auxiliary
-classifier its `real_class_accuracy` and `fake_class_accuracy`;
-with mode seeking `pair_distance`, see `losses.mode_seeking`; with an adaptive
-augmentation its `augment_probability`;
-`gamma_<network>_<layer>` of each attention layer.
+- always: `g_loss`, `d_loss`, and from D's own step `real_logits`, `fake_logits` and
+  `d_accuracy` (share of real logits above and fake logits below 0);
+- with an auxiliary classifier: its `real_class_accuracy` and `fake_class_accuracy`;
+- with mode seeking: `pair_distance`, see `losses.mode_seeking`;
+- with an adaptive augmentation: its `augment_probability`;
+- for each attention layer: `gamma_<network>_<layer>`.
 """
 
 import keras
@@ -17,11 +17,11 @@ from sagan_tf.model.arguments import has_classifier
 _ALWAYS = ("g_loss", "d_loss", "real_logits", "fake_logits", "d_accuracy")
 _CLASS_ACCURACIES = ("real_class_accuracy", "fake_class_accuracy")
 
-# What `SAGAN.test_step` measures.
+# The metrics of `SAGAN.test_step`.
 HELD_OUT = (*_ALWAYS, *_CLASS_ACCURACIES)
 
-# For callbacks: whether a smaller or a larger value is better for the network that has
-# it. No loss of a GAN says how good its images are.
+# For callbacks: whether a smaller or a larger value is better for the network that the
+# metric belongs to. No loss of a GAN says how good its images are.
 DIRECTIONS = {
     "g_loss": "min",
     "d_loss": "min",
@@ -32,7 +32,7 @@ DIRECTIONS = {
 
 
 def make_trackers(model):
-    """One `keras.metrics.Mean` for each metric of a `SAGAN`, in the order of the logs.
+    """Makes a `keras.metrics.Mean` for each metric of a `SAGAN`, in the logs' order.
 
     Returns:
         Dict of name to metric.
@@ -54,7 +54,7 @@ def track_discriminator(trackers, loss, logits, class_logits, labels):
     Args:
         trackers: dict from `make_trackers`.
         loss: scalar tensor.
-        logits: `(2 B, 1)` float tensor, the real images first, as in all that follow.
+        logits: `(2 B, 1)` float tensor, the real images first, here and below.
         class_logits: `(2 B, num_classes)` float tensor, or `None` without a classifier.
         labels: `(2 B,)` int32 tensor, or `None` when unconditional.
     """
@@ -71,7 +71,7 @@ def track_discriminator(trackers, loss, logits, class_logits, labels):
 
 
 def gammas(generator, discriminator):
-    """The gamma of each attention layer or `ResidualBottleneck` of two networks.
+    """Returns gamma for each attention layer or `ResidualBottleneck` of two networks.
 
     Returns:
         Dict of `gamma_g_<layer>` and `gamma_d_<layer>` to scalar tensors.

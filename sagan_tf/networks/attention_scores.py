@@ -1,4 +1,4 @@
-"""The attention maps of a network beside its output."""
+"""The attention maps of a network, in addition to its output."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ class AttentionMap:
 
     Attributes:
         network, layer: str, their names.
-        gamma: float, eq. 3: the factor of what the layer adds.
+        gamma: float, the factor of the attention output in eq. 3.
         scores: beta of eq. 1, `(H, W, K, L)` float32 array, see
             `with_attention_scores`.
     """
@@ -28,17 +28,17 @@ class AttentionMap:
 
     @property
     def has_effect(self):
-        """Whether the layer changes its input: it does not while gamma is 0."""
+        """Whether the layer changes its input. It does not while gamma is 0."""
         return self.gamma != 0
 
 
 def attention_layers(network):
-    """The `SelfAttention` layers of a network, from its input to its output: list."""
+    """Returns the `SelfAttention` layers of a network, from its input to its output."""
     return [layer for layer in network.layers if isinstance(layer, SelfAttention)]
 
 
 def with_attention_scores(network):
-    """A model of the same weights that returns its attention maps too.
+    """Returns a model with the same weights that also returns its attention maps.
 
     Args:
         network: functional `keras.Model` from `build_generator`, `build_discriminator`
@@ -46,11 +46,11 @@ def with_attention_scores(network):
 
     Returns:
         Functional `keras.Model` with the network's inputs, for inference. Its outputs
-        are a dict: `"output"` is what the network returns; under each attention layer's
-        name is beta of eq. 1, `(B, H, W, K, L)` float32: what share the query at row
-        H and column W takes from the key at row K and column L; shares sum to 1 over
-        the keys. K, L are H, W, or half of them in the official variant, which pools
-        keys. A layer that is computed in parts (`chunk_size`) gives its whole map.
+        are a dict. `"output"` is the network's output. Under the name of each attention
+        layer is beta of eq. 1, `(B, H, W, K, L)` float32: the share that the query at
+        row H and column W takes from the key at row K and column L. Shares sum to 1
+        over the keys. K, L are H, W, or half of them in the official variant, which
+        pools keys. A layer computed in parts (`chunk_size`) also gives its whole map.
 
     Reference: Zhang et al., arXiv 1805.08318, equation 1
     """
@@ -61,13 +61,13 @@ def with_attention_scores(network):
 
 
 def attention_maps_of(network, inputs):
-    """The outputs of a network and its attention maps, image by image.
+    """Computes the outputs of a network and its attention maps, image by image.
 
     Images are computed one at a time, on demand: a map at 64x64 has 16 MiB.
 
     Args:
         network: see `with_attention_scores`.
-        inputs: what the network takes, arrays or tensors: z or images, or a list of
+        inputs: the network's inputs as arrays or tensors: z or images, or a list of
             these and labels.
 
     Returns:
@@ -89,14 +89,14 @@ def attention_maps_of(network, inputs):
     if len(arrays) != len(network.inputs) or len(counts) != 1:
         names = ", ".join(tensor.name for tensor in network.inputs)
         raise BadInput(
-            f"{network.name} takes {names}, of one length. Received: "
+            f"{network.name} takes {names}, of the same length. Received: "
             f"{len(arrays)} array(s) of length {sorted(counts)}."
         )
     return _maps_of_each(network, layers, arrays)
 
 
 def map_shape(layer):
-    """Height and width of a layer's queries, then of its keys: four ints."""
+    """Returns height and width of a layer's queries, then of its keys: four ints."""
     return layer.map_shape(*layer.output.shape[1:3])
 
 
@@ -120,7 +120,7 @@ def _maps_of_each(network, layers, arrays):
 
 
 class _AttentionMap(keras.layers.Layer):
-    """Beta alone. In a functional model every call of a layer has the same outputs."""
+    """Beta alone: in a functional model, all calls of a layer have the same outputs."""
 
     def __init__(self, attention):
         super().__init__(name=f"{attention.name}_map", dtype="float32")

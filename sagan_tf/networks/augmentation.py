@@ -3,7 +3,7 @@
 The same kinds of change are applied to real and to generated images, in the step of
 the discriminator and in that of the generator, so that the generator need not learn
 them: DiffAugment (arXiv 2006.10738, official file `DiffAugment_tf.py`). Each image has
-its own random numbers. They are an argument, so that the functions are pure.
+its own random numbers. These are an argument, so that the functions are pure.
 """
 
 import keras
@@ -14,8 +14,8 @@ from sagan_tf.errors import BadInput
 # The kinds, in the order in which they are applied.
 KINDS = ("flip", "colour", "translation", "cutout")
 FILLS = {"zero": 0.0, "black": -1.0}
-# Uniform numbers that the kinds take, in the order of `KINDS`, after one for each kind
-# that decides whether it is applied.
+# The numbers of uniforms that the kinds take, in the order of `KINDS`. Before these,
+# one uniform per kind decides whether the kind is applied.
 _TAKEN = {"flip": 1, "colour": 3, "translation": 2, "cutout": 2}
 NUM_UNIFORMS = len(KINDS) + sum(_TAKEN.values())
 
@@ -27,7 +27,7 @@ def check_kinds(kinds):
         kinds: sequence of str.
 
     Raises:
-        BadInput: one is not in `KINDS`, or is there twice.
+        BadInput: a name is not in `KINDS`, or appears twice.
     """
     if set(kinds) - set(KINDS) or len(set(kinds)) < len(kinds):
         raise BadInput(
@@ -41,7 +41,7 @@ def augment(images, uniforms, kinds, probability=1.0, fill="zero"):
 
     With R the width of an image:
 
-    - `flip`: mirrored in a half of all cases;
+    - `flip`: mirrored in half of all cases;
     - `colour`: brightness plus U(-0.5, 0.5), saturation times U(0, 2), contrast times
       U(0.5, 1.5), in this order;
     - `translation`: shifted by up to `round(R / 8)` pixels along both axes;
@@ -52,10 +52,10 @@ def augment(images, uniforms, kinds, probability=1.0, fill="zero"):
         images: `(B, R, R, C)` float tensor in [-1, 1].
         uniforms: `(B, NUM_UNIFORMS)` float tensor in [0, 1): the random numbers.
         kinds: sequence of names in `KINDS`. Their order does not matter.
-        probability: float or scalar tensor, with which each kind is applied to each
-            image (arXiv 2006.06676); 1 in DiffAugment.
-        fill: `"zero"` (the official value: grey) or `"black"` (-1), for what is shifted
-            in or cut out.
+        probability: float or scalar tensor, probability of each kind for each image
+            (arXiv 2006.06676); 1 in DiffAugment.
+        fill: `"zero"` (the official value: gray) or `"black"` (-1), for pixels that
+            are shifted in or cut out.
 
     Returns:
         `(B, R, R, C)` tensor of the images' dtype. `colour` may leave [-1, 1].
@@ -78,14 +78,14 @@ def _flip(images, uniforms, fill):
 def _colour(images, uniforms, fill):
     brightness, saturation, contrast = (ops.cast(u, images.dtype) for u in uniforms)
     images = images + (brightness - 0.5)
-    grey = ops.mean(images, axis=3, keepdims=True)
-    images = (images - grey) * (2 * saturation) + grey
+    gray = ops.mean(images, axis=3, keepdims=True)
+    images = (images - gray) * (2 * saturation) + gray
     mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
     return (images - mean) * (contrast + 0.5) + mean
 
 
 def _translation(images, uniforms, fill):
-    # Rows, then rows of the transposed images: columns.
+    # Moves rows, then rows of the transposed images, which are columns.
     for uniform in uniforms:
         images = ops.transpose(_rows_moved(images, uniform, fill), (0, 2, 1, 3))
     return images
@@ -97,7 +97,7 @@ def _rows_moved(images, uniform, fill):
     shift = ops.cast(ops.floor(uniform * (2 * limit + 1)), "int32") - limit
     source = ops.arange(size, dtype="int32") + ops.reshape(shift, (-1, 1))
     inside = ops.reshape((source >= 0) & (source < size), (count, size, 1, 1))
-    # One table of all rows of all images: its gradient has a shape that XLA knows.
+    # One table of all rows of all images has a gradient whose shape XLA knows.
     table = ops.reshape(images, (count * size, size * channels))
     first = size * ops.reshape(ops.arange(count, dtype="int32"), (-1, 1))
     moved = ops.take(table, first + ops.clip(source, 0, size - 1), axis=0)
@@ -110,7 +110,7 @@ def _cutout(images, uniforms, fill):
     length = int(size / 2 + 0.5)
     inside = True
     for axis, uniform in zip((1, 2), uniforms):
-        # The centre may be any pixel: for an even length, any edge between two.
+        # The center may be any pixel or, for an even length, any edge between two.
         places = size + (1 - length % 2)
         first = ops.cast(ops.floor(uniform * places), "int32") - length // 2
         shape = [1, 1, 1, 1]
@@ -140,10 +140,10 @@ class Augmentation(keras.layers.Layer):
     Args:
         kinds: sequence of names in `KINDS`.
         fill: `"zero"` or `"black"`, see `augment`.
-        target: float in (-1, 1), for the mean sign of the logits of real images; the
-            paper: 0.6. `None` for a probability of 1.
-        adaptation_images: int, images in which the probability can rise from 0 to 1;
-            the paper: 500,000.
+        target: float in (-1, 1), target of the mean sign of the logits of real images;
+            0.6 in the paper. `None` for a probability of 1.
+        adaptation_images: int, number of images over which the probability can rise
+            from 0 to 1; 500,000 in the paper.
 
     Attributes:
         probability: float32 variable; the constant 1.0 without a target.

@@ -2,7 +2,7 @@
 
 At 128 pixels these are the official networks. The official code has no other size; the
 tables for 32, 64 and 256 pixels are those of BigGAN (arXiv 1809.11096, in the form of
-its authors' PyTorch code), which at 128 pixels has the official widths too.
+its authors' PyTorch code), which also has the official widths at 128 pixels.
 """
 
 import numbers
@@ -23,8 +23,8 @@ from sagan_tf.layers import (
 )
 from sagan_tf.layers.spectrally_normalized_layer import normalized
 
-# Widths in multiples of `channels`. The first entry is that of the 4x4 map that the
-# linear layer makes; then one for each block, each of which doubles height and width.
+# Widths in multiples of `channels`: first that of the 4x4 map from the linear layer,
+# then one for each block. Every block doubles height and width.
 GENERATOR_WIDTHS = {
     32: (4, 4, 4, 4),
     64: (16, 16, 8, 4, 2),
@@ -58,7 +58,7 @@ def _initializer(name):
 
 
 def _attention(size, variant, chunk_size, arguments):
-    """The attention layer of a size x size feature map, or what stands for it."""
+    """Returns the attention layer of a size x size feature map, or its replacement."""
     # As in TF-GAN, sigma is not clamped here.
     arguments = {**arguments, "clamp_sigma": False}
     if variant == "residual":
@@ -69,7 +69,7 @@ def _attention(size, variant, chunk_size, arguments):
 
 
 def _sizes(attention_resolution):
-    """A tuple of an int, or of ints."""
+    """Returns an int, or a sequence of ints, as a tuple."""
     if isinstance(attention_resolution, (tuple, list)):
         return tuple(attention_resolution)
     return (attention_resolution,)
@@ -83,7 +83,7 @@ def _check(resolution, attention_resolution, divisor, num_classes, sizes):
         )
     if sizes["image_channels"] not in (1, 3):
         raise BadInput(
-            "image_channels must be 1 (grey) or 3 (RGB). Received: "
+            "image_channels must be 1 (gray) or 3 (RGB). Received: "
             f"{sizes['image_channels']!r}. Try 3."
         )
     largest = resolution // divisor
@@ -106,7 +106,7 @@ def _check(resolution, attention_resolution, divisor, num_classes, sizes):
 
 
 def _full_precision():
-    """The dtype of the variables: what the last, sensitive operations compute in."""
+    """Returns the dtype of the variables, for the last, sensitive operations."""
     return keras.config.dtype_policy().variable_dtype
 
 
@@ -134,10 +134,10 @@ def build_generator(
 ):
     """Builds the generator.
 
-    Linear to 4x4, residual blocks that each double the size, attention after the blocks
-    whose output has a resolution in `attention_resolution`, batch normalization, ReLU,
-    3x3 convolution and tanh (both float32 also under mixed precision). The dtype policy
-    is Keras' global one.
+    Its layers: linear to 4x4, residual blocks that each double the size, attention
+    after the blocks whose output has a resolution in `attention_resolution`, batch
+    normalization, ReLU, 3x3 convolution and tanh (both in float32, even under mixed
+    precision). Keras' global dtype policy applies.
 
     Args:
         resolution: int, 32, 64, 128 (official) or 256 pixels.
@@ -148,18 +148,18 @@ def build_generator(
         attention_resolution: int or ints among 8, 16, ... resolution; `()` for none.
             Official: `(32,)`.
         attention_variant, attention_chunk_size: see `SelfAttention`; the variant
-            `"residual"` puts a `ResidualBottleneck` in its place.
-        spectral_norm: bool, whether convolutions and linear layer are normalized.
+            `"residual"` uses a `ResidualBottleneck` instead.
+        spectral_norm: bool, whether convolutions and linear layers are normalized.
         power_iterations, stop_gradient: see `SpectralNormalization`.
-        clamp_sigma: see `SpectralNormalization`; without effect inside attention.
+        clamp_sigma: see `SpectralNormalization`; it has no effect inside attention.
         initializer: `"glorot_uniform"` (official), `"orthogonal"`, `"normal_0.02"`, or
             another name that Keras knows.
         batch_norm_momentum: float, decay of the blocks' moving statistics.
-        final_batch_norm_momentum: float, decay of the last batch normalization's.
+        final_batch_norm_momentum: float, the same for the last batch normalization.
         batch_norm_epsilon: float.
         batch_norm_debias: bool, whether moving statistics are corrected for their
             initial values, see `ConditionalBatchNorm`. Official: no.
-        cross_replica_batch_norm: bool, whether statistics are over all replicas.
+        cross_replica_batch_norm: bool, whether statistics are taken over all replicas.
         normalize_tables: bool, whether the blocks' tables of gains and biases are
             spectrally normalized: `SpectralConditionalBatchNorm`. Official: no.
         name: name of the model.
@@ -213,8 +213,8 @@ def build_generator(
         if size in attention_resolution:
             arguments = _arguments(settings, initializer)
             x = _attention(size, attention_variant, attention_chunk_size, arguments)(x)
-    # TensorFlow 1's fused batch normalization raises the epsilon of 1e-5 that the
-    # official code asks for to 1.001e-5. So does this, to give the same numbers.
+    # The official code asks for an epsilon of 1e-5, which TensorFlow 1's fused batch
+    # normalization raises to 1.001e-5. This layer does too, to give the same numbers.
     x = ConditionalBatchNorm(
         momentum=final_batch_norm_momentum,
         epsilon=max(batch_norm_epsilon, 1.001e-5),
@@ -256,26 +256,24 @@ def build_discriminator(
 ):
     """Builds the discriminator.
 
-    Residual blocks, attention after the first block whose output has a resolution in
-    `attention_resolution`, ReLU, sum over locations, `ProjectionHead` (both float32
-    also under mixed precision). The dtype policy is Keras' global one.
+    Its layers: residual blocks, attention after the first block whose output has a
+    resolution in `attention_resolution`, ReLU, sum over locations, `ProjectionHead`
+    (both in float32, even under mixed precision). Keras' global dtype policy applies.
 
     Args:
         attention_resolution: int or ints among 8, 16, ... resolution / 2; `()` for
-            none.
-            Official: `(32,)`.
-        head: `"projection"` (official), or `"auxiliary_classifier"` for that of AC-GAN.
+            none. Official: `(32,)`.
+        head: `"projection"` (official), or `"auxiliary_classifier"` for AC-GAN.
         name: name of the model. For all other arguments see `build_generator`.
 
     Returns:
         Functional `keras.Model`. Inputs `[images (B, R, R, image_channels) float32 in
         [-1, 1], labels (B,) int32]`, or images alone when unconditional or with an
-        auxiliary classifier; output logits `(B, 1)` float32, with an auxiliary
-        classifier `(B, 1 + num_classes)`, class logits after the logit.
+        auxiliary classifier; output logits `(B, 1)` float32, or with an auxiliary
+        classifier `(B, 1 + num_classes)`, the logit before the class logits.
 
     Raises:
-        BadInput: impossible resolution, attention resolution or sizes; unknown
-            head.
+        BadInput: impossible resolution, attention resolution or sizes; unknown head.
 
     Reference: self-attention-gan `discriminator.py`: `discriminator_test`
     """

@@ -1,4 +1,4 @@
-"""Images between classes: the gains and biases of batch normalization, mixed."""
+"""Images between classes, from mixed gains and biases of batch normalization."""
 
 import keras
 import numpy as np
@@ -10,14 +10,14 @@ from sagan_tf.networks.folding import Affine
 
 
 def blend_classes(generator, shares):
-    """A generator whose classes are mixtures of another's.
+    """Returns a generator whose classes are mixtures of another's.
 
         gamma'[m] = sum_c shares[m, c] gamma[c],   beta'[m] = sum_c shares[m, c] beta[c]
 
-    in every conditional batch normalization; nothing else in the generator knows of
-    classes. A mixture that is one class alone makes that class's images, bit for bit.
-    Where tables are spectrally normalized, the quotients are mixed: the new generator
-    has plain ones.
+    in every conditional batch normalization. Nothing else in the generator depends on
+    the class. A mixture of a single class gives that class's images, bit for bit. Where
+    tables are spectrally normalized, the quotients are mixed, and the new generator has
+    plain tables.
 
     Args:
         generator: functional `keras.Model` from `build_generator` or `fold_generator`,
@@ -56,7 +56,7 @@ def blend_classes(generator, shares):
 
 
 def _with_classes(layer, count):
-    """A new layer of the same settings, with other classes if it has any."""
+    """Returns a new layer like this one, with `count` classes if it has any."""
     config = layer.get_config()
     if config.get("num_classes"):
         config["num_classes"] = count
@@ -74,7 +74,7 @@ def _looking_up(generator):
 
 
 def _tables(layer):
-    """A layer's gains and biases by class, as they are used: dict of name to array."""
+    """Returns a layer's gains and biases by class, as used: dict of name to array."""
     if isinstance(layer, Affine):
         tables = {"scale": layer.scale, "shift": layer.shift}
     else:
@@ -83,6 +83,6 @@ def _tables(layer):
 
 
 def _outside(generator, layers):
-    """The generator's variables that belong to none of the layers: list."""
+    """Returns the generator's variables that belong to none of the layers."""
     inside = {id(variable) for layer in layers for variable in layer.variables}
     return [each for each in generator.variables if id(each) not in inside]

@@ -1,4 +1,4 @@
-"""A generator for inference: what never changes is computed once."""
+"""A generator for inference, with all constant parts computed in advance."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ from sagan_tf.layers.spectral_normalization import SpectralNormalization
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class Affine(keras.layers.Layer):
-    """A gain and a bias per channel, perhaps per class: batch norm in inference.
+    """Batch norm in inference: a gain and a bias per channel, optionally per class.
 
         y = scale[label] * x + shift[label],
         scale = gamma / sqrt(variance + epsilon),   shift = beta - mean * scale
@@ -60,7 +60,7 @@ class Affine(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="sagan_tf")
 class FoldedUpsamplingConvolution(keras.layers.Layer):
-    """An `UpsamplingConvolution` that stores its kernel turned.
+    """An `UpsamplingConvolution` that stores its kernel already `turned`.
 
     Args, Call arguments, Returns: see `UpsamplingConvolution`.
     """
@@ -99,8 +99,8 @@ class FoldedUpsamplingConvolution(keras.layers.Layer):
 class FoldedGeneratorBlock(GeneratorBlock):
     """A `GeneratorBlock` for inference alone.
 
-    Batch normalization is an `Affine`. With a single class the second one is part of
-    the weights of the convolution before it.
+    Each batch normalization is an `Affine`. With a single class, the second one is
+    part of the weights of the convolution before it instead.
 
     Args:
         filters, num_classes: see `GeneratorBlock`.
@@ -117,19 +117,19 @@ class FoldedGeneratorBlock(GeneratorBlock):
     def convolution(
         self, filters, kernel_size, name, use_bias=True, kind=keras.layers.Conv2D
     ):
-        """A convolution as in the `GeneratorBlock`, ready for use."""
+        """Makes a convolution as in `GeneratorBlock`, with its kernel ready for use."""
         if kind is not UpsamplingConvolution:
             return super().convolution(filters, kernel_size, name, use_bias, kind)
         return FoldedUpsamplingConvolution(filters, dtype=self.dtype_policy, name=name)
 
     def _batch_norm(self, name):
         if name == "batch_norm_2" and self.num_classes is None:
-            return keras.layers.Identity(name=name)  # It is in the convolution.
+            return keras.layers.Identity(name=name)  # The convolution includes it.
         return Affine(self.num_classes, dtype=self.dtype_policy, name=name)
 
 
 def fold_generator(generator, label=None):
-    """A generator for inference that gives the same images in fewer operations.
+    """Returns a generator for inference with the same images in fewer operations.
 
     Weights are `W / sigma`, without power iteration. Batch normalization is a gain and
     a bias. With a single class (an unconditional generator, or a given `label`) the
@@ -141,12 +141,12 @@ def fold_generator(generator, label=None):
 
     Returns:
         Functional `keras.Model` with the generator's inputs, or with z alone if `label`
-        is given. It computes `generator(..., training=False)` to 1e-5, and is not meant
-        to be trained.
+        is given. It equals `generator(..., training=False)` to within 1e-5, and is not
+        meant to be trained.
 
     Raises:
-        BadInput: `label` is not a class of the generator, or the generator is no chain
-            of layers without other layers in them, as `build_generator` makes it.
+        BadInput: `label` is not a class of the generator, or the generator is not a
+            chain of layers, without others in them, as `build_generator` makes it.
     """
     _check_is_chain(generator)
     blocks = (each for each in generator.layers if isinstance(each, GeneratorBlock))
@@ -197,13 +197,13 @@ def _check_is_chain(generator):
 def _not_foldable(layer):
     return BadInput(
         "fold_generator needs a network like those of build_generator: a chain of "
-        f"layers without normalized layers in them. Received: {layer.name} "
+        f"layers without normalized layers inside them. Received: {layer.name} "
         f"({type(layer).__name__}). Try the generator as it is."
     )
 
 
 def _folded_block(block, x, labels, label):
-    """Calls a new block of the same weights on x."""
+    """Calls a new block with the same weights on x."""
     num_classes = block.num_classes if labels else None
     folded = FoldedGeneratorBlock(
         block.filters,
@@ -228,7 +228,7 @@ def _folded_block(block, x, labels, label):
 
 
 def _scale_and_shift(batch_norm, label):
-    """The values of an `Affine`, of one class if `label` is given: NumPy arrays."""
+    """Returns the arrays of an `Affine`, for one class if `label` is given."""
     statistics = (batch_norm.moving_mean, batch_norm.moving_variance)
     gamma, beta, mean, variance = (
         ops.convert_to_numpy(values) for values in (*batch_norm.tables(), *statistics)
@@ -240,7 +240,7 @@ def _scale_and_shift(batch_norm, label):
 
 
 def without_spectral_normalization(layer):
-    """A new, unbuilt layer like this one, whose weights are not normalized."""
+    """Returns a new, unbuilt layer like this one, without normalized weights."""
     if isinstance(layer, SpectralNormalization):
         layer = layer.layer
     config = layer.get_config()
@@ -250,7 +250,7 @@ def without_spectral_normalization(layer):
 
 
 def folded_weights(layer):
-    """The weights of a layer or model as a copy without spectral norm would have them.
+    """Returns the weights that a copy of a layer or model without spectral norm needs.
 
     Args:
         layer: built `keras.layers.Layer`.

@@ -10,11 +10,11 @@ def freeze_blocks(discriminator, count):
     """Stops the training of the blocks that are nearest to the image.
 
     They keep what they have learned on other images, so that the rest can be fine-tuned
-    on few. An attention layer between two frozen blocks is frozen with them; one behind
-    the last frozen block is trained.
+    on few images. An attention layer between two frozen blocks is frozen with them; one
+    after the last frozen block is trained.
 
-    A frozen layer's `u` stays too, and so does its `W / sigma`: the layer is the same
-    function at every step. Layers stay frozen when `count` is 0.
+    A frozen layer's `u` and `W / sigma` do not change either: the layer is the same
+    function at every step. If `count` is 0, layers that were frozen stay frozen.
 
     Args:
         discriminator: `keras.Model`, as `build_discriminator` builds it.
@@ -39,7 +39,7 @@ def freeze_blocks(discriminator, count):
         )
     last = blocks[count - 1] if count else -1
     for layer in discriminator.layers[: last + 1]:
-        # TensorFlow ignores an assignment that does not change the attribute. But of a
-        # frozen layer that was loaded from a file, the parts are not frozen.
+        # TensorFlow ignores an assignment that does not change the attribute. But the
+        # parts of a frozen layer that was loaded from a file are not frozen.
         layer.trainable = True
         layer.trainable = False

@@ -1,7 +1,7 @@
 """GAN losses. Logits are those of the discriminator, `(B, 1)` float; means are over B.
 
-Each pair is (discriminator, generator). A discriminator loss is returned as two terms,
-whose sum is minimized: the real images' and the fake images'.
+Each pair in `LOSSES` is (discriminator, generator). A discriminator loss returns two
+terms, for the real images and for the fake images. Their sum is minimized.
 """
 
 import keras
@@ -63,14 +63,14 @@ def class_cross_entropy(class_logits, labels):
 def mode_seeking(images, distance):
     """`mean max(0, distance - d)` over pairs of images, `d` their distance.
 
-    A pair are the images 2 i and 2 i + 1, of one label and different z; `d` is the root
-    of the mean square of their difference. So a generator pays for drawing nearly the
-    same image for two z, until the pair is as far apart as it shall be. Mode seeking
-    (Mao et al., arXiv 1903.05628) has no such end, and divides by the distance of z.
+    The images 2 i and 2 i + 1 are a pair, with the same label and different z; `d` is
+    the root mean square of their difference. The loss penalizes nearly equal images for
+    two z, until they are `distance` apart. Mode seeking (Mao et al., arXiv 1903.05628)
+    has no such limit, and divides by the distance of z.
 
     Args:
-        images: `(B, R, R, C)` float tensor. An odd last image is left out; without a
-            pair loss and distance are 0.
+        images: `(B, R, R, C)` float tensor. An odd last image is left out. Without a
+            pair, loss and distance are 0.
         distance: float > 0.
 
     Returns:

@@ -1,7 +1,7 @@
-"""A folded generator from Keras' own layers: whoever has Keras can load it.
+"""Rebuilds a folded generator from Keras' own layers, so that Keras alone can load it.
 
-Converters see plain operations too. Our attention has a gradient of its own, of which
-traces reach the graph of an ONNX or OpenVINO file as outputs that nobody asked for.
+Converters then see plain operations, too. Our attention has its own gradient, and parts
+of it would appear in the graph of an ONNX or OpenVINO file as unwanted outputs.
 """
 
 import keras
@@ -21,7 +21,7 @@ _LAST = {"data_format": "channels_last"}
 
 
 def with_standard_layers(generator):
-    """A generator that computes the same with layers of Keras alone.
+    """Returns a generator that computes the same with layers of Keras alone.
 
     Attention maps are whole, whatever `attention_chunk_size` is: at 64x64 the official
     one takes 16 MiB for each image.
@@ -31,7 +31,7 @@ def with_standard_layers(generator):
 
     Returns:
         Functional `keras.Model` with the generator's inputs and the same output, to
-        1e-5. It is not meant to be trained.
+        within 1e-5. It is not meant to be trained.
 
     Raises:
         BadInput: a layer is neither Keras' own nor one of `fold_generator`'s.
@@ -52,7 +52,7 @@ def with_standard_layers(generator):
 
 
 def attention_map(standard, layer):
-    """What `attention_scores.with_attention_scores` gives for a layer.
+    """Returns the map that `attention_scores.with_attention_scores` gives for a layer.
 
     Args:
         standard: from `with_standard_layers`.
@@ -66,7 +66,7 @@ def attention_map(standard, layer):
 
 
 def _layer(layer):
-    """The function that rebuilds a layer of one input."""
+    """Returns the function that rebuilds a layer with one input."""
     for kind, rebuilt in (
         (Affine, _affine),
         (SelfAttention, _attention),
@@ -76,7 +76,7 @@ def _layer(layer):
             return rebuilt
     if type(layer).__module__.split(".")[0] != "keras":
         raise BadInput(
-            "with_standard_layers needs a generator of fold_generator. Received: "
+            "with_standard_layers needs a generator from fold_generator. Received: "
             f"{layer.name} ({type(layer).__name__})."
         )
     return _copy
@@ -88,8 +88,8 @@ def _copy(layer, x, parent="", factor=None):
     Args:
         layer: a layer of Keras.
         x: tensor.
-        parent: str, what its name begins with: names in a model differ.
-        factor: number for its weights, which are one kernel; or `None`.
+        parent: str, prefix of the new name: names in a model must differ.
+        factor: number that multiplies its only weight, a kernel; or `None`.
     """
     config = {**layer.get_config(), "name": parent + layer.name}
     weights = layer.get_weights()
@@ -106,7 +106,7 @@ def _called(layer, x, weights):
 
 
 def _affine(layer, x, labels=(), parent=""):
-    """An `Affine`: a table of gains and one of biases, or batch normalization."""
+    """Rebuilds an `Affine` as tables of gains and biases, or as batch normalization."""
     name = parent + layer.name
     scale, shift = layer.get_weights()
     if not labels:
@@ -137,7 +137,7 @@ def _up(x, name):
 
 
 def _block(block, x, labels):
-    """A `FoldedGeneratorBlock`."""
+    """Rebuilds a `FoldedGeneratorBlock`."""
     parent = f"{block.name}_"
     h = _affine(block.batch_norm_1, x, labels, parent)
     h = _upsampling_convolution(
@@ -151,7 +151,7 @@ def _block(block, x, labels):
 
 
 def _upsampling_convolution(layer, x, parent):
-    """A `FoldedUpsamplingConvolution`."""
+    """Rebuilds a `FoldedUpsamplingConvolution`."""
     name, weights = parent + layer.name, layer.part.get_weights()
     if isinstance(layer.part, UpsamplingConvolution):
         x = _up(x, f"{name}_up")
@@ -165,9 +165,9 @@ def _upsampling_convolution(layer, x, parent):
 
 
 def _attention(layer, x):
-    """A `SelfAttention`: gamma is a factor of its last kernel."""
+    """Rebuilds a `SelfAttention`: gamma is a factor of its last kernel."""
     parent, rows = f"{layer.name}_", []
-    # Not of the values' kernel, where a pool of maxima follows: gamma may be negative.
+    # Not of the values' kernel if max pooling follows: gamma may be negative.
     last = layer.output_convolution or layer.value
     for convolution in (layer.query, layer.value, layer.key):
         factor = layer.gamma if convolution is last else None
@@ -188,7 +188,7 @@ def _attention(layer, x):
 
 
 def _bottleneck(layer, x):
-    """A `ResidualBottleneck`: gamma is a factor of the last kernel."""
+    """Rebuilds a `ResidualBottleneck`: gamma is a factor of the last kernel."""
     y, parent, gammas = x, f"{layer.name}_", (None, None, layer.gamma)
     convolutions = (layer.convolution_1, layer.convolution_2, layer.convolution_3)
     for number, (convolution, gamma) in enumerate(zip(convolutions, gammas), 1):

@@ -4,9 +4,9 @@ import itertools
 
 
 def variables_by_name(network):
-    """The variables of one of our networks by names that do not depend on its making.
+    """Returns the variables of a network by names that do not depend on its creation.
 
-    A name is Keras' path without the doubled part that `SpectralNormalization` leaves:
+    A name is Keras' path without the repeated part that `SpectralNormalization` adds:
     `block_8x8/convolution_1/kernel`, `block_8x8/convolution_1/u`,
     `attention_32x32/gamma`. Apart from `u`, names are the same without spectral
     normalization, and in a copy by `keras.models.clone_model`, whose paths differ.

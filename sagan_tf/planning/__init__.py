@@ -1,1 +1,1 @@
-"""What a training will cost: FLOPs, memory, days."""
+"""Estimates what a training costs: FLOPs, memory and days."""

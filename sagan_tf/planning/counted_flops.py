@@ -1,4 +1,4 @@
-"""FLOPs of traced functions, as TensorFlow's own profiler counts them."""
+"""Counts the FLOPs of traced functions with TensorFlow's own profiler."""
 
 import collections
 
@@ -6,20 +6,20 @@ import tensorflow as tf
 
 from sagan_tf.progress import without_notices
 
-# The operations (and their gradients) whose FLOPs the formulas calculate, too.
+# The formulas also calculate the FLOPs of these operations and their gradients.
 _PRODUCTS = ("Conv2D", "MatMul", "BatchMatMul")
 
 
 def traced_step(model, batch_size, jit_compile=False):
-    """Traces a training step; runs nothing.
+    """Traces a training step without running it.
 
     Args:
         model: compiled `SAGAN`.
         batch_size: int, images of one discriminator step.
-        jit_compile: bool, whether XLA compiles it when it is called.
+        jit_compile: bool, whether XLA compiles the step when it is called.
 
     Returns:
-        `tf.types.experimental.ConcreteFunction` of images float32 (and labels int32),
+        `tf.types.experimental.ConcreteFunction` of float32 images (and int32 labels),
         `discriminator_steps` batches of them.
     """
     count = batch_size * model.discriminator_steps
@@ -32,9 +32,9 @@ def traced_step(model, batch_size, jit_compile=False):
 
 
 def counted_flops(function):
-    """FLOPs of a traced function by operation.
+    """Counts the FLOPs of a traced function by operation.
 
-    Operations that nothing needs are left out, because TensorFlow does not run them.
+    Operations without any use are left out, because TensorFlow does not run them.
     (The gradient of a convolution always contains both gradients.)
 
     Args:
@@ -62,12 +62,12 @@ def counted_flops(function):
 
 
 def product_flops(counted):
-    """The FLOPs in a `counted_flops` that the formulas calculate, too: int."""
+    """Sums the FLOPs of `counted_flops` that the formulas also calculate: int."""
     return sum(flops for name, flops in counted.items() if name.startswith(_PRODUCTS))
 
 
 def step_count(model, batch_size):
-    """FLOPs of a training step's products: int, `None` if it has loops or branches.
+    """Counts the FLOPs of a step's products: int, `None` with loops or branches.
 
     Args:
         model, batch_size: see `traced_step`.
@@ -90,7 +90,7 @@ def _executed(graph):
 
 
 def _batch_product(operation):
-    """FLOPs of a batched product, 0 for other operations.
+    """Returns the FLOPs of a batched product, 0 for other operations.
 
     The profiler overlooks transposed factors here: it looks for the attribute
     `transpose_a`, but these operations call it `adj_x`.

@@ -1,11 +1,11 @@
 """Floating-point operations of networks and training steps, by formula.
 
-The formula counts *products* only, at 2 FLOPs a multiply-add: convolutions, dense
+The formula counts *products* only, at 2 FLOPs per multiply-add: convolutions, dense
 layers and attention's two products. It leaves out normalization, activations, pooling
 and Adam, together about 1 % of the official training step. It describes the official
 code (the generator's shortcuts convolve after the upsampling, the discriminator's
 before the pooling), so it stays the same yardstick when our layers compute less.
-`counted_flops` says what a traced function executes.
+`counted_flops` counts what a traced function executes.
 """
 
 import dataclasses
@@ -23,11 +23,11 @@ class Product:
 
     Attributes:
         flops: int.
-        values: int, numbers that are read and written. The kernel's do not count, nor
-            does an attention map, which fused code need not write.
+        values: int, numbers that are read and written, without those of the kernel and
+            of an attention map, which fused code need not write.
         kernel: shape of the weights; `()` for a product of two intermediate results.
         size: int, height of the map that a convolution is applied to; 1 without a map.
-        on_input: bool, whether it is applied to the network's input.
+        on_input: bool, whether the product is applied to the network's input.
     """
 
     flops: int
@@ -37,7 +37,7 @@ class Product:
     on_input: bool = False
 
     def gradients(self, weights=True, to_input=False):
-        """The number of products of this size that the gradient takes: int.
+        """Returns the number of products of this size in the gradient: int.
 
         `weights` and `to_input` say whether the weights and the network's input need a
         gradient.
@@ -48,7 +48,7 @@ class Product:
 
 
 def products(network):
-    """The products of one image's forward pass: list of `Product`.
+    """Returns the products of one image's forward pass: list of `Product`.
 
     Args:
         network: functional `keras.Model` of this package's layers, `Dense` and
@@ -67,23 +67,24 @@ def products(network):
 
 
 def forward_flops(network):
-    """FLOPs of one image's forward pass: int. See `products` for errors."""
+    """Returns the FLOPs of one image's forward pass: int. Errors: see `products`."""
     return sum(product.flops for product in products(network))
 
 
 def step_products(generator, discriminator, discriminator_steps=1):
-    """What one training step computes for each image of the batch.
+    """Returns what one training step computes for each image of the batch.
 
     The gradient into a layer's input costs as much as its forward pass, and so does the
     gradient of its weights. A product of two results, as in attention, takes two such
-    gradients. With G and D the forward passes, first_G and first_D their products that
-    are applied to z and to images, and n discriminator steps:
+    gradients. G and D are the forward passes, first_G and first_D their products that
+    are applied to z and to images, and n is the number of discriminator steps:
 
         generator step       G + (2 G - first_G) + D + D's input gradients
         discriminator steps  n (G + 2 (3 D - first_D))
 
-    about (3 + n) G + (2 + 6 n) D. The generator's step needs no gradients of D's
-    weights; a discriminator's step takes real and fake images and no gradients of G.
+    Together this is about (3 + n) G + (2 + 6 n) D. The generator's step needs
+    no gradients of D's weights. A discriminator's step takes real and fake images, and
+    no gradients of G.
 
     Args:
         generator, discriminator: functional `keras.Model`.
@@ -111,14 +112,14 @@ def training_step_flops(
     discriminator_steps=1,
     gradient_accumulation_steps=1,
 ):
-    """FLOPs of one training step, by the formula of `step_products`.
+    """Calculates the FLOPs of one training step by the formula of `step_products`.
 
     Args:
         generator, discriminator: functional `keras.Model`.
         batch_size: int, images of one update.
         discriminator_steps: int, see `SAGAN`.
-        gradient_accumulation_steps: int, see `SAGAN`: how often spectral normalization
-            is computed. (Every replica computes it: multiply by their number.)
+        gradient_accumulation_steps: int, see `SAGAN`. Spectral normalization is
+            computed this often. (Each replica computes it: multiply by their number.)
 
     Returns:
         Dict of "generator_step", "discriminator_step" and "spectral_norm" to int.
@@ -140,7 +141,7 @@ def training_step_flops(
 
 
 def power_iteration_flops(network):
-    """FLOPs of spectral normalization for one pass of a network, of any batch size.
+    """Returns the FLOPs of spectral normalization in one pass, for any batch size.
 
     For a weight of N values, an iteration takes two products, `u M^T` and `v M`: 4 N.
     The gradient takes 6 N for the first iteration (u is a constant there) and 8 N for

@@ -11,13 +11,13 @@ _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
 def plan_text(plan, prices, utilizations=UTILIZATIONS, measured=None):
-    """Work, memory, time and cost of a run: str.
+    """Returns the page about work, memory, time and cost of a run: str.
 
     Args:
         plan: `Plan`.
         prices: dict of a device's key to US dollars per hour of one chip, or `None`.
         utilizations: shares of the peak, in (0, 1].
-        measured: what `read_measurement` returns, or `None`.
+        measured: the result of `read_measurement`, or `None`.
     """
     if measured:
         utilizations = (*utilizations, measured["utilization"])
@@ -36,7 +36,7 @@ def plan_text(plan, prices, utilizations=UTILIZATIONS, measured=None):
 
 
 def amount(value, unit):
-    """A large number as text: `amount(3.8254e13, "FLOP")` is "38.25 TFLOP"."""
+    """Writes a large number as text: `amount(3.8254e13, "FLOP")` is "38.25 TFLOP"."""
     exponent = int(math.log10(value)) // 3 if value >= 1 else 0
     exponent = min(exponent, len(_PREFIXES) - 1)
     return f"{value / 1000**exponent:.4g} {_PREFIXES[exponent]}{unit}"
@@ -47,16 +47,16 @@ def _work_text(plan):
     step = plan.step_flops
     total = sum(step.values())
     rows = [
-        ("generator, forward, an image", forward[0]),
-        ("discriminator, forward, an image", forward[1]),
-        ("training, an image of the batch", total / plan.batch_size),
+        ("generator, forward, per image", forward[0]),
+        ("discriminator, forward, per image", forward[1]),
+        ("training, per image of the batch", total / plan.batch_size),
         (f"a step of {plan.batch_size:,} images", total),
         ("  generator step", step["generator_step"]),
         ("  discriminator step", step["discriminator_step"]),
         ("  spectral normalization", step["spectral_norm"]),
         (f"{plan.total_steps:,} steps", total * plan.total_steps),
     ]
-    lines = ["Work by formula (2 FLOPs a multiply-add, see sagan_tf/planning/flops.py)"]
+    lines = ["Work by formula (2 FLOPs per multiply-add, sagan_tf/planning/flops.py)"]
     lines += [f"  {name:<40}{amount(value, 'FLOP'):>16}" for name, value in rows]
     if plan.counted_flops:
         share = f"{100 * plan.counted_flops / total:.1f} % of the formula's"
@@ -64,8 +64,8 @@ def _work_text(plan):
         lines.append(f"  {'a step, as TensorFlow counts':<40}{counted:>16}, {share}")
     else:
         lines += [
-            "  Not counted by TensorFlow: days and dollars follow from the formula.",
-            "  A step computes about half of it, so they are about twice too high.",
+            "  TensorFlow has not counted: days and dollars follow from the formula.",
+            "  A step computes about half of that, so both are about twice too high.",
             "  Try without --nocount.",
         ]
     return "\n".join(lines)
@@ -130,7 +130,7 @@ def _sources_text(plan, prices):
 
 
 def _price(device, prices):
-    """Dollars per hour, and where the number comes from."""
+    """Returns the dollars per hour, and where the price comes from."""
     flag = f"--{device.key}_price_per_hour"
     given = prices.get(device.key)
     if given is None:
@@ -154,7 +154,7 @@ def _measured_text(plan, measured):
     rate = measured["images_per_core_second"]
     if not rate:
         return "\n".join(lines)
-    lines.append(f"  One core of it reads {rate:,.0f} JPEGs/s.")
+    lines.append(f"  One core of that machine reads {rate:,.0f} JPEGs/s.")
     per_image = plan.computed_flops / plan.batch_size
     for device in DEVICES:
         for share in UTILIZATIONS:

@@ -1,10 +1,10 @@
-"""Time, memory and cost of a run, estimated without the machine.
+"""Estimates time, memory and cost of a run without the machine.
 
     seconds per step = FLOPs of a step / (devices * peak * utilization)
 
-The FLOPs are those that a step really computes (`counted_flops`), or by formula if they
-were not counted. The utilization, their share of the peak, has to be measured;
-`Plan.roofline_seconds` gives its limit.
+The FLOPs are those that a step really computes (`counted_flops`), or those of the
+formula if they were not counted. The utilization is their share of the peak. It has to
+be measured; `Plan.roofline_seconds` gives its limit.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ DAY = 24 * 60 * 60  # Seconds.
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """What the maker publishes about one chip."""
+    """One chip, with the data that its maker publishes."""
 
     key: str  # Its name in the flag `--KEY_price_per_hour`.
     name: str
@@ -34,7 +34,7 @@ class Device:
     source: str  # Where the numbers come from.
 
     def peak(self, dtype_policy):
-        """FLOP/s under a Keras dtype policy."""
+        """Returns the peak FLOP/s under a Keras dtype policy."""
         return self.float32 if dtype_policy == "float32" else self.half
 
 
@@ -68,7 +68,7 @@ UTILIZATIONS = (0.1, 0.2, 0.4)
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A run: a model, and how it is trained.
+    """A run to estimate: a model, and how it is trained.
 
     Attributes:
         model: `SAGAN`, of functional networks.
@@ -101,7 +101,7 @@ class Plan:
 
     @property
     def computed_flops(self):
-        """FLOPs of a step as counted, or by formula if they were not counted."""
+        """Counted FLOPs of a step, or the formula's if they were not counted."""
         return self.counted_flops or sum(self.step_flops.values())
 
     @functools.cached_property
@@ -117,30 +117,30 @@ class Plan:
         return overview.memory_estimate(*self.networks, 1, has_ema)
 
     def images(self, count):
-        """Images of one pass on each of `count` devices, rounded up."""
+        """Returns the images of one pass on each of `count` devices, rounded up."""
         return -(-self.batch_size // (count * self.model.gradient_accumulation_steps))
 
     def memory(self, images):
-        """Dict of names to bytes on a device with this many images in a pass."""
+        """Returns a dict of names to bytes on a device, for the images of a pass."""
         one = self.memory_of_one
         return {**one, "activations": images * one["activations"]}
 
     def fits(self, images, device):
-        """Whether a pass of this many images fits into a `Device`: bool."""
+        """Returns True if a pass of this many images fits into a `Device`."""
         return sum(self.memory(images).values()) <= device.memory
 
     def days(self, flops_per_second):
-        """Days of training, without checkpoints and evaluations: float."""
+        """Returns the days of training, without checkpoints and evaluations: float."""
         flops = self.total_steps * self.computed_flops
         return flops / flops_per_second / DAY
 
     def days_where(self, measured):
-        """Days on the machine of a `read_measurement`."""
+        """Returns the days on the machine that `read_measurement` describes."""
         flops = self.total_steps * sum(self.step_flops.values())
         return flops / measured["formula_flops_per_second"] / DAY
 
     def roofline_seconds(self, device, count):
-        """The shortest time that a step can take on `count` devices: float.
+        """Returns the shortest time that a step can take on `count` devices: float.
 
         Each product takes FLOPs / peak, or the time to read its factors and write its
         result once if that is longer (the roofline model, Williams et al., CACM 2009).
@@ -159,9 +159,9 @@ class Plan:
         return self.model.gradient_accumulation_steps * seconds * computed
 
     def accumulation_that_fits(self, device, count):
-        """The fewest passes per update with which a replica fits into its device: int.
+        """Returns the fewest passes per update that let a replica fit its device: int.
 
-        It divides the replica's images. `None` if not even one image fits.
+        The number divides the replica's images. It is `None` if not one image fits.
         """
         replica = -(-self.batch_size // count)
         divisors = (passes for passes in range(1, replica + 1) if replica % passes == 0)
@@ -172,13 +172,13 @@ def read_measurement(path):
     """Reads the JSON of `scripts/benchmark.py --part=all --json` from a path.
 
     Returns:
-        Dict: "text", what was measured where; "utilization", a training step's counted
-        FLOP/s over those of a matrix product; "formula_flops_per_second";
+        Dict: "text", the machine and the settings; "utilization", the counted FLOP/s of
+        a training step over those of a matrix product; "formula_flops_per_second";
         "images_per_core_second" of the JPEG folder, or `None`.
 
     Raises:
         BadInput: the file is not such JSON.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     try:
         report = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))

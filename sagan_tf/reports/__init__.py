@@ -1,1 +1,1 @@
-"""What a run was, on one page."""
+"""Reports that show a run on one page."""

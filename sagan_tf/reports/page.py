@@ -57,7 +57,7 @@ class Section:
 
 
 def as_html(title, sections):
-    """The page: str. It loads nothing, so it can be sent to others."""
+    """Returns the page: str. It loads nothing else, so it can be sent to others."""
     links = (f'<a href="#{_anchor(s)}">{html.escape(s.title)}</a>' for s in sections)
     return _PAGE.substitute(
         title=html.escape(title),
@@ -94,7 +94,7 @@ def _html_section(section):
 
 
 def as_markdown(title, sections, folder):
-    """The same as Markdown: str. Images are linked relative to `folder`."""
+    """Returns the page as Markdown: str. It links images relative to `folder`."""
     lines = [f"# {title}", ""]
     for section in sections:
         lines += [f"## {section.title}", ""]

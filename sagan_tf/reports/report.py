@@ -1,4 +1,4 @@
-"""report.html and report.md of a run: data, images, numbers in words, what next."""
+"""Writes report.html and report.md: data, images, metrics in words, next steps."""
 
 import pathlib
 import shlex
@@ -32,11 +32,11 @@ from sagan_tf.training.collapse_watch import HEALTH, PICTURE
 from sagan_tf.training.complaints import complaints, values_of
 from sagan_tf.training.dry_run import draw_data
 
-# In the folder of the run: the images that only the report has.
+# The folder in a run for the images that only the report has.
 FOLDER = "report"
-# Sample grids on the way, classes of the walk and of the neighbours.
+# Numbers of earlier sample grids, and of classes in the walk and the neighbors.
 _GRIDS, _CLASSES = 4, 4
-# What data.json must be, see `records`.
+# The form of data.json, see `records`.
 _DATA = {
     "description": str,
     "survey?": {
@@ -49,7 +49,7 @@ _DATA = {
         "unreadable": [str],
     },
 }
-# At least so many images are generated for the numbers.
+# At least this many images are generated for the metrics.
 _LEAST_FAKE = 1000
 
 
@@ -58,7 +58,7 @@ def write_report(workdir, evaluate=True):
 
     Args:
         workdir: path of a run with a checkpoint.
-        evaluate: bool, whether the newest checkpoint is evaluated, if it was not.
+        evaluate: bool, whether to evaluate the newest checkpoint, if not done before.
 
     Returns:
         Path of the HTML.
@@ -83,7 +83,7 @@ def write_report(workdir, evaluate=True):
 
 
 def _check_files(workdir):
-    """Reads what spoils a report, and looks whether it can be written."""
+    """Reads files that could spoil a report, and checks that it can be written."""
     read_config(workdir)
     _about_data(workdir)
     _versions(workdir)
@@ -154,8 +154,8 @@ def _data(workdir, config):
 
 
 def _numbers(workdir, config, step, evaluate):
-    """The last evaluation of the newest checkpoint, with words."""
-    title = "Numbers"
+    """Returns the section about the newest checkpoint's last evaluation."""
+    title = "Metrics"
     record = _record(workdir, step)
     if record is None and evaluate:
         try:
@@ -167,7 +167,7 @@ def _numbers(workdir, config, step, evaluate):
     if record is None:
         return Section(title, ["Not measured. Try python -m sagan_tf.evaluate."])
     network = record["network"]
-    # What was not finite is null.
+    # Values that were not finite are null.
     metrics = {k: v for k, v in record["metrics"].items() if v is not None}
     is_inception = bool(network.get("is_inception"))
     text = [
@@ -176,7 +176,7 @@ def _numbers(workdir, config, step, evaluate):
         f"{record['protocol']['name']}, feature network {network['name']}.",
         *record.get("warnings", ()),
     ]
-    rows = [("number", "value", "what it means")]
+    rows = [("metric", "value", "what it means")]
     meanings = dict(words.explained(metrics, config, is_inception))
     for name, meaning in meanings.items():
         rows.append((TITLES[name], f"{metrics[name]:.4g}", f"{meaning}."))
@@ -190,29 +190,29 @@ def _numbers(workdir, config, step, evaluate):
 
 
 def _record(workdir, step):
-    """The last evaluation of a step: dict, or `None`."""
-    found = [r for r in read_metrics(workdir / EVALUATIONS) if r["step"] == step]
-    return found[-1] if found else None
+    """Returns the last evaluation of a step: dict, or `None`."""
+    records = [r for r in read_metrics(workdir / EVALUATIONS) if r["step"] == step]
+    return records[-1] if records else None
 
 
 def _fewer(config):
-    """Fewer generated images than the protocol's for a small data set: dict."""
+    """Returns fewer generated images than the protocol for small data sets: dict."""
     try:
         count = building.open_source(config).num_images
-    except BadInput:  # The evaluation says so.
+    except BadInput:  # The evaluation reports it.
         return {}
     num_fake = find_protocol(config.protocol).num_fake
     return {"num_fake": int(np.clip(count, _LEAST_FAKE, num_fake))}
 
 
 def _course(workdir):
-    """Curves, and grids on the way."""
+    """Returns the section with the curves and the earlier grids."""
     grids, text, figures = find_grids(workdir), [], []
     looks = read_metrics(workdir / HEALTH)
     if looks:
         values = [values_of(look) for look in looks]
-        found = complaints(values[-1], values[:-1])
-        text = [each.text for each in found] or ["The last look found nothing wrong."]
+        problems = complaints(values[-1], values[:-1])
+        text = [each.text for each in problems] or ["The last check found no problem."]
     earlier = sorted(grids)[:-1]
     if len(earlier) > _GRIDS:
         earlier = [
@@ -253,8 +253,8 @@ def _walk(workdir, config):
         drawing.write(path, interpolate_labels=True, captions=True, columns=6)
         caption = "From class to class: z stays, the class changes"
     text = [
-        "A generator that has learned the classes changes smoothly, and keeps the pose "
-        "and colors that z decides."
+        "If the generator has learned the classes, the images change smoothly and keep "
+        "the pose and colors that z decides."
     ]
     return Section("A walk", text, figures=[(path, caption)])
 
@@ -273,7 +273,7 @@ def _neighbours(workdir, config):
         "it: the training images that are nearest to it.",
         *notes["report"][-1:],
     ]
-    caption = "Distances below; a note marks what may be a copy"
+    caption = "Distances below; a note marks possible copies"
     return Section(title, text, figures=[(path, caption)])
 
 
@@ -282,10 +282,10 @@ def _attention(workdir, config):
         return None
     path = workdir / FOLDER / "attention.png"
     labels = "0" if config.num_classes else None
-    made = make_attention(workdir, seeds=[0, 1], labels=labels, network="generator")
-    made.write(path)
-    text = ["What each marked point of a generated image looks at."]
-    caption = "Query points, and a map of what each looks at"
+    maps = make_attention(workdir, seeds=[0, 1], labels=labels, network="generator")
+    maps.write(path)
+    text = ["The maps show what each marked point of a generated image looks at."]
+    caption = "Query points, and the map of each point"
     return Section("Attention", text, figures=[(path, caption)])
 
 
@@ -300,7 +300,7 @@ def _machine(workdir, config, generator):
     rows = [("device", str(versions.get("device", "unknown")))]
     if seconds:
         rows.append(("time of the training steps", _duration(seconds)))
-        rows.append(("images a second", f"{before / seconds:,.1f}"))
+        rows.append(("images per second", f"{before / seconds:,.1f}"))
     work = flops.forward_flops(generator)
     rows.append(("work of one generated image", amount(work, "FLOP")))
     rows += [
@@ -324,7 +324,7 @@ def _next(workdir, config, step):
     output = shlex.quote(f"models/{workdir.resolve().name}/1")
     return Section(
         "What next",
-        ["Go on with the training; draw images; measure again; export the generator."],
+        ["Continue the training; draw images; evaluate again; export the generator."],
         commands=[
             f"{command}train {run} --total_steps={more}",
             f"{command}sample {run} --seeds=0-63 --output=grid.png",

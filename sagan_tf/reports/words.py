@@ -1,7 +1,7 @@
-"""What the numbers of an evaluation mean, in words, and what to try."""
+"""Says what the metrics of an evaluation mean, and what to try."""
 
-# The limits below which a value is low, and above which it is high. They are ours, from
-# runs on digits, Fashion-MNIST and emoji: see docs/results.md.
+# A value is low below the first limit, and high from the second. We chose the limits
+# from runs on digits, Fashion-MNIST and emoji: see docs/results.md.
 _PRECISION = (0.3, 0.7)
 _RECALL = (0.1, 0.4)
 _COVERAGE = (0.3, 0.7)
@@ -9,17 +9,17 @@ _ACCURACY = (0.6, 0.9)
 
 
 def explained(metrics, config, is_inception):
-    """The numbers that a person reads first, with their meaning.
+    """Returns the metrics that a person reads first, with their meaning.
 
     Args:
-        metrics: dict, of a line of evaluations.jsonl, without what is null there.
-        config: `Config` of the run; nothing is advised that it has.
+        metrics: dict, from a line of evaluations.jsonl, without null values.
+        config: `Config` of the run; the advice leaves out what it has already.
         is_inception: bool, whether the feature network is TF-GAN's Inception.
 
     Returns:
         List of (name in `metrics`, words).
     """
-    found = {
+    meanings = {
         "fid": _fid(is_inception),
         "precision": _level(
             metrics,
@@ -28,15 +28,15 @@ def explained(metrics, config, is_inception):
             "few generated images pass for real ones. Train longer: --total_steps",
             "many generated images pass for real ones, many do not. Train longer, or "
             "try more channels",
-            "most generated images pass for real ones in the eyes of the feature "
-            "network. See the grid for yours",
+            "most generated images pass for real ones, as the feature network sees "
+            "them. Look at the grid yourself",
         ),
         "recall": _level(
             metrics,
             "recall",
             _RECALL,
             "the generator draws few different images of a class. " + _variety(config),
-            "the generator draws a part of what the real images show. "
+            "the generator draws part of what the real images show. "
             + _variety(config),
             "the generator draws much of what the real images show",
         ),
@@ -45,20 +45,20 @@ def explained(metrics, config, is_inception):
             "coverage",
             _COVERAGE,
             "few real images have a generated one near them",
-            "a part of the real images has a generated one near",
+            "some real images have a generated one near them",
             "most real images have a generated one near them",
         ),
         "class_accuracy": _level(
             metrics,
             "class_accuracy",
             _ACCURACY,
-            "the classifier often takes a generated image for another class: the "
+            "the classifier often sees another class in a generated image: the "
             "classes look alike, or the run is too short",
             "most generated images show their class",
             "nearly all generated images show their class",
         ),
     }
-    return [(name, words) for name, words in found.items() if name in metrics]
+    return [(name, words) for name, words in meanings.items() if name in metrics]
 
 
 def _fid(is_inception):

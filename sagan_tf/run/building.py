@@ -1,4 +1,4 @@
-"""From a `Config` to its data set, its networks and its model."""
+"""Builds the data set, the networks and the model of a `Config`."""
 
 import dataclasses
 import pathlib
@@ -15,7 +15,7 @@ from sagan_tf.networks.builders import build_discriminator, build_generator
 from sagan_tf.run.checkpoints import Checkpoints
 from sagan_tf.run.directory import BEST, read_class_names, read_config
 
-# Standing statistics come from other z than those of any image that is looked at.
+# Standing statistics are measured with z that no drawn image has.
 _FIRST_STANDING_SEED, _STANDING_BATCH_SIZE = 10**9, 64
 
 
@@ -50,34 +50,34 @@ def open_data(config):
 
 
 def open_training_data(config):
-    """As `open_data`, for a training: all settings that depend on data are checked.
+    """Opens the data set of a training, and checks all settings that depend on it.
 
     Returns:
-        `data.Source`, and the config with `num_classes` as an int and, if it seeks
-        modes, `mode_seeking_distance` as a number.
+        `data.Source`, and the config with `num_classes` as an int and, with mode
+        seeking, `mode_seeking_distance` as a number.
 
     Raises:
-        BadInput: the data do not go with the config, or have fewer images than a batch.
+        BadInput: the data do not fit the config, or have fewer images than a batch.
     """
     source, config = open_data(config)
     config.validate()  # Now that the number of classes is known.
     data.check_batch(source, config.images_per_step)
     if config.balance_classes:
-        source.balanced()  # It refuses data without classes.
+        source.balanced()  # Refuses data without classes.
     return source, _with_pair_distance(config, source)
 
 
 def _with_pair_distance(config, source):
-    """The config with `mode_seeking_distance` as a number, if it seeks modes.
+    """Returns the config with a measured `mode_seeking_distance`, if it seeks modes.
 
-    Measured on the data, it is the mean distance of two real images of a class.
+    The distance is the mean distance of two real images of a class.
     """
     if not config.mode_seeking_weight or config.mode_seeking_distance is not None:
         return config
     mean = data.pair_distance(
         source, config.resolution, config.image_channels, config.resize, config.seed
     )
-    # Rounded, so that a machine that sums in another order finds the same.
+    # Rounded, so that machines that sum in different orders agree.
     distance = round(mean, 4)
     if distance <= 0:
         raise BadInput(
@@ -89,14 +89,14 @@ def _with_pair_distance(config, source):
 
 
 def survey_data(config, source):
-    """What a folder data set holds, see `data.survey`: dict; `None` for other kinds."""
+    """Surveys a folder data set, see `data.survey`: dict; `None` for other kinds."""
     if not config.dataset.startswith("folder:"):
         return None
     return survey_folder(source, config.resolution)
 
 
 def describe_data(source, survey=None):
-    """What data.json says about a data set: dict; `survey`: of `survey_data`."""
+    """Returns the content of data.json: dict. `survey`: result of `survey_data`."""
     about = {
         "description": source.description,
         "num_images": source.num_images,
@@ -150,13 +150,13 @@ def networks_from_config(config):
 
 
 def load_generator(workdir, checkpoint="newest", ema=True, standing_batches=0):
-    """The generator of a run.
+    """Loads the generator of a run.
 
     Args:
         workdir: path of the run.
         checkpoint: `"newest"` for the newest good one, `"best"` for the one that
             `--evaluate_every_steps` keeps, or a step.
-        ema: bool, whether the averaged weights are read, if the run has them.
+        ema: bool, whether to read the averaged weights, if the run has them.
         standing_batches: int, batches of 64 z that measure the statistics of batch
             normalization again, see `standing_statistics.py`; 0 for moving averages.
 
@@ -165,7 +165,7 @@ def load_generator(workdir, checkpoint="newest", ema=True, standing_batches=0):
         step (int).
 
     Raises:
-        BadInput: there is no run, no checkpoint, or it is damaged.
+        BadInput: there is no run, or its checkpoint is missing or damaged.
     """
     loaded = _load(workdir, checkpoint, ema, with_discriminator=False)
     generator, _, config, names, step = loaded
@@ -187,10 +187,10 @@ def _standing_batches(config, count):
 
 
 def load_networks(workdir, checkpoint="newest", ema=True):
-    """Both networks of a run.
+    """Loads both networks of a run.
 
     Args:
-        workdir, checkpoint, ema: see `load_generator`. The average is the generator's.
+        workdir, checkpoint, ema: see `load_generator`. Only the generator is averaged.
 
     Returns:
         generator, discriminator (`keras.Model`; `None` if the run was imported without
@@ -248,14 +248,14 @@ def _restore(checkpoints, step, config, networks, ema):
 
 
 def find_checkpoint(workdir, config, checkpoint):
-    """The `Checkpoints` that have a checkpoint, and its step.
+    """Finds the `Checkpoints` that have a checkpoint, and its step.
 
     Args:
         workdir, checkpoint: see `load_generator`.
         config: the run's `Config`.
 
     Raises:
-        BadInput: see `load_generator`. A step is not looked for.
+        BadInput: see `load_generator`. A given step need not exist.
     """
     checkpoints, best = _checkpoints(workdir)
     if checkpoint not in ("best", "newest"):
@@ -278,7 +278,7 @@ def find_checkpoint(workdir, config, checkpoint):
 
 
 def checkpoint_steps(workdir):
-    """Steps of a run's checkpoints, the best one included, oldest first."""
+    """Returns the steps of a run's checkpoints and its best one, oldest first."""
     return sorted({step for kept in _checkpoints(workdir) for step in kept.steps()})
 
 
@@ -288,7 +288,7 @@ def _checkpoints(workdir):
 
 
 def make_model(config):
-    """The compiled `SAGAN` of a config with resolved `num_classes`."""
+    """Returns the compiled `SAGAN` of a config with resolved `num_classes`."""
     generator, discriminator = networks_from_config(config)
     model = SAGAN(
         generator,
@@ -322,7 +322,7 @@ def make_model(config):
 
 
 def make_augmentation(config):
-    """The `Augmentation` of a config, `None` if it has none."""
+    """Returns the `Augmentation` of a config, `None` if it has none."""
     if not config.augment:
         return None
     return Augmentation(

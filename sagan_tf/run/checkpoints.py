@@ -1,12 +1,12 @@
-"""Checkpoints that are whole or absent, and known to be good when they are read.
+"""Checkpoints that are either whole or absent, and are verified when they are read.
 
 A checkpoint is a folder `step_00001000/` with the files of `tf.train.Checkpoint` and
 `checkpoint.json`: the step, and size and SHA-256 of each file. It is written under a
 temporary name, flushed to the disk and renamed, so a run that is killed at any moment
 leaves the earlier checkpoints untouched.
 
-A checkpoint is bad if its content was read and is wrong. What cannot be read is an
-`OSError`, which stops a run. Files and links in the folder are never removed.
+A checkpoint is bad if its content was read and is wrong. A file that cannot be read
+raises an `OSError`, which stops a run. Files and links in the folder are never removed.
 """
 
 import itertools
@@ -32,7 +32,7 @@ from sagan_tf.files import (
 )
 from sagan_tf.run.records import read_json
 
-# What TensorFlow raises for weights of other networks.
+# TensorFlow raises these for weights of other networks.
 _MISFITS = (
     AssertionError,
     ValueError,
@@ -51,8 +51,8 @@ class Checkpoints:
     """The checkpoints of one folder.
 
     Args:
-        folder: path; made by the first `write`.
-        keep: int, newest checkpoints that stay.
+        folder: path; the first `write` makes it.
+        keep: int, the number of newest checkpoints to keep.
     """
 
     def __init__(self, folder, keep=3):
@@ -60,26 +60,26 @@ class Checkpoints:
         self._keep = keep
 
     def steps(self):
-        """The steps of all checkpoints, good and bad, oldest first."""
+        """Returns the steps of all checkpoints, good and bad, oldest first."""
         return sorted(self._folders())
 
     def path(self, step):
-        """The folder of one checkpoint.
+        """Returns the folder of one checkpoint.
 
-        Where something else has the usual name, the number has more zeros.
+        If something else has the usual name, the number gets more zeros.
         """
         return self._folders().get(step) or self._free_path(step)
 
     def strays(self):
-        """What has the name of a checkpoint and is none: sorted list of paths."""
+        """Returns the paths that are named like checkpoints but are none: sorted."""
         others = set(self._entries()) - set(self._folders().values())
         return sorted(p for p in others if not (_is_left(p) and is_real_folder(p)))
 
     def _entries(self):
-        """What has the name of a checkpoint: list of paths.
+        """Lists the paths that are named like checkpoints.
 
         Raises:
-            OSError: the folder cannot be read. It may have checkpoints.
+            OSError: the folder, which may have checkpoints, cannot be read.
         """
         try:
             names = os.listdir(self._folder)
@@ -88,7 +88,7 @@ class Checkpoints:
         return [self._folder / name for name in names if name.startswith("step_")]
 
     def _folders(self):
-        """Dict of step to folder; a link to one, if the step has no other."""
+        """Returns a dict of step to folder, or to a link if the step has no folder."""
         folders = {}
         for path in sorted(sorted(self._entries()), key=os.path.islink):
             match = re.fullmatch(r"step_([0-9]+)", path.name)
@@ -97,15 +97,15 @@ class Checkpoints:
         return folders
 
     def write(self, step, items):
-        """Writes a checkpoint, then removes the oldest ones. Returns its folder.
+        """Writes a checkpoint, removes the oldest ones, and returns its folder.
 
         Args:
             step: int. An older checkpoint of this step is replaced.
             items: dict of name to trackable object (models, optimizers, variables).
 
         Raises:
-            OSError: it cannot be written, for example because the disk is full. Older
-                checkpoints stay.
+            OSError: the checkpoint cannot be written, for example because the disk is
+                full. Older checkpoints stay.
         """
         final = self._path_to_write(step)
         try:
@@ -122,7 +122,7 @@ class Checkpoints:
         return final
 
     def _path_to_write(self, step):
-        """As `path`, but never a link: its target is somebody else's."""
+        """Returns `path`, but never a link, whose target is somebody else's."""
         path = self.path(step)
         return self._free_path(step) if path.is_symlink() else path
 
@@ -131,12 +131,11 @@ class Checkpoints:
         return next(path for path in paths if not os.path.lexists(path))
 
     def keep_aside(self, step, folder):
-        """Makes a checkpoint the only one of another folder, which keeps it.
+        """Keeps a checkpoint in another folder, as the only one there.
 
-        The files get a second name there (a hard link), so they take no more space, or
-        are copied where the file system has no hard links. The checkpoint that was
-        there before is removed last: a run that is killed in between leaves both, and
-        the next call removes one.
+        The files there are hard links, which take no more space, or copies if the file
+        system has no hard links. The checkpoint that was there before is removed last:
+        a run that is killed in between leaves both, and the next call removes one.
 
         Args:
             step: int.
@@ -147,7 +146,7 @@ class Checkpoints:
 
         Raises:
             CheckpointError: the checkpoint is missing or damaged.
-            OSError: it cannot be read or kept; the checkpoint there stays.
+            OSError: the checkpoint cannot be read or kept; the one there stays.
         """
         self.check(step)
         aside = Checkpoints(folder)
@@ -170,7 +169,7 @@ class Checkpoints:
             self.check(step)
         except CheckpointError:
             return False
-        # It has the SHA-256 of all other files.
+        # checkpoint.json has the SHA-256 of all other files.
         ours = self.path(step) / "checkpoint.json"
         return ours.read_bytes() == (folder / "checkpoint.json").read_bytes()
 
@@ -178,8 +177,8 @@ class Checkpoints:
         """Verifies a checkpoint's files against its `checkpoint.json`.
 
         Raises:
-            CheckpointError: something is missing or differs, and what.
-            OSError: something is there and cannot be read. It may be good.
+            CheckpointError: a file is missing or differs; the message names it.
+            OSError: a file exists and cannot be read. It may be good.
         """
         folder = self.path(step)
         if not _is_folder(folder):
@@ -192,7 +191,7 @@ class Checkpoints:
             expected = read_json(folder / "checkpoint.json", _MANIFEST)["files"]
         except (FileNotFoundError, BadInput) as error:
             raise CheckpointError(
-                f"{folder} has no whole checkpoint.json: {error}"
+                f"{folder} has no valid checkpoint.json: {error}"
             ) from error
         if f"{_PREFIX}.index" not in expected:
             raise CheckpointError(f"{folder}/checkpoint.json lists no variables.")
@@ -200,14 +199,14 @@ class Checkpoints:
             _check_file(folder / name, entry)
 
     def newest_good(self):
-        """The newest step whose checkpoint is good. Bad ones are named on stderr.
+        """Returns the newest step with a good checkpoint; names bad ones on stderr.
 
         Returns:
             int, or `None` if there are no checkpoints.
 
         Raises:
-            CheckpointError: there are checkpoints, and none is good.
-            OSError: one cannot be read, so that nobody knows whether it is good.
+            CheckpointError: there are checkpoints, but none is good.
+            OSError: a checkpoint cannot be read, so it may be good or bad.
         """
         for path in self.strays():
             print(
@@ -231,10 +230,10 @@ class Checkpoints:
         return None
 
     def items(self, step):
-        """The names of a checkpoint's items, as they were given to `write`: a set.
+        """Returns the names of a checkpoint's items, as given to `write`: a set.
 
         Raises:
-            CheckpointError: it is missing or damaged.
+            CheckpointError: the checkpoint is missing or damaged.
         """
         self.check(step)
         reader = tf.train.load_checkpoint(str(self.path(step) / _PREFIX))
@@ -250,7 +249,7 @@ class Checkpoints:
             items: as for `write`, or some of them.
 
         Raises:
-            CheckpointError: it is damaged, or lacks values for an item.
+            CheckpointError: the checkpoint is damaged, or lacks values for an item.
         """
         held = self.items(step)
         missing = [name for name in items if name not in held]
@@ -270,17 +269,17 @@ class Checkpoints:
             ) from error
 
     def remove_newer(self, step):
-        """Removes the checkpoints after `step`; links to others stay."""
+        """Removes the checkpoints after `step`, but no links."""
         for other in self.steps():
             if other > step:
                 _remove(self.path(other))
 
     def remove_leftovers(self):
-        """Removes what killed runs left half written, or moves back what they moved."""
+        """Removes half-written files of killed runs, or moves back what they moved."""
         for path in filter(_is_left, self._entries()):
             name, *number, _ = path.name.split(".")
             tidy_up(self._folder / name)
-            # Without the number of a process: what `_remove` or version 0.1.0 left.
+            # `_remove` or version 0.1.0 left a name without a process number.
             if not any(part.isdecimal() for part in number):
                 _remove(path)
 
@@ -289,37 +288,37 @@ def _check_file(path, entry):
     """Checks a file of a checkpoint against its entry in checkpoint.json."""
     try:
         with naming(path):
-            found = os.stat(path)
+            status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(f"{path} is missing.") from None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise CheckpointError(f"{path} is not a regular file.")
-    if found.st_size != entry["bytes"]:
+    if status.st_size != entry["bytes"]:
         raise CheckpointError(
-            f"{path} has {found.st_size} bytes, not {entry['bytes']}."
+            f"{path} has {status.st_size} bytes, not {entry['bytes']}."
         )
     if sha256_of_file(path) != entry["sha256"]:
         raise CheckpointError(f"{path} is damaged: its SHA-256 differs.")
 
 
 def _is_folder(path):
-    """Whether a path is a folder or a link to one.
+    """Returns True if a path is a folder or a link to one.
 
     Raises:
-        OSError: nobody can tell.
+        OSError: the system cannot tell.
     """
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        if os.path.islink(path):  # In a circle, for example.
+        if os.path.islink(path):  # A circle of links, for example.
             return False
         raise
 
 
 def _is_left(path):
-    """Whether a path has the name of what killed processes leave."""
+    """Returns True if a path is named like a leftover of a killed process."""
     name = rf"step_[0-9]+(\.old)?(\.[0-9]+)?{re.escape(TEMPORARY)}"
     return re.fullmatch(name, path.name) is not None
 
@@ -336,7 +335,7 @@ def _write_manifest(folder, step):
 def _remove(path):
     """Removes a folder, but no file or link.
 
-    When killed half way, no damaged checkpoint is left.
+    A process that is killed half way leaves no damaged checkpoint.
     """
     if not is_real_folder(path):
         return

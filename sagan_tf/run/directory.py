@@ -1,6 +1,6 @@
-"""The run directory (*workdir*): what is in it, and where a run goes on.
+"""The run directory (*workdir*): its files, and the step to resume from.
 
-config.json           the run's `Config`, with num_classes as the data set has it
+config.json           the run's `Config`, with the num_classes of the data set
 data.json             description, num_images, num_classes and class_names of the data
 versions.json         library versions and git commit, an entry for each change
 metrics.jsonl, .csv   the means of each log interval
@@ -9,14 +9,14 @@ checkpoints/          step_00001000/, see `checkpoints.py`
 best/                 the checkpoint with the lowest FID so far
 evaluations.jsonl     results of evaluations, see `evaluation/evaluator.py`
 metrics.png           curves of metrics.jsonl and evaluations.jsonl
-reference/            statistics of real images, made when they were first needed
+reference/            statistics of real images, made when they are first needed
 tensorboard/          events, if TensorBoard is installed
-loggers.json, wandb/  with logger: the runs of W&B and MLflow, and what they have
+loggers.json, wandb/  with logger: the runs of W&B and MLflow, and what they received
 run.lock              locked while a training runs, see `lock.py`
-health.jsonl, .png    values of each look at the training, see `CollapseWatch`
+health.jsonl, .png    values of each health check, see `CollapseWatch`
 healthy/              the checkpoint to go back to, with on_collapse=rollback
 collapsed/            the last checkpoint of a run that was rolled back
-import.json           of an imported run: where its weights are from
+import.json           of an imported run: where its weights come from
 initialized.json      with initialize_from: which weights it started with
 """
 
@@ -44,16 +44,16 @@ _OF_A_MACHINE = ("data_dir", "manual_dir")
 
 
 def prepare(workdir, config, data):
-    """`open_run`, then `describe`: for a run that does not begin with a training.
+    """Calls `open_run`, then `describe`: for a run that does not begin with training.
 
     Args:
-        workdir, config, data: see there.
+        workdir, config, data: see these functions.
 
     Returns:
         `Checkpoints`.
 
     Raises:
-        BadInput, OSError: see there.
+        BadInput, OSError: see these functions.
     """
     checkpoints = open_run(workdir, config, Workers())
     describe(workdir, config, data)
@@ -61,7 +61,7 @@ def prepare(workdir, config, data):
 
 
 def open_run(workdir, config, workers, class_names=()):
-    """Makes or checks the run directory, and tidies it up. It does not claim it.
+    """Makes or checks the run directory, and tidies it up, without locking it.
 
     Args:
         workdir: path; several workers share one folder.
@@ -75,7 +75,7 @@ def open_run(workdir, config, workers, class_names=()):
     Raises:
         BadInput: the directory holds a run with other networks or classes, or a broken
             config; or the workers have different settings or directories.
-        OSError: it cannot be written.
+        OSError: the directory cannot be written.
     """
     workdir = pathlib.Path(workdir)
     checkpoints = Checkpoints(workdir / "checkpoints", config.keep_checkpoints)
@@ -89,14 +89,14 @@ def open_run(workdir, config, workers, class_names=()):
 
 
 def describe(workdir, config, data):
-    """Writes config.json and data.json: from now on the directory is that of a run.
+    """Writes config.json and data.json, which make the directory that of a run.
 
     Args:
         workdir, config: see `open_run`.
         data: dict for data.json.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: the files cannot be written.
     """
     workdir = pathlib.Path(workdir)
     write_text(workdir / "config.json", config.to_json())
@@ -114,7 +114,7 @@ def _check_same_run(workdir, config, class_names, checkpoints):
 
 
 def _tidy_up(workdir, checkpoints):
-    """Makes the folders, and removes what killed runs have left half written."""
+    """Makes the folders, and removes half-written files of killed runs."""
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
     checkpoints.remove_leftovers()
     for pattern in ("*.json*", "*.png", "metrics.*", "samples/step_*"):
@@ -152,7 +152,7 @@ def _check_visible(path, workers):
 
 
 def read_config(workdir):
-    """The `Config` of a run.
+    """Reads the `Config` of a run.
 
     Raises:
         BadInput: there is no run, or its config.json is damaged.
@@ -171,16 +171,16 @@ def read_config(workdir):
 
 
 def check_same_networks(workdir, config, class_names=()):
-    """Says how a config differs from that of a run.
+    """Prints how a config differs from that of a run, if the run may use it.
 
     Args:
         workdir: path of the run.
-        config: `Config` with which it is to go on.
-        class_names: sequence of str, the names that the data have now, by label; empty
+        config: `Config` with which the run is to resume.
+        class_names: sequence of str, the present names of the classes, by label; empty
             if they have none.
 
     Raises:
-        BadInput: it describes other networks, or the labels mean other classes.
+        BadInput: the config has other networks, or the labels mean other classes.
     """
     before = read_config(workdir)
     _check_same_start(workdir, before.initialize_from, config.initialize_from)
@@ -201,7 +201,7 @@ def check_same_networks(workdir, config, class_names=()):
 
 
 def _check_same_start(workdir, before, now):
-    """Refuses to begin a run that has begun with other weights."""
+    """Refuses to resume a run that began with other weights."""
     if (before and pathlib.Path(before)) != (now and pathlib.Path(now)):
         began = f"the weights of {before}" if before else "new weights"
         raise BadInput(
@@ -212,10 +212,10 @@ def _check_same_start(workdir, before, now):
 
 
 def _check_same_classes(workdir, names, start):
-    """Refuses to go on with labels that mean other classes."""
+    """Refuses to resume with labels that mean other classes."""
     path = pathlib.Path(workdir) / "data.json"
     data = find_json(path, {"class_names?": [str]}) or {}
-    # The names of an import are those of a file: it has seen no images.
+    # An imported run has its names from a file: it has seen no images.
     before = data.get("class_names", ()) if data.get("num_images") else ()
     changed = [
         f"label {label} was {old}, now {new}"
@@ -232,7 +232,7 @@ def _check_same_classes(workdir, names, start):
 
 
 def read_class_names(workdir):
-    """The names of the classes, by label: tuple of str, empty if they have none.
+    """Reads the names of the classes, by label: tuple of str, empty without names.
 
     Raises:
         BadInput: data.json is damaged.
@@ -250,7 +250,7 @@ def find_start(checkpoints, items, workers=None):
         workers: `Workers`; all of them read the checkpoint that the chief chooses.
 
     Returns:
-        The step to go on from; 0 without checkpoints.
+        The step to resume from; 0 without checkpoints.
 
     Raises:
         BadInput: no checkpoint is good, the newest was imported without a
@@ -276,5 +276,5 @@ def find_start(checkpoints, items, workers=None):
         if new:
             print("This checkpoint was imported: the optimizers start from zero.")
         checkpoints.remove_newer(step)
-        print(f"Going on from step {step:,}: {checkpoints.path(step)}", file=sys.stderr)
+        print(f"Resuming from step {step:,}: {checkpoints.path(step)}", file=sys.stderr)
     return step

@@ -1,12 +1,12 @@
-"""A new run that starts with another run's weights: fine-tuning.
+"""Fine-tuning: starts a new run with another run's weights.
 
-The generator, its moving average and the discriminator are taken with all that they
-hold: weights, `u` and moving statistics. The optimizers and the step are new.
+The new run takes all values of the generator, its moving average and the discriminator:
+weights, `u` and moving statistics. The optimizers and the step are new.
 
-The rows of class tables go by the names of the classes. The row of a new class is the
-mean of all old ones: the layers behind a table have learned to work with such values,
-and an image of a new class starts as an average of the known ones. Rows that start
-equal do not stay so, because each gets the gradients of its own class alone.
+Rows of class tables are matched by class name. The row of a new class is the mean of
+all old ones: the layers behind a table have learned to work with such values, and an
+image of a new class starts as an average of the known ones. Rows that start equal do
+not stay equal, because each gets the gradients of its own class alone.
 """
 
 import json
@@ -24,7 +24,7 @@ from sagan_tf.run import building, directory
 from sagan_tf.run.records import find_json
 from sagan_tf.settings.network_fields import check_starting_weights
 
-# In the directory of the new run: where its weights are from.
+# The file in the new run's directory that says where its weights come from.
 RECORD = "initialized.json"
 _FORM = {"step": int, ...: object}
 # Variables with an axis of classes, and that axis. The `u` of a table or a classifier
@@ -36,39 +36,39 @@ _CLASS_AXES = (
     (r".*/classifier/kernel", 1),
     (r".*/(gain|bias|embedding|classifier)/u", 1),
 )
-# Class names in a line before it gives only their number.
+# A line gives this many class names; it only counts the others.
 _NAMED = 8
 
 
 def read_source(path):
-    """The `Config` of a run that a new one can start from.
+    """Reads the `Config` of a run that a new one can start from.
 
     Args:
-        path: of the run: `initialize_from`. See `hub.find_run`.
+        path: path of the run, `initialize_from`; see `hub.find_run`.
 
     Raises:
         BadInput: it is not the folder of a run, or cannot be downloaded.
     """
     folder = pathlib.Path(find_run(path))
     if folder.is_file() or (folder / "export.json").exists():
-        what = "a file" if folder.is_file() else "an export"
+        kind = "a file" if folder.is_file() else "an export"
         raise BadInput(
             "--initialize_from needs the folder of a run, which has both networks. "
-            f"Received: {path}, {what}. An export has the generator alone, in a form "
-            "that cannot be trained. Try the --workdir that it was made from."
+            f"Received: {path}, {kind}. An export has the generator alone, in a form "
+            "that cannot be trained. Try the --workdir of the exported run."
         )
     return directory.read_config(folder)
 
 
 def load_source(config, checkpoint="newest"):
-    """The run that a new one starts with, not averaged.
+    """Loads the run that a new one starts with, not averaged.
 
     Args:
         config: `Config` of the new run, with `initialize_from`.
         checkpoint: see `building.load_generator`.
 
     Returns:
-        Path of its local folder, and what `building.load_networks` returns.
+        Path of its local folder, and the results of `building.load_networks`.
 
     Raises:
         BadInput: there is no such run or no checkpoint, or it has no discriminator or
@@ -115,7 +115,7 @@ def initialize(model, config, class_names, workdir, workers=None):
     if len({int(seen) for (seen,) in (workers or Workers()).gather(step)}) > 1:
         raise BadInput(
             f"All workers must see the same checkpoints of {source}. Received: step "
-            f"{step} here, another one elsewhere. Try when its training has ended."
+            f"{step} here, another one elsewhere. Try again when its training ends."
         )
     rows = match_classes(old.num_classes, old_names, config.num_classes, class_names)
     take(model.discriminator, discriminator, old.num_classes, rows)
@@ -135,9 +135,9 @@ def initialize(model, config, class_names, workdir, workers=None):
 
 
 def match_classes(old_count, old_names, count, names):
-    """Which old class each new class goes on with.
+    """Finds the old class that each new class continues.
 
-    Where the names of both are known, they decide; else an equal number of classes
+    If the names of both are known, they decide; otherwise an equal number of classes
     does.
 
     Args:
@@ -155,10 +155,10 @@ def match_classes(old_count, old_names, count, names):
 
 
 def take(network, source, old_count, rows):
-    """Gives a network the values of one that differs in nothing but its classes.
+    """Gives a network the values of another one that differs only in its classes.
 
-    A table that the source lacks, that of a discriminator's head without classes, keeps
-    its initial values.
+    A table that the source lacks keeps its initial values. A discriminator's head
+    without classes lacks one.
 
     Args:
         network, source: `keras.Model`.
@@ -177,13 +177,13 @@ def take(network, source, old_count, rows):
 
 
 def class_axis(name):
-    """The axis of the classes in a variable, by its name; `None` if it has none."""
+    """Returns the axis of classes of a variable, by its name; `None` without one."""
     axes = (axis for pattern, axis in _CLASS_AXES if re.fullmatch(pattern, name))
     return next(axes, None)
 
 
 def _chosen(table, axis, rows):
-    """The rows of a table along an axis; without any, the mean takes its place."""
+    """Returns chosen rows of a table along an axis; the mean of all without `rows`."""
     mean = table.mean(axis)
     if not rows:
         return mean
@@ -192,7 +192,7 @@ def _chosen(table, axis, rows):
 
 
 def describe(record):
-    """What `initialize` returned, in a line: str."""
+    """Describes the result of `initialize` in a line: str."""
     count = record["num_classes"]
     new = [each["name"] for each in record["classes"] if each["from"] is None]
     taken = len(record["classes"]) - len(new)
@@ -202,7 +202,7 @@ def describe(record):
     if new:
         more = f" and {len(new) - _NAMED} more" if len(new) > _NAMED else ""
         what = f"the mean of its {count} rows" if count else "its one row"
-        parts.append(f"new, with {what}: {', '.join(new[:_NAMED])}{more}")
+        parts.append(f"new classes, with {what}: {', '.join(new[:_NAMED])}{more}")
     if new and not count:
         parts.append("the discriminator's table of classes is new")
     if count and not record["classes"]:
@@ -211,7 +211,7 @@ def describe(record):
 
 
 def write_record(workdir, record):
-    """Writes what `initialize` returned, if not `None`, to the new run's folder."""
+    """Writes the result of `initialize`, if not `None`, to the new run's folder."""
     if record is None:
         return
     text = json.dumps(record, indent=2) + "\n"

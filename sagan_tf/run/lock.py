@@ -1,4 +1,4 @@
-"""The lock of a folder that one process at a time may write to."""
+"""Locks a folder that only one process at a time may write to."""
 
 import contextlib
 import errno
@@ -10,9 +10,9 @@ import sys
 from sagan_tf.errors import BadInput
 from sagan_tf.files import naming
 
-# Held by a training of its run directory.
+# A training holds this lock of its run directory.
 LOCK = "run.lock"
-# What a file system without locks says.
+# The errors of a file system without locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -22,15 +22,15 @@ class InUse(Exception):
 
 @contextlib.contextmanager
 def claim(path):
-    """Locks a file; yields it open, so that a child process may inherit it.
+    """Locks a file and yields it open, so that a child process may inherit it.
 
     The system releases the lock when the last process that has the file open ends, even
-    by SIGKILL; so nobody has to find out whether the owner is alive. It holds between
-    machines where the network file system passes `flock` on, as NFS does. The file
+    by SIGKILL, so nobody has to find out whether the owner is alive. The lock holds
+    across machines if the network file system passes `flock` on, as NFS does. The file
     stays: removing it would let two processes lock two files of one name.
 
     Args:
-        path: of the lock file; its folder exists already.
+        path: path of the lock file; its folder must exist.
 
     Raises:
         InUse: another process has locked it.
@@ -58,14 +58,14 @@ def claim(path):
 
 @contextlib.contextmanager
 def locked_run(workdir, workers):
-    """Keeps other trainings out of a run directory, which is made.
+    """Makes a run directory and keeps other trainings out of it.
 
     Args:
         workdir: `pathlib.Path`.
         workers: `Workers`; only the chief locks, for all of them.
 
     Raises:
-        BadInput: another training uses it.
+        BadInput: another training uses the directory.
         OSError: the directory cannot be made or written.
     """
     if not workers.is_chief:
@@ -78,6 +78,6 @@ def locked_run(workdir, workers):
         except InUse as other:
             raise BadInput(
                 f"{workdir} must not be in use. Received: {other} is training it. Try "
-                "to wait until that has ended, or another --workdir."
+                "again when that has ended, or another --workdir."
             ) from None
         yield

@@ -1,8 +1,8 @@
-"""The JSON files of a run, and the plot of those that grow by lines.
+"""Reads and writes the JSON files of a run, and plots those that grow by lines.
 
 A *form* says what a JSON value must be: a type or a tuple of types; a list of one
 form, for a list whose entries all have it; or a dict of key to form, for an object. A
-key that ends in `?` may be missing. The form of `...` is that of all other keys.
+key that ends in `?` may be missing. The form of `...` holds for all other keys.
 """
 
 import functools
@@ -46,15 +46,15 @@ _FORMS = {"metrics.jsonl": MEASURED, "health.jsonl": LOOK}
 
 
 def read_json(path, form):
-    """What a JSON file holds.
+    """Returns the content of a JSON file.
 
     Args:
-        path: of the file.
-        form: what it must be, see above.
+        path: path of the file.
+        form: the form of the content, see the module's docstring.
 
     Raises:
         BadInput: its text is not UTF-8, not JSON or of another form.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     path = pathlib.Path(path)
     with naming(path):
@@ -65,27 +65,27 @@ def read_json(path, form):
     value, problem = parsed(content, form)
     if problem:
         raise BadInput(
-            f"{path} is damaged: {problem}. Try a copy of it from a backup, or what "
-            "wrote it again."
+            f"{path} is damaged: {problem}. Try a backup copy of it, or repeat the "
+            "command that wrote it."
         )
     return value
 
 
 def find_json(path, form):
-    """As `read_json`; `None` if there is no such file."""
+    """Returns the result of `read_json`, or `None` if there is no such file."""
     return read_json(path, form) if pathlib.Path(path).exists() else None
 
 
 def read_metrics(path, form=None):
-    """The lines of a .jsonl file: list of dicts.
+    """Reads the lines of a .jsonl file: list of dicts.
 
     A half-written last line is left out. A damaged line is left out too, and named on
-    stderr, once in a process: a log does not end the work that it is about.
+    stderr once per process: a damaged log does not stop the work that it is about.
 
     Args:
-        path: of the file; without it there are no lines.
-        form: what a line must be, see above; default: that of the file's name,
-            `EVALUATION` for names that we did not choose.
+        path: path of the file. If it does not exist, there are no lines.
+        form: the form of a line, see the module's docstring; default: that of the
+            file's name, `EVALUATION` for names that we did not choose.
 
     Raises:
         OSError: it cannot be read.
@@ -110,18 +110,18 @@ def read_metrics(path, form=None):
 
 
 def is_missing(recorded, every, step):
-    """Whether a run has reached a step of an interval, and has no record of it.
+    """Returns True if a run has reached a step of an interval without a record of it.
 
     Args:
-        recorded: the steps that have one.
+        recorded: the steps that have a record.
         every: int, steps between records; 0 for never.
-        step: int, of the checkpoint that the run goes on from; 0 for none.
+        step: int, of the checkpoint that the run resumes from; 0 for none.
     """
     return bool(every) and step > 0 and step % every == 0 and step not in recorded
 
 
 def find_grids(workdir):
-    """The sample grids of a run: dict of step to path, in the order of the steps."""
+    """Finds the sample grids of a run: dict of step to path, sorted by step."""
     name = re.compile(r"step_(\d{1,18})\.png")
     paths = {
         int(match[1]): path
@@ -135,14 +135,14 @@ def keep_lines(path, last_step):
     """Removes the lines after a step, and damaged ones, from a .jsonl file.
 
     Args:
-        path: `pathlib.Path`; need not exist.
+        path: `pathlib.Path`; the file need not exist.
         last_step: int.
 
     Returns:
-        The lines that stay: list of dicts.
+        The remaining lines: list of dicts.
 
     Raises:
-        OSError: it cannot be read or written.
+        OSError: the file cannot be read or written.
     """
     kept = [line for line in read_metrics(path) if line["step"] <= last_step]
     text = "".join(map(json_line, kept))
@@ -152,9 +152,9 @@ def keep_lines(path, last_step):
 
 
 def parsed(content, form):
-    """The value of JSON as bytes, and what is wrong with it (str or `None`).
+    """Returns the value of JSON bytes, and what is wrong with it (str or `None`).
 
-    `form` is what it must be, see above.
+    `form` is the form of the value, see the module's docstring.
     """
     try:
         value = json.loads(content.decode())
@@ -166,12 +166,12 @@ def parsed(content, form):
 
 
 def _problem(value, form, where="it"):
-    """What is wrong with a value, and where: str, or `None`."""
+    """Says what is wrong with a value, and where: str, or `None`."""
     if isinstance(form, list):
         if not isinstance(value, list):
             return f"{where} must be a list, not {_shown(value)}"
-        found = (_problem(v, form[0], f"entry {i} of it") for i, v in enumerate(value))
-        return next(filter(None, found), None)
+        each = (_problem(v, form[0], f"entry {i} of it") for i, v in enumerate(value))
+        return next(filter(None, each), None)
     if not isinstance(form, dict):
         if isinstance(value, form):
             return None
@@ -185,11 +185,11 @@ def _problem(value, form, where="it"):
     required = [key for key in form if key is not ... and not key.endswith("?")]
     if missing := [f"{start}{key}" for key in required if key not in value]:
         return f"it has no {', '.join(missing)}"
-    found = (
+    problems = (
         _problem(v, form.get(k, form.get(f"{k}?", form.get(..., object))), start + k)
         for k, v in value.items()
     )
-    return next(filter(None, found), None)
+    return next(filter(None, problems), None)
 
 
 _NAMES = {
@@ -214,7 +214,7 @@ def _warn(text):
 
 
 def json_line(record):
-    """A record as a line of JSON, in which NaN and infinity are null."""
+    """Writes a record as a line of JSON, in which NaN and infinity are null."""
     return json.dumps(_strict(record), allow_nan=False) + "\n"
 
 
@@ -226,7 +226,7 @@ def _strict(value):
 
 
 def scalars(evaluation):
-    """The values of an evaluation by the names that loggers show: dict.
+    """Returns the values of an evaluation by the names that loggers show: dict.
 
     Args:
         evaluation: dict, a line of evaluations.jsonl.

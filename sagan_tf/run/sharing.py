@@ -1,8 +1,8 @@
-"""The part of a run that goes with an export: to draw more images, and to fine-tune.
+"""Copies the part of a run that goes with an export, to draw more and to fine-tune.
 
-config.json, versions.json, evaluations.jsonl and import.json as they are; data.json
-without the paths of images; the checkpoint, which has both networks, the averaged
-weights and the optimizers.
+These are config.json, versions.json, evaluations.jsonl and import.json, unchanged;
+data.json without the paths of images; and the checkpoint, which has both networks, the
+averaged weights and the optimizers.
 """
 
 import json
@@ -19,18 +19,18 @@ _DATA = ("description", "num_images", "num_classes", "class_names")
 
 
 def copy_run(workdir, step, folder):
-    """Copies what others need of a run.
+    """Copies the part of a run that others need.
 
     The files of the checkpoint are hard links where the file system has them.
 
     Args:
         workdir: path of the run.
         step: int, of the checkpoint.
-        folder: path of the new folder, which is itself the directory of a run.
+        folder: path of the new folder, which becomes the directory of a run.
 
     Raises:
         BadInput: there is no run or no such checkpoint, or it is damaged.
-        OSError: it cannot be written.
+        OSError: the folder cannot be written.
     """
     workdir, folder = pathlib.Path(workdir), pathlib.Path(folder)
     checkpoints, step = find_checkpoint(workdir, read_config(workdir), step)

@@ -1,4 +1,4 @@
-"""What a run was trained with: versions of libraries, the git commit."""
+"""Records the versions of libraries and the git commit that trained a run."""
 
 import json
 import pathlib
@@ -16,11 +16,11 @@ from sagan_tf.run.records import find_json
 
 
 def record_versions(workdir, step):
-    """Adds the present versions and device to versions.json, if they are others.
+    """Adds the present versions and device to versions.json, if they have changed.
 
     Raises:
         BadInput: the file is damaged.
-        OSError: it cannot be read or written.
+        OSError: the file cannot be read or written.
     """
     path = pathlib.Path(workdir) / "versions.json"
     entries = find_json(path, [{}]) or []
@@ -32,7 +32,7 @@ def record_versions(workdir, step):
 
 
 def versions():
-    """Versions of Python and the libraries, and the git commit: a dict."""
+    """Returns the versions of Python and the libraries, and the git commit: dict."""
     return {
         "sagan_tf": __version__,
         "python": platform.python_version(),
@@ -44,9 +44,9 @@ def versions():
 
 
 def git_state():
-    """The commit of this package's checkout, and whether files were changed: a dict.
+    """Returns the commit of this package's checkout, and if files were changed: dict.
 
-    Both are `None` for an installed package, and where there is no git.
+    Both are `None` for an installed package and on a machine without git.
     """
 
     def git(*arguments):

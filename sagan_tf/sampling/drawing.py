@@ -1,4 +1,4 @@
-"""What the command `sample` does with a run: images, animations, neighbours."""
+"""Draws images, animations and neighbors for the command `sample`."""
 
 import dataclasses
 import pathlib
@@ -17,7 +17,7 @@ _FRAME_SECONDS = 0.06
 
 
 class Drawing:
-    """A run's generator, and what it draws.
+    """A run's generator, and the images that it is to draw.
 
     Args:
         workdir: path of the run.
@@ -31,7 +31,7 @@ class Drawing:
         choice: `rows.Choice`.
 
     Raises:
-        BadInput: an argument cannot be understood, or there is no such run.
+        BadInput: an argument is not valid, or there is no such run.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class Drawing:
         frame_seconds=None,
         captions=None,
     ):
-        """Writes an image of all seeds, labels and truncations; or what is asked for.
+        """Writes a grid of all seeds, labels and truncations, a walk, or neighbors.
 
-        The arguments are the flags of these names: see `sagan_tf.sample --help`.
+        The arguments are the flags of the same names: see `sagan_tf.sample --help`.
 
         Args:
             output: path of a PNG; a walk can also be a GIF or WebP.
@@ -88,12 +88,12 @@ class Drawing:
             frame_seconds: float.
 
         Returns:
-            What was written, in words.
+            A description of the output: str.
 
         Raises:
             BadInput: a walk has only one stop, the feature network or data set cannot
                 be used, or there are too few training images.
-            OSError: the output cannot be written, which is found before the work.
+            OSError: the output cannot be written. This is checked before the work.
         """
         check_writable(output, make_parents=True)
         if neighbours:
@@ -110,7 +110,7 @@ class Drawing:
         is_walk = interpolate or interpolate_labels
         if is_walk:
             frames = columns or (_MOVING_FRAMES if moves else _STILL_FRAMES)
-            # The words of an animation name one class for all of its frames.
+            # The captions of an animation name one class for all of its frames.
             drawn = rows.rows_of_walks(
                 self.choice, frames, interpolate_labels, interpolate, keep_class=moves
             )
@@ -147,7 +147,7 @@ class Drawing:
         return f"{len(pixels):,} images and their neighbours (distances: {notes})"
 
     def _words(self, samples, nearest):
-        """The words below each generated image and each of its neighbours: list."""
+        """Returns the captions below each generated image and its neighbors: list."""
         words = []
         for row, sample in enumerate(samples):
             label = sample["label"]
@@ -155,7 +155,7 @@ class Drawing:
             note = " copy?" if nearest.suspicious[row] else ""
             words.append(rows.lines(f"seed {sample['seed']}{note}", own))
             for column, distance in enumerate(nearest.distances[row]):
-                # A neighbour's class is named if it is another one.
+                # A neighbor's class is named if it differs.
                 other = label if label is None else nearest.labels[row, column]
                 name = "" if other == label else self.choice.label_name(other)
                 words.append(rows.lines(f"{distance:#.3g}", name))

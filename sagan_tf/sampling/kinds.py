@@ -4,7 +4,7 @@ from sagan_tf.drawing.animation import is_animation
 from sagan_tf.errors import BadInput
 from sagan_tf.settings.arguments import check_companions
 
-# What is drawn instead of a grid, and the flags that only some of it takes.
+# What can be drawn instead of a grid, and the flags that only some kinds take.
 _KINDS = ("interpolate", "interpolate_labels", "neighbours", "progress")
 _FOR = {
     "frame_seconds": ("interpolate", "interpolate_labels", "progress"),
@@ -14,7 +14,7 @@ _FOR = {
     "feature_network": ("neighbours",),
     "inception": ("neighbours",),
 }
-# What --progress, which draws no images, has no use for.
+# Flags without a use in --progress, which draws no images.
 _OF_IMAGES = (
     "checkpoint",
     "ema",
@@ -27,14 +27,14 @@ _OF_IMAGES = (
 
 
 def check(flags, given=()):
-    """Checks that flags go together, and with the suffix of the output.
+    """Checks that flags go together, and fit the suffix of the output.
 
     Args:
         flags: dict of name to value, with all flags of `sample`.
-        given: names of those that have no default value.
+        given: names of the flags that do not have their default value.
 
     Raises:
-        BadInput: they do not.
+        BadInput: they do not go together.
     """
     kinds = [name for name in _KINDS if flags[name]]
     if len(kinds) > 1 and kinds != ["interpolate", "interpolate_labels"]:
@@ -47,8 +47,8 @@ def check(flags, given=()):
     unused = [f"--{name}" for name in _OF_IMAGES if name in given]
     if flags["progress"] and unused:
         raise BadInput(
-            "--progress animates grids that are there. Received: --progress "
-            f"{' '.join(unused)}. Try --progress without the rest."
+            "--progress animates the grids of a training. Received: --progress "
+            f"{' '.join(unused)}. Try --progress without the others."
         )
     output = f"Received: --output={flags['output']}."
     moves = is_animation(flags["output"])

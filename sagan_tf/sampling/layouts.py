@@ -1,8 +1,8 @@
-"""Images laid out in one image, or in the frames of an animation.
+"""Lays out images in one image, or in the frames of an animation.
 
-Images are enlarged by repeating pixels. Words stand beside them, never on them, if
-`captioned` says so. `pixels` are uint8 `(rows, F, R, R, C)`, the images of a list of
-`Row`; what is laid out is uint8 `(H, W, C)`.
+Images are enlarged by repeating pixels. With `captioned`, captions stand beside the
+images, never on them. `pixels` are uint8 `(rows, F, R, R, C)`, the images of a list of
+`Row`. The result is uint8 `(H, W, C)`.
 """
 
 import math
@@ -15,21 +15,21 @@ from sagan_tf.sampling.rows import lines
 
 # The gap between images, in their own pixels, as in the grids of a training.
 _GAP = 2
-# Small images are enlarged to this side, and the frames of animations to that one.
+# Small images are enlarged to the first side, frames of animations to the second.
 _SIDE, _FRAME_SIDE = 64, 256
 # How long an animated walk pauses at a stop.
 _STOP_SECONDS = 0.6
 
 
 def seed_rows(rows, pixels, choice, columns=None, captioned=False):
-    """The rows of `rows_of_seeds` as one image.
+    """Lays out the rows of `rows_of_seeds` as one image.
 
     Args:
-        rows, pixels: see above.
-        choice: `Choice`, which the rows come from.
-        columns: int, images side by side; `None` for one row under the other, or for a
-            square if there is only one row, without a name.
-        captioned: bool. If `columns` breaks rows, the words stand below each image.
+        rows, pixels: see the module's docstring.
+        choice: `Choice` that the rows come from.
+        columns: int, images side by side; `None` for a line per row, or for a square
+            if there is only one row, without a name.
+        captioned: bool. If `columns` breaks rows, a caption stands below each image.
     """
     count = pixels.shape[1]
     if columns is None:
@@ -52,7 +52,7 @@ def seed_rows(rows, pixels, choice, columns=None, captioned=False):
 
 
 def still_walks(rows, pixels, captioned=False):
-    """Walks as one image, with a row from each stop to the next."""
+    """Lays out walks as one image, with a row from each stop to the next."""
     enlarged, size, gap = _enlarged(pixels)
     frames = pixels.shape[1] // (len(rows[0].stops) - 1)
     sheet = images.grid(enlarged, frames, gap)
@@ -64,14 +64,14 @@ def still_walks(rows, pixels, captioned=False):
 
 
 def moving_walks(rows, pixels, frame_seconds, captioned=False):
-    """The frames of an animation that shows all walks side by side.
+    """Lays out the frames of an animation that shows all walks side by side.
 
     Args:
-        rows, pixels: see above; all rows have the same number of stops.
+        rows, pixels: see the module's docstring; all rows have as many stops.
         frame_seconds: float, the time of a frame; a stop takes longer.
 
     Returns:
-        List of frames, and list of as many floats, the seconds of each.
+        List of frames, and list of floats, the seconds of each frame.
     """
     columns = math.isqrt(len(rows) - 1) + 1
     legs = len(rows[0].stops) - 1
@@ -79,7 +79,7 @@ def moving_walks(rows, pixels, frame_seconds, captioned=False):
     names = [row.name for row in rows]
     sheets, seconds = [], []
     for leg in range(legs):
-        # The end of a leg is the beginning of the next one, which leaves it out.
+        # A leg begins with the last frame of the leg before, so it leaves it out.
         for frame in range(min(leg, 1), frames):
             enlarged, size, gap = _enlarged(pixels[:, leg * frames + frame], columns)
             if captioned and any(names):
@@ -96,19 +96,19 @@ def moving_walks(rows, pixels, frame_seconds, captioned=False):
 
 
 def _place(stops, leg, done):
-    """The words for a place on a walk: a stop, or two stops with an arrow."""
+    """Returns the caption of a place on a walk: a stop, or two stops with an arrow."""
     start, end = (text.replace("\n", ", ") for text in stops[leg : leg + 2])
     return start if done == 0 else end if done == 1 else f"{start} → {end}"
 
 
 def neighbour_blocks(samples, neighbours, texts=None, columns=None):
-    """Samples as one image, each with its neighbours on the right.
+    """Lays out samples as one image, each with its neighbors on the right.
 
     Args:
         samples: uint8 `(N, R, R, C)`.
         neighbours: uint8 `(N, K, R, R, C)`.
         texts: N * (1 + K) str below the images: the first sample, its neighbours, the
-            second sample, ...; `None` for no words.
+            second sample, ...; `None` for no captions.
         columns: int, samples side by side; `None` for about a square.
     """
     count = neighbours.shape[1]
@@ -128,7 +128,7 @@ def neighbour_blocks(samples, neighbours, texts=None, columns=None):
 
 
 def _enlarged(pixels, columns=None):
-    """Images `(N, H, W, C)`, enlarged; their side; and the gap between them.
+    """Returns enlarged images `(N, H, W, C)`, their side and the gap between them.
 
     With `columns`, that many images fill a frame.
     """
@@ -141,7 +141,7 @@ def _enlarged(pixels, columns=None):
 
 
 def _with_margins(sheet, size, gap, left=(), right=(), above=()):
-    """A grid with words on the sides that have any."""
+    """Adds captions to the sides of a grid that have any."""
     if any(right):
         sheet = captions.beside(sheet, right, size, gap, "right")
     start = 0

@@ -1,4 +1,4 @@
-"""The training images nearest to generated ones: has the network copied any?"""
+"""Finds the training images nearest to generated ones, which may be copies."""
 
 import dataclasses
 import json
@@ -12,11 +12,11 @@ from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.neighbours import NearestRows
 from sagan_tf.run.building import open_data
 
-# The number of training images whose own nearest neighbours show what is usual.
+# Training images whose own nearest neighbors show which distances are usual.
 _TYPICAL_IMAGES = 1000
-# A generated image is suspicious within the distance that this share of training images
-# has to another one. The report warns if there are more suspicious images than chance
-# brings with this probability.
+# A generated image is suspicious if it is as near to a training image as this share of
+# training images is to another one. The report warns if the probability of as many
+# suspicious images by chance is below the second number.
 _SUSPICIOUS_SHARE = 0.01
 _CHANCE = 0.01
 _BATCH = 64
@@ -24,7 +24,7 @@ _BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class Neighbours:
-    """The nearest training images of N generated ones, and what is usual.
+    """The nearest training images of N generated ones, and the usual distances.
 
     Attributes:
         distances: `(N, K)` float64, rising.
@@ -73,9 +73,11 @@ class Neighbours:
         count, total = int(self.suspicious.sum()), len(near)
         # More than 1 % if there are equal distances, as between duplicates.
         share = float(np.mean(real <= self.threshold))
-        # The probability of as many if generated images are like real ones.
+        # The probability of as many or more if generated images are like real ones.
         is_chance = stats.binom.sf(count - 1, total, share) >= _CHANCE
-        verdict = "no sign of it" if is_chance else "more than by chance. Look at them"
+        verdict = (
+            "no sign of copies" if is_chance else "more than by chance. Look at them"
+        )
         lines.append(
             f"Copies? {count:,} of {total:,} generated images ({count / total:.1%}) "
             f"are within {self.threshold:#.4g} of a training image; {share:.1%} of "
@@ -84,7 +86,7 @@ class Neighbours:
         return lines
 
     def to_json(self, samples):
-        """Everything except the pixels, as JSON text.
+        """Returns everything except the pixels as JSON text.
 
         Args:
             samples: N dicts, the description of each generated image.
@@ -115,7 +117,7 @@ class Neighbours:
 
 
 def _quantiles(distances):
-    """The lowest distance, the one that 1 % are within, and the median: dict."""
+    """Returns the lowest distance, the 1 % quantile and the median: dict."""
     percentile = np.quantile(distances, _SUSPICIOUS_SHARE, method="lower")
     return {
         "lowest": float(np.min(distances)),
@@ -135,8 +137,8 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
         network: `FeatureNetwork`.
         generated: uint8 pixels `(N, R, R, C)`.
         neighbours: int >= 1, K.
-        num_images: int, the number of training images that are searched at most;
-            `None` for all. They are drawn at random, always the same ones.
+        num_images: int, the number of training images to search at most; `None` for
+            all. They are drawn at random, always the same ones.
 
     Returns:
         `Neighbours`.
@@ -169,8 +171,8 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
         what="Searching training images",
     )
     nearest = NearestRows(np.concatenate(queries), neighbours)
-    typical, found = _search(batches, run, nearest, min(_TYPICAL_IMAGES, total))
-    pixels, labels, indices = map(np.array, found)
+    typical, kept = _search(batches, run, nearest, min(_TYPICAL_IMAGES, total))
+    pixels, labels, indices = map(np.array, kept)
     return Neighbours(
         distances=nearest.distances,
         pixels=images.to_pixels(pixels),
@@ -184,7 +186,7 @@ def find_neighbours(config, network, generated, neighbours, num_images=None):
 
 
 def _search(batches, run, nearest, num_typical):
-    """Shows batches of training images to `nearest`.
+    """Searches batches of training images with `nearest`.
 
     Returns:
         `NearestRows` of the first `num_typical` images; and images, labels and indices
@@ -199,7 +201,7 @@ def _search(batches, run, nearest, num_typical):
         # Only the images that are nearest so far are kept.
         kept = {i: kept[i] for i in kept.keys() & set(nearest.positions.flat)}
         if typical is None:
-            # This search begins when all images that it is for are known.
+            # This search begins when all typical images are known.
             waiting.append(features)
             features = np.concatenate(waiting)
             if len(features) < num_typical:

@@ -1,6 +1,6 @@
-"""The sample grids of a training, as an animation.
+"""Animates the sample grids of a training.
 
-It needs neither TensorFlow nor a checkpoint.
+This needs neither TensorFlow nor a checkpoint.
 """
 
 import math
@@ -34,14 +34,14 @@ def write_progress(
             at least three seconds.
         max_frames: int >= 2, the number of grids at most, see `spread_steps`; `None`
             for all.
-        captioned: bool, whether the step is written above; `None` for yes, if the
-            grids do not have it.
+        captioned: bool, whether to write the step above each grid; `None` for yes, if
+            the grids do not have it.
 
     Returns:
         List of the steps that are shown.
 
     Raises:
-        BadInput: there are less than two grids, or one cannot be read.
+        BadInput: there are fewer than two grids, or one cannot be read.
         OSError: the file cannot be written.
     """
     paths = find_grids(workdir)
@@ -73,14 +73,14 @@ def write_progress(
 def spread_steps(steps, count):
     """Chooses steps that are about evenly spread on a logarithmic scale.
 
-    Most happens early in a training. The first and the last step are always chosen.
+    A training changes most at its start. The first and the last step are always chosen.
 
     Args:
         steps: list of rising ints >= 0.
         count: int >= 2.
 
     Returns:
-        List of `count` of them, or all if there are fewer.
+        List of `count` steps, or all if there are fewer.
     """
     if len(steps) <= count:
         return list(steps)
@@ -98,10 +98,10 @@ def spread_steps(steps, count):
 
 
 def read_grid(path):
-    """A grid as uint8 `(H, W, 1)` or `(H, W, 3)`, and its title or `None`.
+    """Reads a grid as uint8 `(H, W, 1)` or `(H, W, 3)`, and its title or `None`.
 
     Raises:
-        BadInput: it is no image.
+        BadInput: the file is not an image.
     """
     try:
         with Image.open(path) as grid:
@@ -110,6 +110,5 @@ def read_grid(path):
             return pixels, grid.info.get("Title")
     except (OSError, SyntaxError) as error:
         raise BadInput(
-            f"{path} must be an image. Received: {error}. Try without it: remove the "
-            "file."
+            f"{path} must be an image. Received: {error}. Try removing the file."
         ) from error

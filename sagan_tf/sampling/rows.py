@@ -1,4 +1,4 @@
-"""The rows of images that `sample` draws: z, classes, and the words beside them."""
+"""The rows of images that `sample` draws: z, classes and captions."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ class Choice:
 
     Attributes:
         seeds: list of ints.
-        labels: list of ints; empty for those that are drawn from the seeds.
+        labels: list of ints; empty for labels that are drawn from the seeds.
         truncations: list of floats or `None`, see `latents.draw_z`.
         z_dim: int.
         num_classes: int, 0 for an unconditional model.
@@ -32,11 +32,11 @@ class Choice:
     class_names: tuple = ()
 
     def label_name(self, label):
-        """The name of a class, or its number: str."""
+        """Returns the name of a class, or its number: str."""
         return self.class_names[label] if self.class_names else f"class {label}"
 
     def truncation_name(self, truncation):
-        """The words for one of several truncations, empty for a single one: str."""
+        """Returns the caption of a truncation, empty if there is only one: str."""
         if len(self.truncations) == 1:
             return ""
         if truncation is None:
@@ -45,7 +45,7 @@ class Choice:
         return f"truncation {truncation:g}"
 
     def own_labels(self):
-        """The labels that are drawn from the seeds: int32 array."""
+        """Returns the labels that are drawn from the seeds: int32 array."""
         return latents.draw_labels(self.seeds, self.num_classes).numpy()
 
     def cases(self):
@@ -76,12 +76,12 @@ class Row:
 
 
 def lines(*texts):
-    """The texts that are not empty, one below the other: str."""
+    """Joins the texts that are not empty, one below the other: str."""
     return "\n".join(text for text in texts if text)
 
 
 def rows_of_seeds(choice):
-    """A `Row` for each label and truncation, with an image for each seed: list."""
+    """Lists a `Row` for each label and truncation, with an image for each seed."""
     rows = []
     for label, truncation, name in choice.cases():
         labels = [] if label is None else [label]
@@ -109,17 +109,17 @@ def describe_seeds(choice):
 
 
 def rows_of_walks(choice, frames, in_classes=False, in_z=True, keep_class=False):
-    """Walks as a list of `Row`.
+    """Returns walks as a list of `Row`.
 
-    They go from seed to seed, for each label and truncation; or from label to label,
-    for each seed, whose z stays, and truncation; or both at the same time.
+    The walks go from seed to seed, for each label and truncation; or from label to
+    label, for each seed (whose z stays) and truncation; or both at the same time.
 
     Args:
-        choice: `Choice`. Without labels the class is each seed's own. If it does not
-            walk, it changes at each seed.
+        choice: `Choice`. Without labels, each seed has its own class. If classes do
+            not walk, they change at each seed.
         frames: int >= 2, images from stop to stop, both stops included.
         in_classes, in_z: bool, whether classes and z change on the way.
-        keep_class: bool, whether without labels the first seed's class stays.
+        keep_class: bool, whether to keep the first seed's class without labels.
 
     Raises:
         BadInput: there are too few seeds, labels or frames, the model has no classes,
@@ -172,7 +172,7 @@ def _double_walks(choice, frames):
         raise BadInput(
             "interpolate with interpolate_labels needs one label for each seed. "
             f"Received: {len(choice.seeds)} seeds, {len(choice.labels)} labels. Try "
-            f"{len(choice.seeds)} of --labels, or no --labels."
+            f"{len(choice.seeds)} labels in --labels, or no --labels."
         )
     labels = choice.labels or choice.own_labels()
     stops = tuple(

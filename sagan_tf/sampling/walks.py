@@ -7,7 +7,7 @@ from sagan_tf.model import latents
 
 
 def z_path(seeds, frames, z_dim, truncation=None):
-    """The z on the way from each seed to the next.
+    """Returns the z on the way from each seed to the next.
 
     Args:
         seeds: list of at least two ints.
@@ -32,11 +32,11 @@ def z_path(seeds, frames, z_dim, truncation=None):
 
 
 def slerp(start, end, fractions):
-    """Spherical interpolation between two z (Shoemake 1985).
+    """Interpolates spherically between two z (Shoemake 1985).
 
-    sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b: all
-    z have the length that is usual for a normal z. On a straight line they would be
-    shorter, which is unlikely.
+    sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, where w is the angle between a and
+    b. All z have the length that is usual for a normal z. On a straight line they would
+    be shorter, which is unlikely.
 
     Args:
         start, end: `(z_dim,)` arrays.
@@ -59,7 +59,7 @@ def slerp(start, end, fractions):
 
 
 def class_path(labels, frames, num_classes):
-    """The shares of classes on straight lines from each label to the next.
+    """Returns the shares of classes on straight lines from each label to the next.
 
     Args:
         labels: sequence of at least two ints.

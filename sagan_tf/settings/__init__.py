@@ -1,1 +1,1 @@
-"""`Config`, its checks, its flags, and what all commands share."""
+"""`Config`, its checks, its flags, and code that all commands share."""

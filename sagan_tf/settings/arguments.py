@@ -7,9 +7,9 @@ import re
 from sagan_tf.errors import BadInput
 from sagan_tf.settings.checks import MOST_WHOLE
 
-# An image for each number, or more.
+# Each number gives one image or more.
 MOST_NUMBERS = 100_000
-# Beyond it networks answer with NaN. Papers use 0 to 2.
+# Networks return NaN for larger values. Papers use 0 to 2.
 MOST_TRUNCATION = 100
 # Help of --standing_batches.
 STANDING = "batches that measure the statistics of batch norm again; 0: moving averages"
@@ -19,12 +19,12 @@ def check_companions(given, companions):
     """Refuses flags that have no effect without another one.
 
     Args:
-        given: dict of the name of each flag that is given to what was received, as
+        given: dict of the name of each given flag to the received text, such as
             `"--seed=3"`.
-        companions: dict of the name of a flag to those of which it needs one.
+        companions: dict of the name of a flag to the flags of which it needs one.
 
     Raises:
-        BadInput: a flag is given without any of those that it needs.
+        BadInput: a flag is given without any of the flags that it needs.
     """
     for name, others in companions.items():
         if name in given and not set(others) & set(given):
@@ -39,7 +39,7 @@ def parse_numbers(text, name):
 
     Args:
         text: str.
-        name: str, the flag it comes from.
+        name: str, the flag that the text comes from.
 
     Returns:
         List of ints >= 0, not empty.
@@ -60,7 +60,7 @@ def parse_numbers(text, name):
             )
         if len(numbers) + last - first >= MOST_NUMBERS:
             raise BadInput(
-                f"{name} must be {MOST_NUMBERS} numbers at most. Received: "
+                f"{name} must be at most {MOST_NUMBERS} numbers. Received: "
                 f"{text!r}. Try --{name}=0-63."
             )
         numbers += range(first, last + 1)
@@ -68,7 +68,7 @@ def parse_numbers(text, name):
 
 
 def _whole(text):
-    """The int32 that a text is, from 0 on, or `None`."""
+    """Returns a text as an int32 of at least 0, or `None` if it is not."""
     is_number = text.isdecimal() and len(text) <= len(str(MOST_WHOLE))
     return int(text) if is_number and int(text) <= MOST_WHOLE else None
 
@@ -89,8 +89,8 @@ def parse_labels(text, num_classes, class_names=()):
     Args:
         text: str, or `None` for no labels.
         num_classes: int, 0 for an unconditional model.
-        class_names: `num_classes` str, if they are known. A message says which label
-            has a name.
+        class_names: `num_classes` str, if they are known. The message for a name gives
+            its label.
 
     Returns:
         List of ints.
@@ -125,7 +125,7 @@ def parse_labels(text, num_classes, class_names=()):
 
 
 def _labels_of_names(text, class_names):
-    """The labels of the names that a text has, or is nearly: list of ints."""
+    """Returns the labels of the names in a text, even if misspelled: list of ints."""
     places = {
         name.lower(): label for label, name in reversed([*enumerate(class_names)])
     }
@@ -141,7 +141,7 @@ def parse_truncations(text):
     """Reads truncations, with commas: numbers, or `none`.
 
     Args:
-        text: str, or `None`, which is `"none"`.
+        text: str, or `None`, which means `"none"`.
 
     Returns:
         List of floats and `None`, see `latents.draw_z`.
@@ -163,7 +163,7 @@ def parse_truncations(text):
     return truncations
 
 
-# As many as there are colours that everybody can tell apart.
+# The number of colors that everybody can tell apart.
 MOST_QUERIES = 7
 
 

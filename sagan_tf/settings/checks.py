@@ -1,4 +1,4 @@
-"""What a `Config` may hold: each field by itself, and fields against one another."""
+"""Checks a `Config`: each field by itself, and fields against one another."""
 
 import dataclasses
 import math
@@ -8,13 +8,13 @@ import typing
 
 from sagan_tf.errors import BadInput
 
-# No flag takes larger numbers: whole ones are int32 in places, and others overflow.
+# No flag takes larger numbers: some whole ones become int32, and others overflow.
 MOST_WHOLE = 2**31 - 1
 MOST = 1_000_000
 
 
 def between(least, most):
-    """The limits of a number, both included: in words, and as a function."""
+    """Returns the limits of a number, both included: in words, and as a function."""
     return f"from {least} to {most}", lambda value: least <= value <= most
 
 
@@ -64,7 +64,7 @@ _NEEDS = (
         "--mode_seeking_weight=3",
     ),
     ("on_collapse", "watch_every_steps", _WATCHED, "--watch_every_steps=1000"),
-    # XLA has no deterministic gradient of max pooling. Keras would silently not use it.
+    # XLA has no deterministic gradient of max pooling: Keras would silently omit XLA.
     ("jit_compile", "deterministic", ("False", operator.not_), "--nodeterministic"),
     ("tpu_name", "strategy", _TPU, "--strategy=tpu"),
     ("tpu_zone", "strategy", _TPU, "--strategy=tpu"),
@@ -87,7 +87,7 @@ def check(config):
     """Checks every field of a config, and fields against one another.
 
     Raises:
-        BadInput: with the flag, its possible values, its value, and what to try.
+        BadInput: names the flag, its possible values, its value, and what to try.
     """
     for field in dataclasses.fields(config):
         check_field(field, getattr(config, field.name))
@@ -109,14 +109,14 @@ def check_field(field, value):
     """Checks the type and the limits of one field of `Config`.
 
     Raises:
-        BadInput: with the flag, its possible values, its value, and what to try.
+        BadInput: names the flag, its possible values, its value, and what to try.
     """
     _check_type(field, value)
     _check_limits(field, value)
 
 
 def value_type(field):
-    """The type of a field's values, and whether `None` is one of them."""
+    """Returns the type of a field's values, and whether they may be `None`."""
     if isinstance(field.type, types.UnionType):
         (kind,) = (t for t in typing.get_args(field.type) if t is not type(None))
         return kind, True
@@ -124,7 +124,7 @@ def value_type(field):
 
 
 def item_type(kind):
-    """The type of the items of `tuple[..., ...]`, `None` for a kind without items."""
+    """Returns the item type of `tuple[..., ...]`, `None` for a kind without items."""
     return typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
 
 
@@ -135,7 +135,7 @@ def _check_type(field, value):
     if item := item_type(kind):
         fits = isinstance(value, tuple) and all(type(each) is item for each in value)
     else:
-        # To Python a bool is an int; here it is not. 1 is a fine float, 1.0 no int.
+        # In Python a bool is an int; here it is not. 1 is a valid float, 1.0 is no int.
         fits = type(value) is kind or (kind is float and type(value) is int)
     if not fits:
         name = getattr(kind, "__name__", str(kind))
@@ -168,7 +168,7 @@ def _check_limits(field, value):
 
 def _check_attention(config):
     resolution, discriminator = config.resolution, config.discriminator_attention
-    # Without a flag of its own the discriminator has the generator's sizes.
+    # Without its own flag, the discriminator has the generator's sizes.
     is_shared = config.discriminator_attention_resolution is None
     for owner, sizes, largest in (
         ("", config.generator_attention, resolution),
@@ -202,7 +202,7 @@ def _check_frozen_blocks(config):
 
 
 def num_blocks(resolution):
-    """Blocks of the discriminator at a resolution in pixels, a power of two: int."""
+    """Returns the discriminator's blocks at a resolution, a power of two: int."""
     return resolution.bit_length() - 2
 
 
@@ -231,7 +231,7 @@ def _check_multiples(config):
 
 
 def as_text(name, value):
-    """The value of a flag as it is typed: str."""
+    """Returns the value of a flag as a user types it: str."""
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     if value is None:

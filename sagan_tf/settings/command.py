@@ -31,7 +31,7 @@ class _FieldParser(flags.ArgumentParser):
         self.flag_type = lambda: str(self._kind)
 
     def parse(self, argument):
-        """The value. absl also passes defaults, which are no text, through here."""
+        """Returns the value. absl also passes defaults, which are not text."""
         if not isinstance(argument, str):
             return argument
         text = argument.strip().lower()
@@ -53,7 +53,7 @@ class _FieldParser(flags.ArgumentParser):
                 f"{name} must be {wanted}{' or none' if self._optional else ''}. "
                 f"Received: {argument!r}. Try --{name}={default}."
             ) from None
-        # A classifier has other choices than a run.
+        # A classifier has choices that a run does not have.
         if not self._field.metadata["choices"]:
             checks.check_field(self._field, value)
         return value
@@ -62,7 +62,7 @@ class _FieldParser(flags.ArgumentParser):
 def define_flags(values):
     """Defines one flag for each field of `Config`.
 
-    absl rejects a line of a flagfile that the running command has not defined, so all
+    absl rejects a flag in a flagfile that the running command has not defined, so all
     commands that read the flagfile of a config share this function.
 
     Args:
@@ -81,16 +81,16 @@ def define_flags(values):
 
 
 def config_from_flags(values, networks=True, before=None, source=None):
-    """The validated `Config` of parsed flags.
+    """Returns the validated `Config` of parsed flags.
 
     Args:
         values: `absl.flags.FlagValues`.
-        before: `Config` of a run that goes on: flags that are not given have its
-            values. `None` for those of `Config`.
-        networks: bool; False for a command that builds no networks. It has no
-            attention, whose default does not go with every resolution.
+        before: `Config` of a run that resumes: flags that are not given have its
+            values. `None` for the defaults of `Config`.
+        networks: bool; False for a command that builds no networks. Its config has no
+            attention, whose default does not fit every resolution.
         source: `Config` of the run whose weights a new run starts with: network
-            settings that are not given are its own, but for the number of classes.
+            settings that are not given are its own, except the number of classes.
 
     Raises:
         BadInput: see `Config.validate` and `check_starting_weights`.
@@ -99,7 +99,7 @@ def config_from_flags(values, networks=True, before=None, source=None):
     fields = {name: values[name].value for name in names}
     if before is not None:
         fields |= {n: getattr(before, n) for n in names if not values[n].present}
-        # Of other data. A run without classes stays one.
+        # Other data have other classes. A run without classes keeps none.
         if values["dataset"].present and not values["num_classes"].present:
             fields["num_classes"] = None if before.num_classes else 0
         if not fields["mode_seeking_weight"]:
@@ -115,10 +115,10 @@ def config_from_flags(values, networks=True, before=None, source=None):
 
 
 def required(values, name, example):
-    """The value of a flag that has no default.
+    """Returns the value of a flag that has no default.
 
     Raises:
-        BadInput: it was not given.
+        BadInput: the flag was not given.
     """
     value = values[name].value
     if not value:
@@ -127,10 +127,10 @@ def required(values, name, example):
 
 
 def check_workdir(path):
-    """Refuses a folder for a run that could never be read.
+    """Refuses a run folder that TensorFlow could never read.
 
     Raises:
-        BadInput: its path has letters of a pattern.
+        BadInput: its path has characters of a pattern.
     """
     path = os.path.realpath(path)
     if set("[*?\\") & set(path):
@@ -142,7 +142,7 @@ def check_workdir(path):
 
 
 def new_config(values):
-    """The validated `Config` of a new run, which may start with another run's weights.
+    """Returns the `Config` of a new run, which may start with another run's weights.
 
     Args:
         values: `absl.flags.FlagValues`.
@@ -152,7 +152,7 @@ def new_config(values):
     """
     source = None
     if values.initialize_from:
-        # TensorFlow takes seconds to load: the address is checked before.
+        # TensorFlow takes seconds to load, so the address is checked first.
         path = find_run(values.initialize_from)
         source = load("sagan_tf.run.initialization").read_source(path)
     return config_from_flags(values, source=source)
@@ -178,13 +178,13 @@ def parse(argv, define):
         return name == "undefok" or (name in values and not values[name].boolean)
 
     arguments = flagfiles.expand(argv[1:], takes_value)
-    # absl takes unknown flags that this one names.
+    # absl accepts the unknown flags that this one names.
     excused = [text for text, _ in arguments if text.startswith("--undefok=")]
     for number, (text, place) in enumerate(arguments):
         if not text.startswith("-") or not text.strip("-").partition("=")[0]:
             others = arguments[number : number + 1 if place else None]
             rest = " ".join(argument.text for argument in others)
-            # A dash may have become another one where the line was copied from.
+            # The line may come from a page that turns -- into another dash.
             name = re.fullmatch(r"[-\u2013\u2014]*(\w+=.*)", text, re.DOTALL)
             raise BadInput(
                 "All arguments, and all lines of a flagfile, must start with --. "
@@ -204,7 +204,7 @@ def parse(argv, define):
     values([argv[0]])
     for name in values:
         value = values[name].value
-        # A shell leaves the ~ in --workdir=~/runs and in --dataset=folder:~/images.
+        # Shells keep the ~ in --workdir=~/runs and in --dataset=folder:~/images.
         match = re.fullmatch(r"(\w+:)?(~/.*)", value) if type(value) is str else None
         if match:
             values[name].value = (match[1] or "") + os.path.expanduser(match[2])
@@ -212,7 +212,7 @@ def parse(argv, define):
 
 
 def _check_number(values, text):
-    """Refuses what absl lets pass: NaN, infinity, and numbers beyond all sizes."""
+    """Refuses numbers that absl accepts: NaN, infinity, and those out of bounds."""
     name = text.lstrip("-").partition("=")[0]
     bounds = _bounds(values[name].parser) if name in values else None
     if bounds:
@@ -223,7 +223,7 @@ def _check_number(values, text):
 
 
 def _bounds(parser):
-    """The least and the largest value of a command's own number, or `None`."""
+    """Returns the least and the largest value of a command's number, or `None`."""
     if not isinstance(parser, (flags.IntegerParser, flags.FloatParser)):
         return None
     most = MOST_WHOLE if isinstance(parser, flags.IntegerParser) else MOST
@@ -232,7 +232,7 @@ def _bounds(parser):
 
 
 def _about_value(values, text, place, error):
-    """What is wrong with the value of a flag, and where it stands: str."""
+    """Says what is wrong with the value of a flag, and where it stands: str."""
     name = text.lstrip("-").partition("=")[0]
     flag = values[name if name in values else name.removeprefix("no")]
     reason = error.__context__
@@ -255,8 +255,8 @@ def _about_value(values, text, place, error):
         example = default or flag.parser.enum_values[0]
     else:
         # The words of a validator of `absl`.
-        _, found, words = str(error).partition("should be ")
-        wanted = words.rstrip(".") if found else "what --help says"
+        _, separator, words = str(error).partition("should be ")
+        wanted = words.rstrip(".") if separator else "what --help says"
         example = default
     return f"{flag.name} must be {wanted}. {received} Try --{flag.name}={example}."
 
@@ -268,14 +268,14 @@ def run_command(main, define, about, argv=None):
         main: function of the parsed flags that returns the exit status.
         define: see `parse`.
         about: the text above the flags in `--help`.
-        argv: list of str; default: the process's own.
+        argv: list of str; default: those of the process.
 
     Returns:
         The exit status: what `main` returns, or 2 for bad input, which one line on
         stderr explains. A bug ends in a traceback, with status 1.
     """
     _open_closed_streams()
-    # Before a command imports TensorFlow. Important messages arrive as exceptions.
+    # Set before TensorFlow is imported. Important messages arrive as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv if argv is None else argv
     if hasattr(sys.stdout, "reconfigure"):  # A terminal may not know every letter.
@@ -285,7 +285,7 @@ def run_command(main, define, about, argv=None):
             print(help_text(define, about), flush=True)
             return FINISHED
         return main(parse(argv, define))
-    except BrokenPipeError:  # The reader of the output, `head` perhaps, has ended.
+    except BrokenPipeError:  # The reader of the output, such as `head`, has ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except explanations.explained() as error:
@@ -299,7 +299,7 @@ def run_command(main, define, about, argv=None):
 
 
 def _open_closed_streams():
-    """Opens what the caller has closed (>&-): other files would take its place."""
+    """Opens streams that the caller closed (>&-), or files would take their place."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
@@ -311,8 +311,8 @@ def _open_closed_streams():
 def load(name):
     """Imports a module that imports TensorFlow, and hides its start-up messages.
 
-    They do not come from Python, and no setting stops them. They are shown if the
-    import fails.
+    The messages do not come from Python, and no setting stops them. They are shown if
+    the import fails.
 
     Args:
         name: str, e.g. `"sagan_tf.training.loop"`.
@@ -338,7 +338,7 @@ def load(name):
 
 
 def help_text(define, about):
-    """The text of `--help`: every flag with its default, the command's own first."""
+    """Returns the text of `--help`: flags with defaults, the command's own first."""
     values = flags.FlagValues()
     define(values)
     modules = values.flags_by_module_dict()
@@ -348,7 +348,7 @@ def help_text(define, about):
         lines += ["", f"{'this command' if module in own else module}:"]
         for flag in modules[module]:
             lines += _flag_lines(flag)
-    lines += ["", "More flags can be read from a file: --flagfile=FILE, one a line."]
+    lines += ["", "More flags can be read from a file, one per line: --flagfile=FILE."]
     return "\n".join(lines)
 
 

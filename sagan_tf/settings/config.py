@@ -57,7 +57,7 @@ _data, _networks, _training, _evaluation, _run = (
     functools.partial(_option, group) for group in GROUPS
 )
 
-# Of fields whose default changed what a run is.
+# The values of runs from before a field existed, if its default is another one.
 _BEFORE_THE_FIELD = {"batch_norm_debias": False}
 
 
@@ -74,7 +74,7 @@ class Config:
     )
     split: str | None = _data(
         None,
-        "split of a tfds data set (none: train). Of other data sets: train (four "
+        "split of a tfds data set (none: train). For other data sets: train (four "
         "fifths), test (the other fifth) or none (all)",
     )
     label_offset: int = _data(
@@ -93,7 +93,7 @@ class Config:
     skip_bad_images: bool = _data(False, "leave unreadable images out, and name them")
 
     resolution: int = _networks(128, "width and height in pixels", RESOLUTIONS)
-    image_channels: int = _networks(3, "grey or RGB", (1, 3))
+    image_channels: int = _networks(3, "gray or RGB", (1, 3))
     num_classes: int | None = _networks(
         None,
         "number of classes; none: as many as the data set has; 0: unconditional, "
@@ -111,7 +111,7 @@ class Config:
         (32,), "sizes of the feature maps with self-attention, or none"
     )
     discriminator_attention_resolution: tuple[int, ...] | None = _networks(
-        None, "the same for the discriminator, or same as the generator"
+        None, "sizes in the discriminator, none, or same as the generator"
     )
     attention_variant: str = _networks(
         "official",
@@ -155,7 +155,7 @@ class Config:
     )
     batch_norm_epsilon: float = _networks(1e-5, "epsilon of batch normalization")
     batch_norm_debias: bool = _networks(
-        True, "correct moving statistics for their initial values; official: not"
+        True, "correct moving statistics for their initial values; official: no"
     )
     cross_replica_batch_norm: bool = _networks(
         False, "compute batch statistics over all replicas"
@@ -170,7 +170,7 @@ class Config:
         "with; network settings that are not given are those of that run",
     )
     freeze_discriminator_blocks: int = _training(
-        0, "blocks of the discriminator, from the image on, not to train", limits=WHOLE
+        0, "frozen blocks of the discriminator, from the image on", limits=WHOLE
     )
     loss: str = _training("hinge", "loss of both networks", LOSSES)
     class_loss_weight: float = _training(
@@ -278,7 +278,7 @@ class Config:
     checkpoint_every_steps: int = _run(
         1000, "steps between checkpoints; 0: only at the end", limits=WHOLE
     )
-    keep_checkpoints: int = _run(3, "newest checkpoints that are kept")
+    keep_checkpoints: int = _run(3, "newest checkpoints to keep")
     watch_every_steps: int | None = _run(
         None,
         "steps between checks of the training's health; none: 1000, fewer in a short "
@@ -293,8 +293,8 @@ class Config:
     )
     report: bool = _run(
         False,
-        "write report.html at the end; without a feature network a classifier of the "
-        "classes is trained for its numbers",
+        "write report.html at the end; without a feature network, a classifier of the "
+        "classes is trained for its metrics",
     )
     samples_per_class: int = _run(
         8, "images of each class in a sample grid", limits=between(1, 256)
@@ -313,7 +313,7 @@ class Config:
     feature_network: str | None = _evaluation(
         None,
         "inception, or a folder of sagan_tf.train_classifier; none: Inception, or "
-        "where it is missing a classifier that the run trains",
+        "a classifier that the run trains if Inception is missing",
     )
     inception: str | None = _evaluation(
         None, "unpacked folder or handle of TF-GAN's Inception module"
@@ -346,16 +346,16 @@ class Config:
 
     @property
     def watch_interval(self):
-        """Steps between looks at the health, 0 for none; 20 or more by default."""
+        """Steps between health checks, 0 for none; 20 or more by default."""
         return self._interval(self.watch_every_steps, 1000, 5, least=20)
 
     @property
     def sample_interval(self):
-        """Steps between sample grids, 0 for none on the way."""
+        """Steps between sample grids, 0 for none between start and end."""
         return self._interval(self.sample_every_steps, self.total_steps, 10)
 
     def _interval(self, given, most, parts, least=1):
-        """The steps that were given; or `least` to `most`, for `parts` in a run."""
+        """Returns the given steps; or `least` to `most`, for `parts` in a run."""
         if given is not None:
             return given
         unit = self.steps_per_execution
@@ -368,25 +368,25 @@ class Config:
             This config.
 
         Raises:
-            BadInput: with the flag, its possible values, its value, and what to try.
+            BadInput: names the flag, its possible values, its value, and what to try.
         """
         check(self)
         return self
 
     def replace(self, num_classes):
-        """The same config with another number of classes: the one the data has."""
+        """Returns the config with the number of classes that the data set has."""
         return dataclasses.replace(self, num_classes=num_classes)
 
     def to_json(self):
-        """The config as JSON text with one key for each field."""
+        """Returns the config as JSON text with one key for each field."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text):
-        """The config that `to_json` wrote.
+        """Reads the config that `to_json` wrote.
 
-        A missing key takes the default, or the value that all runs had before there was
-        such a field.
+        A missing key takes the default, or the value that all runs had before the field
+        existed.
 
         Raises:
             BadInput: the text is not JSON, or has a key that is not a field.
@@ -403,13 +403,13 @@ class Config:
         return cls(**{**_BEFORE_THE_FIELD, **values, **tuples})
 
     def difference(self, other):
-        """Dict of field name to (our value, the other's), where they differ."""
+        """Returns a dict of field name to (our value, the other's) if they differ."""
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         changed = [name for name in mine if mine[name] != theirs[name]]
         return {name: (mine[name], theirs[name]) for name in changed}
 
     def network_difference(self, other):
-        """`difference` of the fields that decide the weights' shapes and meaning.
+        """Returns the `difference` in fields that set the weights' shapes and meaning.
 
         A decay may change during a run, but a moving average cannot appear or vanish;
         nor can the state of an adaptive augmentation, of Adam for frozen weights, or of

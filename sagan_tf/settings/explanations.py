@@ -1,4 +1,4 @@
-"""What the system and TensorFlow report, in words that say what to do."""
+"""Explains errors of the system and of TensorFlow, and says what to do."""
 
 import errno
 import os
@@ -26,11 +26,11 @@ _REMEDIES = {
     errno.EMFILE: "a higher limit of open files (ulimit -n)",
     errno.ENFILE: "fewer programs at a time",
     errno.ENOMEM: "smaller sizes, or a machine with more memory",
-    errno.EBUSY: "again when no other program uses it or, of a mount point, a folder "
-    "inside it",
+    errno.EBUSY: "again when no other program uses it, or a folder inside it if it is "
+    "a mount point",
     errno.ETXTBSY: "again when no other program uses it",
 }
-# Letters that are kept of either end of a long word.
+# Letters to keep at either end of a long word.
 _ENDS = 100
 _LITTLE_MEMORY = (
     "There is too little memory. Received: {}. Try smaller sizes (--batch_size, "
@@ -39,9 +39,9 @@ _LITTLE_MEMORY = (
 
 
 def explained():
-    """The types of exceptions that `explain` may have words for: tuple.
+    """Returns the types of exceptions that `explain` may explain: tuple.
 
-    TensorFlow's are among them if it is loaded; it is not loaded for this.
+    They include TensorFlow's if TensorFlow is loaded. It is not loaded for this.
     """
     tensorflow = sys.modules.get("tensorflow")
     errors = getattr(tensorflow, "errors", None)
@@ -49,7 +49,7 @@ def explained():
 
 
 def explain(error):
-    """One line about an exception, or `None` if it is a bug.
+    """Explains an exception in one line; returns `None` if it is a bug.
 
     Args:
         error: one of `explained()`.
@@ -64,14 +64,14 @@ def explain(error):
         text = _of_tensorflow(error)
     if text is None:
         return None
-    # TensorFlow's own words may stand within ours: which operation it was.
+    # Our text may quote TensorFlow's, which names the operation.
     text = re.sub(r"\{\{.*?\}\}\s*", "", text)
     text = re.sub(r"\s*\[Op:\w+\]( name:)?", ".", text)
     return " ".join(map(_shortened, text.split()))
 
 
 def _shortened(word):
-    """A word that fits a line: somebody may have given thousands of digits."""
+    """Shortens a word to fit a line: a user may have typed thousands of digits."""
     return word if len(word) <= 2 * _ENDS else f"{word[:_ENDS]}...{word[-_ENDS:]}"
 
 
@@ -84,7 +84,7 @@ def _of_system(error):
 
 
 def _of_tensorflow(error):
-    """TensorFlow's files report what the system says, without its number."""
+    """Explains a system error that TensorFlow reports without its number."""
     text = error.message or ""
     for number, remedy in _REMEDIES.items():
         if os.strerror(number) in text:

@@ -1,4 +1,4 @@
-"""Command lines with their flagfiles: each argument, and where it stands."""
+"""Expands the flagfiles of a command line; records where each argument stands."""
 
 import os
 import re
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from sagan_tf.errors import BadInput
 
 _DIRECTIVES = ("--flagfile", "-flagfile")
-# A file of flags is small: a larger one is something else, or does not end.
+# A flagfile is small: a larger file is something else, or does not end.
 _MOST_BYTES = 2**20
-# What a shell would take away of a line: how it looks, what is wrong, what is meant.
+# What a shell would remove from a line: its pattern, the problem, what was meant.
 _OF_A_SHELL = (
-    (r"(.*\S)\s+#(\s.*)?", "has comments on lines of their own only", r"\1"),
-    (r"(.*\S)\s+\\", "is not read by a shell: it has no \\ at the end", r"\1"),
-    (r"([^=]+=)([\"'])(.*)\2", "is not read by a shell: it has no quotes", r"\1\3"),
+    (r"(.*\S)\s+#(\s.*)?", "must have comments on lines of their own only", r"\1"),
+    (r"(.*\S)\s+\\", "must have no \\ at the end of a line: no shell reads it", r"\1"),
+    (r"([^=]+=)([\"'])(.*)\2", "must have no quotes: no shell reads it", r"\1\3"),
 )
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -23,7 +23,7 @@ _BYTE_ORDER_MARKS = (
 
 
 class Argument(NamedTuple):
-    """An argument: its text, and a file and a line that it comes from, or nothing."""
+    """An argument: its text, and the file and line that it comes from, if any."""
 
     text: str
     place: str = ""
@@ -32,13 +32,13 @@ class Argument(NamedTuple):
 def expand(arguments, takes_value):
     """Replaces each `--flagfile=FILE` by the lines of the file.
 
-    A flagfile has one flag a line; blank lines and those that start with # or // are
+    A flagfile has one flag per line. Blank lines and those that start with # or // are
     left out. It may name other flagfiles. A flag and its value in two arguments become
     one.
 
     Args:
         arguments: list of str, without the command itself.
-        takes_value: function that tells whether a name is a flag that needs a value.
+        takes_value: function that returns True if a name is a flag that needs a value.
 
     Returns:
         List of `Argument`.
@@ -125,7 +125,7 @@ def _text(file, place):
         text = None
     if text is None or "\0" in text or len(content) > _MOST_BYTES:
         raise BadInput(
-            f"flagfile must be UTF-8 text with a flag a line{place}. Received: "
+            f"flagfile must be UTF-8 text with one flag per line{place}. Received: "
             f"--flagfile={file}, which is something else. Try saving it as UTF-8, or "
             "--flagfile=configs/digits.flags."
         )

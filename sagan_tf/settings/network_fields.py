@@ -5,7 +5,7 @@ import dataclasses
 from sagan_tf.errors import BadInput
 from sagan_tf.settings.checks import as_text
 
-# A run cannot go on with another value of one of these: the weights would not fit, or
+# A run cannot resume with another value of one of these: the weights would not fit, or
 # would mean something else.
 NETWORK_FIELDS = (
     "resolution",
@@ -37,7 +37,7 @@ def check_starting_weights(source, config):
         config: `Config` of the new run, with `initialize_from`; need not be valid.
 
     Raises:
-        BadInput: the layers differ; with the settings that do.
+        BadInput: the layers differ. The message has the settings that differ.
     """
     theirs, ours = (
         # `None` means the same as the generator.

@@ -1,4 +1,4 @@
-"""The right flag for a name that no flag has."""
+"""Suggests the right flag for a name that no flag has."""
 
 import dataclasses
 import difflib
@@ -7,10 +7,10 @@ import re
 from sagan_tf.settings.config import Config
 
 _RATES = "--generator_learning_rate=1e-4 and --discriminator_learning_rate=4e-4"
-_GOES_ON = "the same command with the same --workdir, which goes on where it stopped"
+_RESUMES = "the same command with the same --workdir, which resumes where it stopped"
 _GPUS = "--strategy=mirrored for all GPUs; CUDA_VISIBLE_DEVICES=0,1 chooses among them"
-# What other programs call a thing, without dashes and underscores; and what to try
-# here. The first line whose flags the command has is the answer.
+# Names in other programs, without dashes and underscores, and what to try here. The
+# first line whose flags the command has is the answer.
 _TABLE = (
     ("lr learningrate glr dlr baselr initiallr", _RATES),
     ("lrg generatorlr", "--generator_learning_rate=1e-4"),
@@ -39,7 +39,7 @@ _TABLE = (
     (
         "resume continue restart resumefrom autoresume checkpoint ckpt load "
         "checkpointpath",
-        f"--total_steps with a larger number, or {_GOES_ON}",
+        f"--total_steps with a larger number, or {_RESUMES}",
     ),
     ("ckpt checkpointpath step load model weights network", "--checkpoint=newest"),
     ("ckpt checkpointpath model weights checkpoint", "--input=model.ckpt-1000000"),
@@ -129,7 +129,7 @@ _ALWAYS = ("flagfile", "help")
 
 
 def answer(name, values):
-    """What to try in place of a flag that the command does not have: str.
+    """Returns what to try in place of a flag that the command does not have: str.
 
     Args:
         name: str, without dashes.

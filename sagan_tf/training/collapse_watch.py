@@ -19,11 +19,11 @@ _LOOKS = 2
 
 
 class CollapseWatch(Stopper):
-    """Examines the model at intervals, and warns of what goes wrong.
+    """Examines the model at intervals, and warns of problems.
 
     A problem is printed when it begins, when it gets worse and when it is gone. A
-    collapse that two looks in a row have seen stops the training, if `on_collapse`
-    says so. In a notebook:
+    collapse in two looks in a row stops the training, if `on_collapse` says so. In a
+    notebook:
 
         batch = examiner.make_fixed_batch(images[:32], labels[:32], z_dim=128)
         watch = CollapseWatch(every=100, batch=batch)
@@ -34,8 +34,8 @@ class CollapseWatch(Stopper):
         batch: `examiner.FixedBatch`.
         workdir: `pathlib.Path` of the run, which gets health.jsonl, a line of values
             (see `Examiner`) for each look, and health.png; `None` for neither.
-        on_collapse: `"warn"`; `"stop"`; or `"rollback"`: stop, and let the run go on
-            from the checkpoint of the last look without complaints, which is kept in
+        on_collapse: `"warn"`; `"stop"`; or `"rollback"`: stop, and set the run back to
+            the checkpoint of the last look without complaints, which is kept in
             healthy/. The collapsed checkpoint goes to collapsed/.
         writer: `CheckpointWriter`, for `"rollback"`.
         checkpoints: `Checkpoints` of the run, for `"rollback"`.
@@ -44,7 +44,7 @@ class CollapseWatch(Stopper):
         looks: list of dicts: `step`, values by name, `complaints`.
 
     Raises:
-        BadInput: `on_collapse` is unknown, or lacks what a rollback needs.
+        BadInput: `on_collapse` is unknown, or an argument for a rollback is missing.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class CollapseWatch(Stopper):
         self.looks = []
 
     def on_train_begin(self, logs=None):
-        """Reads the looks before the step from which this run goes on.
+        """Reads the looks before the step from which this run resumes.
 
-        A look that a kill prevented, after the checkpoint of its step, is made up for.
+        A look that a kill prevented after the checkpoint of its step is made now.
         """
         super().on_train_begin(logs)
         self._examiner = examiner.Examiner(self.model, self._batch)
@@ -90,7 +90,7 @@ class CollapseWatch(Stopper):
                 self.at_step(self.step(), logs)
 
     def at_step(self, step, logs):
-        """Examines the model, writes what it finds, and acts on it."""
+        """Examines the model, writes the values, and acts on them."""
         values = self._examiner.examine()
         self.looks.append({"step": step, **values})
         found = self._complaints_at(-1)
@@ -108,14 +108,14 @@ class CollapseWatch(Stopper):
             self._checkpoints.keep_aside(step, self._workdir / HEALTHY)
 
     def _has_collapsed(self):
-        """Whether the last looks, as many as it takes, have all seen a collapse."""
+        """Returns True if the last `_LOOKS` looks have all seen a collapse."""
         return len(self.looks) >= _LOOKS and all(
             any(complaint.is_collapse for complaint in self._complaints_at(index))
             for index in range(-_LOOKS, 0)
         )
 
     def _complaints_at(self, index):
-        """The complaints of a look, which knows the looks before it."""
+        """Returns the complaints of a look, given the looks before it."""
         values = [complaints.values_of(look) for look in self.looks]
         return complaints.complaints(values[index], values[:index])
 
@@ -126,14 +126,16 @@ class CollapseWatch(Stopper):
                 print(f"\nwarning, step {step:,}: {complaint.text}", file=sys.stderr)
         for kind in self._open:
             if kind not in found:
-                print(f"\nstep {step:,}: {kind} is well again.", file=sys.stderr)
+                print(
+                    f"\nstep {step:,}: {kind} is no longer a problem.", file=sys.stderr
+                )
         self._open = found
 
     def on_train_end(self, logs=None):
         """Rolls back a run that collapsed, if `on_collapse` says so.
 
-        The checkpoint of the last look without complaints takes the place of all
-        others. Without such a look everything stays as it is.
+        The checkpoint of the last look without complaints replaces all others. Without
+        such a look everything stays as it is.
         """
         stop = self.model.stop
         has_collapsed = stop is not None and stop.status == errors.COLLAPSED
@@ -164,7 +166,7 @@ def draw_health(path, looks):
         looks: list of dicts, see `CollapseWatch`; not empty.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     steps = [look["step"] for look in looks]
 

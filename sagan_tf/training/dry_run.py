@@ -1,4 +1,4 @@
-"""What a run would be, printed: nothing is trained."""
+"""Prints what a run would be, and trains nothing."""
 
 import pathlib
 
@@ -15,22 +15,22 @@ from sagan_tf.training.loop import set_up
 
 # Images of each class in data.png.
 _EXAMPLES = 8
-# Columns of real images, and rows of what the augmentation makes of them.
+# Columns of real images, and rows with their augmented copies.
 _COLUMNS, _ROWS = 8, 7
 
 
 def dry_run(config, folder=None):
-    """Prints what a run would be, and draws `data.png`: a row of each class.
+    """Prints what a run would be, and draws `data.png`: a row for each class.
 
     With `config.augment` it draws `augmented.png` too.
 
     Args:
         config: `Config`.
-        folder: path of the images' folder, which may hold a run; `None`: the current
-            one.
+        folder: path of the folder for the drawings, which may hold a run; `None` for
+            the current folder.
 
     Raises:
-        BadInput: a training would refuse config, data or run too.
+        BadInput: a training would also refuse the config, the data or the run.
     """
     strategy = set_up(config)
     source, config = building.open_training_data(config)
@@ -68,7 +68,7 @@ def dry_run(config, folder=None):
 
 
 def draw_data(config, source, path):
-    """Draws real images as the networks see them, of up to 20 classes, a row each.
+    """Draws real images as the networks see them, a row for each of up to 20 classes.
 
     Args:
         config: `Config` with resolved `num_classes`.
@@ -101,7 +101,7 @@ def _draw_augmented(config, source, path):
     )
     augmentation = building.make_augmentation(config)
     if config.augment_target is not None:
-        # It starts at 0, which would show nothing.
+        # The probability starts at 0, which would show nothing.
         augmentation.probability.assign(1.0)
     rows = [real]
     for row in range(_ROWS):

@@ -1,4 +1,4 @@
-"""Values that show whether a training goes well or wrong."""
+"""Measures values that show whether a training goes well or wrong."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ _GROUP = 8
 
 @dataclasses.dataclass(frozen=True)
 class FixedBatch:
-    """What every look sees. The looks can therefore be compared.
+    """The batch that every look uses, so that looks can be compared.
 
     Attributes:
         images: `(B, R, R, C)` float32 in [-1, 1], real; B even.
@@ -31,7 +31,7 @@ class FixedBatch:
 
 
 def make_fixed_batch(images, labels=None, *, z_dim=128, seed=0):
-    """A `FixedBatch` of real images, with z from a seed.
+    """Makes a `FixedBatch` of real images, with z from a seed.
 
     Args:
         images: `(B, R, R, C)` array in [-1, 1], B at least 2 and R a multiple of 8;
@@ -55,7 +55,7 @@ def make_fixed_batch(images, labels=None, *, z_dim=128, seed=0):
 
 
 class Examiner:
-    """Examines a model, as often as it is asked to, without changing it.
+    """Examines a model, any number of times, without changing it.
 
     Args:
         model: compiled `SAGAN`.
@@ -76,7 +76,7 @@ class Examiner:
             Dict of name to float:
 
             - `sigma_<network>/<layer>`: estimate of the largest singular value, divided
-              by the value itself; 1 when the power iteration has converged;
+              by the exact value; 1 when the power iteration has converged;
             - `gamma_...`: as in the metrics;
             - `logit_gap`: mean logit of real images minus that of fakes;
             - `gradient_norm_g`, `gradient_norm_d`: L2 norms over all weights of the
@@ -97,16 +97,16 @@ class Examiner:
         return values | self.variety()
 
     def variety(self):
-        """How much the fakes of eight z with one label differ.
+        """Measures how much the fakes of eight z with one label differ.
 
         Returns:
             Dict of name to float. Both are 1 for the real images of the batch, whatever
             their labels (see `distances`):
 
-            - `diversity`: mean distance of fakes from one another. It is near 0 if
-              every z gives the same image;
-            - `nearest`: mean distance of a fake from the most similar one. It is near 0
-              if all z give a few images, even if these are far apart.
+            - `diversity`: mean distance between fakes. It is near 0 if every z gives
+              the same image;
+            - `nearest`: mean distance from a fake to the most similar fake. It is near
+              0 if all z give a few images, even if these are far apart.
         """
         z, labels = self._batch.z, self._batch.labels
         if labels is not None:
@@ -119,7 +119,7 @@ class Examiner:
 
     def _logits_and_gradients(self, images, labels, z):
         model = self._model
-        # Neither `u` nor the averages of batch normalization move.
+        # Neither `u` nor the moving averages of batch normalization change.
         with keras.StatelessScope(), tf.GradientTape(persistent=True) as tape:
             g_loss = model.generator_loss(z, labels)
             inputs = z if labels is None else [z, labels]
@@ -135,7 +135,7 @@ class Examiner:
 
 
 def _name(layer, network):
-    """Where a layer is inside its network: `block_8x8/batch_norm_1/gain`."""
+    """Returns the path of a layer in its network: `block_8x8/batch_norm_1/gain`."""
     return layer.u.path.removeprefix(f"{network.name}/").removesuffix("/u")
 
 
@@ -145,14 +145,14 @@ def _norm(tape, loss, network):
 
 
 def distances(images):
-    """L2 distances of images from one another, as means over 8x8 blocks.
+    """Returns L2 distances between images, each reduced to the means of 8x8 blocks.
 
     Args:
         images: `(N, R, R, C)` array, N at least 2, R a multiple of 8.
 
     Returns:
-        Two floats: the mean of all distances, and the mean distance of an image to its
-        nearest other one.
+        Two floats: the mean of all distances, and the mean distance from an image to
+        its nearest neighbor.
     """
     count, size = len(images), images.shape[1] // _BLOCKS
     blocks = np.asarray(images, np.float64)

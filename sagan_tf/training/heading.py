@@ -1,4 +1,4 @@
-"""What a training says before its first step."""
+"""The lines that a training prints before its first step."""
 
 from sagan_tf.data import survey as surveys
 from sagan_tf.distribution.strategies import describe_devices
@@ -9,14 +9,14 @@ _NAMED_CLASSES = 8
 
 
 def heading(config, source, workdir, model, start, initialized=None):
-    """The run in a few lines: list of str.
+    """Describes a run in a few lines: list of str.
 
     Args:
         config: `Config` with resolved `num_classes`.
         source: `data.Source`.
         workdir: path.
         model: `SAGAN`.
-        start: int, the step that the run goes on from.
+        start: int, the step from which the run resumes.
         initialized: dict of `initialization.initialize`, `None` for new weights.
     """
     left = config.total_steps - start
@@ -26,7 +26,7 @@ def heading(config, source, workdir, model, start, initialized=None):
         for network in (model.generator, model.discriminator)
     )
     rows = {
-        "run": f"{workdir}, {f'goes on from step {start:,}' if start else 'new'}",
+        "run": f"{workdir}, {f'resumes from step {start:,}' if start else 'new'}",
         "data": f"{source.description}{_classes(config, source)}",
         "networks": "{} pixels; parameters: {:,} generator, {:,} discriminator".format(
             config.resolution, *sizes
@@ -50,7 +50,7 @@ def _frozen(blocks):
 
 
 def survey_lines(survey, config):
-    """What a folder holds, what that means, and the advised preset: list of str."""
+    """Describes a folder, what it means, and the advised preset: list of str."""
     meaning = surveys.meaning(
         survey, config.balance_classes, config.skip_bad_images, bool(config.augment)
     )
@@ -58,7 +58,7 @@ def survey_lines(survey, config):
     return [
         *surveys.describe(survey),
         *(f"- {line}" for line in meaning),
-        f"The preset for so many images: --flagfile=configs/{preset}.flags",
+        f"The preset for this many images: --flagfile=configs/{preset}.flags",
     ]
 
 

@@ -1,4 +1,4 @@
-"""A whole run, from a config to trained weights."""
+"""Trains a whole run, from a config to trained weights."""
 
 import dataclasses
 import errno
@@ -44,7 +44,7 @@ from sagan_tf.training.heading import heading, survey_lines
 _NORMALIZED_TABLES = (
     "spectral_norm_conditional_batch_norm normalizes the tables of class gains and "
     "biases. Neither the paper nor the official code does so, and BigGAN's authors saw "
-    "it cripple the generator in some runs. The option is here to be measured."
+    "it cripple the generator in some runs. The option is here for measurements."
 )
 
 _IMITATED_BFLOAT16 = (
@@ -54,7 +54,7 @@ _IMITATED_BFLOAT16 = (
 
 # Real images of each class beside a sample grid.
 _REAL_COLUMNS = 4
-# Real images, and as many generated ones, that the watch compares at each look.
+# Real images, and as many generated images, that the watch compares at each look.
 _WATCHED_IMAGES = 32
 
 
@@ -73,7 +73,7 @@ def train_and_evaluate(config, workdir):
 
     Raises:
         BadInput: config, data or run directory cannot be used, or another training
-            uses it.
+            uses the directory.
         OSError: the run directory cannot be read or written.
     """
     strategy = set_up(config)
@@ -98,7 +98,7 @@ def _train(config, workdir, strategy, workers):
 
 
 def _train_run(config, source, workdir, strategy, workers, signals):
-    """As `train_and_evaluate`, when data and run directory are there."""
+    """Trains a run whose data and directory are open: see `train_and_evaluate`."""
     restored = _restored(config, source, workdir, strategy, workers)
     config, model, checkpoints, start, initialized = restored
     survey = _survey(config, source, start) if workers.is_chief else None
@@ -114,7 +114,7 @@ def _train_run(config, source, workdir, strategy, workers, signals):
         describe()
         if not is_unexamined(config, source, workdir, start):
             done = f"All {config.total_steps:,} steps are done: {workdir}."
-            print(f"{done} More --total_steps go on.")
+            print(f"{done} A larger --total_steps continues the run.")
             return FINISHED
     check_executions(config, config.total_steps - start)
     if workers.is_chief and not is_done:
@@ -142,12 +142,12 @@ def _train_run(config, source, workdir, strategy, workers, signals):
 
 
 def _restored(config, source, workdir, strategy, workers):
-    """Of a run: config, `SAGAN`, checkpoints, its step, and what initialized it."""
+    """Returns a run's config, `SAGAN`, checkpoints, step, and what initialized it."""
     checkpoints = directory.open_run(workdir, config, workers, source.class_names)
     with strategy.scope():
         model = make_model(config)
     start = directory.find_start(checkpoints, model.checkpoint_items(), workers)
-    # A checkpoint restores its own learning rates. The config's count.
+    # A checkpoint restores its own learning rates. Those of the config replace them.
     model.generator_optimizer.learning_rate = config.generator_learning_rate
     model.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
     initialized = None
@@ -155,14 +155,14 @@ def _restored(config, source, workdir, strategy, workers):
         initialized = initialization.initialize(
             model, config, source.class_names, workdir, workers
         )
-    # Fewer steps than are done would make the run's files contradict one another.
+    # With fewer steps than are done, the run's files would contradict one another.
     total_steps = max(start, config.total_steps)
     config = dataclasses.replace(config, total_steps=total_steps).validate()
     return config, model, checkpoints, start, initialized
 
 
 def _survey(config, source, start):
-    """What the data are, see `survey_data`; a new run says it."""
+    """Surveys the data, see `survey_data`; prints the survey of a new run."""
     survey = survey_data(config, source)
     if survey and not start:
         print("\n".join(survey_lines(survey, config)), flush=True)
@@ -170,7 +170,7 @@ def _survey(config, source, start):
 
 
 def is_unexamined(config, source, workdir, step):
-    """Whether a run that has done all steps was killed before it examined the last one.
+    """Returns True if a run was killed between its last step and its last examination.
 
     Its look at the training or its evaluation is then missing.
     """
@@ -199,7 +199,7 @@ def set_up(config):
         `tf.distribute.Strategy`.
 
     Raises:
-        BadInput: the strategy is not available, or does not go with `batch_size`; a
+        BadInput: the strategy is not available, or does not fit `batch_size`; a
             package of `logger` is missing.
     """
     check_installed(config.logger)
@@ -232,7 +232,7 @@ def check_executions(config, steps_left):
     """Checks that the last execution ends at the last step.
 
     Raises:
-        BadInput: it would go beyond.
+        BadInput: it would end after the last step.
     """
     if steps_left % config.steps_per_execution:
         raise BadInput(
@@ -243,7 +243,7 @@ def check_executions(config, steps_left):
 
 
 def make_training_data(config, source, strategy, start):
-    """The batches from step `start` on: those that an unbroken run would have seen."""
+    """Makes the batches from step `start` on that an uninterrupted run would see."""
 
     if config.balance_classes:
         source = source.balanced()
@@ -268,9 +268,9 @@ def make_training_data(config, source, strategy, start):
 
 
 def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
-    """The callbacks of a run; most of them only on the chief.
+    """Makes the callbacks of a run; most of them are only for the chief.
 
-    Logs and samples come before the checkpoint of their step: a killed run goes on from
+    Logs and samples come before the checkpoint of their step: a killed run resumes from
     the checkpoint, and would not write them again.
 
     Raises:
@@ -315,7 +315,7 @@ def make_callbacks(config, source, workdir, strategy, checkpoints, workers):
 
 
 def make_sample_grid(config, source, workdir):
-    """The `SampleGrid` of a run, with real images beside it.
+    """Makes the `SampleGrid` of a run, with real images beside it.
 
     Raises:
         BadInput: a real image cannot be read.
@@ -337,14 +337,14 @@ def make_sample_grid(config, source, workdir):
 
 
 def is_watched(config, source):
-    """Whether a run has a `CollapseWatch`, which compares two or more images."""
+    """Returns True if a run has a `CollapseWatch`, which compares several images."""
     if config.strategy == "multi_worker":
         return False
     return config.watch_interval > 0 and source.num_images > 1
 
 
 def make_fixed_batch(config, source):
-    """The `examiner.FixedBatch` of a run: the same whenever it goes on.
+    """Makes the `examiner.FixedBatch` of a run, the same whenever the run resumes.
 
     Raises:
         BadInput: one of its images cannot be read.
@@ -366,12 +366,12 @@ def make_fixed_batch(config, source):
 
 
 def raise_explained(error, config, source, step):
-    """Raises an error of TensorFlow again, or one line that names its cause.
+    """Raises a TensorFlow error again, or one line that names its cause.
 
     Raises:
         BadInput: an image or too little memory is the cause.
     """
-    # A full disk has the same type, and a message of its own.
+    # The error of a full disk has the same type, but its own message.
     is_full = os.strerror(errno.ENOSPC) in (error.message or "")
     if isinstance(error, tf.errors.ResourceExhaustedError) and not is_full:
         raise BadInput(
@@ -408,7 +408,7 @@ def report_end(model, workdir, checkpoints, total_steps, workers):
     if workers.is_chief:
         print(f"Step {step:,} is saved: {checkpoints.path(step)}")
     if step < total_steps:
-        print(f"{stop.reason} The same command goes on from here.")
+        print(f"{stop.reason} The same command resumes from here.")
         return STOPPED
     if workers.is_chief:
         print(f"Images: {workdir / 'samples'}")

@@ -102,7 +102,7 @@ def test_of_a_run_without_a_discriminator_the_generator_is_looked_at(networks):
     alone = networks[0], None
     assert names(networks_to_look_at(alone, None, "generated")) == ["generator"]
     for wanted, kind in (("discriminator", "generated"), (None, "real")):
-        with pytest.raises(ValueError, match="imported without it.*=generator"):
+        with pytest.raises(ValueError, match="imported without one.*=generator"):
             networks_to_look_at(alone, wanted, kind)
 
 

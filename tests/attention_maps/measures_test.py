@@ -170,5 +170,5 @@ def test_as_many_are_picked_as_asked_for(count):
 
 @pytest.mark.parametrize("count", [0, 65])
 def test_more_than_there_are_cannot_be_picked(count):
-    with pytest.raises(ValueError, match=rf"among 1\.\.64.*Received: count={count}"):
+    with pytest.raises(ValueError, match=rf"in 1\.\.64.*Received: count={count}"):
         pick_queries(uniform(), count)

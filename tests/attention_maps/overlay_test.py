@@ -46,7 +46,7 @@ def test_the_image_is_seen_where_nothing_is_looked_at():
     drawn = overlay(pixels, scores, 64).astype(int)
     dark, light = drawn[40, 16], drawn[40, 48]
     assert (light - dark > 80).all()
-    assert np.ptp(light) <= 1  # Grey: no colour of the map.
+    assert np.ptp(light) <= 1  # Gray: no colour of the map.
 
 
 def test_the_most_looked_at_hides_the_image():

@@ -262,8 +262,8 @@ def test_the_smooth_map_over_the_image_is_that_of_the_figure(page):
 def test_the_image_is_shown_as_it_is(page):
     np.testing.assert_array_equal(canvas(page, "#image"), IMAGES[0])
     choose(page, "images", 1)
-    grey = np.repeat(IMAGES[1], 3, axis=2)
-    np.testing.assert_array_equal(canvas(page, "#image"), grey)
+    gray = np.repeat(IMAGES[1], 3, axis=2)
+    np.testing.assert_array_equal(canvas(page, "#image"), gray)
 
 
 @pytest.mark.slow

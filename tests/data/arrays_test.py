@@ -111,7 +111,7 @@ def test_a_missing_or_damaged_npz_is_named(tmp_path):
     with pytest.raises(ValueError, match="single array"):
         open_source(f"npz:{tmp_path}/b.npy")
     (tmp_path / "c.npz").write_text("<html>404</html>")
-    with pytest.raises(ValueError, match="it is no .npz archive. Try"):
+    with pytest.raises(ValueError, match="it is not a .npz archive. Try"):
         open_source(f"npz:{tmp_path}/c.npz")
 
 

@@ -10,7 +10,7 @@ from .samples import example, write_records
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two classes, cat and dog, of 5 and 6 PNGs of 6 x 8; image n is all n * 20."""
+    """Two classes, cat and dog, of 5 and 6 PNGs of 6 x 8; all of image n is n * 20."""
     number = 0
     for name, count in (("cat", 5), ("dog", 6)):
         (tmp_path / "pets" / name).mkdir(parents=True)
@@ -26,21 +26,21 @@ def folder(tmp_path):
 def records(tmp_path):
     """Three files with 9, 1 and 13 raw images of 6 x 6 x 3, all n * 10, labels n % 4.
 
-    Returns the glob.
+    Returns the glob of the files.
     """
     number = 0
     for index, count in enumerate((9, 1, 13)):
-        pictures = []
+        images = []
         for _ in range(count):
-            pictures.append(example(bytes([number * 10]) * 108, number % 4))
+            images.append(example(bytes([number * 10]) * 108, number % 4))
             number += 1
-        write_records(tmp_path / f"train-{index}.tfrecords", pictures)
+        write_records(tmp_path / f"train-{index}.tfrecords", images)
     return f"{tmp_path}/train-*"
 
 
 @pytest.fixture
 def npz(tmp_path):
-    """23 pictures of 6 x 6 x 3, picture n all n * 10, labels n % 4."""
+    """23 images of 6 x 6 x 3; all of image n is n * 10, labels n % 4."""
     numbers = np.arange(23, dtype=np.uint8)
     images = np.broadcast_to((numbers * 10)[:, None, None, None], (23, 6, 6, 3))
     np.savez(tmp_path / "a.npz", images=images, labels=numbers % 4)
@@ -49,11 +49,11 @@ def npz(tmp_path):
 
 @pytest.fixture(scope="session")
 def tfds_dir(tmp_path_factory):
-    """A TFDS data_dir with `tiny_cifar` (labelled) and `tiny_faces` (attributes)."""
+    """A TFDS data_dir with `tiny_cifar` (labeled) and `tiny_faces` (attributes)."""
     import tensorflow_datasets as tfds
 
     data_dir = str(tmp_path_factory.mktemp("tfds"))
-    pictures = [np.full((6, 6, 3), number * 10, np.uint8) for number in range(23)]
+    images = [np.full((6, 6, 3), number * 10, np.uint8) for number in range(23)]
 
     def store(name, features, splits):
         tfds.dataset_builders.store_as_tfds_dataset(
@@ -68,7 +68,7 @@ def tfds_dir(tmp_path_factory):
     def labelled(numbers):
         return {
             "id": [f"train_{number:05d}" for number in numbers],
-            "image": [pictures[number] for number in numbers],
+            "image": [images[number] for number in numbers],
             "label": [number % 4 for number in numbers],
         }
 
@@ -85,7 +85,7 @@ def tfds_dir(tmp_path_factory):
         },
     )
     faces = {
-        "image": pictures,
+        "image": images,
         "attributes": {"Bald": [number % 2 == 0 for number in range(23)]},
         "landmarks": {"nose_x": list(range(23))},
     }
@@ -103,7 +103,7 @@ def tfds_dir(tmp_path_factory):
 
 @pytest.fixture
 def dataset_of(npz, records, folder, tfds_dir):
-    """kind -> arguments for `open_source`: the same data in each kind, nearly."""
+    """kind -> arguments for `open_source`: nearly the same data in each kind."""
     return {
         "digits": {"dataset": "digits"},
         "npz": {"dataset": f"npz:{npz}"},

@@ -15,10 +15,10 @@ AS_THEY_ARE = {"resolution": 8, "image_channels": 1, "resize": "area"}
 
 @pytest.fixture
 def source(tmp_path):
-    """Six images, class 1 once; the grey of each says its class and number."""
+    """Six images, class 1 once; the gray of each says its class and number."""
     labels = np.array([0, 2, 1, 0, 2, 0])
-    greys = 10 * labels + np.arange(6)
-    images = np.broadcast_to(greys[:, None, None, None], (6, 8, 8, 1)).astype(np.uint8)
+    grays = 10 * labels + np.arange(6)
+    images = np.broadcast_to(grays[:, None, None, None], (6, 8, 8, 1)).astype(np.uint8)
     np.savez(tmp_path / "data.npz", images=images, labels=labels)
     return open_npz(str(tmp_path / "data.npz"))
 

@@ -134,7 +134,7 @@ def test_what_is_no_regular_file_is_named_and_never_read(folder, caplog, monkeyp
     assert source.num_images == 11
     assert "(3 other files ignored)" in source.description
     for name in ("cat/pipe.png", "cat/zero.png", "dog/socket.png"):
-        assert f"{folder}/{name} is no regular file" in caplog.text
+        assert f"{folder}/{name} is not a regular file" in caplog.text
 
 
 def test_a_link_that_leads_nowhere_is_a_bad_image(folder, caplog):

@@ -34,15 +34,15 @@ def test_sizes_and_labels_of_all_records_are_found(tmp_path):
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(b"PNG or whatever, but no TFRecords")
-    with pytest.raises(ValueError, match=f"{path} is damaged or no TFRecord file"):
+    with pytest.raises(ValueError, match=f"{path} is damaged or not a TFRecord file"):
         open_source(f"tfrecord:{path}")
     write_records(tmp_path / "y", [example(RAW, 0)] * 3)
     path.write_bytes(gzip.compress((tmp_path / "y").read_bytes()))
-    with pytest.raises(ValueError, match=f"{path} .*Try gunzip"):
+    with pytest.raises(ValueError, match=f"{path} .*Try .* gunzip"):
         open_source(f"tfrecord:{path}")
     write_records(path, [b"no protocol buffer at all"])
     with pytest.raises(
-        ValueError, match=f"{path} holds a record .*no tf.train.Example"
+        ValueError, match=f"{path} holds a record .*not a tf.train.Example"
     ):
         open_source(f"tfrecord:{path}")
 

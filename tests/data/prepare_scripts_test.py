@@ -84,7 +84,7 @@ def test_damaged_idx_files_are_named(fashion_mnist, tmp_path):
     with pytest.raises(ValueError, match="b must have"):
         fashion_mnist.read_idx(str(tmp_path / "b"))
     (tmp_path / "c").write_bytes(b"GIF89a......")
-    with pytest.raises(ValueError, match="c is no idx file"):
+    with pytest.raises(ValueError, match="c is not an idx file"):
         fashion_mnist.read_idx(str(tmp_path / "c"))
 
 

@@ -21,7 +21,7 @@ def encoded(picture, kind, **options):
 
 
 def example(image=None, label=None):
-    """A serialized record; extra features, as the official files have."""
+    """A serialized record with extra features, as in the official files."""
     features = {
         "height": tf.train.Feature(int64_list=tf.train.Int64List(value=[128])),
         "zoom": tf.train.Feature(float_list=tf.train.FloatList(value=[0.5])),

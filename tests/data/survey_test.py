@@ -31,7 +31,7 @@ def test_a_survey_counts_what_is_there(folder):
     assert found["sizes"] == {
         **{"smallest": 30, "median": 64, "largest": 89, "different": 61}
     }
-    assert found["modes"]["RGB"] == 60 and found["modes"]["grey"] == 4
+    assert found["modes"]["RGB"] == 60 and found["modes"]["gray"] == 4
     assert found["modes"]["RGB with transparency"] == 1
     assert found["enlarged"] == 34
     assert found["duplicates"] == 1
@@ -53,7 +53,7 @@ def test_it_says_what_that_means(folder):
     lines = survey.meaning(found)
     for words in (
         *("dog has fewer than 50", "--balance_classes", "34 of 69", "Transparent"),
-        *("7.png of", "8.png is no image", "--skip_bad_images"),
+        *("7.png of", "8.png cannot be read", "--skip_bad_images"),
     ):
         assert sum(words in line for line in lines) == 1, words
     lines = " ".join(survey.meaning(found, True, True, True))

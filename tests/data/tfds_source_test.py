@@ -145,7 +145,7 @@ def test_missing_tars_are_explained(tmp_path):
     with pytest.raises(
         ValueError,
         match="imagenet2012 is not prepared in .*Manual directory.*ILSVRC2012_img_train"
-        ".*belong into --manual_dir. Received: manual_dir=.*/no",
+        ".*belong in --manual_dir. Received: manual_dir=.*/no",
     ) as error:
         open_source(
             "tfds:imagenet2012", data_dir=str(tmp_path), manual_dir=f"{tmp_path}/no"
@@ -212,7 +212,7 @@ def test_data_sets_without_one_kind_of_picture_are_refused(
         open_tfds("odd", data_dir=str(tmp_path))
 
 
-def test_grey_pictures_under_another_name_are_found(tmp_path):
+def test_gray_pictures_under_another_name_are_found(tmp_path):
     features = {
         "scan": tfds.features.Image(shape=(6, 6, 1)),
         "kind": tfds.features.ClassLabel(num_classes=3),

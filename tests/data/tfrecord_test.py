@@ -43,7 +43,7 @@ def test_encoded_pictures_are_decoded(tmp_path):
     source = open_records(
         tmp_path, [example(encoded(each, "PNG"), n) for n, each in enumerate(pixels)]
     )
-    assert "picture files" in source.description
+    assert "image files" in source.description
     for element, expected in zip(decoded(source), pixels, strict=True):
         np.testing.assert_array_equal(element["image"], expected)
 
@@ -148,7 +148,7 @@ def test_an_image_that_is_not_one_is_named(tmp_path, image, received):
 
 def test_record_files_that_are_no_regular_files_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "x.tfrecords")
-    with pytest.raises(BadInput, match="x.tfrecords is no regular file"):
+    with pytest.raises(BadInput, match="x.tfrecords is not a regular file"):
         open_source(f"tfrecord:{tmp_path}/x.*")
 
 

@@ -77,7 +77,7 @@ def test_a_loss_is_one_line_that_names_the_worker(cause, index, start, received)
     line = Workers(index, 2).loss(cause)
     assert line.startswith(start)
     assert received in line.split("Received: ")[1]
-    assert line.endswith("go on from the last checkpoint.")
+    assert line.endswith("resume at the last checkpoint.")
     assert "\n" not in line
 
 

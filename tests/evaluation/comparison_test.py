@@ -98,7 +98,7 @@ def test_intra_fid_is_refused_by_name(fake, real, words):
     [
         ({"count": FEATURES}, "6 generated images are fewer than the 6 features + 1"),
         ({"low": -1, "high": -0.998}, "All generated images are black"),
-        ({"low": 0.2, "high": 0.2}, "of one flat colour"),
+        ({"low": 0.2, "high": 0.2}, "of one flat color"),
     ],
 )
 def test_what_to_mistrust_is_named(fake, words):

@@ -374,5 +374,5 @@ def test_the_reference_of_a_start_that_failed_is_made_again(tmp_path, monkeypatc
     assert open_how(tmp_path, other).reference.about["resolution"] == 64
     assert open_how(tmp_path, CONFIG).reference.about["resolution"] == 32
     directory.prepare(tmp_path, CONFIG, {"class_names": []})
-    with pytest.raises(ValueError, match="of something else"):
+    with pytest.raises(ValueError, match="do not fit: "):
         open_how(tmp_path, other)

@@ -8,7 +8,7 @@ from sagan_tf.evaluation.saved_generator import open_saved_generator
 
 
 class Painter(tf.Module):
-    """Grey images: z's first value, a little darker with the label."""
+    """Gray images: z's first value, a little darker with the label."""
 
     def __init__(self, pixels):
         super().__init__()

@@ -20,8 +20,8 @@ def paint(z, labels):
     value = tf.tanh(tf.reduce_sum(z[:, :3], 1))
     if labels is not None:
         value *= tf.cast(labels + 1, tf.float32) / CLASSES
-    grey = value[:, None, None, None] * tf.linspace(0.3, 1.0, 8)[None, None, :, None]
-    return tf.tile(grey, [1, 8, 1, 1])
+    gray = value[:, None, None, None] * tf.linspace(0.3, 1.0, 8)[None, None, :, None]
+    return tf.tile(gray, [1, 8, 1, 1])
 
 
 paint.z_dim = Z_DIM

@@ -44,7 +44,7 @@ def test_a_wrong_distance_fails(digits, monkeypatch, capsys):
     assert len([name for name in failed if name.startswith("frechet")]) == 6
     failed = failures(self_check.image_checks(*digits, small_network()))
     assert "FID of a set with itself is 0" in failed
-    assert "FID from streamed statistics as TF-GAN's from features" in failed
+    assert "FID from streamed statistics equals TF-GAN's from features" in failed
 
 
 @pytest.mark.slow
@@ -165,8 +165,8 @@ def test_a_plain_image_stays_plain_up_to_its_border():
 
 
 def test_noise_has_the_standard_deviation_asked_for():
-    grey = np.zeros((50, 16, 16, 3), np.float32)
-    noise = add_noise(grey, 0.1, seed=3)
+    gray = np.zeros((50, 16, 16, 3), np.float32)
+    noise = add_noise(gray, 0.1, seed=3)
     assert abs(noise.std() / 0.1 - 1) < 0.01
     assert abs(noise.mean()) < 0.001
     assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.03

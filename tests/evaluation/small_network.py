@@ -1,4 +1,4 @@
-"""A feature network for tests: a seeded projection, over in no time."""
+"""A feature network for tests: a seeded projection, which takes almost no time."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,6 +1,6 @@
-"""A tiny SavedModel that looks like TF-GAN's Inception module from outside.
+"""A tiny SavedModel with the interface of TF-GAN's Inception module.
 
-Its outputs are a random projection of the image at 8 x 8: scores taken with it mean
+Its outputs are a random projection of the image at 8 x 8: scores measured with it mean
 nothing, and `features.open_feature_network` calls them "stand-in".
 """
 
@@ -35,7 +35,7 @@ def outputs(images, to_features, to_logits, four_dimensional=False):
 
 
 class _Module(tf.Module):
-    """The variables are the module's, as those of the real one."""
+    """A module that owns its variables, as the real one does."""
 
     def __init__(self, matrices, four_dimensional):
         super().__init__()
@@ -51,12 +51,12 @@ def write(folder, kind="callable", seed=0, features=FEATURES, logits=LOGITS, siz
 
     Args:
         folder: path of the new SavedModel.
-        kind: "callable" (as TF2 modules), "4-d" (callable, pool_3 has four
+        kind: "callable" (like TF2 modules), "4-d" (callable, pool_3 has four
             dimensions), "signature" (not callable), "tf1" (signature "default", and a
-            second graph for training, as TF1 modules have).
+            second graph for training, like TF1 modules).
         seed: of its weights.
         features, logits: other widths than the Inception module's.
-        size: int for images of one size only; the others take all.
+        size: int for images of one size only; `None` takes all sizes.
     """
     matrices = weights(seed, features, logits)
     shape = [None, size, size, 3]
@@ -81,7 +81,7 @@ def _write_tf1(folder, matrices, shape):
     with tf.Graph().as_default(), v1.Session() as session:
         images = v1.placeholder(tf.float32, shape, "input")
         variables = [v1.Variable(matrix, use_resource=True) for matrix in matrices]
-        found = outputs(images, *variables)
+        tensors = outputs(images, *variables)
         session.run(v1.global_variables_initializer())
         builder = v1.saved_model.Builder(folder)
 
@@ -89,8 +89,8 @@ def _write_tf1(folder, matrices, shape):
             make = v1.saved_model.signature_def_utils.predict_signature_def
             return {"default": make({"images": images}, outputs)}
 
-        # For training it computes something else.
-        training = {name: -value for name, value in found.items()}
+        # The graph for training computes something else.
+        training = {name: -value for name, value in tensors.items()}
         builder.add_meta_graph_and_variables(session, ["train"], signatures(training))
-        builder.add_meta_graph([], signatures(found))
+        builder.add_meta_graph([], signatures(tensors))
         builder.save()

@@ -10,5 +10,5 @@ def test_every_tensor_has_a_meaning():
     assert [*found] == ["attention_8x8", "images", "labels", "z"]
     assert found["labels"] == "classes, from 0 to 9"
     assert "red, green, blue" in found["images"]
-    grey = meanings(signatures, {"num_classes": 10, "image_channels": 1})
-    assert "grey" in grey["images"]
+    gray = meanings(signatures, {"num_classes": 10, "image_channels": 1})
+    assert "gray" in gray["images"]

@@ -83,7 +83,7 @@ MEANINGS = {"z": "drawn from N(0, I)", "images": "values in [-1, 1]"}
 @pytest.mark.parametrize(
     "line",
     [
-        "# SAGAN generator, 32 x 32 grey, 2 classes",
+        "# SAGAN generator, 32 x 32 gray, 2 classes",
         "| learned from | my clothes: 60,000 pictures |",
         "| weights | 130,178 parameters, averaged weights (EMA) of step 6,000 |",
         "| network | 8 channels, z of 128 values, attention at 16x16, 32x32 |",
@@ -106,10 +106,10 @@ def test_the_card_says(line):
 
 
 def test_the_license_is_known_if_it_was_stated():
-    assert "does not know the license" in card()
+    assert "license of the training images is unknown" in card()
     text = card(license="cc-by-4.0")
     assert "License, as its author states: cc-by-4.0." in text
-    assert "does not know the license" not in text
+    assert "license of the training images is unknown" not in text
 
 
 def test_a_shared_export_says_how_to_go_on():
@@ -204,7 +204,7 @@ def test_a_network_says_how_it_is_loaded(name):
 
 def test_a_page_says_how_it_is_opened():
     text = card_of("web")
-    assert "wrote for browsers. It needs one to run, not `sagan_tf`" in text
+    assert "wrote for browsers. It needs a browser to run, not `sagan_tf`" in text
     assert "Open `index.html` in a browser." in text
     assert "loaded again by ONNX Runtime, 16 images" in text
     assert "| output | `images` float32 (N, 32, 32, 1) | values in [-1, 1] |" in text

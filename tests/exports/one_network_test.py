@@ -16,7 +16,7 @@ NAMES = [name for name in formats.FORMATS if name != formats.WEB]
 INPUTS = {"z": Z, "labels": LABELS}
 GENERATORS = {
     "with classes, in colour": {"num_classes": CLASSES, "channels": 3},
-    "without classes, grey": {"num_classes": 0, "channels": 1},
+    "without classes, gray": {"num_classes": 0, "channels": 1},
 }
 
 
@@ -123,7 +123,7 @@ def test_an_export_that_draws_something_else_leaves_nothing(tmp_path, monkeypatc
         return folded
 
     monkeypatch.setattr(one_network, "fold_generator", wrong)
-    kind = "without classes, grey"
+    kind = "without classes, gray"
     with pytest.raises(ValueError, match="at most 1e-05 .* The export was removed"):
         export.export_generator(
             generator_of(kind), tmp_path / "models" / "1", format="keras"

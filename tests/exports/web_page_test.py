@@ -354,8 +354,8 @@ def test_an_unconditional_generator_in_colour(browser, package, tmp_path, attent
 def test_a_missing_file_is_named(browser, folder):
     browser.open(folder / "index.html")  # Its runtime is a stand-in.
     for _ in range(100):
-        if "cannot be drawn" in browser.text("#still"):
+        if "cannot draw" in browser.text("#still"):
             break
         time.sleep(0.1)
-    assert "The network cannot be drawn: " in browser.text("#still")
+    assert "The network cannot draw: " in browser.text("#still")
     browser.errors()

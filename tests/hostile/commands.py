@@ -10,12 +10,12 @@ def module(name):
 
 
 def flags_of(name):
-    """The flags of a command, none of them given: `absl.flags.FlagValues`."""
+    """Returns a command's flags with their defaults: `absl.flags.FlagValues`."""
     return command.parse([name], module(name)._define)
 
 
 def refused(capsys, name, *arguments):
-    """The line with which a command refuses its arguments."""
+    """Returns the line with which a command refuses its arguments."""
     status = module(name).main([name, *arguments])
     captured = capsys.readouterr()
     assert (status, captured.out) == (2, ""), f"{name} {arguments}"

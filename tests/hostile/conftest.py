@@ -1,4 +1,4 @@
-"""What the hostile inputs need."""
+"""Fixtures for the hostile inputs."""
 
 import types
 
@@ -9,7 +9,7 @@ from sagan_tf.settings import command
 
 @pytest.fixture
 def nothing_is_loaded(monkeypatch):
-    """Bad flags are refused before TensorFlow loads."""
+    """Fails if a command loads a module such as TensorFlow."""
 
     def load(name):
         raise AssertionError(f"{name} is loaded")

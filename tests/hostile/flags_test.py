@@ -41,14 +41,14 @@ TABLE = [
     (
         "train",
         ["--flagfile=no_mark.flags"],
-        "flagfile must be UTF-8 text with a flag a line. Received: "
+        "flagfile must be UTF-8 text with one flag per line. Received: "
         "--flagfile=no_mark.flags, which is something else. Try saving it as "
         "UTF-8, or --flagfile=configs/digits.flags.",
     ),
     (
         "train",
         ["--flagfile=latin.flags"],
-        "flagfile must be UTF-8 text with a flag a line. Received: "
+        "flagfile must be UTF-8 text with one flag per line. Received: "
         "--flagfile=latin.flags, which is something else. Try saving it as "
         "UTF-8, or --flagfile=configs/digits.flags.",
     ),
@@ -62,7 +62,7 @@ TABLE = [
     (
         "train",
         ["--flagfile=value.flags"],
-        "A flagfile has comments on lines of their own only (line 1 of "
+        "A flagfile must have comments on lines of their own only (line 1 of "
         "value.flags). Received: --seed=3 # the best. Try --seed=3.",
     ),
     (
@@ -87,20 +87,20 @@ TABLE = [
     (
         "train",
         ["--flagfile=quoted.flags"],
-        "A flagfile is not read by a shell: it has no quotes (line 2 of "
+        "A flagfile must have no quotes: no shell reads it (line 2 of "
         'quoted.flags). Received: --workdir="runs/my cats". Try '
         "--workdir=runs/my cats.",
     ),
     (
         "train",
         ["--flagfile=comment.flags"],
-        "A flagfile has comments on lines of their own only (line 1 of "
+        "A flagfile must have comments on lines of their own only (line 1 of "
         "comment.flags). Received: --workdir=runs/a # mine. Try --workdir=runs/a.",
     ),
     (
         "train",
         ["--flagfile=shell.flags"],
-        "A flagfile is not read by a shell: it has no \\ at the end (line 1 of "
+        "A flagfile must have no \\ at the end of a line: no shell reads it (line 1 of "
         "shell.flags). Received: --workdir=runs/a \\. Try --workdir=runs/a.",
     ),
     (
@@ -178,8 +178,8 @@ TABLE = [
         "train",
         ["--resume"],
         "There is no flag --resume in this command. Try --total_steps with a "
-        "larger number, or the same command with the same --workdir, which goes"
-        " on where it stopped.",
+        "larger number, or the same command with the same --workdir, which "
+        "resumes where it stopped.",
     ),
     (
         "train",
@@ -356,8 +356,8 @@ TABLE = [
     (
         "sample",
         ["--workdir=run", "--output=a.gif", "--progress", "--seeds=3"],
-        "--progress animates grids that are there. Received: --progress --seeds. Try "
-        "--progress without the rest.",
+        "--progress animates the grids of a training. Received: --progress --seeds. "
+        "Try --progress without the others.",
     ),
     (
         "evaluate",
@@ -486,8 +486,8 @@ TABLE = [
     (
         "export",
         ["--workdir=run", "--to=hf://user/digits@main"],
-        "--to is a repository without a revision. Received: hf://user/digits@main. Try "
-        "--to=hf://user/digits.",
+        "--to must be a repository without a revision. Received: "
+        "hf://user/digits@main. Try --to=hf://user/digits.",
     ),
     (
         "export",
@@ -497,14 +497,14 @@ TABLE = [
     (
         "export",
         ["--workdir=run", "--output=hf://user/digits"],
-        "--output is a folder on this machine. Received: hf://user/digits. Try "
+        "--output must be a local folder. Received: hf://user/digits. Try "
         "--to=hf://user/digits.",
     ),
     (
         "export",
         ["--workdir=run", "--output=a", "--license=CC BY 4.0"],
-        "license must be the name that the Hugging Face Hub has for it. Received: CC "
-        "BY 4.0. Try --license=cc-by-4.0 or --license=apache-2.0.",
+        "license must be a license's name on the Hugging Face Hub. Received: CC BY "
+        "4.0. Try --license=cc-by-4.0 or --license=apache-2.0.",
     ),
     *(
         (

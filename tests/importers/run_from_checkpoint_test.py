@@ -380,7 +380,7 @@ def test_training_goes_on_with_new_optimizers(run, tensors, workdir, capsys):
     assert tiny.run(workdir, total_steps=STEP + 2, ema_decay=0.9) == 0
     out, err = capsys.readouterr()
     assert "This checkpoint was imported: the optimizers start from zero." in out
-    assert f"Going on from step {STEP}" in err
+    assert f"Resuming from step {STEP}" in err
     after = tiny.weights(workdir, STEP + 2)
     assert after["generator_optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE"] == 2
     assert after["step/.ATTRIBUTES/VARIABLE_VALUE"] == STEP + 2

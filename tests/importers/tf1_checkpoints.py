@@ -1,4 +1,4 @@
-"""Checkpoints of TensorFlow 1 as the official programs leave them, from recordings.
+"""TensorFlow 1 checkpoints like those of the official programs, from recordings.
 
 See recordings/README.md; the official code's recordings are those of the parity tests.
 """
@@ -20,7 +20,7 @@ def write(folder, tensors, name="model.ckpt-1"):
     """Writes a V2 checkpoint; returns its prefix.
 
     Args:
-        folder: path, made if it is not there.
+        folder: path, created if it does not exist.
         tensors: dict of name to array.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,9 +42,9 @@ def write(folder, tensors, name="model.ckpt-1"):
 
 
 def official(configuration="A_attn32"):
-    """What the official program leaves: dict of name to array.
+    """Returns a checkpoint of the official program: dict of name to array.
 
-    The recorded variables, and what its optimizers and counters add.
+    It has the recorded variables, and those of the optimizers and counters.
     """
     data = np.load(PARITY / f"lite_{configuration}.npz")
     tensors = {k[4:]: data[k] for k in data.files if k.startswith("var/")}
@@ -58,10 +58,10 @@ def official(configuration="A_attn32"):
 
 
 def tfgan_example(kind):
-    """What TF-GAN's example leaves: dict of name to array.
+    """Returns a checkpoint of TF-GAN's example: dict of name to array.
 
     Args:
-        kind: `"large"`, every sigma above 1, or `"small"`, many below.
+        kind: `"large"` if every sigma is above 1, `"small"` if many are below.
     """
     meta = json.loads(str(np.load(TFGAN)["meta"]))
     gain = meta["gains"][kind]

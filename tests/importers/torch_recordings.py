@@ -19,10 +19,10 @@ _PREFIX = "tensors/"
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """A checkpoint's tensors by name, and what its networks made of what.
+    """A checkpoint's tensors by name, and its networks' inputs and outputs.
 
-    `images` and `ema_images` (B, 3, R, R) are made of `z` and `labels`, `logits` of the
-    pictures `x` (B, 3, R, R). Of 128 pixels every third is kept in both directions.
+    `images` and `ema_images` (B, 3, R, R) come from `z` and `labels`, `logits` from the
+    images `x` (B, 3, R, R). Of 128 pixels every third is kept in both directions.
     """
 
     tensors: dict
@@ -33,7 +33,7 @@ class Recording:
 
 
 def load(name):
-    """Reads a recording: weights that take 2 bytes become float32."""
+    """Reads a recording; converts float16 weights to float32."""
     with np.load(_FOLDER / f"{name}.npz") as file:
         arrays = {key: file[key] for key in file.files}
     wide = {
@@ -49,7 +49,7 @@ def load(name):
 
 
 def networks_of(translation, tensors):
-    """Our networks with translated weights, as `run_from_checkpoint` makes them.
+    """Makes our networks with translated weights, as `run_from_checkpoint` does.
 
     Returns:
         Dict of `"generator"`, ... to `keras.Model`.
@@ -80,14 +80,14 @@ def _networks(config):
 
 @functools.cache
 def _variables(config):
-    """Variables that nobody changes: `convert` asks for their shapes."""
+    """Returns variables that nobody changes: `convert` needs only their shapes."""
     return {
         item: variables_by_name(network) for item, network in _networks(config).items()
     }
 
 
 def draw(generator, recording):
-    """Images like the recorded ones, channels first."""
+    """Draws images in the layout of the recorded ones, channels first."""
     inputs = recording.z
     if "labels" in recording.arrays:
         inputs = [inputs, recording.labels]
@@ -96,7 +96,7 @@ def draw(generator, recording):
 
 
 def judge(discriminator, recording, pictures=None):
-    """Logits like the recorded ones, of the recorded pictures or others."""
+    """Returns logits of the recorded images, or of others."""
     pictures = recording.x if pictures is None else pictures
     inputs = np.moveaxis(pictures, 1, -1)
     if "labels" in recording.arrays:
@@ -105,7 +105,7 @@ def judge(discriminator, recording, pictures=None):
 
 
 def refusal(layout, tensors, given=None):
-    """The one line with which an import of these tensors ends."""
+    """Returns the one-line error with which an import of these tensors ends."""
     with pytest.raises(ValueError) as error:
         networks_of(layout.translate(tensors, given or {}), tensors)
     message = str(error.value)
@@ -114,13 +114,13 @@ def refusal(layout, tensors, given=None):
 
 
 def without(tensors, name):
-    """The tensors but one."""
+    """Returns all tensors except one."""
     assert name in tensors
     return {key: array for key, array in tensors.items() if key != name}
 
 
 def state_dicts(recording):
-    """The tensors of each file: dict of role ("G", "D", ...) to a dict by name."""
+    """Returns the tensors of each file: role ("G", "D", ...) to a dict by name."""
     files = {}
     for name, array in recording.tensors.items():
         role, _, name = name.partition("/")

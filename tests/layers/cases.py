@@ -1,6 +1,6 @@
-"""One case a row: a public layer, its arguments, and inputs that suit it.
+"""One case per row: a public layer, its arguments, and inputs that suit it.
 
-Every argument differs from its default: a forgotten entry of `get_config` shows.
+Every argument differs from its default, so a missing entry of `get_config` shows.
 Shapes are never square.
 """
 
@@ -53,7 +53,7 @@ class Case:
         return "-".join(filter(None, [self.layer.__name__, suffix]))
 
     def build(self, dtype=None):
-        """A fresh layer; wrapped layers are rebuilt, so that cases share no weights."""
+        """Makes a layer; rebuilds wrapped layers, so that cases share no weights."""
         arguments = dict(self.arguments)
         if "layer" in arguments:
             config = arguments["layer"].get_config()

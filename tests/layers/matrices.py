@@ -4,7 +4,7 @@ import numpy as np
 
 
 def matrix_with_singular_values(values, rows, columns):
-    """A matrix whose singular vectors are not those of a diagonal matrix."""
+    """Makes a matrix whose singular vectors differ from a diagonal matrix's."""
     random = np.random.default_rng(3)
     left, _ = np.linalg.qr(random.normal(size=(rows, len(values))))
     right, _ = np.linalg.qr(random.normal(size=(columns, len(values))))
@@ -12,7 +12,7 @@ def matrix_with_singular_values(values, rows, columns):
 
 
 def numeric_gradient(function, matrix, step=1e-3):
-    """Central differences of a function of a matrix that returns a number."""
+    """Central differences of a function from a matrix to a number."""
     gradient = np.zeros_like(matrix)
     for index in np.ndindex(matrix.shape):
         sides = []

@@ -84,8 +84,8 @@ WRONG = {
     "bytes": (images(high=1) * 100 + 100, labels(), "from .* Try images / 127.5 - 1"),
     "uint8": ((images() * 100).astype("uint8"), labels(), "floats .* uint8. Try"),
     "a little": (images() * 1.2, labels(), "Try tf.clip_by_value"),
-    "less 127.5": (images() * 127, labels(), "to 12[67].* least and largest value"),
-    "from 0 to 2": (images() + 1, labels(), "to 1.9.* least and largest value"),
+    "less 127.5": (images() * 127, labels(), "to 12[67].* smallest and largest"),
+    "from 0 to 2": (images() + 1, labels(), "to 1.9.* smallest and largest"),
     "size": (np.zeros((6, 9, 9, 1), "float32"), labels(), r"'B', 8, 8, 1.*9, 9, 1"),
     "fractions": (images(), labels() + 0.5, "ints .* float64"),
     "floats": (images(), labels().astype("float32"), "ints .* float32"),
@@ -229,7 +229,7 @@ def test_arrays_that_give_an_uneven_batch_are_refused(
     if fits:
         check.arrays(images(count), labels(count), size)
         return
-    with pytest.raises(BadInput, match=f"= {parts}, .* {count} images in batches of"):
+    with pytest.raises(BadInput, match=f"= {parts} on .* {count} images in batches of"):
         check.arrays(images(count), labels(count), size)
 
 

@@ -344,7 +344,7 @@ def test_xla_computes_the_same(build):
             "needs classes. Received: num_classes=None",
         ),
         (build_generator, {"attention_variant": "none"}, "Received: .*none"),
-        (build_generator, {"image_channels": 2}, r"must be 1 \(grey\) or 3 \(RGB\)"),
+        (build_generator, {"image_channels": 2}, r"must be 1 \(gray\) or 3 \(RGB\)"),
         (build_discriminator, {"image_channels": 4}, "image_channels must be 1"),
     ],
 )

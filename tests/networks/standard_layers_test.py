@@ -76,5 +76,5 @@ def test_training_does_not_change_what_it_draws(standard):
 
 
 def test_a_generator_that_is_not_folded_is_refused():
-    with pytest.raises(ValueError, match="of fold_generator. Received: linear"):
+    with pytest.raises(ValueError, match="from fold_generator. Received: linear"):
         with_standard_layers(make_generator())

@@ -34,7 +34,7 @@ def golden(request):
 
 @pytest.fixture
 def deviation(request):
-    """A function that compares, notes the deviation for docs/precision.md, and asserts.
+    """Returns a check that also notes the deviation for docs/precision.md.
 
     `deviation(quantity, ours, recorded, tolerance, scale=1)`: the largest of
     |ours - recorded| / scale must be within the tolerance.
@@ -53,7 +53,7 @@ def deviation(request):
 
 
 def pytest_sessionfinish():
-    """Writes the deviations that were seen, if the precision table asks for them."""
+    """Writes the measured deviations, if the precision table asks for them."""
     path = os.environ.get("SAGAN_PRECISION_FILE")
     if path:
         rows = [[*key, *numbers] for key, numbers in sorted(_deviations.items())]

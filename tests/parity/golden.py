@@ -31,8 +31,8 @@ CONFIGURATIONS = {
 
 
 def part(layer, path):
-    """The sub-layer of `layer` that the official code calls `path` ("" for itself)."""
-    # The networks have no blocks without spectral norm; one is recorded all the same.
+    """Returns the sub-layer with the official name `path` ("" for `layer` itself)."""
+    # The networks have no blocks without spectral norm, but one was recorded.
     path = re.sub(r"^conv(?=\d)", "snconv", path)
     for name in filter(None, our_name(path).split("/")):
         layer = next(
@@ -44,7 +44,7 @@ def part(layer, path):
 
 
 def variable(layer, path):
-    """The variable of `layer` that the official code calls `path`.
+    """Returns the variable of `layer` that the official code calls `path`.
 
     Args:
         layer: one of our layers.
@@ -56,7 +56,7 @@ def variable(layer, path):
 
 
 def layer_of(network, scope):
-    """The layer of a network that the official code calls `scope`."""
+    """Returns the layer of a network that the official code calls `scope`."""
     sizes = [n.name.split("x")[-1] for n in network.layers if "attention" in n.name]
     name, *parts = our_name(scope, *sizes).split("/")
     layer = network.get_layer(name)
@@ -64,19 +64,19 @@ def layer_of(network, scope):
 
 
 def model_layer(model, name):
-    """Our layer of the official scope `model/<scope>/<rest>`, and `<rest>`."""
+    """Returns our layer of the official scope `model/<scope>/<rest>`, and `<rest>`."""
     _, scope, *rest = name.split("/", 2)
     network = model.generator if scope.startswith("g_") else model.discriminator
     return layer_of(network, scope), "".join(rest)
 
 
 def model_variable(model, name):
-    """Our variable of the official full name `model/...`."""
+    """Returns our variable of the official full name `model/...`."""
     return variable(*model_layer(model, name))
 
 
 class FixedLatents(SAGAN):
-    """SAGAN with the z and fake labels that the recordings were made with."""
+    """SAGAN with the z and fake labels of the recordings."""
 
     def fix(self, z, labels):
         self.fixed_z, self.fixed_labels = z, labels
@@ -109,14 +109,14 @@ class Golden:
         return self.data[key]
 
     def keys(self, prefix):
-        """Names that stand behind `prefix` in the keys."""
+        """Returns the parts of the keys after `prefix`."""
         return [k[len(prefix) :] for k in self.data.files if k.startswith(prefix)]
 
     def model(self, beta_2=0.999):
-        """Our networks with the recorded weights, in the global dtype, compiled.
+        """Returns our compiled SAGAN with the recorded weights, in the global dtype.
 
-        The networks are those of the last model of this configuration and dtype: only
-        one of them can be used at a time.
+        All models of a configuration and dtype share their networks: use only one of
+        them at a time.
         """
         model, initial = _compiled(self.name, keras.config.floatx())
         restore(model, initial)
@@ -149,13 +149,13 @@ class Golden:
 
 @functools.cache
 def recording(name):
-    """A recorded configuration, read once."""
+    """Reads a recorded configuration, once."""
     return Golden(name)
 
 
 @functools.cache
 def _compiled(name, floatx):
-    """A model in the global dtype, and the recorded weights of both networks."""
+    """Returns a model in the global dtype, and both networks' recorded weights."""
     assert keras.config.floatx() == floatx
     golden = recording(name)
     meta = golden.meta
@@ -179,7 +179,7 @@ def _compiled(name, floatx):
 
 
 def snapshot(model, *items):
-    """What `restore` brings back: dict of the item's name to its values.
+    """Returns the values for `restore`: dict of the item's name to its values.
 
     Args:
         model: `SAGAN`.
@@ -193,7 +193,7 @@ def snapshot(model, *items):
 
 
 def restore(model, arrays):
-    """Brings back the weights and the optimizers of a snapshot."""
+    """Restores the weights and the optimizers of a snapshot."""
     for item, values in arrays.items():
         for variable, array in zip(getattr(model, item).variables, values, strict=True):
             variable.assign(array)
@@ -218,12 +218,12 @@ def assign(ours, recorded):
 
 
 def value(ours):
-    """A variable or tensor as a float64 array."""
+    """Returns a variable or tensor as a float64 array."""
     return np.asarray(keras.ops.convert_to_numpy(ours), np.float64)
 
 
 def true_size_weights(meta, stored):
-    """The weights of the true-size recording, made by its recipe.
+    """Makes the weights of the true-size recording, by its recipe.
 
     Yields (name, array); `stored` holds the moving statistics.
     """

@@ -80,7 +80,7 @@ def row_sums(generator, discriminator, batch_size, discriminator_steps=1):
     """FLOPs of a training step that the official order of operations has not.
 
     The sums over rows in the gradient of an attention map are one more column of a
-    product, `_centred`: in each pass that has a gradient.
+    product, `_centered`: in each pass that has a gradient.
     """
     of_generator, of_discriminator = (
         sum(

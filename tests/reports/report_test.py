@@ -67,7 +67,7 @@ def test_the_report_shows_everything_in_a_browser(written, tmp_path):
             "return [...document.querySelectorAll('h2')].map(e => e.textContent)"
         )
         assert titles == [
-            *("Result", "Data", "Numbers", "The training", "A walk"),
+            *("Result", "Data", "Metrics", "The training", "A walk"),
             *("Nearest training images", "Attention", "Time and machine", "What next"),
         ]
         widths = browser.script("return [...document.images].map(e => e.naturalWidth)")

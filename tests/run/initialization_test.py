@@ -207,8 +207,8 @@ def test_with_classes_at_last_all_start_alike_and_the_heads_table_is_new(tmp_pat
 def test_the_line_says_which_rows_are_taken_and_which_are_new(source):
     _, record = started(source[0], ["emu", "ant"], num_classes=2)
     assert initialization.describe(record) == (
-        f"those of {source[0]}, step 7; class tables: rows of 1 of its 3 classes; new, "
-        "with the mean of its 3 rows: ant"
+        f"those of {source[0]}, step 7; class tables: rows of 1 of its 3 classes; new "
+        "classes, with the mean of its 3 rows: ant"
     )
 
 
@@ -302,7 +302,7 @@ def test_a_fine_tuned_run_goes_on_bit_for_bit(tmp_path, capsys):
         "checkpoint_every_steps": 2,
     }
     assert tiny.run(tmp_path / "whole", **options, total_steps=4) == 0
-    assert "rows of 1 of its 10 classes; new, with" in capsys.readouterr().out
+    assert "rows of 1 of its 10 classes; new classes, with" in capsys.readouterr().out
     assert tiny.run(tmp_path / "parts", **options, total_steps=2) == 0
     (tmp_path / "source").rename(tmp_path / "gone")
     assert tiny.run(tmp_path / "parts", **options, total_steps=4) == 0

@@ -81,7 +81,7 @@ def test_neighbours_are_those_of_all_distances(
     assert found.num_images == len(pixels) == 240
     for names, row in zip(found.names, nearest):
         for name, place in zip(names, row):
-            assert name.endswith(f"data.npz, picture {indices[place]}")
+            assert name.endswith(f"data.npz, image {indices[place]}")
 
 
 def test_real_distances_leave_the_image_itself_out(config, training_set, monkeypatch):
@@ -133,7 +133,7 @@ def test_images_that_are_no_copies_are_not_accused(config):
         config, small_network(), images.to_pixels(held_out_images).numpy(), neighbours=1
     )
     *_, verdict = found.report()
-    assert verdict.endswith("no sign of it.")
+    assert verdict.endswith("no sign of copies.")
     assert found.suspicious.sum() < 4
 
 

@@ -21,7 +21,7 @@ def test_an_error_of_the_system_says_what_to_try():
         "disk is full."
     )
     assert "Try another path" in of_system(errno.EACCES, "/runs/x")
-    assert "of a mount point, a folder inside it" in of_system(errno.EBUSY, "/out")
+    assert "a folder inside it if it is a mount point" in of_system(errno.EBUSY, "/out")
     assert of_system(errno.ENOSPC).startswith("No space left on device. Try")
     for number in (errno.ENOENT, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG):
         text = of_system(number, b"/runs/x")

@@ -92,7 +92,7 @@ def test_a_complaint_is_printed_once_and_when_it_has_gone(run, capsys):
     text = capsys.readouterr().err
     assert text.count("warning, step 4: The discriminator tells real") == 1
     assert text.count("warning") == 1
-    assert "step 8: logits is well again" in text
+    assert "step 8: logits is no longer a problem" in text
 
 
 @pytest.mark.slow
@@ -274,6 +274,6 @@ def test_a_run_that_was_rolled_back_goes_on_from_where_it_was_well(
     assert Checkpoints(tmp_path / "checkpoints").steps() == [4]
     assert Checkpoints(tmp_path / collapse_watch.COLLAPSED).steps() == [8]
     assert tiny.run(tmp_path, **{**options, "on_collapse": "warn"}) == 0
-    assert "Going on from step 4" in capsys.readouterr().err
+    assert "Resuming from step 4" in capsys.readouterr().err
     steps = [look["step"] for look in lines(tmp_path)]
     assert steps == [2, 4, 6, 8, 10, 12]

@@ -82,7 +82,7 @@ def test_a_gradient_that_has_nearly_vanished_is_told_by_what_is_usual():
 def test_the_most_that_pictures_differed_is_told():
     looks = [good(diversity=value) for value in (0.2, 0.7, 0.4)]
     (complaint,) = complaints.complaints(good(diversity=0.05), looks)
-    assert "the most was 0.700" in complaint.text
+    assert "its best was 0.700" in complaint.text
 
 
 def test_a_look_is_read_back_from_json():

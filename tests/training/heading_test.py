@@ -38,7 +38,7 @@ def test_it_says_what_is_trained_where_and_how_long():
 
 def test_it_says_where_a_run_goes_on_and_that_labels_are_ignored():
     told = lines(0, 797)
-    assert told["run"].endswith("goes on from step 797")
+    assert told["run"].endswith("resumes from step 797")
     assert told["data"].endswith("without classes")
     assert "1,000 of 1,797" in told["steps"]
 

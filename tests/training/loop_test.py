@@ -151,11 +151,11 @@ def test_the_last_execution_does_not_go_beyond_the_last_step():
 
 
 def test_a_classifier_without_classes_in_the_data_is_refused(tmp_path, capsys):
-    np.savez(tmp_path / "grey.npz", images=np.zeros((8, 32, 32, 1), np.uint8))
+    np.savez(tmp_path / "gray.npz", images=np.zeros((8, 32, 32, 1), np.uint8))
     line = error_of(
         capsys,
         tmp_path / "run",
-        dataset=f"npz:{tmp_path / 'grey.npz'}",
+        dataset=f"npz:{tmp_path / 'gray.npz'}",
         discriminator_head="auxiliary_classifier",
     )
     assert line.startswith("error: discriminator_head=auxiliary_classifier")

@@ -1,1 +1,1 @@
-"""Feature networks: TF-GAN's Inception, and a classifier of one's own."""
+"""Feature networks: TF-GAN's Inception, and classifiers of data sets."""

@@ -23,7 +23,7 @@ from sagan_tf.run.records import NUMBER, read_json
 
 NETWORK_FILE, RECORD_FILE = "classifier.keras", "classifier.json"
 
-# What classifier.json has at least.
+# The entries that classifier.json must have.
 RECORD_FIELDS = {
     "name": str,
     "resolution": int,
@@ -37,7 +37,7 @@ RECORD_FIELDS = {
 
 # Stages halve the image until it is no larger than this.
 _LAST_SIZE = 4
-# Names that would be taken for those of other feature networks.
+# Names that start like this look like those of other feature networks.
 _TAKEN_NAMES = ("inception", "stand-in")
 
 
@@ -47,21 +47,21 @@ def build_classifier(
     """Builds an untrained classifier.
 
     Each stage is a 3 x 3 convolution of stride 2 and one of stride 1, both with batch
-    normalization and ReLU, until 4 x 4 or less are left. The width doubles from stage
-    to stage up to four times `width`. The features are a linear map of the averages of
-    all channels of all stages, standardized: each has mean 0 and variance 1 over the
-    training images (moving averages). The logits are a linear map of the features.
+    normalization and ReLU. The stages end at 4 x 4 or less. The width doubles at each
+    stage, up to four times `width`. The features are a linear map of the channel
+    averages of all stages. They are standardized: each has mean 0 and variance 1 over
+    the training images (moving averages). The logits are a linear map of the features.
 
-    A Frechet distance is one of Gaussians: sums over many channels resemble them,
-    outputs of a ReLU, with their spike at 0, do not. It needs more images than
-    features, so there are few. With a fixed variance the distances of two classifiers
-    have the same unit. With the early stages the features see noise, blur and repeated
-    images better than with the last one alone (tried on digits).
+    The Frechet distance compares Gaussians. Sums over many channels resemble Gaussians;
+    outputs of a ReLU, with their spike at 0, do not. The distance needs more images
+    than features, so there are few features. Their fixed variance gives the distances
+    of all classifiers the same unit. With the early stages, the features detect noise,
+    blur and repeated images better than with the last stage alone (tried on digits).
 
     Args:
-        resolution: R, int from 8 on.
+        resolution: R, int, at least 8.
         image_channels: C, 1 or 3.
-        num_classes: K, int from 2 on.
+        num_classes: K, int, at least 2.
         width: int, channels of the first stage.
         num_features: D, int.
 
@@ -70,7 +70,7 @@ def build_classifier(
         (N, D), "logits": float32 (N, K)}`. Float32 under any dtype policy.
 
     Raises:
-        BadInput: a size is impossible.
+        BadInput: a size is out of range.
     """
     for name, value, least in (
         ("resolution", resolution, 8),
@@ -85,7 +85,7 @@ def build_classifier(
             )
     if image_channels not in (1, 3):
         raise BadInput(
-            "image_channels must be 1 (grey) or 3 (RGB). Received: "
+            "image_channels must be 1 (gray) or 3 (RGB). Received: "
             f"image_channels={image_channels}."
         )
     shape = resolution, resolution, image_channels
@@ -116,7 +116,7 @@ def _convolution(x, channels, stride, name):
 
 
 def _normalization(name, center=True, scale=True):
-    # The averages look back about 10 steps: small data sets have few. The last steps
+    # The averages span about 10 steps, because small data sets have few. The last steps
     # hardly change the network.
     return keras.layers.BatchNormalization(
         momentum=0.9, center=center, scale=scale, name=name, dtype="float32"
@@ -124,9 +124,9 @@ def _normalization(name, center=True, scale=True):
 
 
 def weights_hash(model):
-    """The sha256, hexadecimal, of a model's weights: values, shapes, dtypes, in order.
+    """Returns the sha256 (hex) of a model's weights: values, shapes, dtypes, in order.
 
-    That of the file would change with the time of writing.
+    The hash of the file would change with the time of writing.
     """
     digest = hashlib.sha256()
     for weight in model.weights:
@@ -137,10 +137,10 @@ def weights_hash(model):
 
 
 def check_name(name):
-    """Checks the name of a classifier; every result carries it.
+    """Checks the name of a classifier, which every result carries.
 
     Raises:
-        BadInput: it has unusual characters, or is that of another kind of network.
+        BadInput: it has unusual characters, or looks like that of another network.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise BadInput(
@@ -156,10 +156,10 @@ def check_name(name):
 
 
 def check_output(folder, overwrite=False):
-    """Checks, before a training, that a classifier can be written to `folder`.
+    """Checks before a training that a classifier can be written to `folder`.
 
     Raises:
-        BadInput: something exists there (a classifier may, with `overwrite`).
+        BadInput: `folder` is in use; with `overwrite`, it may hold a classifier.
         OSError: nothing can be written there.
     """
     folder = pathlib.Path(folder)
@@ -176,23 +176,23 @@ def check_output(folder, overwrite=False):
             f"output must be a new folder. Received: {folder}, which "
             f"{'is a file' if is_file else 'holds other files'}. Try another --output."
         )
-    # The finished folder comes from beside it.
+    # The classifier is first written to a temporary folder beside it.
     check_writable(f"{os.path.realpath(folder)}{TEMPORARY}", make_parents=True)
 
 
 def save_classifier(folder, model, record, overwrite=False):
-    """Writes a classifier, whole or not at all; returns the record: dict.
+    """Writes a classifier, completely or not at all; returns the record: dict.
 
     Args:
         folder: path of the new folder; its parents need not exist.
-        model: `build_classifier`'s, trained.
-        record: dict that can be JSON, with `RECORD_FIELDS` but "sha256", which is
-            added.
+        model: trained model of `build_classifier`.
+        record: JSON-serializable dict with `RECORD_FIELDS`, except for "sha256", which
+            is added.
         overwrite: bool, whether to replace a classifier.
 
     Raises:
-        BadInput: something exists there.
-        OSError: it cannot be written.
+        BadInput: see `check_output`.
+        OSError: the classifier cannot be written.
     """
     check_output(folder, overwrite)
     record = {**record, "sha256": weights_hash(model)}
@@ -206,25 +206,25 @@ def load_classifier(folder):
     """Reads a classifier.
 
     Args:
-        folder: what `save_classifier` wrote.
+        folder: path of the folder that `save_classifier` wrote.
 
     Returns:
         `keras.Model` (see `build_classifier`), and the record: a dict.
 
     Raises:
-        BadInput: there is none, or it is damaged.
+        BadInput: the folder has no classifier, or a damaged one.
     """
     folder = pathlib.Path(folder)
     record = read_record(folder)
     with _naming_damage(folder):
         model = keras.saving.load_model(folder / NETWORK_FILE, compile=False)
         if weights_hash(model) != record["sha256"]:
-            raise BadInput(f"the weights are not those that {RECORD_FILE} is about")
+            raise BadInput(f"the weights do not match the sha256 in {RECORD_FILE}")
     return model, record
 
 
 def read_record(folder):
-    """What is known about a classifier: a dict. Raises as `load_classifier` does."""
+    """Reads classifier.json: dict. Raises the same errors as `load_classifier`."""
     path = pathlib.Path(folder) / RECORD_FILE
     if not path.is_file():
         raise BadInput(

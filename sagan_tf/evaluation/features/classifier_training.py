@@ -1,4 +1,4 @@
-"""Trains a classifier to be the feature network of a data set: images, training."""
+"""Trains a classifier as the feature network of a data set: images, training."""
 
 import pathlib
 import re
@@ -14,13 +14,13 @@ from sagan_tf.images import RESIZE_METHODS
 from sagan_tf.progress import progress_bar
 from sagan_tf.run import versions
 
-# By default every image is seen this often, or less often when there are many.
+# Limits of the default number of epochs, and the images that it shows in total.
 _MOST_EPOCHS, _LEAST_EPOCHS = 30, 10
-_PICTURES = 60_000
+_IMAGES_SEEN = 60_000
 _LEARNING_RATE = 2e-3
 _NAMED_MISTAKES = 3
 _OTHER_SPLIT = {"train": "test", "test": "train"}
-# What a random number is for; see `data/source.py`.
+# The purpose of a random number, see `data/source.py`.
 _SHIFT = 20
 _TEST_BATCH = 256
 _SIZES = (32, 64, 128)
@@ -37,10 +37,10 @@ def open_parts(
     label_offset=0,
     skip_bad_images=False,
 ):
-    """Opens the training images of a classifier, and the held-out ones.
+    """Opens the training images and the held-out images of a classifier.
 
-    Held out is `held_out_dataset`, or another split of the data set: for digits, npz
-    and folder "test" by default, and "train" is for training.
+    The held-out images are `held_out_dataset`, or another split of the data set. By
+    default, digits, npz and folder use "train" for training, and hold out "test".
 
     Args:
         dataset, split, data_dir, manual_dir, label_offset, skip_bad_images: see
@@ -51,7 +51,7 @@ def open_parts(
         training, held_out: `data.Source`; and a dict for classifier.json.
 
     Raises:
-        BadInput: one of them cannot be opened, or nothing would be held out.
+        BadInput: a data set cannot be opened, or no images would be held out.
     """
     kind = dataset.partition(":")[0]
     if held_out_dataset == dataset:
@@ -59,7 +59,7 @@ def open_parts(
     if not held_out_dataset and not held_out_split and kind in ("tfds", "tfrecord"):
         or_split = " or --held_out_split=test" if kind == "tfds" else ""
         raise BadInput(
-            "Images to measure the classifier with are needed. Received: "
+            "The classifier needs held-out images for its score. Received: "
             f"dataset={dataset!r}. Try --held_out_dataset={kind}:...{or_split}."
         )
     if not held_out_dataset and kind in ("digits", "npz", "folder"):
@@ -68,12 +68,12 @@ def open_parts(
     parts = [(dataset, split), (held_out_dataset or dataset, held_out_split)]
     if not held_out_dataset and (split or "train") == held_out_split:
         raise BadInput(
-            "Held-out images must be others than those that are trained on. "
+            "The held-out images must be different from the training images. "
             f"Received: dataset={dataset!r}, split={split!r}, held_out_split="
             f"{held_out_split!r}. Try another --held_out_split."
         )
     about, sources = {}, []
-    # Folders of TFDS are for the part that is a data set of TFDS, if one is.
+    # The folders of TFDS belong to the part that is a TFDS data set, if there is one.
     from_tfds = [where.startswith("tfds:") for where, _ in parts]
     for (where, part), is_tfds, prefix in zip(parts, from_tfds, ("", "held_out_")):
         is_meant = is_tfds or not any(from_tfds)
@@ -85,7 +85,7 @@ def open_parts(
 
 
 def default_name(dataset):
-    """The name of a data set's classifier: "digits-cnn", "photos-cnn", ..."""
+    """Returns the name of a data set's classifier: "digits-cnn", "photos-cnn", ..."""
     kind, _, place = dataset.partition(":")
     if kind in ("npz", "folder", "tfrecord"):
         place = pathlib.Path(place).resolve().name
@@ -95,11 +95,11 @@ def default_name(dataset):
 
 
 def natural_shape(source):
-    """The size and channels that suit a `data.Source`, by its first image.
+    """Returns the size and channels that suit a `data.Source`, from its first image.
 
     Returns:
         The smallest of 32, 64 and 128 that the image's shorter side fits into, or
-        128; and 1 if it is grey, else 3.
+        128; and 1 channel if the image is gray, else 3.
 
     Raises:
         BadInput: the image cannot be read.
@@ -115,7 +115,8 @@ def check_classes(training, held_out):
     """Checks the classes of two `data.Source`.
 
     Raises:
-        BadInput: no labels, fewer than two classes, or other classes held out.
+        BadInput: labels are missing, there are fewer than two classes, or the held-out
+            images have different classes.
     """
     for source in (training, held_out):
         if not source.num_classes:
@@ -132,17 +133,17 @@ def check_classes(training, held_out):
     are_others = all(names) and len(set(names)) > 1
     if are_others or held_out.num_classes > training.num_classes:
         raise BadInput(
-            "The held-out images must have the classes that are trained on. "
+            "The held-out images must have the classes of the training images. "
             f"Received: {training.description}; {held_out.description}. Try another "
             "--held_out_dataset."
         )
 
 
 def make_batches(training, treatment, batch_size, flip):
-    """Endless batches of (images, labels), shifted by up to a 16th of the resolution.
+    """Returns endless batches of (images, labels), with randomly shifted images.
 
-    `treatment` is a dict of `resolution`, `image_channels`, `resize` and `seed`; with
-    `flip` a random half is mirrored.
+    Shifts are at most a 16th of the resolution. `treatment` is a dict of `resolution`,
+    `image_channels`, `resize` and `seed`. With `flip`, a random half is mirrored.
 
     Raises:
         BadInput: `resize` is unknown, or an image is bad.
@@ -162,7 +163,7 @@ def make_batches(training, treatment, batch_size, flip):
 
 
 def make_test_batches(held_out, treatment):
-    """Batches of all held-out (images, labels), once; see `make_batches`."""
+    """Returns batches of all held-out (images, labels), once; see `make_batches`."""
     batch_size = min(_TEST_BATCH, held_out.num_images)
     batches = data.make_dataset(
         held_out,
@@ -181,9 +182,9 @@ def shift(images, most, seed):
     """Moves every image by whole pixels and repeats its edge.
 
     Args:
-        images: float32 tensor `(N, R, R, C)`, as the result.
-        most: int, pixels, in each direction.
-        seed: two integers or scalar tensors, which decide the shifts.
+        images: float32 tensor `(N, R, R, C)`, like the result.
+        most: int, the largest shift in pixels, in each direction.
+        seed: two integers or scalar tensors that decide the shifts.
     """
     count, side = tf.shape(images)[0], images.shape[1]
     pair = tf.stack([tf.cast(part, tf.int64) for part in seed])
@@ -197,7 +198,7 @@ def shift(images, most, seed):
 
 
 def describe_parts(training, held_out):
-    """The entries of classifier.json about two `data.Source`: dict."""
+    """Returns the entries of classifier.json about two `data.Source`: dict."""
     return {
         "num_classes": training.num_classes,
         "class_names": list(training.class_names),
@@ -229,28 +230,28 @@ def train_classifier(
 ):
     """Trains a classifier and writes it; returns the content of classifier.json: dict.
 
-    It seeds Keras and makes TensorFlow deterministic for the process: the same call
-    gives the same weights on the same machine, if it is `deterministic`.
+    Seeds Keras and, if `deterministic`, makes TensorFlow deterministic for the process.
+    The same call then gives the same weights on the same machine.
 
     Args:
-        output: path of its new folder.
+        output: path of the classifier's new folder.
         training, held_out: `data.Source` with the same classes.
-        name: str, which its scores carry.
+        name: str, the name that its scores carry.
         resolution: R, side of the images.
         image_channels: C, 1 or 3.
         about: dict of more entries for classifier.json.
         resize: one of `images.RESIZE_METHODS`.
-        flip: mirror a random half of the images.
+        flip: bool, whether to mirror a random half of the images.
         width, num_features: see `classifier.build_classifier`.
-        epochs: int; None for as many as 60,000 images make, from 10 to 30.
-        batch_size: int; None for 64, or less when there are less than 1,280 images.
-        seed: int, of weights, order and shifts.
-        overwrite: bool, whether a classifier that is there is replaced.
+        epochs: int; None for as many as show 60,000 images, between 10 and 30.
+        batch_size: int; None for 64, or less if there are fewer than 1,280 images.
+        seed: int, for weights, order and shifts.
+        overwrite: bool, whether to replace an existing classifier.
         deterministic: bool.
 
     Raises:
         BadInput: classes, `output` or `name` cannot be used, or an image is bad.
-        OSError: it cannot be written.
+        OSError: the classifier cannot be written.
     """
     classifier.check_name(name)
     classifier.check_output(output, overwrite)
@@ -295,20 +296,20 @@ def train_classifier(
 
 
 def default_epochs(num_images):
-    """Epochs: small data sets need more."""
-    return int(np.clip(round(_PICTURES / num_images), _LEAST_EPOCHS, _MOST_EPOCHS))
+    """Returns the number of epochs: small data sets need more."""
+    return int(np.clip(round(_IMAGES_SEEN / num_images), _LEAST_EPOCHS, _MOST_EPOCHS))
 
 
 def default_batch_size(num_images):
-    """Images in a batch: fewer in small data sets, for 20 steps in an epoch."""
+    """Returns the batch size: smaller for small data sets, for 20 steps an epoch."""
     return min(int(np.clip(num_images // 20, 8, 64)), num_images)
 
 
 def fit(model, batches, steps, epochs, test_batches):
     """Trains a classifier with Keras' `fit`, Adam and a cosine decay.
 
-    `batches` are of (images, labels), without an end. `steps` of them are an epoch.
-    `test_batches` are read first: a bad image is found before the training.
+    `batches` are endless batches of (images, labels); `steps` of them are an epoch.
+    `test_batches` are read first, to find a bad image before the training.
     """
     for _ in test_batches:
         pass
@@ -334,7 +335,7 @@ def fit(model, batches, steps, epochs, test_batches):
 
 
 def count_readings(model, batches, num_classes):
-    """The confusion matrix: int64 array `(K, K)`, by label and by predicted class."""
+    """Returns the confusion matrix: int64 `(K, K)`, by label and by predicted class."""
     counts = np.zeros([num_classes, num_classes], np.int64)
     read = tf.function(lambda images: model(images, training=False)["logits"])
     for images, labels in batches:
@@ -343,7 +344,7 @@ def count_readings(model, batches, num_classes):
 
 
 def describe_readings(confusion, class_names=()):
-    """The accuracy and the most frequent mistakes of a confusion matrix: two lines."""
+    """Returns the accuracy and the most frequent mistakes as text: two lines."""
     right, total = int(np.trace(confusion)), int(confusion.sum())
     text = f"{right / total:.2%} of {total:,} held-out images are read correctly"
     mistakes = confusion - np.diag(np.diag(confusion))

@@ -1,7 +1,7 @@
-"""TF-GAN's Inception module: finds it, loads it, recognizes it.
+"""Finds, loads and recognizes TF-GAN's Inception module.
 
-It is a SavedModel from images `(N, R, R, 3)` in [-1, 1], of any size, to a dict of
-`pool_3` `(N, 2048)` or `(N, 1, 1, 2048)` and `logits` `(N, 1008)`.
+The module is a SavedModel. It maps images `(N, R, R, 3)` in [-1, 1], of any size, to a
+dict of `pool_3` `(N, 2048)` or `(N, 1, 1, 2048)` and `logits` `(N, 1008)`.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 
 
 def load(place=None):
-    """Loads the Inception module, or what was given in its place.
+    """Loads the Inception module, or another module in its place.
 
     A module that cannot be the Inception network, by its outputs or its size, is called
     a stand-in. A warning on stderr then says that its scores mean nothing.
@@ -48,7 +48,7 @@ def load(place=None):
         widths: (D, K).
 
     Raises:
-        BadInput: it cannot be loaded, or is something else.
+        BadInput: the module cannot be loaded, or has other inputs or outputs.
     """
     place = str(place or HANDLE)
     folder = _fetch(place) if "://" in place else _local(place)
@@ -99,14 +99,14 @@ def _local(folder):
 
 
 def _fetch(handle):
-    """The local folder of a URL: in the cache, or downloaded."""
+    """Returns the local folder of a URL: from the cache, or downloaded."""
     key = hashlib.sha1(handle.encode()).hexdigest()
     cache = os.environ.get("TFHUB_CACHE_DIR")
     if cache and any((pathlib.Path(cache) / key / n).is_file() for n in _MODEL_FILES):
         return pathlib.Path(cache) / key
     try:
         # Imported here: it needs pkg_resources, which newer setuptools do not have and
-        # older ones warn of.
+        # older ones warn about.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import tensorflow_hub
@@ -122,7 +122,7 @@ def _fetch(handle):
 
 
 def _plainest_tags(folder):
-    """Those of a graph if there are several; `None` for the only one."""
+    """Returns the tags of the plainest graph, or `None` if there is only one graph."""
     if not (folder / _MODEL_FILES[0]).is_file():
         return None
     content = (folder / _MODEL_FILES[0]).read_bytes()
@@ -133,7 +133,7 @@ def _plainest_tags(folder):
 
 
 def _callable(loaded, folder):
-    """A function of a loaded module, and the size it is for if that is known.
+    """Returns a loaded module's function, and its image size or `None` if not known.
 
     TF2 modules can be called. TF1 modules have signatures.
     """
@@ -154,17 +154,17 @@ def _callable(loaded, folder):
         )
     serve = signatures[usable[0]]
     ((argument, spec),) = serve.structured_input_signature[1].items()
-    # A signature accepts images of another size, and computes something else.
+    # A signature accepts images of other sizes, but computes something else.
     size = spec.shape[1] if spec.shape.rank == 4 else None
     # `loaded` keeps the variables of its signatures alive.
     return lambda images: loaded.signatures[usable[0]](**{argument: images}), size
 
 
 def _probe(call, size, folder):
-    """Tries a black image; returns the size it needs, None for any, and the widths.
+    """Tries a gray image; returns the size it needs, None for any, and the widths.
 
-    TF-GAN's module takes any size, and its resizing is a part of the score. A module
-    that refuses small images gets them enlarged.
+    TF-GAN's module takes any size, and its resizing is part of the score. Images are
+    enlarged for a module that refuses small ones.
     """
     for needed in (size, size or _SIZE):
         try:
@@ -174,13 +174,13 @@ def _probe(call, size, folder):
             problem = _one_line(error)
     else:
         raise BadInput(
-            f"{folder} takes no images float32 (N, {_SIZE}, {_SIZE}, 3): {problem}. "
+            f"{folder} takes no float32 images (N, {_SIZE}, {_SIZE}, 3): {problem}. "
             f"Try {HANDLE}."
         )
     if not isinstance(outputs, dict) or not set(_OUTPUTS) <= set(outputs):
         received = ", ".join(outputs) if isinstance(outputs, dict) else "no dict"
         raise BadInput(
-            f"{folder} must give a dict with {' and '.join(_OUTPUTS)}. Received: "
+            f"{folder} must return a dict with {' and '.join(_OUTPUTS)}. Received: "
             f"{received}. Try {HANDLE}."
         )
     return needed, tuple(math.prod(outputs[name].shape) for name in _OUTPUTS)
@@ -194,15 +194,15 @@ def _name(folder, widths, digest):
     print(
         f"warning: {folder} is not the Inception network ({widths[0]} features, "
         f"{widths[1]} logits, {size / 1e6:.1f} MB; expected {NUM_FEATURES}, "
-        f"{NUM_LOGITS}, at least {_LEAST_BYTES / 1e6:.0f} MB). Scores taken with it "
-        f"mean nothing and are called {name}'s.",
+        f"{NUM_LOGITS}, at least {_LEAST_BYTES / 1e6:.0f} MB). Its scores mean nothing "
+        f"and carry the name {name}.",
         file=sys.stderr,
     )
     return name
 
 
 def _model_files(folder):
-    """The files that decide a SavedModel's numbers, in the order of their names."""
+    """Returns the files that decide a SavedModel's outputs, sorted by name."""
     folder = pathlib.Path(folder)
     inner = (p for part in ("assets", "variables") for p in (folder / part).rglob("*"))
     files = [*(folder / name for name in _MODEL_FILES), *inner]
@@ -210,7 +210,7 @@ def _model_files(folder):
 
 
 def files_hash(folder):
-    """The sha256, hexadecimal, of the names and contents of a SavedModel's files."""
+    """Returns the hexadecimal sha256 of the names and contents of a model's files."""
     digest = hashlib.sha256()
     for path in _model_files(folder):
         content = path.read_bytes()

@@ -1,7 +1,7 @@
 """Feature networks: images -> (features, logits), for all scores.
 
-Either TF-GAN's Inception network, whose scores are called FID, IS and so on, or a
-classifier of the data set itself (`classifier.py`), whose scores carry its name.
+A feature network is TF-GAN's Inception network, whose scores are called FID, IS and so
+on, or a classifier of the data set (`classifier.py`), whose scores carry its name.
 """
 
 import dataclasses
@@ -14,13 +14,13 @@ import tensorflow as tf
 from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.features import classifier, inception_module
 
-# ITU-R 601 luma, as `images.adapt_channels` takes it of pixels.
+# ITU-R 601 luma, as `images.adapt_channels` computes it from pixels.
 _LUMA = np.float32([19595, 38470, 7471]) / 2**16
 
 
 @dataclasses.dataclass(eq=False)  # A `tf.function` needs its hash.
 class FeatureNetwork:
-    """A network that scores are taken with.
+    """A network that scores are computed with.
 
     It can be called in eager code, in a `tf.function` and in `strategy.run`. Open it
     outside a strategy's scope.
@@ -28,7 +28,7 @@ class FeatureNetwork:
     Attributes:
         function: images float32 `(N, R, R, C)` -> (features, logits), both 2-d.
         name: str, for example "Inception" or "digits-cnn".
-        hash: sha256, hexadecimal, of what decides its numbers.
+        hash: hexadecimal sha256 of what decides its outputs.
         num_features, num_logits: int, D and K.
         image_channels: C, 1 or 3.
         resolution: R, int; `None` if it takes images of any size.
@@ -48,8 +48,8 @@ class FeatureNetwork:
     def __call__(self, images):
         """Runs the network on one batch.
 
-        Grey images become RGB, or RGB ones grey, as the network needs them. A
-        classifier gets images resized to its resolution (bilinear, antialiased);
+        Converts gray images to RGB, or RGB images to gray, as the network needs them.
+        For a classifier, images are resized to its resolution (bilinear, antialiased);
         TF-GAN's Inception module resizes them itself.
 
         Args:
@@ -79,7 +79,7 @@ class FeatureNetwork:
         return self.function(images)
 
     def describe(self, metric):
-        """The name of a score: str; `metric` is "FID", "KID", "precision", ..."""
+        """Returns the name of a score; `metric` is "FID", "KID", "precision", ..."""
         if self.is_inception:
             return metric
         return f"{metric} in the feature space of {self.name}"
@@ -91,10 +91,10 @@ def open_feature_network(spec, inception=None):
     Args:
         spec: "inception" (or `None`), or the folder that `sagan_tf.train_classifier`
             wrote.
-        inception: for the first, see `inception_module.load`.
+        inception: for "inception", see `inception_module.load`.
 
     Raises:
-        BadInput: it cannot be opened, or is not a feature network.
+        BadInput: the network cannot be opened, or is not a feature network.
     """
     if spec in (None, "inception"):
         function, name, digest, widths = inception_module.load(inception)

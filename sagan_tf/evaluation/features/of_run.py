@@ -1,4 +1,4 @@
-"""The feature network of a run: the one that was chosen, or a classifier of its own."""
+"""The feature network of a run: the chosen one, or the run's own classifier."""
 
 import os
 import pathlib
@@ -13,17 +13,17 @@ FOLDER = "classifier"
 
 
 def open_network_of_run(workdir, config, given=None):
-    """The `FeatureNetwork` of a run.
+    """Opens the `FeatureNetwork` of a run.
 
-    If none was chosen it is TF-GAN's Inception network. Where that is missing it is a
-    classifier of the run's data set, trained now and kept in the run; the next call
+    If none was chosen, it is TF-GAN's Inception network. If that is missing, a
+    classifier of the run's data set is trained and kept in the run; the next call
     reads it.
 
     Args:
         workdir: path of the run.
         config: its `Config`.
-        given: dict of `feature_network` and `inception` to what replaces the run's
-            setting, or `None`.
+        given: dict of values that replace the run's `feature_network` and `inception`,
+            or `None`.
 
     Raises:
         BadInput: the network cannot be opened, or there is none and the data set has no
@@ -49,13 +49,13 @@ def open_network_of_run(workdir, config, given=None):
             f"dataset={config.dataset}. Try --inception=DIR, or --feature_network=DIR "
             "with a classifier of similar images."
         ) from reason
-    print("The Inception network is missing: a classifier of the data set stands in.")
+    print("The Inception network is missing: a classifier of the data set replaces it.")
     _train(folder, config)
     return _told(open_feature_network(str(folder), None), folder)
 
 
 def _open_own(folder, config):
-    """What an earlier evaluation trained. `BadInput` if that was on other data."""
+    """Opens the classifier of an earlier evaluation; refuses one of other data."""
     remedy = f"Try removing it: the next evaluation trains {folder} again."
     try:
         record = classifier.read_record(folder)
@@ -65,7 +65,7 @@ def _open_own(folder, config):
     if record.get("dataset") != config.dataset:
         raise BadInput(
             f"{folder} is a classifier of {record.get('dataset')}. Received: dataset="
-            f"{config.dataset}. {remedy} --feature_network={folder} takes it as it is."
+            f"{config.dataset}. {remedy} --feature_network={folder} uses it as it is."
         )
     return network
 
@@ -77,7 +77,7 @@ def _open_chosen(name, inception):
         if name != "inception":
             raise
         raise BadInput(
-            f"{error} Or take a classifier of these classes, from python -m "
+            f"{error} Or use a classifier of these classes, from python -m "
             "sagan_tf.train_classifier: --feature_network=DIR."
         ) from error
 
@@ -85,7 +85,7 @@ def _open_chosen(name, inception):
 def _told(network, folder):
     print(
         f"Feature network: {network.name}, trained on this run's data set, in {folder}."
-        " Its values compare with one another, not with published ones."
+        " Compare its values with one another, not with published ones."
     )
     return network
 

@@ -1,7 +1,7 @@
-"""Keeps linear algebra libraries (BLAS) to one thread.
+"""Limits linear algebra libraries (BLAS) to one thread.
 
-On busy cores two BLAS threads wait for one another: 3 to 15 times slower than one
-(measured). Two Python threads that call BLAS with one thread each do not wait.
+On busy cores, two BLAS threads wait for each other: they are 3 to 15 times slower than
+one (measured). Two Python threads that call BLAS with one thread each do not wait.
 """
 
 import functools
@@ -13,9 +13,9 @@ _libraries = functools.cache(threadpoolctl.ThreadpoolController)
 
 
 def one_blas_thread():
-    """In a block `with one_blas_thread()`, BLAS works in the calling thread alone.
+    """Limits BLAS to the calling thread in a block `with one_blas_thread()`.
 
-    Some libraries have one setting for the process, some one for each thread: use a
-    block around a pool of threads, and one in each thread. Blocks may nest.
+    Some libraries have one setting for the process, others one for each thread: use a
+    block around a pool of threads, and one in each thread. Blocks may be nested.
     """
     return _libraries().limit(limits=1, user_api="blas")

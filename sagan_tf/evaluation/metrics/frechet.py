@@ -17,24 +17,24 @@ _CLASSES_NAMED = 10
 
 
 def frechet_distance(real, fake):
-    """Frechet distance of two Gaussians; of Inception features it is the FID.
+    """Computes the Frechet distance of two Gaussians: of Inception features, the FID.
 
         |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))
 
     Heusel et al., "GANs trained by a two time-scale update rule converge to a local
     Nash equilibrium", arXiv 1706.08500. With C = T^T T the trace of the root is the sum
     of the singular values of T_1 T_2^T: their squares are the nonzero eigenvalues of
-    C_1 C_2. Unlike the root of a product, this stays exact when covariances have no
-    full rank, as those of fewer than D + 1 images.
+    C_1 C_2. Unlike the root of a product, this stays exact when covariances lack full
+    rank, like those of fewer than D + 1 images.
 
     Args:
         real, fake: `Moments` of the same features.
 
     Returns:
-        float. Rounding may leave it below 0 by 1e-13 of the traces.
+        float. Rounding may make it negative, by 1e-13 of the traces.
 
     Raises:
-        BadInput: different numbers of features, or fewer than 2 rows.
+        BadInput: the numbers of features differ, or there are fewer than 2 rows.
     """
     if real.mean.shape != fake.mean.shape:
         raise BadInput(
@@ -47,9 +47,9 @@ def frechet_distance(real, fake):
 
 
 def _gaussian(moments):
-    """Mean (D,) and T (r, D) with covariance C = T^T T of rank r.
+    """Returns the mean (D,) and T (r, D) with covariance C = T^T T of rank r.
 
-    T is found by Cholesky, or by eigenvalues if the covariance is nearly singular.
+    T comes from Cholesky, or from eigenvalues if the covariance is nearly singular.
     """
     eps = np.finfo(np.float64).eps
     with one_blas_thread():
@@ -60,7 +60,7 @@ def _gaussian(moments):
             if pivots.min() > np.sqrt(eps) * pivots.max():
                 return moments.mean, lower.T
         values, vectors = np.linalg.eigh(moments.covariance)
-    # Rounding leaves something of eigenvalues that are 0; its root would count.
+    # Rounding makes zero eigenvalues slightly positive; their roots would count.
     kept = values > values[-1] * len(values) * eps
     return moments.mean, vectors[:, kept].T * np.sqrt(values[kept])[:, np.newaxis]
 
@@ -77,7 +77,7 @@ def _distance(real, fake):
 def intra_frechet_distance(
     real_features, real_labels, fake_features, fake_labels, num_classes
 ):
-    """Frechet distance per class, and its mean over classes (intra-FID).
+    """Computes the Frechet distance of each class, and the mean (intra-FID).
 
     Miyato and Koyama, "cGANs with projection discriminator", arXiv 1802.05637; the
     SAGAN paper reports it too.
@@ -92,8 +92,8 @@ def intra_frechet_distance(
         per_class: float64 (num_classes,).
 
     Raises:
-        BadInput: labels are missing or others than these, a class has fewer than 2
-            real or fake images, other shapes, NaN or infinity.
+        BadInput: labels are missing or out of range, a class has fewer than 2 real or
+            fake images, a shape is wrong, or a feature is NaN or infinite.
     """
     real, fake = check_pair(real_features, fake_features)
     real_labels = check_labels(real_labels, "real_labels", len(real), num_classes)
@@ -113,14 +113,14 @@ def intra_frechet_distance(
     sides = (real, real_labels), (fake, fake_labels)
     with one_blas_thread():
         per_class = [
-            _distance(*(_gaussian_of_rows(rows[of == label]) for rows, of in sides))
+            _distance(*(_gaussian_of_rows(x[labels == label]) for x, labels in sides))
             for label in range(num_classes)
         ]
     return float(np.mean(per_class)), np.array(per_class)
 
 
 def _gaussian_of_rows(features):
-    """As `_gaussian`; of few rows, they themselves are the factor."""
+    """Returns `_gaussian` of rows. If they are few, they are the factor themselves."""
     count, num_features = features.shape
     if count > num_features:
         return _gaussian(*moments_of(features))
@@ -130,14 +130,15 @@ def _gaussian_of_rows(features):
 
 
 def class_accuracy(logits, labels):
-    """Share of images that a classifier assigns to their label: float in 0..1.
+    """Returns the share, in 0..1, of images that a classifier assigns to their label.
 
     Args:
         logits: float array (N, K), N >= 1.
         labels: int array (N,) in 0..K - 1.
 
     Raises:
-        BadInput: other shapes, no rows, labels missing or others, NaN or infinity.
+        BadInput: a shape is wrong, there are no rows, labels are missing or out of
+            range, or a logit is NaN or infinite.
     """
     logits = check_rows(logits, "logits")
     labels = check_labels(labels, "labels", *logits.shape)

@@ -17,9 +17,9 @@ class Moments:
         S = S_A + S_B + (n_A n_B / n) d d^T,    d = mean_B - mean_A
 
     (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The
-    American Statistician 37, 1983, for one feature). Each set is centred at its own
-    mean: nothing large is subtracted, and the order of features changes the result by
-    rounding alone (below 1e-9 of it).
+    American Statistician 37, 1983, for one feature). Each set is centered at its own
+    mean, so nothing large is subtracted. The order of the features changes the result
+    only by rounding (below 1e-9 of it).
 
     Args:
         num_features: int, D. Needs 8 D^2 bytes: 34 MB for the 2048 of Inception.
@@ -35,7 +35,7 @@ class Moments:
 
     @classmethod
     def from_statistics(cls, count, mean, covariance):
-        """`Moments` of stored statistics, which can be updated.
+        """Creates `Moments` from stored statistics; they can be updated.
 
         Args:
             count: int, at least 2.
@@ -43,14 +43,15 @@ class Moments:
             covariance: float array (D, D), symmetric, unbiased (over count - 1).
 
         Raises:
-            BadInput: other shapes or count, not finite, or not symmetric.
+            BadInput: a shape or the count is wrong, a value is not finite, or the
+                covariance is not symmetric.
         """
         mean, covariance = np.array(mean, float), np.array(covariance, float)
         if mean.ndim != 1 or covariance.shape != 2 * mean.shape or count < 2:
             raise BadInput(
                 "Statistics are a count of at least 2, a mean (D,) and a covariance "
                 f"(D, D). Received: count={count}, shapes {mean.shape} and "
-                f"{covariance.shape}. Try what Moments gave."
+                f"{covariance.shape}. Try the values of Moments."
             )
         check_rows(np.vstack([mean, covariance]), "mean and covariance")
         largest = np.abs(covariance).max(initial=0)
@@ -71,7 +72,8 @@ class Moments:
             features: float array (n, D); float32 is converted a piece at a time.
 
         Raises:
-            BadInput: another shape, or NaN or infinity; nothing is added then.
+            BadInput: the shape is wrong, or a feature is NaN or infinite. Then nothing
+                is added.
         """
         features = check_rows(features, "features", len(self._mean))
         with one_blas_thread():
@@ -84,12 +86,12 @@ class Moments:
         rows[:-1] = features
         mean = rows[:-1].mean(axis=0)
         rows[:-1] -= mean
-        # The last term of S, as one more row of the matrix that is multiplied.
+        # The last term of S is one more row of the matrix that is multiplied.
         difference = mean - self._mean
         rows[-1] = np.sqrt(self.count * len(features) / count) * difference
         self._mean = self._mean + difference * (len(features) / count)
         self.count = count
-        # NumPy has BLAS do half of the work (syrk), and other Python threads run
+        # NumPy makes BLAS do only half of the work (syrk). Other Python threads can run
         # meanwhile, unlike during SciPy's dsyrk.
         self._squares += rows.T @ rows
 
@@ -100,10 +102,10 @@ class Moments:
 
     @property
     def covariance(self):
-        """Their unbiased covariance, S / (count - 1): float64 (D, D).
+        """Unbiased covariance of the rows, S / (count - 1): float64 (D, D).
 
         Raises:
-            BadInput: fewer than 2 rows were seen.
+            BadInput: there were fewer than 2 rows.
         """
         if self.count < 2:
             raise BadInput(
@@ -114,13 +116,13 @@ class Moments:
 
 
 def moments_of(*feature_sets):
-    """`Moments` of whole arrays, each in a thread of its own: list.
+    """Computes the `Moments` of whole arrays, each in its own thread: list.
 
     Args:
         *feature_sets: float arrays (N, D); N and D may differ.
 
     Raises:
-        BadInput: another shape, or NaN or infinity.
+        BadInput: a shape is wrong, or a feature is NaN or infinite.
     """
 
     def measure(features):

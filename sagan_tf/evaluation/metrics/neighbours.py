@@ -1,5 +1,6 @@
-"""Precision, recall, density and coverage: who lies in whose neighbourhood; and the
-nearest of many rows, which come in batches and are not kept. Distances are Euclidean.
+"""Precision, recall, density and coverage, by nearest neighbors; and nearest rows.
+
+`NearestRows` searches rows that come in batches. All distances are Euclidean.
 """
 
 import concurrent.futures
@@ -12,7 +13,7 @@ from sagan_tf.evaluation.metrics.blas import one_blas_thread
 from sagan_tf.evaluation.metrics.rows import check_pair, check_rows
 
 BLOCK_MEBIBYTES = 64
-# The rounding of |q|^2 + |r|^2 - 2 qr in float64, as a part of |q|^2 + |r|^2: a few
+# The rounding of |q|^2 + |r|^2 - 2 qr in float64, relative to |q|^2 + |r|^2: a few
 # hundred times 2^-53, even for thousands of features.
 _ROUNDING = 1e-12
 
@@ -20,33 +21,34 @@ _ROUNDING = 1e-12
 def neighbour_scores(
     real_features, fake_features, precision_neighbours=3, density_neighbours=5
 ):
-    """Improved precision and recall, density and coverage: dict of float.
+    """Computes improved precision and recall, density and coverage: dict of float.
 
     Kynkaanniemi et al., "Improved precision and recall metric for assessing generative
-    models", arXiv 1904.06991, equations 1 and 2. Around each image of a set lies a ball
-    that reaches to its k-th nearest neighbour in that set, itself not counted; its
-    border belongs to it. Precision is the share of fake images in at least one ball of
-    the real ones, recall that of real images in at least one ball of the fake ones.
+    models", arXiv 1904.06991, equations 1 and 2. Each image of a set has a ball around
+    it that reaches to its k-th nearest other image in the set. The border belongs to
+    the ball. Precision is the share of fake images in at least one ball of the real
+    images. Recall is the share of real images in at least one ball of the fake images.
 
     Naeem et al., "Reliable fidelity and diversity metrics for generative models", arXiv
-    2002.09797, section 3. Density is the mean number of balls of real images that hold
-    a fake one, over k, and can be above 1; coverage is the share of real images whose
-    ball holds at least one fake one. Here too a border belongs to its ball; the
-    authors' code leaves it out, which only exact copies of images show.
+    2002.09797, section 3. Density is the mean number of real images' balls that contain
+    a fake image, divided by k; it can be above 1. Coverage is the share of real images
+    whose ball contains at least one fake image. Here too, the border belongs to the
+    ball. The authors' code excludes it, which matters only for exact copies of images.
 
-    Distances are in float64, from the mean of the real images, whatever they come as.
-    Two that differ by less than their rounding are equal: a border is the distance of
-    two images, and a copy of the one must lie on it, even where both are copies and the
-    distance is 0. Memory: a block of distances at a time, 64 MiB, whatever N and M, and
-    both sets in float64.
+    Both sets are converted to float64 and centered at the mean of the real images. Two
+    distances that differ by less than their rounding are equal: a border is the
+    distance of two images, and a copy of the second must lie on it, even if both are
+    copies and the distance is 0. Memory: both sets in float64, and 64 MiB for a block
+    of distances, whatever N and M.
 
     Args:
         real_features, fake_features: float arrays (N, D) and (M, D).
-        precision_neighbours: int, k of precision and recall; the paper's is 3.
-        density_neighbours: int, k of density and coverage; the paper's is 5.
+        precision_neighbours: int, k of precision and recall; 3 in the paper.
+        density_neighbours: int, k of density and coverage; 5 in the paper.
 
     Raises:
-        BadInput: k or fewer images of a kind, other shapes, NaN or infinity.
+        BadInput: a set has k or fewer images, a shape is wrong, or a feature is NaN or
+            infinite.
     """
     neighbours = [precision_neighbours, density_neighbours]
     if min(neighbours) < 1:
@@ -54,8 +56,8 @@ def neighbour_scores(
             f"neighbours must be at least 1. Received: {neighbours}. Try 3 or 5."
         )
     real, fake = check_pair(real_features, fake_features, at_least=max(neighbours) + 1)
-    centre = real.mean(axis=0, dtype=np.float64)
-    real, fake = real - centre, fake - centre
+    center = real.mean(axis=0, dtype=np.float64)
+    real, fake = real - center, fake - center
     radii, density_radii = _radii(real, neighbours)
     (fake_radii,) = _radii(fake, [precision_neighbours])
 
@@ -78,15 +80,15 @@ def neighbour_scores(
 
 
 def _radii(features, neighbours):
-    """Squared distances (N,) to the k-th nearest other row, for each k of `neighbours`.
+    """Returns squared distances (N,) to the k-th nearest other row, for each k.
 
-    Each is as large as rounding can have made it.
+    Each distance is an upper bound of the exact value.
     """
     squares = np.einsum("nd,nd->n", features, features)
 
     def find(block, lowest):
         rows = np.arange(len(lowest))
-        # No row is a neighbour of its own.
+        # No row is its own neighbor.
         lowest[rows, rows + block.start] = np.inf
         order = np.argpartition(lowest, [k - 1 for k in neighbours], axis=1)
         radii = []
@@ -102,10 +104,10 @@ def _radii(features, neighbours):
 
 
 def _for_blocks(function, queries, rows):
-    """The results of a function for blocks of queries: list, in their order.
+    """Returns the results of a function for blocks of queries: list, in order.
 
-    It gets the slice of the queries and their squared distances to all rows, each as
-    small as rounding can have made it.
+    The function gets the slice of the queries and their squared distances to all rows.
+    Each distance is a lower bound of the exact value.
     """
     squares, row_squares = (np.einsum("nd,nd->n", x, x) for x in (queries, rows))
 
@@ -117,7 +119,7 @@ def _for_blocks(function, queries, rows):
         products *= 2
         return function(block, np.subtract(sums, products, out=sums))
 
-    # A thread for each core: BLAS has only one of its own.
+    # One thread for each core, because BLAS itself has only one.
     with (
         one_blas_thread(),
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -126,7 +128,7 @@ def _for_blocks(function, queries, rows):
 
 
 def _blocks(queries, rows):
-    """Slices of the queries: those that are worked on together take 64 MiB."""
+    """Returns slices of the queries; those in progress together take 64 MiB."""
     room = BLOCK_MEBIBYTES * 2**20 / (8 * len(rows) * os.cpu_count())
     size = max(int(room), 1)
     starts = range(0, len(queries), size)
@@ -134,25 +136,25 @@ def _blocks(queries, rows):
 
 
 class NearestRows:
-    """The k rows of a stream that are nearest to each query.
+    """Finds the k rows of a stream that are nearest to each query; keeps no others.
 
-    Distances are exact to float64's rounding, even of nearly equal rows:
-    products only choose candidates, whose distance is the length of the difference. Of
-    rows at the same distance the first counts.
+    Distances are exact up to float64 rounding, even for nearly equal rows: products
+    only choose candidates, whose distance is the length of the difference. Of rows at
+    the same distance, the first counts.
 
     Args:
         queries: float array `(Q, D)`.
         neighbours: int >= 1, k.
-        own_positions: `(Q,)` ints, places of the queries in the stream: a query is no
-            neighbour of its own. `None` if they are not in it.
+        own_positions: `(Q,)` ints, positions of the queries in the stream: no query is
+            its own neighbor. `None` if the queries are not in the stream.
 
     Attributes:
-        distances: `(Q, k)` float64, rising; infinite where there are less than k rows.
-        positions: `(Q, k)` int64, places in the stream from 0; -1 where there are none.
+        distances: `(Q, k)` float64, ascending; infinite if there are fewer than k rows.
+        positions: `(Q, k)` int64, positions in the stream from 0; -1 for no row.
         count: int, rows so far.
 
     Raises:
-        BadInput: another shape, NaN or infinity.
+        BadInput: the shape is wrong, or a value is NaN or infinite.
     """
 
     def __init__(self, queries, neighbours, own_positions=None):
@@ -165,13 +167,13 @@ class NearestRows:
         self.count = 0
 
     def add(self, rows):
-        """Looks at more rows.
+        """Adds rows of the stream.
 
         Args:
             rows: float array `(N, D)`.
 
         Raises:
-            BadInput: another shape, NaN or infinity.
+            BadInput: the shape is wrong, or a value is NaN or infinite.
         """
         width = self._queries.shape[1]
         rows = check_rows(rows, "rows", width).astype(np.float64)
@@ -189,6 +191,6 @@ class NearestRows:
             away = np.linalg.norm(rows[near] - self._queries[query], axis=1)
             away = np.concatenate([self.distances[query], away])
             positions = np.concatenate([self.positions[query], places[near]])
-            # Stable: what came earlier stays before what is as near.
+            # Stable: of rows at the same distance, the earlier one stays first.
             order = np.argsort(away, kind="stable")[: self.distances.shape[1]]
             self.distances[query], self.positions[query] = away[order], positions[order]

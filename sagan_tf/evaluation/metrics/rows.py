@@ -1,4 +1,4 @@
-"""Checks of what the metrics are given: arrays of a row per image."""
+"""Checks the inputs of the metrics: arrays with a row per image."""
 
 import numpy as np
 
@@ -9,21 +9,23 @@ ROWS_AT_A_TIME = 1024
 
 
 def check_rows(rows, name, width=None):
-    """Checks rows of finite numbers: NumPy array (N, D), `rows` itself if it is one.
+    """Checks that rows are finite; returns them as a NumPy array (N, D).
 
-    `name` is what they are called in messages, `width` what D must be, if not `None`.
+    An array is returned itself. Messages call the rows `name`. `width` is the required
+    D, or `None` for any.
 
     Raises:
-        BadInput: another shape, or NaN or infinity: in how many rows, in which first.
+        BadInput: the shape is wrong, or rows have NaN or infinity. The message tells
+            how many, and the first one.
     """
     rows = np.asarray(rows)
     if rows.ndim != 2 or width not in (None, rows.shape[1]):
         raise BadInput(
             f"{name} must have shape (images, {width or 'numbers per image'}). "
             f"Received: shape {rows.shape}. "
-            "Try what one feature network gives for both sets."
+            "Try the outputs of one feature network for both sets."
         )
-    # A part at a time: the table of booleans is small.
+    # A part at a time, to keep the table of booleans small.
     parts = np.array_split(rows, len(rows) // ROWS_AT_A_TIME + 1)
     finite = np.concatenate([np.isfinite(part).all(axis=1) for part in parts])
     bad = np.flatnonzero(~finite)
@@ -40,7 +42,7 @@ def check_pair(real_features, fake_features, at_least=1):
     """Checks two sets of features (N, D) and (M, D); returns them as NumPy arrays.
 
     Raises:
-        BadInput: other shapes, fewer rows than `at_least`, NaN or infinity.
+        BadInput: a shape is wrong, rows are fewer than `at_least`, or not finite.
     """
     real = check_rows(real_features, "real_features")
     fake = check_rows(fake_features, "fake_features", real.shape[1])
@@ -56,7 +58,7 @@ def check_labels(labels, name, count, num_classes):
     """Checks labels of `count` rows: integers (count,) in 0..num_classes - 1.
 
     Raises:
-        BadInput: no labels, another number of them, or others than these.
+        BadInput: labels are missing, their number is wrong, or one is out of range.
     """
     array = np.asarray(labels)
     if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):

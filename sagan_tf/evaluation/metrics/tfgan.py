@@ -1,7 +1,7 @@
 """The metrics of TF-GAN 2.1.0, from logits and features.
 
 `import tensorflow_gan` fails with TensorFlow 2.21, which has no `tf.estimator`. Its
-module of metrics works by itself, and is imported at its first use.
+module of metrics works alone, and is imported at its first use.
 """
 
 import functools
@@ -19,15 +19,15 @@ from sagan_tf.evaluation.metrics.rows import check_pair, check_rows
 
 _NAME = "tensorflow_gan"
 _METRICS = "tensorflow_gan.python.eval.classifier_metrics"
-# exp(-700) is the smallest that float64 tells from 0, roughly.
+# exp(-700) is roughly the smallest value that float64 distinguishes from 0.
 _VANISHES = -700
 
 
 @functools.cache
 def _metrics():
-    """TF-GAN's `classifier_metrics`.
+    """Imports TF-GAN's `classifier_metrics`.
 
-    Its parent packages would import `tf.estimator`: empty modules with their paths
+    Its parent packages would import `tf.estimator`, so empty modules with their paths
     replace them during the import.
 
     Raises:
@@ -49,23 +49,24 @@ def _metrics():
 
 
 def inception_score(logits, splits=1):
-    """Inception score: `exp(E KL(p(y|x) || p(y)))`, mean and sd over splits.
+    """Computes the Inception score, `exp(E KL(p(y|x) || p(y)))`: mean and sd of splits.
 
     Salimans et al., "Improved techniques for training GANs", arXiv 1606.03498, section
-    4. Split i holds the rows i N // splits to (i + 1) N // splits, as in the code of
-    that paper, which has 10 of 5,000 images. Sorted rows give other scores than
-    shuffled ones.
+    4. Split i has the rows i N // splits to (i + 1) N // splits, as in the code of that
+    paper, which uses 10 splits of 5,000 images. Sorted rows and shuffled rows have
+    different scores.
 
     Args:
         logits: float array (N, K).
         splits: int, 1..N.
 
     Returns:
-        mean, sd: floats, over splits, computed in float64; 0 is the (population) sd of
-            one split.
+        mean, sd: floats, over splits, computed in float64. The sd is that of a
+            population: 0 for one split.
 
     Raises:
-        BadInput: fewer rows than splits, another shape, NaN or infinity.
+        BadInput: there are fewer rows than splits, the shape is wrong, or a logit is
+            NaN or infinite.
     """
     logits = check_rows(logits, "logits").astype(np.float64)
     if not 1 <= splits <= len(logits):
@@ -84,32 +85,32 @@ def inception_score(logits, splits=1):
 
 
 def frechet_distance(real_features, fake_features):
-    """Frechet distance of features as TF-GAN computes it: float, in float64.
+    """Computes the Frechet distance of features with TF-GAN: float, in float64.
 
     Args:
         real_features, fake_features: float arrays (N, D) and (M, D), at least 2 rows.
 
     Raises:
-        BadInput: other shapes, too few rows, NaN or infinity.
+        BadInput: a shape is wrong, a set has too few rows, or a value is not finite.
     """
     pair = check_pair(real_features, fake_features, at_least=2)
-    # float32 in would be float32 out.
+    # For float32 features, the distance would be float32.
     real, fake = (features.astype(np.float64) for features in pair)
     return float(_metrics().frechet_classifier_distance_from_activations(real, fake))
 
 
 def frechet_distance_of_moments(real, fake):
-    """As `frechet_distance`, of features that do not fit into memory.
+    """Like `frechet_distance`, for features that do not fit into memory.
 
-    TF-GAN's root of the product of covariances, in its formula of the distance. Where
-    covariances have no full rank, the root is off by 1e-5 of it:
-    `frechet.frechet_distance` is exact there.
+    It uses TF-GAN's root of the product of covariances and its formula of the distance.
+    If covariances lack full rank, the relative error of the root is 1e-5;
+    `frechet.frechet_distance` is exact even then.
 
     Args:
         real, fake: `Moments` of the same features.
 
     Raises:
-        BadInput: fewer than 2 rows.
+        BadInput: there are fewer than 2 rows.
     """
     root = _metrics().trace_sqrt_product(real.covariance, fake.covariance)
     difference = real.mean - fake.mean
@@ -118,12 +119,12 @@ def frechet_distance_of_moments(real, fake):
 
 
 def kernel_distance(real_features, fake_features, block_size=1000):
-    """Kernel distance (KID): unbiased MMD^2 with the kernel `(x . y / D + 1)^3`.
+    """Computes the kernel distance (KID): unbiased MMD^2, kernel `(x . y / D + 1)^3`.
 
-    Binkowski et al., "Demystifying MMD GANs", arXiv 1801.01401; the mean over
-    blocks of Zaremba et al., arXiv 1307.1954. Blocks are cut in the order of the rows,
-    so neither set may be sorted, for example by class. TF-GAN gets one block at a time:
-    its own loop would first copy everything to float64.
+    Binkowski et al., "Demystifying MMD GANs", arXiv 1801.01401; the mean over blocks is
+    that of Zaremba et al., arXiv 1307.1954. Blocks are cut in the order of the rows, so
+    neither set may be sorted, for example by class. TF-GAN gets one block at a time,
+    because its own loop would first copy everything to float64.
 
     Args:
         real_features, fake_features: float arrays (N, D) and (M, D).
@@ -132,12 +133,13 @@ def kernel_distance(real_features, fake_features, block_size=1000):
 
     Returns:
         mean: float, computed in float64; can be slightly negative.
-        standard_error: float, of that mean; NaN if there is one block.
+        standard_error: float, of that mean; NaN if there is only one block.
 
     Raises:
-        BadInput: other shapes, fewer than 2 rows of a set in a block, NaN, infinity.
+        BadInput: a shape is wrong, a block has fewer than 2 rows of a set, or a feature
+            is NaN or infinite.
     """
-    import tensorflow as tf  # It takes seconds, and the rest does without.
+    import tensorflow as tf  # It takes seconds, and the rest does not need it.
 
     real, fake = check_pair(real_features, fake_features, at_least=2)
     num_blocks = -(-max(len(real), len(fake)) // block_size)
@@ -154,7 +156,7 @@ def kernel_distance(real_features, fake_features, block_size=1000):
     )
     logger = tf.get_logger()
     level = logger.level
-    # TF-GAN calls a deprecated loop, which TensorFlow would tell the user.
+    # TF-GAN calls a deprecated loop, and TensorFlow would warn the user.
     logger.setLevel("ERROR")
     try:
         blocks = [

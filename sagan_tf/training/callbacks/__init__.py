@@ -1,1 +1,1 @@
-"""What happens beside the training, at some of its steps."""
+"""The callbacks, which act at some steps of a training."""

@@ -7,13 +7,13 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 class CheckpointWriter(StepCallback):
     """Writes checkpoints at intervals and at the end.
 
-    All workers have one, because the guard gathers from all of them, but only the chief
-    writes. It needs no help: no variable of a checkpoint is summed when it is read.
+    All workers have this callback, because the guard gathers from all of them. Only the
+    chief writes, and needs no help: reading sums no variable of a checkpoint.
 
     Args:
         every: int, steps; 0 for the end alone.
         checkpoints: `Checkpoints`.
-        guard: `NonfiniteStop`; nothing is written when it finds something.
+        guard: `NonfiniteStop`; nothing is written when it finds a problem.
         workers: `Workers`.
     """
 
@@ -34,7 +34,7 @@ class CheckpointWriter(StepCallback):
         self.write_now()
 
     def write_now(self):
-        """Writes a checkpoint, unless this step has one. Returns whether it has one."""
+        """Writes a checkpoint unless this step has one; returns True if it has one."""
         if self._written != self.step():
             self.at_step(self.step(), None)
         return self._written == self.step()

@@ -21,7 +21,7 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 class Speed:
     """Images per second of training steps; `images_per_step` is for all replicas.
 
-    Between steps the clock stands: evaluations and sample grids do not count.
+    The clock stops between steps: evaluations and sample grids do not count.
     """
 
     def __init__(self, images_per_step):
@@ -32,15 +32,15 @@ class Speed:
         self._step, self._seconds, self._since = step, 0.0, None
 
     def resume(self):
-        """A training step begins."""
+        """Starts the clock when a training step begins."""
         self._since = time.monotonic()
 
     def pause(self):
-        """A training step has ended."""
+        """Stops the clock when a training step has ended."""
         self._seconds += time.monotonic() - self._since
 
     def measure(self, step):
-        """The speed of the interval that ends, float; the next one starts."""
+        """Returns the speed of the interval that ends, float, and starts the next."""
         images = (step - self._step) * self._images_per_step
         seconds = self._seconds
         self.start(step)
@@ -50,9 +50,9 @@ class Speed:
 class MetricLog(StepCallback):
     """Writes the means of each interval to metrics.jsonl and metrics.csv.
 
-    A run that goes on from a checkpoint drops the lines after the checkpoint's step, so
-    the files become those of an uninterrupted run, except for the times, and for one
-    mean if the checkpoint lies inside an interval.
+    A run that resumes from a checkpoint drops the lines after the checkpoint's step.
+    The files then become those of an uninterrupted run, except for the times, and for
+    one mean if the checkpoint lies inside an interval.
 
     Args:
         every: int, steps.
@@ -91,7 +91,7 @@ class MetricLog(StepCallback):
         append_lines(self._jsonl, json_line(record))
         if set(record) <= set(self._columns):
             append_lines(self._csv, _csv_text([record], self._columns))
-        else:  # The first record, or that of a run with another setting.
+        else:  # The first record, or the record of a run with another setting.
             self._write_csv(read_metrics(self._jsonl))
         self._logged = step
         self.model.reset_metrics()
@@ -140,12 +140,12 @@ class MetricPlot(StepCallback):
 
 
 def writes_events(loggers, where_installed):
-    """Whether a run writes TensorBoard events.
+    """Returns True if a run writes TensorBoard events.
 
     Args:
         loggers: values of `--logger`.
-        where_installed: bool, whether it does so without being asked if TensorBoard is
-            installed: `--tensorboard`.
+        where_installed: bool, value of `--tensorboard`: whether a run writes events
+            whenever TensorBoard is installed.
     """
     if "tensorboard" in loggers:
         return True

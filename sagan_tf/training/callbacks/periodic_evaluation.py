@@ -13,7 +13,7 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 
 
 class PeriodicEvaluation(StepCallback):
-    """Evaluates at intervals, and keeps the checkpoint with the lowest FID aside.
+    """Evaluates at intervals, and keeps aside the checkpoint with the lowest FID.
 
     Args:
         every: int, steps.
@@ -39,7 +39,7 @@ class PeriodicEvaluation(StepCallback):
         best = [s for s in Checkpoints(self._folder).steps() if s in known]
         fids = [known[s]["metrics"].get("fid") for s in best]
         self._lowest = min((f for f in fids if f is not None), default=math.inf)
-        # An evaluation that a kill prevented is made up for.
+        # If a kill prevented an evaluation, the run evaluates now.
         is_due = is_missing(known, self._every, step)
         if is_due and step in self._checkpoints.steps():
             self._evaluate(step)
@@ -53,7 +53,7 @@ class PeriodicEvaluation(StepCallback):
         generator = self.model.generator
         if protocol.ema and self.model.ema_generator is not None:
             generator = self.model.ema_generator
-        if protocol.standing_batches:  # They would replace the moving averages.
+        if protocol.standing_batches:  # These would replace the moving averages.
             copy = keras.models.clone_model(generator)
             copy.set_weights(generator.get_weights())
             generator = copy

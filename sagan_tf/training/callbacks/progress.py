@@ -1,4 +1,4 @@
-"""The progress of a training, for the person who watches it."""
+"""Shows the progress of a training to the person who watches it."""
 
 import datetime
 import sys
@@ -10,14 +10,14 @@ from sagan_tf.training.callbacks.metric_log import Speed
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
 _SHOWN = ("d_loss", "g_loss")
-# Steps of this process after which there is a line, before lines come by the clock.
+# Steps of this process after which a line is printed, before the clock decides.
 _FIRST_LINES = (1, 10, 100)
 
 
 class Progress(StepCallback):
-    """A progress bar on a terminal; elsewhere lines.
+    """Shows a progress bar on a terminal, and prints lines elsewhere.
 
-    There is a line after 1, 10 and 100 steps, then one in `seconds`, and one at the
+    It prints a line after 1, 10 and 100 steps, then one every `seconds`, and one at the
     end.
 
     Args:
@@ -54,7 +54,7 @@ class Progress(StepCallback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._speed.pause()
-        # At the end of the training Keras reads the metrics anew, which may be reset.
+        # At the end of the training Keras reads the metrics again. They may be reset.
         self._logs = logs
         if self._bar is not None:
             super().on_train_batch_end(batch, logs)

@@ -1,4 +1,4 @@
-"""The callback that writes what a run is."""
+"""The callback that describes a run in its directory."""
 
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
@@ -6,11 +6,11 @@ from sagan_tf.training.callbacks.step_callback import StepCallback
 class RunDescription(StepCallback):
     """Describes a run in its directory after the first step, before anything is saved.
 
-    Not sooner: a start that fails, for lack of memory perhaps, thus leaves a directory
-    that the corrected command can use.
+    It does not do so earlier, because a start may fail, perhaps for lack of memory. The
+    corrected command can then still use the directory.
 
     Args:
-        describe: function of nothing.
+        describe: function without arguments.
     """
 
     def __init__(self, describe):

@@ -1,9 +1,9 @@
-"""Sends what a run has measured to Weights & Biases and MLflow.
+"""Sends the metrics of a run to Weights & Biases and MLflow.
 
-It is read from the files of the run, so a logger shows what metrics.jsonl and
+They are read from the files of the run, so a logger shows what metrics.jsonl and
 evaluations.jsonl hold, at their steps. The Keras callbacks of the two packages
 (`WandbMetricsLogger`, `mlflow.tensorflow.MlflowCallback`) count batches and epochs from
-0 whenever a run goes on, and know neither evaluations nor grids.
+0 whenever a run resumes, and know neither evaluations nor grids.
 """
 
 import json
@@ -23,7 +23,7 @@ from sagan_tf.run.records import (
 )
 from sagan_tf.training.callbacks.step_callback import StepCallback
 
-# In the workdir: the run of each logger, and what it has been sent.
+# In the workdir: the run of each logger, and what was sent to it.
 STATE = "loggers.json"
 _SENT = {"run": str, "metrics": int, "samples": int, "evaluations": int}
 
@@ -44,9 +44,10 @@ def check_installed(names):
 class RunLog(StepCallback):
     """Sends new metrics, evaluations and sample grids at intervals and at the end.
 
-    A run that goes on continues the runs that loggers.json names, and sends again what
-    comes after its checkpoint. A logger that fails gets a warning, and at the next
-    interval what it has missed. It stands after the callbacks that write the files.
+    A resumed run continues the runs that loggers.json names, and sends the values after
+    its checkpoint again. If a logger fails, a warning is printed, and the logger gets
+    the missed values at the next interval. This callback must come after those that
+    write the files.
 
     Args:
         every: int, steps.
@@ -105,7 +106,7 @@ class RunLog(StepCallback):
 
 
 def _numbers(record):
-    """Of named values, but for the step, those that are finite numbers."""
+    """Returns the named values that are finite numbers, without the step."""
     return {
         name: value
         for name, value in record.items()
@@ -116,7 +117,7 @@ def _numbers(record):
 class WandbSink:
     """A run of Weights & Biases.
 
-    Its x axis is `step`, not W&B's own counter, which takes no step a second time.
+    Its x axis is `step`, not W&B's own counter, which accepts no step twice.
 
     Args:
         workdir: `pathlib.Path` of the run.
@@ -157,7 +158,7 @@ class WandbSink:
         self._run.log({"samples": self._wandb.Image(str(path)), "step": step})
 
     def close(self, status):
-        """Ends the run with an exit status of ours."""
+        """Ends the run with an exit status of this package."""
         self._run.finish(exit_code=0 if status == STOPPED else status)
 
 
@@ -170,7 +171,7 @@ class MLflowSink:
         self._mlflow, self.errors = mlflow, mlflow.exceptions.MlflowException
         try:
             run = mlflow.start_run(run_id=run_id, run_name=workdir.name)
-            if run_id is None:  # Parameters cannot change when a run goes on.
+            if run_id is None:  # The parameters of a resumed run cannot change.
                 mlflow.log_params(settings)
         except self.errors as error:
             raise BadInput(
@@ -180,16 +181,16 @@ class MLflowSink:
         self.run_id = run.info.run_id
 
     def log(self, values, step):
-        """As that of `WandbSink`. MLflow allows few characters in names."""
+        """Sends values like `WandbSink`. MLflow allows few characters in names."""
         named = {re.sub(r"[^\w\-. :/]", "_", n): value for n, value in values.items()}
         self._mlflow.log_metrics(named, step=step)
 
     def draw(self, path, step):
-        """As that of `WandbSink`. The name of the file has the step."""
+        """Sends a sample grid. The name of the file has the step."""
         self._mlflow.log_artifact(str(path), "samples")
 
     def close(self, status):
-        """As that of `WandbSink`."""
+        """Ends the run like `WandbSink`."""
         self._mlflow.end_run(
             {FINISHED: "FINISHED", STOPPED: "KILLED"}.get(status, "FAILED")
         )
@@ -199,6 +200,6 @@ SINKS = {"wandb": WandbSink, "mlflow": MLflowSink}
 
 
 def make_run_logs(names, every, workdir, settings):
-    """The `RunLog` of the loggers of `--logger`, in a list; empty without any."""
+    """Returns a list with the `RunLog` of `--logger`; empty without loggers."""
     sinks = {name: SINKS[name] for name in names if name in SINKS}
     return [RunLog(every, workdir, settings, sinks)] if sinks else []

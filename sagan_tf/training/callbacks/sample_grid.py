@@ -1,4 +1,4 @@
-"""The callback that draws a grid of images of fixed z."""
+"""The callback that draws a grid of images from fixed z."""
 
 import numpy as np
 
@@ -16,9 +16,9 @@ _GAP = 2
 
 
 def shown_classes(num_classes):
-    """The classes of a grid's rows: list of ints, of many classes some between.
+    """Returns the classes of a grid's rows: list of ints, evenly spread among many.
 
-    `None` for an unconditional model.
+    Returns `None` for an unconditional model.
     """
     if not num_classes:
         return None
@@ -27,10 +27,10 @@ def shown_classes(num_classes):
 
 
 def real_rows(config, source, columns, rows):
-    """Real images as `class_examples` returns them, and the name of each row.
+    """Returns real images as `class_examples` does, and the name of each row.
 
-    A row of `columns` images for each class; without classes `rows` times as many, and
-    no names.
+    Each class has a row of `columns` images. Without classes there are `rows` times as
+    many images, and no names.
     """
     classes = shown_classes(config.num_classes)
     pixels = class_examples(
@@ -47,10 +47,10 @@ def real_rows(config, source, columns, rows):
 
 
 class SampleGrid(StepCallback):
-    """Draws images of the same z at intervals, one class a row, as a PNG.
+    """Draws images from the same z at intervals, one row for each class, as a PNG.
 
     A new run starts with a grid, and a run that was not stopped ends with one. An
-    unconditional model fills a square. Of more than 20 classes, 20 are shown.
+    unconditional model fills a square. With more than 20 classes, 20 are shown.
 
     Args:
         every: int, steps; 0 for the start, `also` and the end alone.
@@ -59,10 +59,10 @@ class SampleGrid(StepCallback):
         seed: int, of z.
         scale: int, width of each pixel in the PNG.
         also: ints, more steps.
-        names: str of each row, `None` for a grid without words.
+        names: str of each row, `None` for a grid without text.
         real: uint8 `(rows, K, R, R, C)`, real images beside the rows, see
-            `data.examples`; or `(1, rows * K, R, R, C)` of an unconditional model;
-            `None` for none.
+            `data.examples`; or `(1, rows * K, R, R, C)` for an unconditional model;
+            `None` for no real images.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class SampleGrid(StepCallback):
         self._drawn = step
 
     def _sheet(self, step, pixels):
-        """The grid, its words, and the real images."""
+        """Returns the grid with its text and the real images."""
         gap = _GAP * self._scale
         sheet = images.grid(images.enlarge(pixels, self._scale), self._columns, gap)
         side = pixels.shape[1] * self._scale

@@ -1,4 +1,4 @@
-"""What happens beside the training, at some of its steps.
+"""The base class of callbacks that act at some steps of a training.
 
 All callbacks count in steps of the model, not in Keras' batches: one call from Keras
 may be several steps (`steps_per_execution`), and a resumed run starts at a later step.
@@ -15,7 +15,7 @@ class StepCallback(keras.callbacks.Callback):
 
     Args:
         every: int, steps; 0 for never.
-        also: ints, more steps at which it is called.
+        also: ints, more steps at which `at_step` is called.
     """
 
     def __init__(self, every, also=()):
@@ -29,14 +29,14 @@ class StepCallback(keras.callbacks.Callback):
         self._seen = self.step()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Finds out whether a multiple was passed."""
+        """Calls `at_step` if training has passed a multiple."""
         before, self._seen = self._seen, self.step()
         passed = self._every and before // self._every < self._seen // self._every
         if passed or any(before < step <= self._seen for step in self._also):
             self.at_step(self._seen, logs)
 
     def step(self):
-        """The number of steps that the model has done."""
+        """Returns the number of steps that the model has done."""
         return int(self.model.step.numpy())
 
     def at_step(self, step, logs):

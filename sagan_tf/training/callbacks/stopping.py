@@ -1,4 +1,4 @@
-"""Why a training stops before its last step: a value that is not finite, a signal."""
+"""Stops a training before its last step: at a value that is not finite, or a signal."""
 
 import contextlib
 import dataclasses
@@ -26,8 +26,8 @@ class Stop:
 class Stopper(StepCallback):
     """A callback that may stop the training: `model.stop` is then a `Stop`.
 
-    The first `Stop` counts. Only that of a signal gives way to others: it promises a
-    checkpoint, and a broken model gets none.
+    The first `Stop` counts. Only the `Stop` of a signal gives way to others: it
+    promises a checkpoint, and a broken model gets none.
     """
 
     def on_train_begin(self, logs=None):
@@ -44,11 +44,11 @@ class Stopper(StepCallback):
 class NonfiniteStop(Stopper):
     """Stops when an image, a loss or a weight is NaN or infinite.
 
-    Before a checkpoint it looks at the optimizers and the moving average too.
+    Before a checkpoint it checks the optimizers and the moving average too.
 
     Args:
         every: int, steps.
-        workers: `Workers`; what one of them finds stops all.
+        workers: `Workers`; a problem of one of them stops all.
     """
 
     stops_at_nonfinite = True  # So `SAGAN.fit` adds no watch of its own.
@@ -61,7 +61,7 @@ class NonfiniteStop(Stopper):
         self._report(self._bad_loss())
 
     def all_is_finite(self):
-        """Whether all losses and weights are finite; stops the training if not."""
+        """Returns True if all losses and weights are finite, or stops the training."""
         return self._report(self._bad_loss() or self._bad_weight())
 
     def _report(self, problem):
@@ -80,8 +80,8 @@ class NonfiniteStop(Stopper):
         )
 
     def _bad_weight(self):
-        # Metrics are summed over workers when they are read, and hold nothing but
-        # losses: left out.
+        # Metrics are left out: reading them sums over workers, and they hold nothing
+        # but losses.
         variables = [v for v in self.model.variables if v.synchronization != "on_read"]
         bad = next((i for i, v in enumerate(variables) if not _is_finite(v)), -1)
         worst = max(number for (number,) in self._workers.gather(bad))
@@ -99,7 +99,7 @@ def _is_finite(variable):
 
 
 class _Output:
-    """A stream whose reader may go: this is noted once, and nothing more is written.
+    """A stream whose reader may go. It notes this once, and then writes nothing more.
 
     Args:
         stream: text stream.
@@ -127,7 +127,7 @@ class _Output:
             yield
         except OSError as error:  # No reader, or a full disk.
             with contextlib.suppress(OSError):  # A stream without a file.
-                # What waits in its buffer would fail again at the end of the process.
+                # The rest of its buffer would fail again at the end of the process.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             if not self._is_lost:
                 self._is_lost = True
@@ -138,8 +138,8 @@ class SignalStop(Stopper):
     """Stops after the current step at SIGTERM, SIGHUP or Ctrl-C, or without a reader.
 
     A second signal ends the process at once. If the reader of the output has gone, as
-    in `train | head`, this counts as SIGPIPE, and what is printed is lost. To be used
-    as a context too: `with SignalStop() as stop: model.fit(...)`.
+    in `train | head`, this counts as SIGPIPE, and further output is lost. Use it as a
+    context manager too: `with SignalStop() as stop: model.fit(...)`.
 
     Args:
         workers: `Workers`; a signal to one of them stops all, after the same step.
@@ -167,7 +167,7 @@ class SignalStop(Stopper):
         return self
 
     def __exit__(self, *exception):
-        # What is still to be written meets the lost reader here.
+        # The rest of the output meets the lost reader here.
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = self._streams
@@ -178,7 +178,7 @@ class SignalStop(Stopper):
         self.received = signal.Signals(number).name
         for other in self._before:
             signal.signal(other, signal.SIG_DFL)
-        with contextlib.suppress(RuntimeError):  # It came while something was printed.
+        with contextlib.suppress(RuntimeError):  # The signal came during a print.
             print(f"\n{self.received}: stopping after this step.", flush=True)
 
     def _note_reader(self, error):

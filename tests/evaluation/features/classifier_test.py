@@ -81,7 +81,7 @@ def test_every_stage_is_in_the_features():
     "sizes, words",
     [
         ((4, 1, 3), "resolution.*at least 8.*resolution=4"),
-        ((32, 2, 3), r"image_channels must be 1 \(grey\) or 3 .*image_channels=2"),
+        ((32, 2, 3), r"image_channels must be 1 \(gray\) or 3 .*image_channels=2"),
         ((32, 1, 1), "num_classes.*at least 2.*num_classes=1"),
     ],
 )

@@ -282,9 +282,9 @@ def test_each_part_is_opened_with_what_is_meant_for_it(monkeypatch):
     [
         ("tfds:x", {}, "dataset='tfds:x'.*--held_out_split=test"),
         ("tfrecord:x", {}, "dataset='tfrecord:x'.*--held_out_dataset=tfrecord:"),
-        ("tfds:x", {"held_out_split": "train"}, "must be others"),
-        ("digits", {"split": "test", "held_out_split": "test"}, "must be others"),
-        ("tfrecord:x", {"held_out_dataset": "tfrecord:x"}, "to measure .*are needed"),
+        ("tfds:x", {"held_out_split": "train"}, "must be different"),
+        ("digits", {"split": "test", "held_out_split": "test"}, "must be different"),
+        ("tfrecord:x", {"held_out_dataset": "tfrecord:x"}, "needs held-out images"),
         ("npz:x", {"data_dir": "/x"}, "data_dir is for tfds"),
     ],
 )
@@ -311,8 +311,8 @@ def test_pictures_without_labels_or_with_other_ones_are_refused(tmp_path):
         ((unlabelled, unlabelled), "needs labels.*no labels"),
         ((three, unlabelled), "needs labels.*no labels"),
         ((one, one), "two classes.*, 1 class"),
-        ((three, four), "classes that are trained on.*3 classes; .*4 classes"),
-        ((named, renamed), "classes that are trained on"),
+        ((three, four), "classes of the training images.*3 classes; .*4 classes"),
+        ((named, renamed), "classes of the training images"),
     ):
         with pytest.raises(ValueError, match=words):
             training.check_classes(*pair)

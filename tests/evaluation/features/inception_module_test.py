@@ -179,7 +179,7 @@ def test_a_module_for_something_else_is_refused(tmp_path):
     spec = tf.TensorSpec([None], tf.string)
     module.__call__ = tf.function(lambda x: {"y": x}, input_signature=[spec])
     tf.saved_model.save(module, str(tmp_path))
-    with pytest.raises(ValueError, match="takes no images"):
+    with pytest.raises(ValueError, match="takes no float32 images"):
         open_feature_network("inception", tmp_path)
 
 

@@ -25,10 +25,10 @@ def classifier_folder(tmp_path_factory):
     return folder
 
 
-def test_grey_images_become_rgb_for_inception(modules):
+def test_gray_images_become_rgb_for_inception(modules):
     network = open_feature_network("inception", modules["callable"])
-    grey = random_images(3, 16, 1)
-    assert_is_stand_in(network(grey), np.concatenate([grey] * 3, axis=-1))
+    gray = random_images(3, 16, 1)
+    assert_is_stand_in(network(gray), np.concatenate([gray] * 3, axis=-1))
 
 
 @pytest.mark.parametrize("kind", [*stand_in.KINDS, "classifier"])
@@ -85,7 +85,7 @@ def test_a_classifier_is_a_feature_network(classifier_folder, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_rgb_becomes_grey_as_pixels_do(classifier_folder):
+def test_rgb_becomes_gray_as_pixels_do(classifier_folder):
     network = open_feature_network(str(classifier_folder))
     seen = []
     network.function = seen.append

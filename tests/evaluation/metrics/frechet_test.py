@@ -63,7 +63,7 @@ def test_what_rounding_leaves_of_an_eigenvalue_of_zero_does_not_count():
 
 def test_frechet_distance_is_exact_with_fewer_images_than_features():
     real, fake = features(30, 64, seed=1), features(20, 64, seed=2)
-    # The centred rows are factors of the covariances: no eigenvalues are needed.
+    # The centered rows are factors of the covariances: no eigenvalues are needed.
     one, two = (
         (rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1) for rows in (real, fake)
     )

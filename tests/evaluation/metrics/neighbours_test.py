@@ -70,14 +70,14 @@ def test_a_set_lies_in_itself():
     real, _ = two_sets()
     scores = neighbour_scores(real, real)
     assert scores["precision"] == scores["recall"] == scores["coverage"] == 1
-    # Each ball holds its centre and k neighbours, the last of them on its border.
+    # Each ball holds its center and k neighbours, the last of them on its border.
     assert 1 <= scores["density"] <= 6 / 5
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("offset", [0, 1000])
 def test_copies_of_real_images_are_precise_however_many_copies_there_are(dtype, offset):
-    """A ball around copies has radius 0; rounding must not leave out its centre."""
+    """A ball around copies has radius 0; rounding must not leave out its center."""
     rng = np.random.default_rng(0)
     once = (rng.normal(size=(150, 300)) * 3 + offset).astype(dtype)
     # Of some there are seven: more than any number of neighbours.

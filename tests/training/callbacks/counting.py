@@ -1,4 +1,4 @@
-"""A fake model whose training is counting, and one of two workers."""
+"""A fake model that only counts steps, and one of two fake workers."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from sagan_tf.distribution.workers import Workers
 
 
 class CountingModel(keras.Model):
-    """Has what callbacks use of `SAGAN`; its pictures are grey, by label."""
+    """Has the parts of `SAGAN` that callbacks use; draws gray images by label."""
 
     def __init__(self, step=0, num_classes=3, nonfinite_at=None):
         super().__init__()
@@ -31,9 +31,9 @@ class CountingModel(keras.Model):
 
     def generate(self, z, labels=None):
         self.seen_z.append(np.array(z))
-        grey = np.zeros(len(z)) if labels is None else np.asarray(labels) / 100
+        gray = np.zeros(len(z)) if labels is None else np.asarray(labels) / 100
         return tf.constant(
-            np.broadcast_to(grey[:, None, None, None], (len(z), 4, 4, 1))
+            np.broadcast_to(gray[:, None, None, None], (len(z), 4, 4, 1))
         )
 
 
@@ -46,7 +46,7 @@ def fit(model, steps, *callbacks):
 
 
 class TwoWorkers(Workers):
-    """This is one of two workers; the other one says the same number every time."""
+    """One of two workers; the other one sends the same number every time."""
 
     def __init__(self, index, others):
         super().__init__(index, 2)

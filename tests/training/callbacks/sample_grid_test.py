@@ -38,9 +38,9 @@ def test_a_grid_without_classes_is_a_square(tmp_path):
 def test_of_many_classes_the_first_the_last_and_some_between_are_shown(tmp_path):
     grid_of(CountingModel(num_classes=100), tmp_path)
     pixels = np.asarray(Image.open(tmp_path / "step_00000000.png"))
-    greys = [int(pixels[6 * row, 0]) for row in range((len(pixels) + 2) // 6)]
-    assert len(greys) == 20
-    assert (greys[0], greys[-1]) == (128, int(0.99 * 127.5 + 128))
+    grays = [int(pixels[6 * row, 0]) for row in range((len(pixels) + 2) // 6)]
+    assert len(grays) == 20
+    assert (grays[0], grays[-1]) == (128, int(0.99 * 127.5 + 128))
 
 
 def test_every_grid_has_the_same_z(tmp_path):
