@@ -1,6 +1,6 @@
 """Turns a checkpoint of another implementation into a run directory.
 
-python -m sagan_tf.import_weights --from=official-tf1 --input=model.ckpt-1000000
+python -m sagan_tf.import_weights --from=official-tf1 --input=model.ckpt-1000000 \\
     --workdir=runs/official
 
 You can sample, evaluate and export this run, and look at its attention, as with any

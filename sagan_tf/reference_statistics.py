@@ -6,7 +6,7 @@ python -m sagan_tf.reference_statistics --dataset=folder:photos --resolution=128
 An existing file is checked: all real images are read again, and the data, their
 treatment and the feature network must match the file. The file is computed again if
 --keep_features asks for more than it has. Choose the protocol's images with --split or
---dataset; for tfds data sets, the protocol chooses the split.
+--dataset. Without --split, the protocol chooses the split of a tfds data set.
 """
 
 import dataclasses

@@ -343,7 +343,7 @@ def define(values):
         "output", "gpu_benchmark.md", "file for the table", flag_values=values
     )
     for name, default, text in (
-        ("attention_resolution", [32, 64], "size of the attention map"),
+        ("attention_resolution", [32, 64], "size of the map with attention"),
         ("batch_size", [32, 64, 128, 256], "images in a batch"),
     ):
         flags.DEFINE_multi_integer(name, default, text, 1, flag_values=values)

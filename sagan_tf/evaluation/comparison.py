@@ -39,7 +39,7 @@ def compare(
             this many classes and the images have labels.
         max_neighbour_images: int, images of each set for precision, recall, density,
             coverage and KID.
-        intra_fid: bool, whether to measure FID for each class too.
+        intra_fid: bool, whether to add the mean of the classes' FIDs.
 
     Returns:
         Dict of metrics, see `TITLES`, to floats, without metrics that cannot be

@@ -41,7 +41,7 @@ class How:
         protocol: `Protocol`.
         network: `FeatureNetwork`.
         reference: `Reference`, the real images.
-        intra_fid: bool, whether to measure FID for each class too.
+        intra_fid: bool, whether to add the mean of the classes' FIDs.
         batch_size: int, images on one replica at a time.
         strategy: `tf.distribute.Strategy` whose replicas generate, or `None`.
 

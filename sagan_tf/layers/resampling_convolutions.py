@@ -47,7 +47,7 @@ def upsampled_shape(shape, channels):
 
 
 def box_filter(x):
-    """Averages all 2x2 neighbors: `(B, H, W, C)` to `(B, H - 1, W - 1, C)`."""
+    """Averages all 2x2 neighbours: `(B, H, W, C)` to `(B, H - 1, W - 1, C)`."""
     return ops.average_pool(x, 2, 1, "valid", data_format="channels_last")
 
 
@@ -111,7 +111,7 @@ class UpsamplingConvolution(_ResamplingConvolution):
     """A 3x3 convolution of an image whose pixels are first repeated 2x2 times.
 
     Let z be the image with x at every second place and zeros between. `up(x)` sums 2x2
-    neighbors of z, so
+    neighbours of z, so
 
         conv(up(x)) = box_sum(conv(z)),
 

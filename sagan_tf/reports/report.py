@@ -34,7 +34,7 @@ from sagan_tf.training.dry_run import draw_data
 
 # The folder in a run for the images that only the report has.
 FOLDER = "report"
-# Numbers of earlier sample grids, and of classes in the walk and the neighbors.
+# Numbers of earlier sample grids, and of classes in the walk and the neighbours.
 _GRIDS, _CLASSES = 4, 4
 # The form of data.json, see `records`.
 _DATA = {

@@ -1,4 +1,4 @@
-"""Draws images, animations and neighbors for the command `sample`."""
+"""Draws images, animations and neighbours for the command `sample`."""
 
 import dataclasses
 import pathlib
@@ -76,7 +76,7 @@ class Drawing:
         frame_seconds=None,
         captions=None,
     ):
-        """Writes a grid of all seeds, labels and truncations, a walk, or neighbors.
+        """Writes a grid of all seeds, labels and truncations, a walk, or neighbours.
 
         The arguments are the flags of the same names: see `sagan_tf.sample --help`.
 
@@ -147,7 +147,7 @@ class Drawing:
         return f"{len(pixels):,} images and their neighbours (distances: {notes})"
 
     def _words(self, samples, nearest):
-        """Returns the captions below each generated image and its neighbors: list."""
+        """Returns the captions below each generated image and its neighbours: list."""
         words = []
         for row, sample in enumerate(samples):
             label = sample["label"]
@@ -155,7 +155,7 @@ class Drawing:
             note = " copy?" if nearest.suspicious[row] else ""
             words.append(rows.lines(f"seed {sample['seed']}{note}", own))
             for column, distance in enumerate(nearest.distances[row]):
-                # A neighbor's class is named if it differs.
+                # A neighbour's class is named if it differs.
                 other = label if label is None else nearest.labels[row, column]
                 name = "" if other == label else self.choice.label_name(other)
                 words.append(rows.lines(f"{distance:#.3g}", name))

@@ -67,7 +67,7 @@ def moving_walks(rows, pixels, frame_seconds, captioned=False):
     """Lays out the frames of an animation that shows all walks side by side.
 
     Args:
-        rows, pixels: see the module's docstring; all rows have as many stops.
+        rows, pixels: see the module's docstring; all rows have equally many stops.
         frame_seconds: float, the time of a frame; a stop takes longer.
 
     Returns:
@@ -79,7 +79,7 @@ def moving_walks(rows, pixels, frame_seconds, captioned=False):
     names = [row.name for row in rows]
     sheets, seconds = [], []
     for leg in range(legs):
-        # A leg begins with the last frame of the leg before, so it leaves it out.
+        # The first frame of a later leg is the last frame of the leg before it.
         for frame in range(min(leg, 1), frames):
             enlarged, size, gap = _enlarged(pixels[:, leg * frames + frame], columns)
             if captioned and any(names):
@@ -102,7 +102,7 @@ def _place(stops, leg, done):
 
 
 def neighbour_blocks(samples, neighbours, texts=None, columns=None):
-    """Lays out samples as one image, each with its neighbors on the right.
+    """Lays out samples as one image, each with its neighbours on the right.
 
     Args:
         samples: uint8 `(N, R, R, C)`.

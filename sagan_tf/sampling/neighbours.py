@@ -12,7 +12,7 @@ from sagan_tf.errors import BadInput
 from sagan_tf.evaluation.metrics.neighbours import NearestRows
 from sagan_tf.run.building import open_data
 
-# Training images whose own nearest neighbors show which distances are usual.
+# Training images whose own nearest neighbours show which distances are usual.
 _TYPICAL_IMAGES = 1000
 # A generated image is suspicious if it is as near to a training image as this share of
 # training images is to another one. The report warns if the probability of as many

@@ -145,14 +145,14 @@ def _norm(tape, loss, network):
 
 
 def distances(images):
-    """Returns L2 distances between images, each reduced to the means of 8x8 blocks.
+    """Returns L2 distances between images that are reduced to 8 x 8 means.
 
     Args:
         images: `(N, R, R, C)` array, N at least 2, R a multiple of 8.
 
     Returns:
         Two floats: the mean of all distances, and the mean distance from an image to
-        its nearest neighbor.
+        its nearest neighbour.
     """
     count, size = len(images), images.shape[1] // _BLOCKS
     blocks = np.asarray(images, np.float64)

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage, by nearest neighbors; and nearest rows.
+"""Precision, recall, density and coverage, by nearest neighbours; and nearest rows.
 
 `NearestRows` searches rows that come in batches. All distances are Euclidean.
 """
@@ -88,7 +88,7 @@ def _radii(features, neighbours):
 
     def find(block, lowest):
         rows = np.arange(len(lowest))
-        # No row is its own neighbor.
+        # No row is its own neighbour.
         lowest[rows, rows + block.start] = np.inf
         order = np.argpartition(lowest, [k - 1 for k in neighbours], axis=1)
         radii = []
@@ -146,7 +146,7 @@ class NearestRows:
         queries: float array `(Q, D)`.
         neighbours: int >= 1, k.
         own_positions: `(Q,)` ints, positions of the queries in the stream: no query is
-            its own neighbor. `None` if the queries are not in the stream.
+            its own neighbour. `None` if the queries are not in the stream.
 
     Attributes:
         distances: `(Q, k)` float64, ascending; infinite if there are fewer than k rows.

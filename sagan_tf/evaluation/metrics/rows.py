@@ -11,8 +11,8 @@ ROWS_AT_A_TIME = 1024
 def check_rows(rows, name, width=None):
     """Checks that rows are finite; returns them as a NumPy array (N, D).
 
-    An array is returned itself. Messages call the rows `name`. `width` is the required
-    D, or `None` for any.
+    A NumPy array is returned as it is. Messages call the rows `name`. `width` is the
+    required D, or `None` for any.
 
     Raises:
         BadInput: the shape is wrong, or rows have NaN or infinity. The message tells
