@@ -38,7 +38,7 @@ def test_other_files_are_refused(tmp_path):
         open_source(f"tfrecord:{path}")
     write_records(tmp_path / "y", [example(RAW, 0)] * 3)
     path.write_bytes(gzip.compress((tmp_path / "y").read_bytes()))
-    with pytest.raises(ValueError, match=f"{path} .*Try .* gunzip"):
+    with pytest.raises(ValueError, match=f"{path} .*Try unpacking it with gunzip"):
         open_source(f"tfrecord:{path}")
     write_records(path, [b"no protocol buffer at all"])
     with pytest.raises(

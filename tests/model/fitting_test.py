@@ -188,7 +188,9 @@ def test_one_nan_pixel_stops_the_training_and_is_said(jit_compile):
     model.jit_compile = jit_compile
     x, y = data()
     x[5, 1, 2, 0] = np.nan
-    with pytest.warns(UserWarning, match="infinite value at step 2, so .* stops"):
+    with pytest.warns(
+        UserWarning, match="a NaN or infinite value at step 2, so .* stops"
+    ):
         history = fit(model, x, y, batch_size=4, shuffle=False, epochs=3)
     assert len(history["d_loss"]) == 1
 

@@ -407,7 +407,8 @@ def test_graphs_are_left_as_they_are_without_a_call_that_nobody_knows():
 def test_an_optimizer_of_another_model_is_refused():
     optimizer = keras.optimizers.Adam()
     sagan().compile(optimizer)
-    with pytest.raises(BadInput, match="one that was built for other weights"):
+    words = "its own optimizer. Received: one that was built for other weights"
+    with pytest.raises(BadInput, match=words):
         sagan().compile(optimizer)
 
 

@@ -196,5 +196,7 @@ def test_a_network_without_attention_is_named_at_once():
 
 @pytest.mark.parametrize("inputs", [latents()[0], [latents()[0], latents(2)[1]]])
 def test_other_inputs_are_named_at_once(inputs):
-    with pytest.raises(ValueError, match="takes z, labels, of the same length"):
+    with pytest.raises(
+        ValueError, match="generator takes z, labels, of the same length"
+    ):
         attention_maps_of(generator(attention_resolution=(16,)), inputs)
